@@ -1,0 +1,241 @@
+"""The aligned multimodal table: what data engineering hands to search and training.
+
+Any data set that yields such a table can be searched. A table has one row an example: an id, a label, one array
+column a modality, and a schema which says what each modality is. On disk it is one Arrow IPC file of one record
+batch whose arrays are memory-mapped when loaded: 55,000 spectrograms open in milliseconds and are never copied.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from kedro.io import DatasetError
+from kedro_datasets._typing import TablePreview
+
+from mixmas_pipeline.datasets.artefacts import frame_preview
+from mixmas_pipeline.datasets.base import AtomicDataset
+
+KINDS = ("image", "audio", "text", "time_series", "tabular", "embedding")
+TASKS = ("multiclass", "multilabel")
+_METADATA_KEY = b"mixmas.schema"
+
+
+@dataclass(frozen=True)
+class Modality:
+    """What one column holds. A stored value v stands for the quantity ``v * scale + offset`` in ``unit``.
+
+    Attributes:
+        kind: one of ``KINDS``.
+        shape: of one example, for example (28, 28).
+        dtype: numpy name of the stored type, for example "uint8".
+        scale: quantity per stored unit. Default 1.
+        offset: quantity at a stored 0. Default 0.
+        unit: of the quantity, for people; for example "dB".
+    """
+
+    kind: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float = 1.0
+    offset: float = 0.0
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """Modalities in their order, the task, and the class names (label c is ``classes[c]``)."""
+
+    modalities: dict[str, Modality]
+    task: str
+    classes: tuple[str, ...]
+    source: str = ""
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Serialise; the inverse of ``from_json``."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> TableSchema:
+        """Read what ``to_json`` wrote."""
+        raw = json.loads(text)
+        modalities = {
+            name: Modality(**{**m, "shape": tuple(m["shape"])}) for name, m in raw.pop("modalities").items()
+        }
+        return cls(modalities=modalities, **{**raw, "classes": tuple(raw["classes"])})
+
+
+class MultimodalTable:
+    """Aligned examples of several modalities.
+
+    Args:
+        schema: what the columns are.
+        arrays: one array a modality, (n, *shape).
+        labels: multiclass (n,) integers in [0, classes); multilabel (n, classes) of 0 and 1.
+        ids: n unique strings.
+        extra: further columns of length n (provenance of each row), not given to models.
+
+    Raises:
+        ValueError: a column is missing, or has another length, shape or dtype than the schema says; a value is
+            NaN or infinite; a label is outside the classes; an id occurs twice. The message names column and row.
+    """
+
+    def __init__(
+        self,
+        schema: TableSchema,
+        arrays: Mapping[str, np.ndarray],
+        labels: np.ndarray,
+        ids: Sequence[str] | np.ndarray,
+        extra: Mapping[str, np.ndarray] | None = None,
+        *,
+        check: bool = True,
+    ) -> None:
+        self.schema = schema
+        self.arrays = dict(arrays)
+        self.labels = np.asarray(labels)
+        self.ids = np.asarray(ids)
+        self.extra = {name: np.asarray(column) for name, column in (extra or {}).items()}
+        if check:
+            self._check()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __repr__(self) -> str:
+        columns = ", ".join(f"{n} {m.kind} {m.shape} {m.dtype}" for n, m in self.schema.modalities.items())
+        return f"MultimodalTable({len(self)} rows, {self.schema.task}, {len(self.schema.classes)} classes; {columns})"
+
+    def take(self, rows: np.ndarray) -> MultimodalTable:
+        """The given rows (indices), in the given order, copied."""
+        rows = np.asarray(rows)
+        return MultimodalTable(
+            self.schema,
+            {name: np.ascontiguousarray(array[rows]) for name, array in self.arrays.items()},
+            self.labels[rows],
+            self.ids[rows],
+            {name: column[rows] for name, column in self.extra.items()},
+            check=False,
+        )
+
+    def label_matrix(self) -> np.ndarray:
+        """Labels as (n, classes) booleans, for either task."""
+        if self.schema.task == "multilabel":
+            return self.labels.astype(bool)
+        return self.labels[:, None] == np.arange(len(self.schema.classes))
+
+    def _check(self) -> None:
+        schema, n = self.schema, len(self.labels)
+        if schema.task not in TASKS:
+            raise ValueError(f"task is {schema.task!r}; expected one of {TASKS}")
+        if n == 0:
+            raise ValueError("the table has no rows")
+        if set(self.arrays) != set(schema.modalities):
+            raise ValueError(
+                f"columns are {sorted(self.arrays)}; the schema expects {sorted(schema.modalities)}"
+            )
+        for name, modality in schema.modalities.items():
+            if modality.kind not in KINDS:
+                raise ValueError(f"modality {name!r} has kind {modality.kind!r}; expected one of {KINDS}")
+            array = self.arrays[name]
+            if array.shape != (n, *modality.shape) or array.dtype.name != modality.dtype:
+                raise ValueError(
+                    f"column {name!r} is {array.dtype} {array.shape}; expected {modality.dtype} {(n, *modality.shape)}"
+                )
+            if array.dtype.kind == "f":
+                finite = np.isfinite(array).reshape(n, -1).all(axis=1)
+                if not finite.all():
+                    row = int(np.flatnonzero(~finite)[0])
+                    raise ValueError(
+                        f"column {name!r}, row {row} (id {self.ids[row]}): NaN or infinity "
+                        f"({int((~finite).sum())} such rows of {n}); expected finite numbers"
+                    )
+        self._check_labels(n)
+        if len(self.ids) != n:
+            raise ValueError(f"{len(self.ids)} ids for {n} rows")
+        values, counts = np.unique(self.ids, return_counts=True)
+        if (counts > 1).any():
+            raise ValueError(f"id {values[counts > 1][0]!r} occurs {int(counts.max())} times; ids must be unique")
+        for name, column in self.extra.items():
+            if len(column) != n:
+                raise ValueError(f"extra column {name!r} has {len(column)} rows; expected {n}")
+
+    def _check_labels(self, n: int) -> None:
+        classes = len(self.schema.classes)
+        multilabel = self.schema.task == "multilabel"
+        expected = (n, classes) if multilabel else (n,)
+        if self.labels.shape != expected or self.labels.dtype.kind not in "iub":
+            raise ValueError(f"labels are {self.labels.dtype} {self.labels.shape}; expected integers {expected}")
+        upper = 2 if multilabel else classes
+        bad = (self.labels < 0) | (self.labels >= upper)
+        if bad.any():
+            row = int(np.argwhere(bad)[0][0])
+            raise ValueError(
+                f"row {row} (id {self.ids[row]}): unknown label {self.labels[row]}; expected 0 to {upper - 1}"
+            )
+
+
+class TableDataset(AtomicDataset):
+    """A ``MultimodalTable`` as an Arrow IPC file (also readable by pandas, polars and DuckDB)."""
+
+    def _write(self, path: Path, data: MultimodalTable) -> None:
+        columns: dict[str, pa.Array] = {"id": pa.array(data.ids.astype(str))}
+        columns["label"] = _to_arrow(data.labels)
+        columns.update({f"modality.{name}": _to_arrow(data.arrays[name]) for name in data.schema.modalities})
+        columns.update({f"extra.{name}": pa.array(column) for name, column in data.extra.items()})
+        batch = pa.record_batch(columns)
+        schema = batch.schema.with_metadata({_METADATA_KEY: data.schema.to_json()})
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+            writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+
+    def _read(self, path: Path) -> MultimodalTable:
+        with pa.memory_map(str(path)) as source:
+            batch = pa.ipc.open_file(source).get_batch(0)
+        if _METADATA_KEY not in (batch.schema.metadata or {}):
+            raise DatasetError(f"{path} is an Arrow file without the multimodal schema; it was not written here")
+        schema = TableSchema.from_json(batch.schema.metadata[_METADATA_KEY])
+        extra = {
+            name.removeprefix("extra."): batch.column(name).to_numpy(zero_copy_only=False)
+            for name in batch.schema.names
+            if name.startswith("extra.")
+        }
+        return MultimodalTable(
+            schema,
+            {name: _from_arrow(batch.column(f"modality.{name}")) for name in schema.modalities},
+            _from_arrow(batch.column("label")),
+            batch.column("id").to_numpy(zero_copy_only=False),
+            extra,
+            check=False,
+        )
+
+    def preview(self) -> TablePreview:
+        """Ids, class names and provenance of the first rows; arrays by their shape."""
+        import pandas as pd
+
+        table = self.load()
+        head = table.take(np.arange(min(20, len(table))))
+        names = head.schema.classes
+        matrix = head.label_matrix()
+        frame = pd.DataFrame({"id": head.ids, "label": [", ".join(np.array(names)[row]) for row in matrix]})
+        for name, modality in head.schema.modalities.items():
+            frame[name] = f"{modality.kind} {'x'.join(map(str, modality.shape))} {modality.dtype}"
+        for name, column in head.extra.items():
+            frame[name] = column
+        return frame_preview(frame)
+
+
+def _to_arrow(array: np.ndarray) -> pa.Array:
+    if array.ndim == 1:
+        return pa.array(array)
+    return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(array))
+
+
+def _from_arrow(column: pa.Array) -> np.ndarray:
+    if isinstance(column, pa.FixedShapeTensorArray):
+        return column.to_numpy_ndarray()
+    return column.to_numpy(zero_copy_only=False)
