@@ -11,7 +11,8 @@ _log = logging.getLogger(__name__)
 
 
 class Progress:
-    """Says every few seconds how far a piece of work is, and how long the rest takes at the rate so far.
+    """Says every few seconds how far a piece of work is, and how long the rest takes at the rate so far. Work that is
+    shorter than that says nothing.
 
     Args:
         total: units of work.
@@ -47,7 +48,7 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
+        if kind is None and time.monotonic() - self._start >= self._every:
             _log.info("%s: %d done in %s", self._label, self._done, duration(time.monotonic() - self._start))
 
 

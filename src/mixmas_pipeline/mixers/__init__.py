@@ -1,0 +1,1 @@
+"""The neural parts: blocks, tokenisers, encoders, fusion functions, and the multimodal model made of them."""

@@ -1,0 +1,191 @@
+"""Parameters of sampling, training and selection."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from mixmas_pipeline.mixers.architecture import Block, FusionFunction, Tokeniser, Width
+from mixmas_pipeline.parameters import Parameters
+
+Metric = Literal["accuracy", "f1_macro", "f1_weighted", "f1_micro"]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class SampleParameters(Parameters):
+    """How many training examples the search sees: n = z^2 p (1 - p) / margin^2, corrected for the population's size
+    (MixMAS, section "Sampling"). Two disjoint samples are drawn from the training split: one to train candidates on,
+    one to score them on.
+
+    Attributes:
+        seed: of the draw.
+        z: standard score of the confidence level. Default 1.96 (95 %).
+        p: assumed proportion. Default 0.5, the most careful.
+        margin: margin of error of the training sample. Default 0.05.
+        holdout_margin: margin of error of the scoring sample. Default 0.03.
+        balance: largest difference allowed between a class's proportion in a sample and in the split. Default 0.05.
+    """
+
+    seed: int = Field(ge=0)
+    z: Positive = 1.96
+    p: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    margin: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    holdout_margin: Annotated[float, Field(gt=0, lt=1)] = 0.03
+    balance: Annotated[float, Field(gt=0, lt=1)] = 0.05
+
+
+class OptimiserParameters(Parameters):
+    """AdamW with a linear warm-up and a cosine decay to zero.
+
+    Attributes:
+        learning_rate: at its peak.
+        weight_decay: of AdamW. Default 0.01.
+        warmup: share of the steps in which the rate grows from zero. Default 0.1.
+        batch_size: examples a step. Default 64.
+        clip_norm: largest norm of the gradient. Default 1.
+    """
+
+    learning_rate: Positive
+    weight_decay: NonNegative = 0.01
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    batch_size: int = Field(64, ge=1)
+    clip_norm: Positive = 1.0
+
+
+class BudgetParameters(OptimiserParameters):
+    """What a candidate may spend. All candidates of a stage spend the same.
+
+    Attributes:
+        steps: optimiser steps.
+        extended_steps: steps when a stage is extended because a candidate was not clearly above chance.
+        seeds: initialisations and batch orders; every candidate is trained once with each.
+        device: "cpu", "cuda" or "auto" (cuda where there is one).
+    """
+
+    steps: int = Field(ge=1)
+    extended_steps: int = Field(ge=1)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=2)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.extended_steps < self.steps:
+            raise ValueError(f"extended_steps is {self.extended_steps}; expected at least steps, {self.steps}")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds {self.seeds} repeats one")
+        return self
+
+
+class SelectionParameters(Parameters):
+    """How a stage's winner is found.
+
+    Attributes:
+        metric: the score on the held-out sample.
+        tie: candidates whose mean score is within this many standard errors of the best one's are tied with it; of
+            tied candidates the cheapest wins. Default 1 (the one-standard-error rule of Breiman et al. 1984).
+        above_chance: a candidate counts as having learnt something when its mean score is this many standard
+            deviations above that of its own predictions with the labels shuffled. Default 3.
+        resamples: bootstrap and shuffle resamples. Default 500.
+        seed: of the resampling.
+    """
+
+    metric: Metric
+    tie: NonNegative = 1.0
+    above_chance: Positive = 3.0
+    resamples: int = Field(500, ge=50)
+    seed: int = Field(0, ge=0)
+
+
+class MatchParameters(Parameters):
+    """How candidates are made to have the same number of parameters.
+
+    Attributes:
+        tolerance: largest relative difference from the reference candidate's count; null to leave candidates as they
+            are written. Default 0.1.
+        hyperparameter: width that is changed when needed. Default "channel_dim".
+    """
+
+    tolerance: Annotated[float, Field(gt=0, lt=1)] | None = 0.1
+    hyperparameter: Literal["channel_dim"] = "channel_dim"
+
+
+class Candidates(Parameters):
+    """Block candidates of one stage.
+
+    Attributes:
+        reference: the candidate whose parameter count the others are matched to.
+        candidates: name -> block and its hyperparameters; null takes one out (of an environment that inherits it).
+    """
+
+    reference: str
+    candidates: dict[str, Block | None]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.names:
+            raise ValueError("no candidate is left")
+        if self.reference not in self.names:
+            raise ValueError(f"the reference {self.reference!r} is not among the candidates {self.names}")
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """Candidates that take part, in the order in which they are written."""
+        return [name for name, block in self.candidates.items() if block is not None]
+
+
+class EncoderStage(Candidates):
+    """One modality's encoder candidates: they share everything but the block."""
+
+    tokeniser: Tokeniser
+    hidden_dim: Width
+    depth: Width
+
+
+class FusionNetworkStage(Candidates):
+    """The fusion network's candidates. The reference is the fixed network of the fusion-function stage."""
+
+    depth: Width
+
+
+class SearchParameters(Parameters):
+    """A data set's search space and how it is searched.
+
+    Attributes:
+        loss_step: growth an epoch of the fused head's weight in the multi-head loss (in the search an epoch is one pass
+            over the sample). Default 0.
+    """
+
+    sample: SampleParameters
+    budget: BudgetParameters
+    selection: SelectionParameters
+    match: MatchParameters = MatchParameters()
+    encoders: dict[str, EncoderStage] = Field(min_length=1)
+    fusion_functions: tuple[FusionFunction, ...] = Field(min_length=1)
+    fusion_network: FusionNetworkStage
+
+
+class TrainingParameters(OptimiserParameters):
+    """Full training of the chosen architecture.
+
+    Attributes:
+        seed: of initialisation and batch order.
+        max_epochs: at most; also the length of the learning-rate schedule.
+        patience: epochs without a better validation score before training stops.
+        metric: validation score that is watched.
+        fusion_weight_step: growth an epoch of the fused head's weight in the multi-head loss. Default 0.
+        accelerator, devices, num_nodes, strategy, precision: as PyTorch Lightning's Trainer takes them.
+    """
+
+    seed: int = Field(ge=0)
+    max_epochs: int = Field(ge=1)
+    patience: int = Field(ge=1)
+    metric: Metric
+    fusion_weight_step: NonNegative = 0.0
+    accelerator: str = "auto"
+    devices: int | list[int] | str = 1
+    num_nodes: int = Field(1, ge=1)
+    strategy: str = "auto"
+    precision: str = "32-true"

@@ -1,0 +1,29 @@
+"""Statistics of a table's inputs. They are to be taken from training data only."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.mixers.architecture import Input
+
+_CHUNK = 1024
+
+
+def input_statistics(table: MultimodalTable, modality: str) -> Input:
+    """Shape, mean and standard deviation of a modality's stored values, in float64 and in chunks of rows.
+
+    Raises:
+        ValueError: all values are the same: the modality carries nothing.
+    """
+    array = table.arrays[modality]
+    total = squares = 0.0
+    for start in range(0, len(array), _CHUNK):
+        chunk = array[start : start + _CHUNK].astype(np.float64)
+        total += chunk.sum()
+        squares += np.square(chunk).sum()
+    mean = total / array.size
+    variance = max(squares / array.size - mean**2, 0.0)
+    if variance == 0:
+        raise ValueError(f"modality {modality!r}: every value is {mean}; a constant input carries no information")
+    return Input(shape=table.schema.modalities[modality].shape, mean=mean, std=variance**0.5)

@@ -1,0 +1,217 @@
+"""An architecture is data. This module says what can be written down; it imports no torch.
+
+Every class is a parameter model: an unknown block or hyperparameter is refused with the list of what exists. A model
+is built from an ``Architecture`` and nothing else (``mixmas_pipeline.mixers.model.MultimodalMixer``).
+
+To add a block: write its module in this folder, its parameters here as a subclass of ``BlockParameters``, and add
+the class to ``Block``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from mixmas_pipeline.parameters import Parameters
+
+Width = Annotated[int, Field(ge=1)]
+Dropout = Annotated[float, Field(ge=0, lt=1)]
+
+
+class BlockParameters(Parameters):
+    """What every block has.
+
+    Attributes:
+        channel_dim: hidden width of the channel-mixing MLP.
+        dropout: probability of zeroing a hidden unit of the token- and channel-mixing MLPs. Default 0.
+    """
+
+    implementation: ClassVar[str]
+    needs_grid: ClassVar[bool] = False
+
+    channel_dim: Width
+    dropout: Dropout = 0.0
+
+
+class MLPMixerParameters(BlockParameters):
+    """MLP-Mixer (Tolstikhin et al. 2021). ``token_dim``: hidden width of the token-mixing MLP."""
+
+    implementation: ClassVar[str] = "mixmas_pipeline.mixers.mlp_mixer:MLPMixerBlock"
+
+    block: Literal["mlp_mixer"] = "mlp_mixer"
+    token_dim: Width = 32
+
+
+class HyperMixerParameters(BlockParameters):
+    """HyperMixer (Mai et al. 2022). ``token_dim``: hidden width d' of the generated token-mixing MLP.
+    ``tied``: both generated matrices are the same (W1 = W2). Default false.
+    """
+
+    implementation: ClassVar[str] = "mixmas_pipeline.mixers.hyper_mixer:HyperMixerBlock"
+
+    block: Literal["hyper_mixer"] = "hyper_mixer"
+    token_dim: Width = 32
+    tied: bool = False
+
+
+class RaMLPParameters(BlockParameters):
+    """RaMLP (Lai et al. 2023); needs a 2-D grid of tokens.
+
+    ``regions``: regions an axis that the dilated fully connected layer joins. Default 2.
+    ``kernel``: side of the learnable pooling, odd. Default 5.
+    ``expansion``: width of the mixing branches as a multiple of the hidden dimension. Default 2.
+    """
+
+    implementation: ClassVar[str] = "mixmas_pipeline.mixers.ramlp:RaMLPBlock"
+    needs_grid: ClassVar[bool] = True
+
+    block: Literal["ramlp"] = "ramlp"
+    regions: Width = 2
+    kernel: Literal[1, 3, 5, 7] = 5
+    expansion: Annotated[int, Field(ge=1, le=8)] = 2
+
+
+class MonarchMixerParameters(BlockParameters):
+    """MonarchMixer (Fu et al. 2023). ``blocks``: diagonal blocks of each Monarch factor along the channels; a Monarch
+    matrix has about 1/blocks of the weights of a dense one. Default 4. Along the tokens it is the rounded square root
+    of their number.
+    """
+
+    implementation: ClassVar[str] = "mixmas_pipeline.mixers.monarch_mixer:MonarchMixerBlock"
+
+    block: Literal["monarch_mixer"] = "monarch_mixer"
+    blocks: Width = 4
+
+
+Block = Annotated[
+    MLPMixerParameters | HyperMixerParameters | RaMLPParameters | MonarchMixerParameters,
+    Field(discriminator="block"),
+]
+
+
+class Patches(Parameters):
+    """Cut an image or spectrogram into patches, rows first, and project each. ``patch``: height and width."""
+
+    type: Literal["patches"] = "patches"
+    patch: Width | tuple[Width, Width]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of a patch, in pixels."""
+        return (self.patch, self.patch) if isinstance(self.patch, int) else self.patch
+
+
+class Projection(Parameters):
+    """Project each step of a (steps, features) sequence: words of a text, hours of a time series."""
+
+    type: Literal["projection"] = "projection"
+
+
+Tokeniser = Annotated[Patches | Projection, Field(discriminator="type")]
+
+
+class Encoder(Parameters):
+    """Tokeniser, ``depth`` blocks of one type, LayerNorm; tokens are ``hidden_dim`` wide."""
+
+    tokeniser: Tokeniser
+    hidden_dim: Width
+    depth: Width
+    block: Block
+
+
+class Input(Parameters):
+    """What an encoder receives.
+
+    Attributes:
+        shape: of one example.
+        mean, std: of the stored values on the training data, one of each for all of a modality; inputs are
+            standardised with them.
+    """
+
+    shape: tuple[Width, ...]
+    mean: float
+    std: Annotated[float, Field(gt=0)]
+
+
+FUSION_FUNCTIONS = ("concat", "max", "mean", "sum")
+FusionFunction = Literal["concat", "max", "mean", "sum"]
+
+
+class FusionNetwork(Parameters):
+    """``depth`` blocks of one type over the fused tokens, then LayerNorm."""
+
+    depth: Width
+    block: Block
+
+
+class Fusion(Parameters):
+    """Fusion function, then fusion network.
+
+    Attributes:
+        function: "concat" joins the token sequences; "max", "mean" and "sum" combine them token by token.
+        network: over the fused tokens.
+    """
+
+    function: FusionFunction
+    network: FusionNetwork
+
+
+class Architecture(Parameters):
+    """A whole model.
+
+    Attributes:
+        task: "multiclass" or "multilabel".
+        classes: their names, in the order of the logits.
+        inputs: what each modality is, in order.
+        encoders: one a modality.
+        fusion: None for a single modality only.
+    """
+
+    task: Literal["multiclass", "multilabel"]
+    classes: tuple[str, ...] = Field(min_length=1)
+    inputs: dict[str, Input] = Field(min_length=1)
+    encoders: dict[str, Encoder]
+    fusion: Fusion | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if list(self.inputs) != list(self.encoders):
+            raise ValueError(f"inputs are {list(self.inputs)}, encoders {list(self.encoders)}; expected the same")
+        if (self.fusion is None) != (len(self.inputs) == 1):
+            raise ValueError(f"{len(self.inputs)} modalities need {'no' if len(self.inputs) == 1 else 'a'} fusion")
+        for name, encoder in self.encoders.items():
+            grid = token_grid(encoder.tokeniser, self.inputs[name].shape, name)
+            if encoder.block.needs_grid and len(grid) != 2:
+                raise ValueError(f"modality {name!r}: {encoder.block.block} needs a 2-D grid of tokens")
+        if self.fusion is not None and self.fusion.network.block.needs_grid:
+            raise ValueError(f"the fusion network cannot be {self.fusion.network.block.block}: fused tokens have no grid")
+        return self
+
+
+def token_grid(tokeniser: Patches | Projection, shape: tuple[int, ...], modality: str) -> tuple[int, ...]:
+    """Tokens along each axis: (rows, columns) for patches, (steps,) for a projection.
+
+    Raises:
+        ValueError: the tokeniser does not fit an example of this shape.
+    """
+    if isinstance(tokeniser, Projection):
+        if len(shape) != 2:
+            raise ValueError(f"modality {modality!r} has shape {shape}; a projection expects (steps, features)")
+        return (shape[0],)
+    if len(shape) not in (2, 3):
+        raise ValueError(
+            f"modality {modality!r} has shape {shape}; patches expect (height, width) or (channels, height, width)"
+        )
+    height, width = shape[-2:]
+    rows, columns = tokeniser.size
+    if height % rows or width % columns:
+        raise ValueError(
+            f"modality {modality!r}: patch {rows}x{columns} does not divide {height}x{width}; patch heights that do: "
+            f"{_divisors(height)}, widths: {_divisors(width)}"
+        )
+    return (height // rows, width // columns)
+
+
+def _divisors(number: int) -> list[int]:
+    return [d for d in range(1, number + 1) if number % d == 0]

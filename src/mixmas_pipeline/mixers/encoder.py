@@ -1,0 +1,80 @@
+"""The frame that every candidate shares: tokeniser -> blocks -> LayerNorm; tokens in, tokens out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from importlib import import_module
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from mixmas_pipeline.mixers import architecture
+from mixmas_pipeline.mixers.architecture import BlockParameters, token_grid
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def build_block(parameters: BlockParameters, hidden: int, grid: tuple[int, ...]) -> nn.Module:
+    """The block that the parameters describe, for tokens of width ``hidden`` on ``grid``."""
+    module, _, name = parameters.implementation.partition(":")
+    return getattr(import_module(module), name)(parameters, hidden, grid)
+
+
+class MixerStack(nn.Sequential):
+    """``depth`` blocks and a LayerNorm: (batch, tokens, hidden) -> the same shape."""
+
+    def __init__(self, parameters: BlockParameters, depth: int, hidden: int, grid: tuple[int, ...]) -> None:
+        super().__init__(*(build_block(parameters, hidden, grid) for _ in range(depth)), nn.LayerNorm(hidden))
+
+
+class PatchTokeniser(nn.Module):
+    """(batch, [channels,] height, width) -> (batch, patches, hidden): cut, flatten, project. Patches go row by row."""
+
+    def __init__(self, patch: tuple[int, int], shape: tuple[int, ...], hidden: int) -> None:
+        super().__init__()
+        self.patch = patch
+        self.channels = shape[0] if len(shape) == 3 else 1
+        self.grid = (shape[-2] // patch[0], shape[-1] // patch[1])
+        self.projection = nn.Linear(self.channels * patch[0] * patch[1], hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        (rows, columns), (height, width) = self.grid, self.patch
+        x = x.reshape(x.shape[0], self.channels, rows, height, columns, width)
+        x = x.permute(0, 2, 4, 1, 3, 5).reshape(x.shape[0], rows * columns, self.channels * height * width)
+        return self.projection(x)
+
+
+class Encoder(nn.Module):
+    """One modality's encoder.
+
+    Args:
+        parameters: tokeniser, width, depth and block.
+        shape: of one example.
+        modality: its name, for messages.
+
+    Attributes:
+        tokens, hidden: of the result.
+    """
+
+    def __init__(self, parameters: architecture.Encoder, shape: tuple[int, ...], modality: str) -> None:
+        super().__init__()
+        grid = token_grid(parameters.tokeniser, shape, modality)
+        self.tokens, self.hidden = math.prod(grid), parameters.hidden_dim
+        self.tokeniser: nn.Module
+        if isinstance(parameters.tokeniser, architecture.Patches):
+            self.tokeniser = PatchTokeniser(parameters.tokeniser.size, shape, self.hidden)
+        else:
+            self.tokeniser = nn.Linear(shape[1], self.hidden)
+        self.blocks = MixerStack(parameters.block, parameters.depth, self.hidden, grid)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.blocks(self.tokeniser(x))
+
+
+def initialised(build: Callable[..., M], seed: int, *args: object) -> M:
+    """``build(*args)`` with weights drawn from ``seed``; the global random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build(*args)

@@ -1,0 +1,57 @@
+"""Fusion of any number of token sequences.
+
+The rule for unequal ones: sequences that differ in width are first projected, each by one linear layer over its
+channels, to the largest width. ``concat`` then joins them along the token axis, whatever their lengths. ``max``,
+``mean`` and ``sum`` combine them token by token, so sequences that are shorter than the longest are first brought to
+its length by one linear layer over their tokens: nothing is cropped, and no order is assumed. Sequences that already
+agree get no layer at all.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mixmas_pipeline.mixers.architecture import FUSION_FUNCTIONS
+
+
+class FusionFunction(nn.Module):
+    """Combine token sequences, (batch, tokens_m, width_m) each, into (batch, tokens, width).
+
+    Args:
+        function: "concat", "max", "mean" or "sum".
+        shapes: (tokens, width) of each modality, in order.
+
+    Attributes:
+        tokens, width: of the result.
+    """
+
+    def __init__(self, function: str, shapes: list[tuple[int, int]]) -> None:
+        super().__init__()
+        if function not in FUSION_FUNCTIONS:
+            raise ValueError(f"unknown fusion function {function!r}; expected one of {FUSION_FUNCTIONS}")
+        self.function = function
+        self.width = max(width for _, width in shapes)
+        longest = max(tokens for tokens, _ in shapes)
+        self.tokens = sum(tokens for tokens, _ in shapes) if function == "concat" else longest
+        self.width_alignment = nn.ModuleList(
+            nn.Identity() if width == self.width else nn.Linear(width, self.width) for _, width in shapes
+        )
+        self.token_alignment = nn.ModuleList(
+            nn.Identity() if function == "concat" or tokens == longest else nn.Linear(tokens, longest)
+            for tokens, _ in shapes
+        )
+
+    def forward(self, sequences: list[Tensor]) -> Tensor:
+        aligned = [align(x) for align, x in zip(self.width_alignment, sequences, strict=True)]
+        if self.function == "concat":
+            return torch.cat(aligned, dim=1)
+        stacked = torch.stack(
+            [
+                align(x.transpose(1, 2)).transpose(1, 2)
+                for align, x in zip(self.token_alignment, aligned, strict=True)
+            ]
+        )
+        if self.function == "max":
+            return stacked.amax(dim=0)
+        return stacked.mean(dim=0) if self.function == "mean" else stacked.sum(dim=0)

@@ -1,0 +1,100 @@
+"""The multimodal model: encoders, fusion function, fusion network, one head for the fused tokens and one a modality."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from mixmas_pipeline.mixers.architecture import Architecture
+from mixmas_pipeline.mixers.encoder import Encoder, MixerStack, initialised
+from mixmas_pipeline.mixers.fusion import FusionFunction
+
+FUSED = "fused"
+WEIGHTS_FILE, ARCHITECTURE_FILE = "model.safetensors", "architecture.json"
+
+
+class Standardise(nn.Module):
+    """Stored values to floats of mean 0 and standard deviation 1, with the training data's statistics."""
+
+    def __init__(self, mean: float, std: float) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("std", torch.tensor(std))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.to(self.mean.dtype) - self.mean) / self.std
+
+
+class Head(nn.Module):
+    """(batch, tokens, width) -> (batch, classes): mean over the tokens, then one linear layer."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x.mean(dim=1))
+
+
+class MultimodalMixer(nn.Module):
+    """A model built from an ``Architecture`` and nothing else.
+
+    ``forward`` takes one tensor a modality, (batch, *shape) in the stored type (bytes are fine), and returns logits,
+    (batch, classes): under ``"fused"`` the decision, and under each modality's name its auxiliary head's (M2-Mixer's
+    multi-head training). With one modality there is no fusion and "fused" is that modality's head.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        classes = len(architecture.classes)
+        self.standardise = nn.ModuleDict({n: Standardise(i.mean, i.std) for n, i in architecture.inputs.items()})
+        self.encoders = nn.ModuleDict(
+            {n: Encoder(e, architecture.inputs[n].shape, n) for n, e in architecture.encoders.items()}
+        )
+        encoders = [self.encoders[name] for name in architecture.encoders]
+        self.heads = nn.ModuleDict(
+            {n: Head(e.hidden, classes) for n, e in zip(architecture.encoders, encoders, strict=True)}
+        )
+        if architecture.fusion is not None:
+            self.fusion = FusionFunction(architecture.fusion.function, [(e.tokens, e.hidden) for e in encoders])
+            network = architecture.fusion.network
+            self.fusion_network = MixerStack(network.block, network.depth, self.fusion.width, (self.fusion.tokens,))
+            self.fused_head = Head(self.fusion.width, classes)
+
+    def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        tokens = {name: self.encoders[name](self.standardise[name](inputs[name])) for name in self.encoders}
+        logits = {name: self.heads[name](tokens[name]) for name in tokens}
+        if self.architecture.fusion is None:
+            (only,) = logits.values()
+            return {FUSED: only, **logits}
+        fused = self.fusion_network(self.fusion([tokens[name] for name in tokens]))
+        return {FUSED: self.fused_head(fused), **logits}
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write weights (safetensors) and architecture (JSON) into a new folder."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True)
+        save_file(self.state_dict(), folder / WEIGHTS_FILE)
+        (folder / ARCHITECTURE_FILE).write_text(self.architecture.model_dump_json(indent=1))
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Read what ``save_pretrained`` wrote; the model comes in eval mode.
+
+        Raises:
+            FileNotFoundError: a file is missing.
+            RuntimeError: weights and architecture do not belong together.
+        """
+        from safetensors.torch import load_file
+
+        folder = Path(folder)
+        architecture = Architecture.model_validate(json.loads((folder / ARCHITECTURE_FILE).read_text()))
+        model = initialised(cls, 0, architecture)
+        model.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        return model.eval()

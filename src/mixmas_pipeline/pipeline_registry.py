@@ -1,0 +1,81 @@
+"""Which pipelines there are. They are made from the parameters: the search space decides the graph.
+
+``kedro run`` loads the context first, whose hook leaves its parameters here (with ``--env`` and ``--params``); commands
+that have no context (``kedro registry list``, ``kedro viz``) fall back to reading the configuration.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kedro.pipeline import Pipeline
+from pydantic import ValidationError
+
+from mixmas_pipeline.learning.parameters import SearchParameters
+from mixmas_pipeline.pipelines import avmnist, reporting, search, training
+
+DATA: dict[str, Callable[[], Pipeline]] = {"avmnist": avmnist.create_pipeline}
+
+_context_parameters: dict[str, Any] | None = None
+
+
+def use_parameters(parameters: dict[str, Any] | None) -> None:
+    """Make the pipelines from these parameters."""
+    global _context_parameters
+    _context_parameters = parameters
+
+
+def register_pipelines() -> dict[str, Pipeline]:
+    """Pipelines by name. Each brings along what it needs: ``search`` prepares the data first, and so on.
+
+    Raises:
+        ValueError: the parameters name an unknown data set, or its search space has an error.
+    """
+    parameters = _context_parameters if _context_parameters is not None else _read_parameters()
+    dataset = parameters.get("dataset")
+    if dataset not in DATA:
+        raise ValueError(f"the parameter 'dataset' is {dataset!r}; expected one of {sorted(DATA)}")
+    data = DATA[dataset]()
+    space = _search_space(dataset, parameters)
+    searching = data + search.create_pipeline(dataset, space)
+    trained = searching + training.create_pipeline(dataset)
+    everything = trained + reporting.create_pipeline(dataset, space)
+    return {
+        dataset: data,
+        "search": searching,
+        "training": trained,
+        "reporting": everything,
+        "__default__": everything,
+    }
+
+
+def _search_space(dataset: str, parameters: dict[str, Any]) -> SearchParameters:
+    try:
+        return SearchParameters.model_validate(parameters[dataset]["search"])
+    except KeyError as error:
+        raise ValueError(f"the parameters of {dataset!r} have no {error}; see conf/base/parameters_search.yml") from error
+    except ValidationError as error:
+        details = "\n".join(
+            f"  {dataset}.search.{'.'.join(map(str, e['loc']))}: {e['msg']} (found: {_short(e['input'])})"
+            for e in error.errors()
+        )
+        raise ValueError(f"the search parameters have {error.error_count()} error(s):\n{details}") from None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _read_parameters() -> dict[str, Any]:
+    from kedro.config import OmegaConfigLoader
+    from kedro.utils import find_kedro_project
+
+    from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
+
+    root = find_kedro_project(Path.cwd()) or Path(__file__).parents[2]
+    loader = OmegaConfigLoader(str(root / "conf"), env=os.environ.get("KEDRO_ENV"), **CONFIG_LOADER_ARGS)
+    return loader["parameters"]

@@ -1,0 +1,5 @@
+"""Results as figures, tables and one self-contained page."""
+
+from mixmas_pipeline.pipelines.reporting.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -1,0 +1,204 @@
+"""The figures. Each function takes artefacts and returns a plotly figure, or a picture as PNG bytes."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from mixmas_pipeline.datasets.table import MultimodalTable
+
+COLOURS = ("#2f6db5", "#d1702a", "#3b8f5a", "#8a4fa3", "#b8363f", "#6d6d6d", "#a38b1d", "#2a8c99")
+FUSED = "fused"
+
+
+def leaderboard_figure(leaderboard: pd.DataFrame, metric: str) -> go.Figure:
+    """Score with its spread over the seeds against FLOPs an example, one panel a stage; the chosen one is a star."""
+    stages = list(leaderboard["stage"].unique())
+    figure = make_subplots(rows=1, cols=len(stages), subplot_titles=stages, horizontal_spacing=0.06)
+    for column, stage in enumerate(stages, start=1):
+        rows = leaderboard[leaderboard["stage"] == stage]
+        for colour, row in zip(COLOURS, rows.itertuples(), strict=False):
+            figure.add_trace(
+                go.Scatter(
+                    x=[row.flops_per_example / 1e6],
+                    y=[row.mean],
+                    error_y={"type": "data", "array": [row.spread]},
+                    mode="markers+text",
+                    text=[row.candidate],
+                    textposition="top center",
+                    marker={"size": 16 if row.chosen else 10, "symbol": "star" if row.chosen else "circle", "color": colour},
+                    name=row.candidate,
+                    hovertext=f"{row.candidate}: {row.mean:.3f} ± {row.spread:.3f}, {row.parameters:,} parameters, {row.seconds:.0f} s",
+                    showlegend=False,
+                ),
+                row=1,
+                col=column,
+            )
+        figure.add_hline(y=rows["chance"].mean(), line_dash="dot", line_color="grey", row=1, col=column)
+        low, high = rows["flops_per_example"].min() / 1e6, rows["flops_per_example"].max() / 1e6
+        margin = max(0.25 * (high - low), 0.1 * high)
+        figure.update_xaxes(title_text="MFLOP an example", range=[low - margin, high + margin], row=1, col=column)
+    figure.update_yaxes(title_text=f"held-out {metric}", row=1, col=1)
+    return _styled(figure, "Candidates: score (± standard deviation over seeds) against cost; dotted: chance", 420)
+
+
+def candidate_curves(results: list[dict[str, Any]]) -> go.Figure:
+    """Training loss of every candidate, mean over the seeds, one panel a stage."""
+    stages = list(dict.fromkeys(result["stage"] for result in results))
+    figure = make_subplots(rows=1, cols=len(stages), subplot_titles=stages, horizontal_spacing=0.06)
+    for column, stage in enumerate(stages, start=1):
+        of_stage = [result for result in results if result["stage"] == stage]
+        for colour, result in zip(COLOURS, of_stage, strict=False):
+            curves = np.array([[loss for _, loss in trial["losses"]] for trial in result["trials"]])
+            steps = [step for step, _ in result["trials"][0]["losses"]]
+            figure.add_trace(
+                go.Scatter(
+                    x=steps,
+                    y=curves.mean(axis=0),
+                    name=result["candidate"],
+                    legendgroup=result["candidate"],
+                    line={"color": colour},
+                    hovertext=f"{stage}: {result['candidate']}",
+                    showlegend=True,
+                ),
+                row=1,
+                col=column,
+            )
+        figure.update_xaxes(title_text="step", row=1, col=column)
+    figure.update_yaxes(title_text="training loss", row=1, col=1)
+    return _styled(figure, "Candidates: training loss", 380)
+
+
+def history_figure(history: pd.DataFrame) -> go.Figure:
+    """Losses and validation scores of every head of the final model, by epoch."""
+    figure = make_subplots(rows=1, cols=2, subplot_titles=("loss", "validation score"))
+    for colour, column in zip(COLOURS, ("train_loss", "validation_loss"), strict=False):
+        figure.add_trace(_line(history, column, column.replace("_", " "), colour), row=1, col=1)
+    scores = [c for c in history if c.startswith("validation_") and c != "validation_loss"]
+    for colour, column in zip(COLOURS, scores, strict=False):
+        head = column.rsplit("_", 1)[1]
+        figure.add_trace(_line(history, column, head if head == FUSED else f"{head} head", colour), row=1, col=2)
+    figure.update_xaxes(title_text="epoch")
+    return _styled(figure, "Final model: learning curves", 380)
+
+
+def confusion_figure(predictions: pd.DataFrame, classes: list[str]) -> go.Figure:
+    """Rows: true class, columns: predicted class, shares of the true class. Multilabel: one column "found" a class."""
+    if set(predictions["label"]) | set(predictions["predicted"]) <= set(classes):
+        counts = pd.crosstab(predictions["label"], predictions["predicted"]).reindex(
+            index=classes, columns=classes, fill_value=0
+        )
+        shares = counts.to_numpy() / np.maximum(counts.to_numpy().sum(axis=1, keepdims=True), 1)
+        text, columns = counts.to_numpy(), classes
+    else:
+        truth, guess = _label_matrix(predictions["label"], classes), _label_matrix(predictions["predicted"], classes)
+        text = np.stack([(truth & guess).sum(0), (truth & ~guess).sum(0), (~truth & guess).sum(0)], axis=1)
+        shares = text / np.maximum(truth.sum(0), 1)[:, None]
+        columns = ["found", "missed", "false alarm"]
+    figure = go.Figure(
+        go.Heatmap(z=shares, x=columns, y=classes, text=text, texttemplate="%{text}", colorscale="Blues", zmin=0, zmax=1)
+    )
+    figure.update_xaxes(title_text="predicted", type="category")
+    figure.update_yaxes(title_text="true", type="category", autorange="reversed")
+    return _styled(figure, "Test: confusion (counts; colour: share of the true class)", 520)
+
+
+def class_scores(predictions: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
+    """Precision, recall, F1 and number of examples of each class, on the test split."""
+    truth, guess = _label_matrix(predictions["label"], classes), _label_matrix(predictions["predicted"], classes)
+    hits, support, guessed = (truth & guess).sum(0), truth.sum(0), guess.sum(0)
+    return pd.DataFrame(
+        {
+            "class": classes,
+            "precision": hits / np.maximum(guessed, 1),
+            "recall": hits / np.maximum(support, 1),
+            "f1": 2 * hits / np.maximum(support + guessed, 1),
+            "examples": support,
+        }
+    )
+
+
+def class_figure(scores: pd.DataFrame) -> go.Figure:
+    """Precision, recall and F1 of each class as bars."""
+    figure = go.Figure(
+        [
+            go.Bar(x=scores["class"], y=scores[name], name=name, marker_color=colour)
+            for colour, name in zip(COLOURS, ("precision", "recall", "f1"), strict=False)
+        ]
+    )
+    figure.update_xaxes(type="category", title_text="class")
+    figure.update_yaxes(range=[0, 1])
+    return _styled(figure, "Test: scores of each class", 360)
+
+
+def heads_figure(metrics: dict[str, dict[str, float]]) -> go.Figure:
+    """The fused decision beside each modality's own head and the most frequent class, validation and test."""
+    first = metrics["validation"]
+    alone = [name for name in first if ", " in name]
+    headline = alone[0].split(", ")[0]
+    names = [headline, *alone]
+    labels = ["fused", *(name.split(", ")[1] for name in alone)]
+    figure = go.Figure(
+        [
+            go.Bar(
+                x=labels,
+                y=[metrics[split][name] for name in names],
+                name=split,
+                marker_color=colour,
+                text=[f"{metrics[split][name]:.3f}" for name in names],
+            )
+            for colour, split in zip(COLOURS, metrics, strict=False)
+        ]
+    )
+    figure.update_yaxes(range=[0, 1], title_text=headline)
+    return _styled(figure, "What each modality contributes", 360)
+
+
+def example_picture(table: MultimodalTable, captions: list[str], columns: int = 6) -> bytes:
+    """Examples side by side, one row of axes a modality; PNG. Two-dimensional modalities are drawn as pictures,
+    three-dimensional ones as colour pictures, one-dimensional ones as lines."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shown = min(len(table), 2 * columns)
+    blocks = -(-shown // columns)
+    modalities = list(table.schema.modalities)
+    figure = Figure(figsize=(2.1 * min(columns, shown), blocks * (2.1 * len(modalities) + 0.3)), layout="constrained")
+    axes = figure.subplots(blocks * len(modalities), min(columns, shown), squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for i in range(shown):
+        for m, name in enumerate(modalities):
+            axis = axes[(i // columns) * len(modalities) + m, i % columns]
+            array = table.arrays[name][i]
+            if array.ndim == 1:
+                axis.plot(array)
+            elif table.schema.modalities[name].kind == "audio":
+                axis.imshow(array, origin="lower", cmap="magma")
+            elif array.ndim == 3:
+                axis.imshow(np.moveaxis(array, 0, -1))
+            else:
+                axis.imshow(array, cmap="gray", aspect="auto")
+            if m == 0:
+                axis.set_title(captions[i], fontsize=8)
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer)
+    return buffer.getvalue()
+
+
+def _label_matrix(labels: pd.Series, classes: list[str]) -> np.ndarray:
+    sets = [set(text.split(", ")) if text not in classes else {text} for text in labels]
+    return np.array([[name in names for name in classes] for names in sets])
+
+
+def _line(history: pd.DataFrame, column: str, name: str, colour: str) -> go.Scatter:
+    return go.Scatter(x=history["epoch"] + 1, y=history[column], name=name, line={"color": colour}, mode="lines+markers")
+
+
+def _styled(figure: go.Figure, title: str, height: int) -> go.Figure:
+    return figure.update_layout(title=title, template="plotly_white", height=height, margin={"t": 80, "l": 60, "r": 20, "b": 50})

@@ -1,0 +1,89 @@
+"""Nodes of the report: artefacts in; figures, tables and one page out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixmas_pipeline.datasets.table import MultimodalTable
+
+
+def draw_examples(train: MultimodalTable) -> bytes:
+    """Two training examples of each of the first six classes, as they are given to the models."""
+    from mixmas_pipeline.pipelines.reporting.figures import example_picture
+
+    matrix = train.label_matrix()
+    classes = range(min(6, matrix.shape[1]))
+    rows = [np.flatnonzero(matrix[:, c])[k] for k in range(2) for c in classes if matrix[:, c].sum() > k]
+    names = [train.schema.classes[c] for k in range(2) for c in classes if matrix[:, c].sum() > k]
+    return example_picture(train.take(np.array(rows)), names)
+
+
+def draw_search(leaderboard: pd.DataFrame, selection: dict[str, Any], **results: dict[str, Any]) -> tuple[Any, Any]:
+    """Returns:
+    The leaderboard figure; the candidates' learning curves.
+    """
+    from mixmas_pipeline.pipelines.reporting.figures import candidate_curves, leaderboard_figure
+
+    metric = selection.metric if hasattr(selection, "metric") else selection["metric"]
+    return leaderboard_figure(leaderboard, metric), candidate_curves(list(results.values()))
+
+
+def draw_model(
+    history: pd.DataFrame,
+    metrics: dict[str, dict[str, float]],
+    predictions: pd.DataFrame,
+    architecture: dict[str, Any],
+) -> tuple[Any, Any, Any, pd.DataFrame, Any]:
+    """Returns:
+    Learning curves, heads, confusion; scores of each class as a table and as bars.
+    """
+    from mixmas_pipeline.pipelines.reporting import figures
+
+    classes = list(architecture["classes"])
+    scores = figures.class_scores(predictions, classes)
+    return (
+        figures.history_figure(history),
+        figures.heads_figure(metrics),
+        figures.confusion_figure(predictions, classes),
+        scores,
+        figures.class_figure(scores),
+    )
+
+
+def draw_mistakes(mistakes: MultimodalTable) -> bytes:
+    """The test examples that the model got wrong with the greatest confidence."""
+    from mixmas_pipeline.pipelines.reporting.figures import example_picture
+
+    names = np.array(mistakes.schema.classes)
+    truth = [", ".join(names[row]) for row in mistakes.label_matrix()]
+    said = zip(truth, mistakes.extra["predicted"], mistakes.extra["confidence"], strict=True)
+    return example_picture(mistakes, [f"{t}, taken for {p} ({c:.0%})" for t, p, c in said])
+
+
+def write_report(
+    sampling: dict[str, Any],
+    architecture: dict[str, Any],
+    leaderboard: pd.DataFrame,
+    metrics: dict[str, dict[str, float]],
+    class_scores: pd.DataFrame,
+    examples: bytes,
+    mistakes: bytes,
+    train: MultimodalTable,
+    **figures: Any,
+) -> str:
+    """Everything on one HTML page that needs no other file and no network."""
+    from mixmas_pipeline.pipelines.reporting.page import render
+
+    return render(
+        title=train.schema.source or "MixMAS",
+        sampling=sampling,
+        architecture=architecture,
+        leaderboard=leaderboard,
+        metrics=metrics,
+        class_scores=class_scores,
+        pictures={"examples": examples, "mistakes": mistakes},
+        figures=figures,
+    )

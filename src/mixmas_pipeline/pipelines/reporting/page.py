@@ -1,0 +1,100 @@
+"""The report's page."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pandas as pd
+
+_TEMPLATE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{{ title }}: MixMAS report</title>
+<style>
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1180px; margin: 2rem auto; padding: 0 1rem; color: #222; }
+h1, h2 { font-weight: 600; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ddd; }
+table { border-collapse: collapse; font-size: 14px; } th, td { padding: .25rem .7rem; text-align: right; }
+th { border-bottom: 2px solid #888; } td:first-child, th:first-child { text-align: left; }
+tr.chosen { font-weight: 600; background: #eef4fb; } .note { color: #555; } img { max-width: 100%; }
+pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; font-size: 13px; }
+</style>
+<script>{{ plotly | safe }}</script></head><body>
+<h1>{{ title }}</h1>
+<p class="note">The search trained on {{ sampling.sample.rows }} and scored on {{ sampling.holdout.rows }} of
+{{ sampling.population }} training examples. Full training stopped on the validation split; the test split was read
+once, after everything was chosen.</p>
+<h2>Result</h2>
+<table><tr><th></th>{% for split in metrics %}<th>{{ split }}</th>{% endfor %}</tr>
+{% for name in metrics.validation %}<tr><td>{{ name }}</td>
+{% for split in metrics %}<td>{{ "%.4f" | format(metrics[split][name]) }}</td>{% endfor %}</tr>{% endfor %}</table>
+{{ figure("heads_figure") }}
+<h2>Search</h2>
+{% for stage, rows in stages %}<h3>{{ stage }}</h3>
+<table><tr><th>candidate</th><th>score</th><th>spread</th><th>by seed</th><th>chance</th><th>parameters</th>
+<th>MFLOP / example</th><th>seconds</th><th>steps</th><th></th></tr>
+{% for row in rows %}<tr class="{{ 'chosen' if row.chosen }}"><td>{{ row.candidate }}</td>
+<td>{{ "%.3f" | format(row.mean) }}</td><td>{{ "%.3f" | format(row.spread) }}</td><td>{{ row.by_seed }}</td>
+<td>{{ "%.3f" | format(row.chance) }}</td><td>{{ "{:,}".format(row.parameters) }}</td>
+<td>{{ "%.2f" | format(row.flops_per_example / 1e6) }}</td><td>{{ "%.1f" | format(row.seconds) }}</td>
+<td>{{ row.steps }}</td><td>{{ row.notes }}</td></tr>{% endfor %}</table>
+{% for row in rows if row.chosen %}<p class="note">{{ row.reason }}{{ " The budget was extended." if row.extended }}</p>
+{% endfor %}{% endfor %}
+{{ figure("leaderboard_figure") }}{{ figure("candidate_curves") }}
+<h2>Architecture</h2><pre>{{ architecture }}</pre>
+<h2>Data</h2><p><img alt="training examples" src="data:image/png;base64,{{ pictures.examples }}"></p>
+<h2>Final model</h2>
+{{ figure("history_figure") }}{{ figure("confusion_figure") }}{{ figure("class_figure") }}
+<table><tr>{% for column in class_columns %}<th>{{ column }}</th>{% endfor %}</tr>
+{% for row in class_rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>
+<h2>What it got wrong, most confident first</h2>
+<p><img alt="mistakes" src="data:image/png;base64,{{ pictures.mistakes }}"></p>
+</body></html>
+"""
+
+
+def render(
+    *,
+    title: str,
+    sampling: dict[str, Any],
+    architecture: dict[str, Any],
+    leaderboard: pd.DataFrame,
+    metrics: dict[str, dict[str, float]],
+    class_scores: pd.DataFrame,
+    pictures: dict[str, bytes],
+    figures: dict[str, Any],
+) -> str:
+    """Fill the template; all text is escaped. plotly's script is part of the page."""
+    import jinja2
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    def figure(name: str) -> Markup:
+        return Markup(figures[name].to_html(full_html=False, include_plotlyjs=False, div_id=name))
+
+    short = {key: architecture[key] for key in ("task", "encoders", "fusion")}
+    return jinja2.Environment(autoescape=True).from_string(_TEMPLATE).render(
+        title=title,
+        sampling=sampling,
+        architecture=json.dumps(short, indent=2),
+        stages=[(stage, _stage_rows(rows)) for stage, rows in leaderboard.groupby("stage", sort=False)],
+        metrics=metrics,
+        class_columns=list(class_scores),
+        class_rows=[
+            [f"{cell:.3f}" if isinstance(cell, float) else cell for cell in row]
+            for row in class_scores.itertuples(index=False)
+        ],
+        pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},
+        figure=figure,
+        plotly=get_plotlyjs(),
+    )
+
+
+def _stage_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    seeds = [column for column in rows if column.startswith("seed_")]
+    tie = rows["tied"].sum() > 1
+    records = rows.to_dict("records")
+    for record in records:
+        record["by_seed"] = " ".join(f"{record[seed]:.3f}" for seed in seeds)
+        notes = (("chosen", record["chosen"]), ("tied", record["tied"] and tie), ("at chance", not record["above_chance"]))
+        record["notes"] = ", ".join(note for note, said in notes if said)
+    return records

@@ -1,0 +1,63 @@
+"""The graph from results to figures and ``{dataset}.report``."""
+
+from __future__ import annotations
+
+from kedro.pipeline import Node, Pipeline
+
+from mixmas_pipeline.learning.parameters import SearchParameters
+from mixmas_pipeline.pipelines.reporting import nodes
+from mixmas_pipeline.pipelines.search.nodes import FUSION_FUNCTION, FUSION_NETWORK
+
+MODEL_FIGURES = ("history_figure", "heads_figure", "confusion_figure")
+
+
+def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:
+    """Nodes of the namespace ``{dataset}.reporting``."""
+    named = f"{dataset}.{{}}".format
+    space = named("reporting")
+    stages = {modality: stage.names for modality, stage in search.encoders.items()}
+    if len(stages) > 1:
+        stages |= {FUSION_FUNCTION: list(search.fusion_functions), FUSION_NETWORK: search.fusion_network.names}
+    results = {
+        f"{stage}_{name}": named(f"search.{stage}.{name}_result") for stage, names in stages.items() for name in names
+    }
+    figures = ("leaderboard_figure", "candidate_curves", *MODEL_FIGURES, "class_figure")
+    return Pipeline(
+        [
+            Node(nodes.draw_examples, named("train"), named("examples"), name="draw_examples", namespace=space),
+            Node(
+                nodes.draw_search,
+                {"leaderboard": named("leaderboard"), "selection": f"params:{named('search.selection')}", **results},
+                [named("leaderboard_figure"), named("candidate_curves")],
+                name="draw_search",
+                namespace=space,
+            ),
+            Node(
+                nodes.draw_model,
+                [named("history"), named("metrics"), named("predictions"), named("architecture")],
+                [*map(named, MODEL_FIGURES), named("class_scores"), named("class_figure")],
+                name="draw_model",
+                namespace=space,
+            ),
+            Node(
+                nodes.draw_mistakes, named("mistakes"), named("mistakes_picture"), name="draw_mistakes", namespace=space
+            ),
+            Node(
+                nodes.write_report,
+                {
+                    "sampling": named("search.sampling"),
+                    "architecture": named("architecture"),
+                    "leaderboard": named("leaderboard"),
+                    "metrics": named("metrics"),
+                    "class_scores": named("class_scores"),
+                    "examples": named("examples"),
+                    "mistakes": named("mistakes_picture"),
+                    "train": named("train"),
+                    **{figure: named(figure) for figure in figures},
+                },
+                named("report"),
+                name="write_report",
+                namespace=space,
+            ),
+        ]
+    )

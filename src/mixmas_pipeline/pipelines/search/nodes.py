@@ -1,0 +1,320 @@
+"""Nodes of the search. A *proposal* is a candidate's architecture with its cost; a *result* adds its scores."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import TypeAdapter
+
+from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.learning.parameters import (
+    BudgetParameters,
+    EncoderStage,
+    FusionNetworkStage,
+    MatchParameters,
+    SampleParameters,
+    SelectionParameters,
+)
+from mixmas_pipeline.learning.selection import Verdict, judge, needs_extension
+from mixmas_pipeline.mixers.architecture import Architecture, Block, Encoder, Fusion, FusionNetwork
+
+FUSION_FUNCTION, FUSION_NETWORK = "fusion_function", "fusion_network"
+_log = logging.getLogger(__name__)
+
+
+def sample_for_search(
+    train: MultimodalTable, parameters: SampleParameters
+) -> tuple[MultimodalTable, MultimodalTable, dict[str, Any]]:
+    """Draw the two samples that the search sees, stratified, and verify that they are.
+
+    Returns:
+        sample: to train candidates on; holdout: to score them on (disjoint); report: sizes and imbalances.
+
+    Raises:
+        ValueError: a class has fewer than 3 examples; a sample's class proportions differ too much.
+    """
+    from mixmas_pipeline.learning.sampling import sample_size, stratified_split, worst_imbalance
+
+    labels = train.label_matrix()
+    counts = labels.sum(axis=0)
+    if (counts < 3).any():
+        name = train.schema.classes[int(counts.argmin())]
+        raise ValueError(
+            f"class {name!r} has {counts.min()} examples in the training split; expected at least 3, so that it can be "
+            "learnt, scored and left over. Merge it with another class or remove it"
+        )
+    sizes = {
+        "sample": sample_size(len(train), parameters.z, parameters.p, parameters.margin),
+        "holdout": sample_size(len(train), parameters.z, parameters.p, parameters.holdout_margin),
+    }
+    report: dict[str, Any] = {"population": len(train)}
+    tables = []
+    for (name, size), rows in zip(
+        sizes.items(), stratified_split(labels, list(sizes.values()), parameters.seed), strict=True
+    ):
+        imbalance, worst = worst_imbalance(labels, rows)
+        if imbalance > parameters.balance:
+            raise ValueError(
+                f"the {name} of {size} rows has class {train.schema.classes[worst]!r} off by {imbalance:.3f} in proportion; "
+                f"at most {parameters.balance} is allowed"
+            )
+        if missing := [train.schema.classes[c] for c in np.flatnonzero(~labels[rows].any(axis=0))]:
+            _log.warning("The %s of %d rows has no example of %s", name, size, ", ".join(missing))
+        report[name] = {"rows": size, "worst_imbalance": imbalance, "worst_class": train.schema.classes[worst]}
+        table = train.take(rows)
+        table._check()
+        tables.append(table)
+    _log.info("Sample: %d to train and %d to score, of %d", sizes["sample"], sizes["holdout"], len(train))
+    return tables[0], tables[1], report
+
+
+def propose_encoders(
+    sample: MultimodalTable, encoders: dict[str, Any], match: MatchParameters
+) -> dict[str, dict[str, Any]]:
+    """Every modality's encoder candidates, alone with one head, matched in parameters.
+
+    Args:
+        sample: gives shapes and statistics.
+        encoders: modality -> ``EncoderStage``.
+
+    Returns:
+        "modality.candidate" -> proposal.
+
+    Raises:
+        ValueError: the space names a modality that the table has not, or leaves one out; a candidate does not fit.
+    """
+    if set(encoders) != set(sample.schema.modalities):
+        raise ValueError(
+            f"the search space describes the modalities {sorted(encoders)}; the table has {sorted(sample.schema.modalities)}"
+        )
+    proposals = {}
+    for modality in sample.schema.modalities:
+        stage = TypeAdapter(EncoderStage).validate_python(encoders[modality])
+
+        def alone(block: Block, modality: str = modality, stage: EncoderStage = stage) -> Architecture:
+            encoder = Encoder(
+                tokeniser=stage.tokeniser, hidden_dim=stage.hidden_dim, depth=stage.depth, block=block
+            )
+            return _architecture(sample, {modality: encoder}, None)
+
+        for name, architecture in _matched(stage, alone, match).items():
+            proposals[f"{modality}.{name}"] = _proposal(modality, modality, name, architecture)
+    return proposals
+
+
+def propose_fusion_functions(
+    sample: MultimodalTable, functions: list[str], network: FusionNetworkStage, **choices: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """The chosen encoders with each fusion function and the reference fusion network.
+
+    Args:
+        choices: modality -> choice of its encoder stage.
+
+    Returns:
+        fusion function -> proposal.
+    """
+    encoders = {}
+    for modality in sample.schema.modalities:
+        chosen = Architecture.model_validate(choices[modality]["architecture"])
+        encoders[modality] = chosen.encoders[modality]
+    fixed = FusionNetwork(depth=network.depth, block=network.candidates[network.reference])
+    return {
+        function: _proposal(
+            FUSION_FUNCTION, "", function, _architecture(sample, encoders, Fusion(function=function, network=fixed))
+        )
+        for function in functions
+    }
+
+
+def propose_fusion_networks(
+    choice: dict[str, Any], network: FusionNetworkStage, match: MatchParameters
+) -> dict[str, dict[str, Any]]:
+    """The chosen encoders and fusion function with each fusion network, matched in parameters of the whole model.
+
+    Returns:
+        fusion network -> proposal.
+    """
+    chosen = Architecture.model_validate(choice["architecture"])
+
+    def whole(block: Block) -> Architecture:
+        fusion = Fusion(function=chosen.fusion.function, network=FusionNetwork(depth=network.depth, block=block))
+        return chosen.model_copy(update={"fusion": fusion})
+
+    return {
+        name: _proposal(FUSION_NETWORK, "", name, architecture)
+        for name, architecture in _matched(network, whole, match).items()
+    }
+
+
+def train_candidate(
+    proposal: dict[str, Any],
+    sample: MultimodalTable,
+    holdout: MultimodalTable,
+    budget: BudgetParameters,
+    selection: SelectionParameters,
+) -> dict[str, Any]:
+    """Train a candidate from every seed with the regular budget, and score it.
+
+    Returns:
+        The proposal with ``trials``: seed, steps, score, predicted held-out labels, training losses, seconds.
+    """
+    return _trials(proposal, sample, holdout, budget, selection, budget.steps)
+
+
+def decide_extension(selection: SelectionParameters, holdout: MultimodalTable, **results: dict[str, Any]) -> dict[str, Any]:
+    """Whether a stage has to be trained for longer: some candidate is not clearly above chance.
+
+    Returns:
+        extend: bool; at_chance: the candidates that are the reason.
+    """
+    at_chance = needs_extension(list(results.values()), holdout.labels, selection)
+    if at_chance:
+        _log.warning("Not clearly above chance: %s; the stage is given its extended budget", ", ".join(at_chance))
+    return {"extend": bool(at_chance), "at_chance": at_chance}
+
+
+def extend_candidate(
+    result: dict[str, Any],
+    decision: dict[str, Any],
+    sample: MultimodalTable,
+    holdout: MultimodalTable,
+    budget: BudgetParameters,
+    selection: SelectionParameters,
+) -> dict[str, Any]:
+    """Train a candidate again with the extended budget if its stage needs it; else pass its result on.
+
+    All candidates of the stage are extended, those above chance too: they must have had the same budget.
+    """
+    if not decision["extend"] or budget.extended_steps == budget.steps:
+        return result
+    proposal = {key: value for key, value in result.items() if key != "trials"}
+    return _trials(proposal, sample, holdout, budget, selection, budget.extended_steps)
+
+
+def choose(
+    selection: SelectionParameters, holdout: MultimodalTable, decision: dict[str, Any], **results: dict[str, Any]
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Rank a stage's candidates and take one.
+
+    Returns:
+        choice: stage, candidate, reason, tied, architecture; leaderboard: one row a candidate, best first.
+    """
+    verdict = judge(list(results.values()), holdout.labels, selection)
+    board = _leaderboard(list(results.values()), verdict, decision)
+    winner = next(r for r in results.values() if r["candidate"] == verdict.winner)
+    _log.info("%s: %s. %s", winner["stage"], verdict.winner, verdict.reason)
+    choice = {
+        "stage": winner["stage"],
+        "candidate": verdict.winner,
+        "reason": verdict.reason,
+        "tied": verdict.tied,
+        "extended": decision["extend"],
+        "architecture": winner["architecture"],
+    }
+    return choice, board
+
+
+def conclude(choice: dict[str, Any], *leaderboards: pd.DataFrame) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The search's result: the last stage's architecture, and all leaderboards one below the other."""
+    return choice["architecture"], pd.concat(leaderboards, ignore_index=True)
+
+
+def _architecture(sample: MultimodalTable, encoders: dict[str, Encoder], fusion: Fusion | None) -> Architecture:
+    from mixmas_pipeline.learning.statistics import input_statistics
+
+    return Architecture(
+        task=sample.schema.task,
+        classes=sample.schema.classes,
+        inputs={name: input_statistics(sample, name) for name in encoders},
+        encoders=encoders,
+        fusion=fusion,
+    )
+
+
+def _matched(stage: EncoderStage | FusionNetworkStage, build: Any, match: MatchParameters) -> dict[str, Architecture]:
+    from mixmas_pipeline.mixers.cost import cost, match_parameters
+
+    def count(block: Block) -> int:
+        return cost(build(block)).parameters
+
+    blocks = {name: stage.candidates[name] for name in stage.names}
+    if match.tolerance is not None:
+        target = count(blocks[stage.reference])
+        blocks = {
+            name: match_parameters(block, count, target, match.tolerance, match.hyperparameter)
+            for name, block in blocks.items()
+        }
+    return {name: build(block) for name, block in blocks.items()}
+
+
+def _proposal(stage: str, modality: str, candidate: str, architecture: Architecture) -> dict[str, Any]:
+    from mixmas_pipeline.mixers.cost import cost
+
+    price = cost(architecture)
+    return {
+        "stage": stage,
+        "modality": modality,
+        "candidate": candidate,
+        "parameters": price.parameters,
+        "flops": price.flops,
+        "architecture": architecture.model_dump(mode="json"),
+    }
+
+
+def _trials(
+    proposal: dict[str, Any],
+    sample: MultimodalTable,
+    holdout: MultimodalTable,
+    budget: BudgetParameters,
+    selection: SelectionParameters,
+    steps: int,
+) -> dict[str, Any]:
+    from mixmas_pipeline.learning.microbenchmark import run_trial
+
+    architecture = Architecture.model_validate(proposal["architecture"])
+    trials = []
+    for number, seed in enumerate(budget.seeds, start=1):
+        label = f"{proposal['stage']} {proposal['candidate']}, seed {number} of {len(budget.seeds)}"
+        trial = run_trial(architecture, sample, holdout, budget, steps, seed, selection.metric, label)
+        trials.append({**vars(trial), "predicted": trial.predicted.astype(int).tolist()})
+    _log.info(
+        "%s %s: %s %s, %.1f s a seed",
+        proposal["stage"],
+        proposal["candidate"],
+        selection.metric,
+        " ".join(f"{trial['score']:.3f}" for trial in trials),
+        np.mean([trial["seconds"] for trial in trials]),
+    )
+    return {**proposal, "trials": trials}
+
+
+def _leaderboard(results: list[dict[str, Any]], verdict: Verdict, decision: dict[str, Any]) -> pd.DataFrame:
+    rows = []
+    for result in results:
+        name, trials = result["candidate"], result["trials"]
+        scores = [trial["score"] for trial in trials]
+        rows.append(
+            {
+                "stage": result["stage"],
+                "modality": result["modality"],
+                "candidate": name,
+                "chosen": name == verdict.winner,
+                "tied": name in verdict.tied,
+                "mean": float(np.mean(scores)),
+                "spread": float(np.std(scores, ddof=1)),
+                **{f"seed_{trial['seed']}": trial["score"] for trial in trials},
+                "chance": verdict.chances[name].mean,
+                "above_chance": name not in verdict.at_chance,
+                "parameters": result["parameters"],
+                "flops_per_example": result["flops"],
+                "seconds": float(np.sum([trial["seconds"] for trial in trials])),
+                "steps": trials[0]["steps"],
+                "extended": decision["extend"],
+                "reason": verdict.reason if name == verdict.winner else "",
+            }
+        )
+    board = pd.DataFrame(rows)
+    return board.sort_values(["mean", "flops_per_example", "candidate"], ascending=[False, True, True], ignore_index=True)

@@ -1,0 +1,138 @@
+"""The search graph of one data set, made from its search space: one node a candidate.
+
+    sample -> propose_encoders -> [modality]: train_* -> decide -> extend_* -> choose
+           -> [fusion_function]: propose -> train_* -> ... -> choose
+           -> [fusion_network]:  propose -> train_* -> ... -> choose -> conclude
+"""
+
+from __future__ import annotations
+
+from kedro.pipeline import Node, Pipeline
+
+from mixmas_pipeline.learning.parameters import SearchParameters
+from mixmas_pipeline.pipelines.search import nodes
+
+
+def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:
+    """Nodes of the namespace ``{dataset}.search``.
+
+    Args:
+        dataset: its table is ``{dataset}.train``.
+        search: the space; it decides which nodes there are.
+    """
+    root = f"{dataset}.search"
+    parameters = f"params:{root}"
+    sample, holdout = f"{root}.sample", f"{root}.holdout"
+    modalities = list(search.encoders)
+    stages = {modality: stage.names for modality, stage in search.encoders.items()}
+    proposals = {f"{m}.{c}": f"{root}.{m}.{c}_architecture" for m, names in stages.items() for c in names}
+    graph = [
+        Node(
+            nodes.sample_for_search,
+            [f"{dataset}.train", f"{parameters}.sample"],
+            [sample, holdout, f"{root}.sampling"],
+            name="sample",
+            namespace=root,
+        ),
+        Node(
+            nodes.propose_encoders,
+            [sample, f"{parameters}.encoders", f"{parameters}.match"],
+            proposals,
+            name="propose_encoders",
+            namespace=root,
+        ),
+    ]
+    for modality, names in stages.items():
+        graph += _stage(root, modality, names)
+    last = modalities[0]
+    if len(modalities) > 1:
+        for stage, names, propose, inputs in (
+            (
+                nodes.FUSION_FUNCTION,
+                list(search.fusion_functions),
+                nodes.propose_fusion_functions,
+                {
+                    "sample": sample,
+                    "functions": f"{parameters}.fusion_functions",
+                    "network": f"{parameters}.fusion_network",
+                    **{m: f"{root}.{m}.choice" for m in modalities},
+                },
+            ),
+            (
+                nodes.FUSION_NETWORK,
+                search.fusion_network.names,
+                nodes.propose_fusion_networks,
+                {
+                    "choice": f"{root}.{nodes.FUSION_FUNCTION}.choice",
+                    "network": f"{parameters}.fusion_network",
+                    "match": f"{parameters}.match",
+                },
+            ),
+        ):
+            outputs = {name: f"{root}.{stage}.{name}_architecture" for name in names}
+            graph.append(Node(propose, inputs, outputs, name="propose", namespace=f"{root}.{stage}"))
+            graph += _stage(root, stage, names)
+            stages[stage] = names
+            last = stage
+    graph.append(
+        Node(
+            nodes.conclude,
+            [f"{root}.{last}.choice", *(f"{root}.{stage}.leaderboard" for stage in stages)],
+            [f"{dataset}.architecture", f"{dataset}.leaderboard"],
+            name="conclude",
+            namespace=root,
+        )
+    )
+    return Pipeline(graph)
+
+
+def _stage(root: str, stage: str, names: list[str]) -> list[Node]:
+    """Train every candidate, extend all if one is at chance, choose."""
+    space = f"{root}.{stage}"
+    parameters = f"params:{root}"
+    sample, holdout = f"{root}.sample", f"{root}.holdout"
+    budget, selection = f"{parameters}.budget", f"{parameters}.selection"
+    graph = []
+    for name in names:
+        graph.append(
+            Node(
+                nodes.train_candidate,
+                [f"{space}.{name}_architecture", sample, holdout, budget, selection],
+                f"{space}.{name}_first",
+                name=f"train_{name}",
+                namespace=space,
+            )
+        )
+        graph.append(
+            Node(
+                nodes.extend_candidate,
+                [f"{space}.{name}_first", f"{space}.extension", sample, holdout, budget, selection],
+                f"{space}.{name}_result",
+                name=f"extend_{name}",
+                namespace=space,
+            )
+        )
+    graph.append(
+        Node(
+            nodes.decide_extension,
+            {"selection": selection, "holdout": holdout, **{name: f"{space}.{name}_first" for name in names}},
+            f"{space}.extension",
+            name="decide_extension",
+            namespace=space,
+        )
+    )
+    graph.append(
+        Node(
+            nodes.choose,
+            {
+                "selection": selection,
+                "holdout": holdout,
+                "decision": f"{space}.extension",
+                **{name: f"{space}.{name}_result" for name in names},
+            },
+            [f"{space}.choice", f"{space}.leaderboard"],
+            name="choose",
+            namespace=space,
+        )
+    )
+    return graph

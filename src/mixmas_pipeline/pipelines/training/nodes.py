@@ -1,0 +1,173 @@
+"""Nodes of full training: architecture and tables in; model, history, scores and predictions out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.learning.parameters import TrainingParameters
+from mixmas_pipeline.mixers.architecture import Architecture
+
+if TYPE_CHECKING:
+    from mixmas_pipeline.mixers.model import MultimodalMixer
+
+MISTAKES = 12
+_CHUNK = 4096
+
+
+def train_model(
+    architecture: dict[str, Any],
+    train: MultimodalTable,
+    validation: MultimodalTable,
+    training: TrainingParameters,
+    scratch: Path,
+) -> tuple[Any, pd.DataFrame]:
+    """Train the architecture on the whole training split; early stopping watches the validation split.
+
+    Inputs are standardised with the training split's statistics, not the search sample's.
+
+    Returns:
+        The best epoch's model; the history, one row an epoch.
+    """
+    from mixmas_pipeline.learning.lightning import train as fit
+    from mixmas_pipeline.learning.statistics import input_statistics
+
+    chosen = Architecture.model_validate(architecture)
+    chosen = chosen.model_copy(update={"inputs": {name: input_statistics(train, name) for name in chosen.inputs}})
+    work = scratch / _identity(chosen, train, validation, training)
+    for stale in scratch.iterdir():
+        if stale != work and stale.is_dir():
+            shutil.rmtree(stale)
+    return fit(chosen, train, validation, training, work)
+
+
+def evaluate_model(
+    model: Any, validation: MultimodalTable, test: MultimodalTable
+) -> tuple[dict[str, dict[str, float]], pd.DataFrame, MultimodalTable]:
+    """Score the finished model. The only node that reads the test split; nothing is chosen after it.
+
+    Returns:
+        metrics: split -> score -> value; predictions: one row a test example; mistakes: the test examples that the
+        model got wrong with the greatest confidence.
+    """
+    from mixmas_pipeline.learning.microbenchmark import compute_logits, pick_device
+
+    device = pick_device("auto")
+    model = model.to(device)
+    metrics, logits = {}, {}
+    for split, table in (("validation", validation), ("test", test)):
+        logits[split] = compute_logits(model, table, device)
+        metrics[split] = _scores(logits[split], table)
+    predictions = _predictions(model.cpu(), logits["test"], test)
+    wrong = predictions.index[~predictions["correct"]].to_numpy()
+    surest = wrong[np.argsort(-predictions["confidence"].to_numpy()[wrong], kind="stable")][:MISTAKES]
+    shown = surest if len(surest) else np.arange(1)
+    mistakes = test.take(shown)
+    mistakes.extra = {
+        "predicted": predictions["predicted"].to_numpy(dtype=object)[shown],
+        "confidence": predictions["confidence"].to_numpy()[shown],
+    }
+    return metrics, predictions, mistakes
+
+
+def _identity(
+    architecture: Architecture, train: MultimodalTable, validation: MultimodalTable, training: TrainingParameters
+) -> str:
+    """Names the one training whose checkpoints may be gone on from."""
+    import torch
+
+    digest = hashlib.blake2b(digest_size=12)
+    settings = [architecture.model_dump(mode="json"), training.model_dump(mode="json"), torch.__version__]
+    digest.update(json.dumps(settings, sort_keys=True).encode())
+    for table in (train, validation):
+        for array in (table.labels, *table.arrays.values()):
+            for start in range(0, len(array), _CHUNK):
+                digest.update(np.ascontiguousarray(array[start : start + _CHUNK]))
+    return digest.hexdigest()
+
+
+def _scores(logits: dict[str, np.ndarray], table: MultimodalTable) -> dict[str, float]:
+    from mixmas_pipeline.learning.metrics import predict, score
+    from mixmas_pipeline.mixers.model import FUSED
+
+    task, classes, labels = table.schema.task, len(table.schema.classes), table.labels
+    names = ["accuracy", "f1_macro", "f1_weighted"]
+    fused = predict(logits[FUSED], task)
+    scores = {name: score(name, labels, fused, classes) for name in names}
+    scores |= _ranking_scores(logits[FUSED], labels, task)
+    headline = "accuracy" if task == "multiclass" else "f1_weighted"
+    for head, values in logits.items():
+        if head != FUSED and len(logits) > 2:
+            scores[f"{headline}, {head} head alone"] = score(headline, labels, predict(values, task), classes)
+    scores[f"{headline}, most frequent class"] = score(headline, labels, _most_frequent(table), classes)
+    return scores
+
+
+def _ranking_scores(logits: np.ndarray, labels: np.ndarray, task: str) -> dict[str, float]:
+    """Area under the ROC curve and average precision, means over the classes that have positive examples."""
+    import torch
+    from torchmetrics.functional.classification import (
+        multiclass_auroc,
+        multilabel_auroc,
+        multilabel_average_precision,
+    )
+
+    scores, truth = torch.from_numpy(logits), torch.from_numpy(np.array(labels)).long()
+    classes = logits.shape[1]
+    if task == "multiclass":
+        return {"auroc_macro": float(multiclass_auroc(scores.softmax(1), truth, classes))}
+    return {
+        "auroc_macro": float(multilabel_auroc(scores.sigmoid(), truth, classes)),
+        "average_precision_macro": float(multilabel_average_precision(scores.sigmoid(), truth, classes)),
+    }
+
+
+def _most_frequent(table: MultimodalTable) -> np.ndarray:
+    """What one would always answer without looking: the most frequent class, or every label on more than half."""
+    matrix = table.label_matrix()
+    if table.schema.task == "multilabel":
+        return np.broadcast_to(matrix.mean(axis=0) > 0.5, matrix.shape)
+    return np.full(len(table), matrix.sum(axis=0).argmax())
+
+
+def _predictions(model: MultimodalMixer, logits: dict[str, np.ndarray], table: MultimodalTable) -> pd.DataFrame:
+    """Truth, decision, its confidence, each head's decision and every class's probability, one row an example."""
+    import torch
+
+    from mixmas_pipeline.learning.metrics import predict
+    from mixmas_pipeline.mixers.model import FUSED
+
+    task, classes = table.schema.task, np.array(table.schema.classes)
+
+    def names(labels: np.ndarray) -> list[str]:
+        if task == "multilabel":
+            return [", ".join(classes[row]) for row in labels.astype(bool)]
+        return list(classes[labels])
+
+    fused = torch.from_numpy(logits[FUSED])
+    probabilities = (fused.sigmoid() if task == "multilabel" else fused.softmax(dim=1)).numpy()
+    predicted = predict(logits[FUSED], task)
+    correct = predicted == table.labels
+    certainty = np.maximum(probabilities, 1 - probabilities).mean(1) if task == "multilabel" else probabilities.max(1)
+    frame = pd.DataFrame(
+        {
+            "id": table.ids,
+            "label": names(table.labels),
+            "predicted": names(predicted),
+            "correct": correct.all(axis=1) if correct.ndim == 2 else correct,
+            "confidence": certainty.astype(np.float64),
+        }
+    )
+    for head, values in logits.items():
+        if head != FUSED and len(logits) > 2:
+            frame[f"{head}_head"] = names(predict(values, task))
+    for c, name in enumerate(classes):
+        frame[f"probability_{name}"] = probabilities[:, c].astype(np.float64)
+    return frame

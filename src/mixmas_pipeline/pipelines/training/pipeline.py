@@ -1,0 +1,31 @@
+"""The graph from architecture and tables to ``model``, ``history``, ``metrics`` and ``predictions``."""
+
+from __future__ import annotations
+
+from kedro.pipeline import Node, Pipeline
+
+from mixmas_pipeline.pipelines.training import nodes
+
+
+def create_pipeline(dataset: str) -> Pipeline:
+    """Nodes of the namespace ``{dataset}.training``."""
+    named = f"{dataset}.{{}}".format
+    space = named("training")
+    return Pipeline(
+        [
+            Node(
+                nodes.train_model,
+                [named("architecture"), named("train"), named("validation"), f"params:{space}", f"{space}.scratch"],
+                [named("model"), named("history")],
+                name="train_model",
+                namespace=space,
+            ),
+            Node(
+                nodes.evaluate_model,
+                [named("model"), named("validation"), named("test")],
+                [named("metrics"), named("predictions"), named("mistakes")],
+                name="evaluate_model",
+                namespace=space,
+            ),
+        ]
+    )

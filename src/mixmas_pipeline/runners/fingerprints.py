@@ -1,0 +1,214 @@
+"""What a result was made from, so that it is reused exactly as long as nothing of that has changed.
+
+A node's fingerprint has four parts: its code (this project's modules that the node's module imports, directly or
+not, without comments and docstrings), its parameters, the content of its inputs, and the versions of the libraries
+that compute. Beside every saved version lies ``provenance.json`` with the fingerprint it was made under and a hash
+of its own content; that hash is what nodes further down see, so a node that is run again and makes the same thing
+does not make anything else run again.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from kedro.io import CatalogProtocol
+from kedro.io.core import AbstractVersionedDataset, VersionNotFoundError
+from kedro.pipeline.node import Node
+
+PROVENANCE_FILE = "provenance.json"
+PACKAGE = __name__.split(".")[0]
+_LIBRARIES = ("torch", "numpy", "scipy", "pytorch-lightning", "pandas", "plotly")
+_CHUNK = 1 << 22
+
+Fingerprint = dict[str, dict[str, str]]
+
+
+def fingerprint(node: Node, catalog: CatalogProtocol) -> Fingerprint | None:
+    """The node's fingerprint, or None when an input has no known content (it lives in memory only)."""
+    parts: Fingerprint = {
+        "code": {node.func.__module__: code_hash(node.func.__module__)},
+        "libraries": _versions(),
+        "parameters": {},
+        "inputs": {},
+        "node": {"name": node.name, "function": node.func.__qualname__, "inputs": json.dumps(_order(node))},
+    }
+    for name in node.inputs:
+        if name == "parameters" or name.startswith("params:"):
+            parts["parameters"][name] = _dump(catalog.load(name))
+        elif (content := input_hash(catalog.get(name))) is not None:
+            parts["inputs"][name] = content
+        else:
+            return None
+    return parts
+
+
+def up_to_date(node: Node, wanted: Fingerprint | None, catalog: CatalogProtocol) -> str:
+    """"" if every output's newest version was made under the fingerprint, else the reason why not."""
+    if wanted is None:
+        return "an input is not kept"
+    for name in node.outputs:
+        record = provenance(catalog.get(name))
+        if record is None:
+            return f"{name} is not there"
+        if differences := _differences(record["fingerprint"], wanted):
+            return f"{differences} changed"
+    return ""
+
+
+def record(node: Node, made_from: Fingerprint | None, catalog: CatalogProtocol, run_id: str | None) -> None:
+    """Write the provenance of the versions that the node has just saved."""
+    for name in node.outputs:
+        dataset = catalog.get(name)
+        if (path := _newest(dataset)) is None:
+            continue
+        text = json.dumps(
+            {
+                "dataset": name,
+                "node": node.name,
+                "run": run_id,
+                "content": hash_path(path),
+                "fingerprint": made_from,
+            },
+            indent=1,
+        )
+        partial = path.parent / f".{PROVENANCE_FILE}.partial"
+        partial.write_text(text)
+        partial.replace(path.parent / PROVENANCE_FILE)
+
+
+def provenance(dataset: Any) -> dict[str, Any] | None:
+    """The record beside a data set's newest version; None if there is no version or no whole record."""
+    path = _newest(dataset)
+    if path is None:
+        return None
+    try:
+        return json.loads((path.parent / PROVENANCE_FILE).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def input_hash(dataset: Any) -> str | None:
+    """Identity of a data set's content: declared by a source, recorded beside a version, or hashed now."""
+    if hasattr(dataset, "fingerprint"):
+        return dataset.fingerprint()
+    if known := provenance(dataset):
+        return known["content"]
+    path = _newest(dataset)
+    return None if path is None else hash_path(path)
+
+
+def hash_path(path: Path) -> str:
+    """blake2b of a file, or of a folder's file names and contents."""
+    digest = hashlib.blake2b(digest_size=20)
+    for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+        digest.update(file.relative_to(path.parent).as_posix().encode())
+        with file.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+@cache
+def code_hash(module: str) -> str:
+    """Hash of a module of this project and of all of this project's modules that it imports, wherever it does so.
+
+    Comments, docstrings and layout do not count.
+    """
+    digest = hashlib.blake2b(digest_size=20)
+    for name in sorted(_reachable(module)):
+        digest.update(name.encode())
+        digest.update(ast.dump(_syntax(name)).encode())
+    return digest.hexdigest()
+
+
+def _reachable(module: str) -> set[str]:
+    seen: set[str] = set()
+    stack = [module]
+    while stack:
+        name = stack.pop()
+        if name in seen or _source(name) is None:
+            continue
+        seen.add(name)
+        for statement in ast.walk(_syntax(name)):
+            if isinstance(statement, ast.ImportFrom) and statement.module:
+                names = [statement.module, *(f"{statement.module}.{alias.name}" for alias in statement.names)]
+            elif isinstance(statement, ast.Import):
+                names = [alias.name for alias in statement.names]
+            elif isinstance(statement, ast.Constant) and isinstance(statement.value, str):
+                names = [statement.value.partition(":")[0]]  # "package.module:Class", resolved when it is needed
+            else:
+                continue
+            stack.extend(n for n in names if n.startswith(f"{PACKAGE}."))
+    return seen
+
+
+@cache
+def _source(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, AttributeError, ValueError):
+        return None
+    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
+
+
+@cache
+def _syntax(module: str) -> ast.AST:
+    path = _source(module)
+    assert path is not None
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and body:
+            first = body[0]
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+                node.body = body[1:] or [ast.Pass()]
+    return tree
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {}
+    for library in _LIBRARIES:
+        try:
+            found[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            found[library] = "absent"
+    return found
+
+
+def _newest(dataset: Any) -> Path | None:
+    if not isinstance(dataset, AbstractVersionedDataset) or dataset._version is None:
+        return None
+    try:
+        return Path(dataset._get_load_path())
+    except VersionNotFoundError:
+        return None
+
+
+def _order(node: Node) -> Any:
+    return node._inputs if isinstance(node._inputs, str | list | dict) else node.inputs
+
+
+def _dump(value: Any) -> str:
+    if hasattr(value, "model_dump"):
+        value = value.model_dump(mode="json")
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _differences(old: Fingerprint, new: Fingerprint) -> str:
+    changed = []
+    for part, what in (("parameters", ""), ("inputs", ""), ("code", "code of "), ("libraries", "version of "), ("node", "")):
+        before, after = old.get(part, {}), new[part]
+        changed += [
+            what + (key if part != "node" else f"the node's {key}")
+            for key in sorted({*before, *after})
+            if before.get(key) != after.get(key)
+        ]
+    return ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")

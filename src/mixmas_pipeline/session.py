@@ -1,0 +1,21 @@
+"""The Kedro session of this project: it reuses results unless told otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kedro.framework.session import KedroSession
+from kedro.runner import AbstractRunner, SequentialRunner
+
+
+class ReusingSession(KedroSession):
+    """``kedro run`` hands over Kedro's plain sequential runner unless a ``--runner`` is named; here it is replaced."""
+
+    def run(self, *args: Any, runner: AbstractRunner | None = None, **kwargs: Any) -> dict[str, Any]:
+        """Run with ``ReusingRunner`` in the place of Kedro's default, unless ``--params=reuse=false``."""
+        reuse = (self.store.get("runtime_params") or {}).get("reuse", True)
+        if (runner is None or type(runner) is SequentialRunner) and str(reuse).lower() != "false":
+            from mixmas_pipeline.runners.reusing import ReusingRunner
+
+            runner = ReusingRunner()
+        return super().run(*args, runner=runner, **kwargs)

@@ -1,0 +1,13 @@
+"""Kedro settings of the project."""
+
+from mixmas_pipeline.hooks import ProjectHooks
+from mixmas_pipeline.session import ReusingSession
+
+HOOKS = (ProjectHooks(),)
+SESSION_CLASS = ReusingSession
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    # An environment says only what differs: nested parameters are merged, not replaced.
+    "merge_strategy": {"parameters": "soft"},
+}

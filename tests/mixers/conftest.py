@@ -1,0 +1,68 @@
+"""A small two-modality architecture of an image and a sequence; one thread, as the tensors are tiny."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from mixmas_pipeline.mixers.architecture import Architecture
+
+Build = Callable[..., Architecture]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """On a busy machine threads that wait for each other make tiny operations ten times slower."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def build() -> Build:
+    """Makes architectures; the arguments replace what differs from the default."""
+
+    def make(
+        task: str = "multiclass",
+        image: str = "mlp_mixer",
+        series: str = "mlp_mixer",
+        network: str = "mlp_mixer",
+        function: str = "concat",
+        width: int = 10,
+        modalities: tuple[str, ...] = ("image", "series"),
+    ) -> Architecture:
+        inputs: dict[str, Any] = {
+            "image": {"shape": (6, 6), "mean": 100.0, "std": 50.0},
+            "series": {"shape": (5, 3), "mean": 0.5, "std": 2.0},
+        }
+        encoders: dict[str, Any] = {
+            "image": {
+                "tokeniser": {"type": "patches", "patch": 3},
+                "hidden_dim": 8,
+                "depth": 1,
+                "block": {"block": image, "channel_dim": 12},
+            },
+            "series": {
+                "tokeniser": {"type": "projection"},
+                "hidden_dim": width,
+                "depth": 1,
+                "block": {"block": series, "channel_dim": 12},
+            },
+        }
+        block = {"block": network, "channel_dim": 12}
+        fusion = {"function": function, "network": {"depth": 1, "block": block}}
+        return Architecture.model_validate(
+            {
+                "task": task,
+                "classes": ("a", "b", "c"),
+                "inputs": {name: inputs[name] for name in modalities},
+                "encoders": {name: encoders[name] for name in modalities},
+                "fusion": fusion if len(modalities) > 1 else None,
+            }
+        )
+
+    return make

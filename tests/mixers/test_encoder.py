@@ -1,0 +1,124 @@
+"""Tokenisers, standardisation, the encoder's frame, and initialisation from a seed."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from block_cases import BLOCKS, array, layer_norm, noise, randomised
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mixmas_pipeline.mixers import architecture
+from mixmas_pipeline.mixers.architecture import Patches, Projection
+from mixmas_pipeline.mixers.encoder import Encoder, PatchTokeniser, initialised
+from mixmas_pipeline.mixers.model import Head, Standardise
+
+SIDES = st.tuples(st.integers(1, 4), st.integers(1, 4))
+
+
+@settings(max_examples=25, deadline=None)
+@given(channels=st.integers(0, 3), patch=SIDES, grid=SIDES)
+def test_patch_tokeniser_cuts_row_by_row(
+    channels: int, patch: tuple[int, int], grid: tuple[int, int]
+) -> None:
+    (height, width), (rows, columns) = patch, grid
+    shape = (channels,) * (channels > 0) + (rows * height, columns * width)
+    tokeniser = randomised(initialised(PatchTokeniser, 0, patch, shape, 5))
+    x = noise(2, *shape, dtype=torch.float64)
+    images = array(x).reshape(2, max(channels, 1), *shape[-2:])
+    weight, bias = array(tokeniser.projection.weight), array(tokeniser.projection.bias)
+    expected = np.zeros((2, rows * columns, 5))
+    for example in range(2):
+        for row in range(rows):
+            for column in range(columns):
+                pixels = [
+                    images[example, channel, row * height + i, column * width + j]
+                    for channel in range(max(channels, 1))
+                    for i in range(height)
+                    for j in range(width)
+                ]
+                expected[example, row * columns + column] = weight @ np.array(pixels) + bias
+    np.testing.assert_allclose(tokeniser(x).detach().numpy(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.float32, torch.float64])
+def test_standardise(dtype: torch.dtype) -> None:
+    stored = (noise(4, 3, 2).abs() * 60).to(dtype)
+    result = Standardise(33.5, 7.25)(stored)
+    assert result.dtype == torch.float32
+    np.testing.assert_allclose(result.numpy(), (array(stored) - 33.5) / 7.25, rtol=1e-5, atol=1e-5)
+
+
+def test_standardise_follows_the_models_number_type_and_has_no_parameters() -> None:
+    standardise = Standardise(127.0, 64.0)
+    assert not list(standardise.parameters())
+    result = standardise.to(torch.bfloat16)(torch.arange(256, dtype=torch.uint8))
+    assert result.dtype == torch.bfloat16
+    np.testing.assert_allclose(result.float().numpy(), (np.arange(256) - 127) / 64, atol=0.01)
+
+
+def test_head_averages_over_tokens() -> None:
+    head = randomised(Head(3, 2))
+    x = noise(4, 5, 3, dtype=torch.float64)
+    expected = [
+        array(head.linear.weight) @ (sum(array(token) for token in example) / 5) + array(head.linear.bias)
+        for example in x
+    ]
+    np.testing.assert_allclose(head(x).detach().numpy(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_encoder_is_tokeniser_then_blocks_then_norm(name: str) -> None:
+    parameters = architecture.Encoder(
+        tokeniser=Patches(patch=(2, 3)), hidden_dim=6, depth=2, block=BLOCKS[name]
+    )
+    encoder = randomised(initialised(Encoder, 0, parameters, (3, 4, 9), "image"))
+    assert (encoder.tokens, encoder.hidden) == (6, 6)
+    x = noise(2, 3, 4, 9, dtype=torch.float64)
+    first, second, norm = encoder.blocks
+    tokens = second(first(encoder.tokeniser(x)))
+    expected = [[layer_norm(token, norm) for token in array(example)] for example in tokens]
+    assert encoder(x).shape == (2, encoder.tokens, encoder.hidden)
+    np.testing.assert_allclose(encoder(x).detach().numpy(), expected, atol=1e-9)
+
+
+def test_projection_makes_one_token_a_step() -> None:
+    parameters = architecture.Encoder(
+        tokeniser=Projection(), hidden_dim=6, depth=1, block=BLOCKS["mlp_mixer"]
+    )
+    encoder = randomised(initialised(Encoder, 0, parameters, (7, 3), "text"))
+    x = noise(2, 7, 3, dtype=torch.float64)
+    linear = encoder.tokeniser
+    expected = [
+        [array(linear.weight) @ array(step) + array(linear.bias) for step in example] for example in x
+    ]
+    np.testing.assert_allclose(linear(x).detach().numpy(), expected, atol=1e-12)
+    assert encoder.tokens == 7
+    assert encoder(x).shape == (2, 7, 6)
+
+
+def test_initialised_draws_from_its_seed_only() -> None:
+    torch.manual_seed(123)
+    before = torch.random.get_rng_state()
+    first = initialised(torch.nn.Linear, 7, 4, 3)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.rand(5)
+    again, other = initialised(torch.nn.Linear, 7, 4, 3), initialised(torch.nn.Linear, 8, 4, 3)
+    assert torch.equal(first.weight, again.weight)
+    assert not torch.equal(first.weight, other.weight)
+    assert first.weight.abs().max() <= 1 / math.sqrt(4)
+
+
+def test_initialised_restores_the_random_state_when_building_fails() -> None:
+    before = torch.random.get_rng_state()
+    with pytest.raises(ValueError, match="boom"):
+        initialised(_fails, 7)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def _fails() -> torch.nn.Module:
+    torch.rand(3)
+    raise ValueError("boom")

@@ -1,0 +1,197 @@
+"""The multi-head loss against numpy, floating-point operations by hand, and matching of parameter counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from block_cases import BLOCKS, noise
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mixmas_pipeline.mixers.architecture import (
+    Architecture,
+    BlockParameters,
+    MLPMixerParameters,
+    MonarchMixerParameters,
+)
+from mixmas_pipeline.mixers.cost import cost, match_parameters, parameter_count
+from mixmas_pipeline.mixers.encoder import MixerStack, initialised
+from mixmas_pipeline.mixers.loss import fusion_weight, multi_head_loss, task_loss
+from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
+
+Build = Callable[..., Architecture]
+
+# --- Loss
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    losses = [math.log(sum(math.exp(v) for v in row)) - row[c] for row, c in zip(logits, labels, strict=True)]
+    return sum(losses) / len(losses)
+
+
+def binary_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    probabilities = [1 / (1 + math.exp(-v)) for v in logits.ravel()]
+    pairs = zip(probabilities, labels.ravel(), strict=True)
+    return sum(-math.log(p if label else 1 - p) for p, label in pairs) / logits.size
+
+
+REFERENCE = {"multiclass": cross_entropy, "multilabel": binary_cross_entropy}
+
+
+def labels_of(task: str, dtype: torch.dtype) -> torch.Tensor:
+    if task == "multiclass":
+        return torch.tensor([2, 0, 1, 1, 2]).to(dtype)
+    return (noise(5, 3, seed=4) > 0).to(dtype)
+
+
+@pytest.mark.parametrize("task", REFERENCE)
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
+def test_task_loss(task: str, dtype: torch.dtype) -> None:
+    logits, labels = noise(5, 3) * 3, labels_of(task, dtype)
+    expected = REFERENCE[task](logits.numpy(), labels.numpy())
+    assert task_loss(logits, labels, task).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("task", REFERENCE)
+@pytest.mark.parametrize("modalities", [2, 3, 5])
+@pytest.mark.parametrize("weight", [0.0, 0.25, 1.0])
+def test_multi_head_loss(task: str, modalities: int, weight: float) -> None:
+    labels = labels_of(task, torch.int64)
+    heads = {name: noise(5, 3, seed=i) for i, name in enumerate([FUSED, *"abcde"[:modalities]])}
+    losses = {name: REFERENCE[task](logits.numpy(), labels.numpy()) for name, logits in heads.items()}
+    expected = weight * losses.pop(FUSED) + (1 - weight) * sum(losses.values()) / modalities
+    assert multi_head_loss(heads, labels, task, weight).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("modalities", [2, 4])
+def test_at_first_every_head_weighs_the_same(modalities: int) -> None:
+    labels = labels_of("multiclass", torch.int64)
+    heads = {name: noise(5, 3, seed=i) for i, name in enumerate([FUSED, *"abcd"[:modalities]])}
+    mean = np.mean([cross_entropy(logits.numpy(), labels.numpy()) for logits in heads.values()])
+    loss = multi_head_loss(heads, labels, "multiclass", fusion_weight(modalities, 0, 0.1))
+    assert loss.item() == pytest.approx(float(mean), rel=1e-5)
+
+
+def test_fusion_weight_grows_by_a_step_an_epoch_up_to_one() -> None:
+    growing = [fusion_weight(2, epoch, 0.25) for epoch in range(5)]
+    assert growing == pytest.approx([1 / 3, 7 / 12, 10 / 12, 1, 1])
+    assert [fusion_weight(3, epoch, 0.0) for epoch in (0, 1, 100)] == [0.25] * 3
+    assert fusion_weight(1, 0, 0.0) == 0.5
+
+
+# --- Cost
+
+
+@pytest.mark.parametrize("function", ["concat", "mean"])
+def test_cost_of_a_small_mlp_mixer_by_hand(build: Build, function: str) -> None:
+    """Image: 4 patches of 9 pixels, width 8. Series: 5 steps of 3 features, width 10. MLPs: 32 and 12 wide."""
+    architecture = build(function=function)
+
+    def block(tokens: int, hidden: int) -> int:
+        return 2 * hidden * 2 * tokens * 32 + 2 * tokens * 2 * hidden * 12
+
+    encoders = 2 * 4 * 9 * 8 + block(4, 8) + 2 * 5 * 3 * 10 + block(5, 10)
+    heads = 2 * 3 * (8 + 10)
+    tokens = 9 if function == "concat" else 5
+    alignment = 2 * 4 * 8 * 10 + (0 if function == "concat" else 2 * 10 * 4 * 5)
+    fused = block(tokens, 10) + 2 * 3 * 10
+    counted = cost(architecture)
+    assert counted.flops == encoders + heads + alignment + fused
+
+    def block_parameters(tokens: int, hidden: int) -> int:
+        token_mlp = tokens * 32 + 32 + 32 * tokens + tokens
+        return token_mlp + hidden * 12 + 12 + 12 * hidden + hidden + 2 * 2 * hidden
+
+    parameters = (9 + 1) * 8 + block_parameters(4, 8) + 2 * 8
+    parameters += (3 + 1) * 10 + block_parameters(5, 10) + 2 * 10
+    parameters += (8 + 1) * 3 + (10 + 1) * 3
+    parameters += (8 + 1) * 10 + (0 if function == "concat" else (4 + 1) * 5)
+    parameters += block_parameters(tokens, 10) + 2 * 10 + (10 + 1) * 3
+    assert counted.parameters == parameters
+
+
+@pytest.mark.parametrize("block", ["mlp_mixer", "hyper_mixer", "ramlp", "monarch_mixer"])
+def test_cost_counts_without_building(build: Build, block: str) -> None:
+    architecture = build(image=block)
+    before = torch.random.get_rng_state()
+    counted = cost(architecture)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    model = initialised(MultimodalMixer, 0, architecture)
+    assert counted.parameters == parameter_count(model) == sum(p.numel() for p in model.parameters())
+    assert counted.flops > 0
+    assert torch.zeros(1).device.type == "cpu"  # the meta device is left again
+
+
+def test_parameter_count_is_of_trainable_ones() -> None:
+    layer = torch.nn.Linear(3, 2)
+    assert parameter_count(layer) == 8
+    layer.bias.requires_grad_(False)
+    assert parameter_count(layer) == 6
+
+
+# --- Matching
+
+
+def counter(hidden: int, grid: tuple[int, ...]) -> Callable[[BlockParameters], int]:
+    def count(block: BlockParameters) -> int:
+        with torch.device("meta"):
+            return parameter_count(MixerStack(block, 2, hidden, grid))
+
+    return count
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+@settings(max_examples=15, deadline=None)
+@given(target=st.integers(12_000, 400_000))
+def test_match_parameters_brings_every_block_within_tolerance(name: str, target: int) -> None:
+    count = counter(16, (3, 5))
+    matched = match_parameters(BLOCKS[name], count, target, 0.1, "channel_dim")
+    assert abs(count(matched) - target) <= 0.1 * target
+    assert matched.model_copy(update={"channel_dim": BLOCKS[name].channel_dim}) == BLOCKS[name]
+    type(matched).model_validate(matched.model_dump())
+
+
+def test_all_candidates_of_a_published_encoder_can_be_matched() -> None:
+    """The published candidates of one modality differed 6-fold in parameters."""
+    count = counter(128, (2, 2))
+    target = count(MLPMixerParameters(channel_dim=3072))
+    for block in BLOCKS.values():
+        matched = match_parameters(block, count, target, 0.01, "channel_dim")
+        assert count(matched) == pytest.approx(target, rel=0.01)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("width", [1, 2, 3, 57, 1000])
+def test_an_attainable_count_is_attained(name: str, width: int) -> None:
+    count = counter(8, (2, 2))
+    wanted = BLOCKS[name].model_copy(update={"channel_dim": width})
+    start = BLOCKS[name].model_copy(update={"channel_dim": 5000})
+    assert count(match_parameters(start, count, count(wanted), 1e-9, "channel_dim")) == count(wanted)
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_parameters_grow_with_the_width(name: str) -> None:
+    count = counter(16, (3, 5))
+    counts = [count(BLOCKS[name].model_copy(update={"channel_dim": width})) for width in range(1, 80)]
+    assert counts == sorted(counts)
+
+
+def test_a_block_within_tolerance_is_untouched() -> None:
+    count, block = counter(16, (4,)), BLOCKS["mlp_mixer"]
+    target = count(block)
+    for wanted in (target, round(target * 1.09), round(target * 0.92)):
+        assert match_parameters(block, count, wanted, 0.1, "channel_dim") is block
+    assert match_parameters(block, count, round(target * 1.2), 0.1, "channel_dim") is not block
+
+
+@pytest.mark.parametrize("target", [10, 10**12])
+def test_an_impossible_count_is_an_error(target: int) -> None:
+    block = MonarchMixerParameters(channel_dim=12)
+    with pytest.raises(ValueError, match="monarch_mixer: no channel_dim gives about") as error:
+        match_parameters(block, counter(16, (4,)), target, 0.1, "channel_dim")
+    assert f"{target:,}" in str(error.value)
+    assert "match.tolerance" in str(error.value)
