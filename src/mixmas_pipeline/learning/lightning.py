@@ -80,7 +80,7 @@ class MixerModule(pl.LightningModule):
         super().__init__()
         self.model = initialised(MultimodalMixer, parameters.seed, architecture)
         self.history: list[dict[str, float]] = []
-        self._architecture, self._parameters, self._steps = architecture, parameters, steps
+        self._architecture, self._training, self._steps = architecture, parameters, steps
         self._losses: list[Tensor] = []
         self._logits: list[dict[str, Tensor]] = []
         self._labels: list[Tensor] = []
@@ -90,18 +90,18 @@ class MixerModule(pl.LightningModule):
         return self.model(inputs)
 
     def configure_optimizers(self) -> Any:
-        optimiser, schedule = make_optimiser(self._parameters, self.model, self._steps)
+        optimiser, schedule = make_optimiser(self._training, self.model, self._steps)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_epoch_start(self) -> None:
         # Dropout draws from the global generator; a fresh seed an epoch makes a resumed run equal an unbroken one.
-        torch.manual_seed(self._parameters.seed * 1_000_003 + self.current_epoch)
+        torch.manual_seed(self._training.seed * 1_000_003 + self.current_epoch)
         self._losses.clear()
         self._start = time.perf_counter()
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         inputs, labels = batch
-        weight = fusion_weight(len(inputs), self.current_epoch, self._parameters.fusion_weight_step)
+        weight = fusion_weight(len(inputs), self.current_epoch, self._training.fusion_weight_step)
         loss = multi_head_loss(self.model(inputs), labels, self._architecture.task, weight)
         self._losses.append(loss.detach())
         return loss
@@ -117,7 +117,7 @@ class MixerModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         labels = torch.cat(self._labels)
-        task, classes, metric = self._architecture.task, len(self._architecture.classes), self._parameters.metric
+        task, classes, metric = self._architecture.task, len(self._architecture.classes), self._training.metric
         row = {"epoch": self.current_epoch, "train_loss": torch.stack(self._losses).mean().item()}
         for head in self._logits[0]:
             logits = torch.cat([part[head] for part in self._logits])
@@ -130,16 +130,16 @@ class MixerModule(pl.LightningModule):
         if not np.isfinite(row["train_loss"]):
             raise FloatingPointError(
                 f"the training loss is {row['train_loss']} in epoch {self.current_epoch}; lower training.learning_rate "
-                f"({self._parameters.learning_rate})"
+                f"({self._training.learning_rate})"
             )
         row["learning_rate"] = self.optimizers().param_groups[0]["lr"]
         row["seconds"] = time.perf_counter() - self._start
         self.history.append(row)
-        left = row["seconds"] * (self._parameters.max_epochs - self.current_epoch - 1)
+        left = row["seconds"] * (self._training.max_epochs - self.current_epoch - 1)
         _log.info(
             "epoch %d of at most %d: train loss %.4f, validation loss %.4f, %s %.4f; at most %s left",
             self.current_epoch + 1,
-            self._parameters.max_epochs,
+            self._training.max_epochs,
             row["train_loss"],
             row["validation_loss"],
             metric,
