@@ -35,4 +35,6 @@ class ProjectHooks:
                 for kind in ("architecture", "leaderboard", "metrics")
                 if f"{dataset}.{kind}" in outputs
             }
+            if (sampling := f"{dataset}.search.sampling") in outputs:
+                present["sampling"] = catalog.load(sampling)
             print_summary(dataset, **present)

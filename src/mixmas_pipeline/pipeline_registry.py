@@ -56,7 +56,9 @@ def _search_space(dataset: str, parameters: dict[str, Any]) -> SearchParameters:
     try:
         return SearchParameters.model_validate(parameters[dataset]["search"])
     except KeyError as error:
-        raise ValueError(f"the parameters of {dataset!r} have no {error}; see conf/base/parameters_search.yml") from error
+        raise ValueError(
+            f"the parameters of {dataset!r} have no {error}; see conf/base/parameters_search.yml"
+        ) from error
     except ValidationError as error:
         details = "\n".join(
             f"  {dataset}.search.{'.'.join(map(str, e['loc']))}: {e['msg']} (found: {_short(e['input'])})"

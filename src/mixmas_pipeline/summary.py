@@ -14,10 +14,14 @@ def print_summary(
     architecture: dict[str, Any] | None = None,
     leaderboard: pd.DataFrame | None = None,
     metrics: dict[str, Any] | None = None,
+    sampling: dict[str, Any] | None = None,
     console: Console | None = None,
 ) -> None:
-    """Print the leaderboard of each stage, the architecture, and the final scores; what is None is left out."""
+    """Print the samples' sizes, each stage's leaderboard, the architecture and the final scores; None is left out."""
     console = console or Console(width=None if Console().is_terminal else 130)
+    if sampling is not None:
+        sizes = f"trained on {sampling['sample']['rows']}, scored on {sampling['holdout']['rows']} others"
+        console.print(f"{sampling['source']}: candidates {sizes} of {sampling['population']} training examples\n")
     if leaderboard is not None:
         for _stage, rows in leaderboard.groupby("stage", sort=False):
             console.print(_stage_table(dataset, rows))
@@ -39,7 +43,11 @@ def _stage_table(dataset: str, rows: pd.DataFrame) -> Table:
     for row in rows.itertuples():
         notes = [
             note
-            for note, said in (("chosen", row.chosen), ("tied", row.tied and rows["tied"].sum() > 1), ("at chance", not row.above_chance))
+            for note, said in (
+                ("chosen", row.chosen),
+                ("tied", row.tied and rows["tied"].sum() > 1),
+                ("at chance", not row.above_chance),
+            )
             if said
         ]
         table.add_row(

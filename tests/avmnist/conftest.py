@@ -1,25 +1,21 @@
-"""Small pictures, speech and noise with known content, and parameters that fit them."""
+"""Small pictures, speech and noise with known content."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from avmnist_samples import RATE, SPEAKERS, TAKES, Pair, Pairs, pairing_with
 
 from mixmas_pipeline.pipelines.avmnist import nodes
-from mixmas_pipeline.pipelines.avmnist.parameters import PairingParameters, SoundParameters
-
-SPEAKERS = ("ann", "bob", "cyn", "dan", "eve", "fay")
-TAKES = 8
-RATE = 8000
+from mixmas_pipeline.pipelines.avmnist.parameters import SoundParameters
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def mirror_folder() -> Path:
     """The folder of real data; tests that ask for it are skipped where there is none."""
     if not os.environ.get("MIXMAS_MIRROR"):
@@ -36,7 +32,7 @@ def labels() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def images(labels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Smooth random pictures whose content depends on the label."""
+    """Blocky pictures that depend on the label, with some noise."""
     rng = np.random.default_rng(2)
     prototypes = rng.random((10, 7, 7)).repeat(4, axis=1).repeat(4, axis=2) * 200
     return {
@@ -49,25 +45,26 @@ def images(labels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 def speech() -> pd.DataFrame:
     """Ten digits by six speakers in eight takes: tones of a frequency that belongs to the digit."""
     rows = []
-    for speaker_number, speaker in enumerate(SPEAKERS):
+    for number, speaker in enumerate(SPEAKERS):
         for take in range(TAKES):
             for digit in range(10):
-                time = np.arange(2000 + 100 * digit + 37 * take + speaker_number) / RATE
-                wave = (4000 + 500 * speaker_number) * np.sin(2 * np.pi * (300 + 250 * digit) * time)
-                rows.append((str(digit), speaker, str(take), f"{digit}_{speaker}_{take}", RATE, wave.astype(np.int16)))
-    return pd.DataFrame(rows, columns=["digit", "speaker", "take", "file", "sample_rate", "waveform"])
+                time = np.arange(2000 + 100 * digit + 37 * take + number) / RATE
+                wave = (4000 + 500 * number) * np.sin(2 * np.pi * (300 + 250 * digit) * time)
+                rows.append((str(digit), speaker, str(take), f"{digit}_{speaker}_{take}", wave.astype(np.int16)))
+    clips = pd.DataFrame(rows, columns=["digit", "speaker", "take", "file", "waveform"])
+    return clips.assign(sample_rate=RATE)
 
 
 @pytest.fixture(scope="session")
 def noise() -> pd.DataFrame:
-    """Five folds of four white noises; longer and shorter than the window."""
+    """Five folds of four white noises, shorter and longer than the window."""
     rng = np.random.default_rng(3)
     rows = []
     for fold in range(1, 6):
         for clip in range(4):
             wave = (rng.standard_normal(5000 + 3000 * clip) * 3000).astype(np.int16)
-            rows.append(("hiss", str(fold), f"{fold}-{clip}", RATE, wave))
-    return pd.DataFrame(rows, columns=["category", "fold", "file", "sample_rate", "waveform"])
+            rows.append(("hiss", str(fold), f"{fold}-{clip}", wave))
+    return pd.DataFrame(rows, columns=["category", "fold", "file", "waveform"]).assign(sample_rate=RATE)
 
 
 @pytest.fixture(scope="session")
@@ -76,28 +73,12 @@ def sound() -> SoundParameters:
     return SoundParameters(snr_db=(-5, 10))
 
 
-def pairing_with(**changes: Any) -> PairingParameters:
-    """Parameters for the small source, with some replaced."""
-    arguments: dict[str, Any] = {
-        "seed": 0,
-        "validation_size": 300,
-        "speech": {"by": "take", "validation": ["6"], "test": ["7"]},
-        "noise_folds": {"train": ["1", "2", "3"], "validation": ["4"], "test": ["5"]},
-    }
-    return PairingParameters(**{**arguments, **changes})
-
-
-Pair = Callable[..., tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]]
-
-
 @pytest.fixture
-def pair(
-    labels: dict[str, np.ndarray], speech: pd.DataFrame, noise: pd.DataFrame, sound: SoundParameters
-) -> Pair:
+def pair(labels: dict[str, np.ndarray], speech: pd.DataFrame, noise: pd.DataFrame, sound: SoundParameters) -> Pair:
     """``pair_digits`` on the small source; keyword arguments replace sources or pairing parameters."""
 
-    def run(**changes: Any) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-        sources = {
+    def run(split: dict[str, Any] | None = None, **changes: Any) -> Pairs:
+        sources: dict[str, Any] = {
             "train_labels": labels["train"],
             "test_labels": labels["test"],
             "speech": speech,
@@ -105,9 +86,8 @@ def pair(
             "sound": sound,
         }
         sources.update({name: changes.pop(name) for name in list(changes) if name in sources})
-        # "speech_split" stands for the pairing's own ``speech``, which is also the name of a source.
-        if "speech_split" in changes:
-            changes["speech"] = changes.pop("speech_split")
+        if split is not None:
+            changes["speech"] = split
         return nodes.pair_digits(**sources, pairing=pairing_with(**changes))
 
     return run

@@ -56,9 +56,7 @@ def sample(kind: str, seed: int = 0) -> Any:
                 "list": [[1.0], [2.0, 3.0], []],
             }
         ),
-        "plotly": lambda: go.Figure(
-            go.Scatter(x=[1, 2, 3], y=[seed, 5.5, 6]), layout={"title": {"text": "curve"}}
-        ),
+        "plotly": lambda: go.Figure(go.Scatter(x=[1, 2, 3], y=[seed, 5.5, 6]), layout={"title": {"text": "curve"}}),
         "png": lambda: b"\x89PNG\r\n\x1a\n" + rng.bytes(200),
         "html": lambda: f"<!doctype html><title>é × – {seed}</title>\n<p>line</p>\n",
         "arrays": lambda: {

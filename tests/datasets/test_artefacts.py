@@ -107,6 +107,19 @@ def test_json_refuses_what_json_cannot_hold(value: float, tmp_path: Path) -> Non
     assert dataset.load() == {"loss": 1.0}
 
 
+def test_clips_of_different_lengths_keep_their_type_in_a_frame(tmp_path: Path) -> None:
+    """Sound between two nodes: rows of int16 arrays of different lengths."""
+    rng = np.random.default_rng(0)
+    waves = [rng.integers(-32768, 32768, length, dtype=np.int16) for length in (5, 1, 4000)]
+    dataset = artefacts.FrameDataset(filepath=str(tmp_path / "clips.parquet"))
+    dataset.save(pd.DataFrame({"digit": ["0", "1", "2"], "waveform": waves}))
+    loaded = dataset.load()
+    assert loaded["digit"].tolist() == ["0", "1", "2"]
+    for found, expected in zip(loaded["waveform"], waves, strict=True):
+        assert found.dtype == np.int16
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_other_programs_read_the_files(tmp_path: Path) -> None:
     """The formats are what their names promise: read by the libraries that define them."""
     import pyarrow.parquet
@@ -129,9 +142,7 @@ def test_previews_are_what_kedro_viz_draws(kind: str, versioned: bool, tmp_path:
     from kedro_viz.models.flowchart.node_metadata import DataNodeMetadata
     from kedro_viz.models.flowchart.nodes import GraphNode
 
-    dataset = DATASETS[kind](
-        filepath=str(tmp_path / "artefact"), version=Version(None, "v1") if versioned else None
-    )
+    dataset = DATASETS[kind](filepath=str(tmp_path / "artefact"), version=Version(None, "v1") if versioned else None)
     dataset.save(sample(kind))
     node = GraphNode.create_data_node(
         dataset_id="n", dataset_name="n", layer=None, tags=set(), dataset=dataset, modular_pipelines=set()

@@ -55,9 +55,7 @@ def files(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(("broken", "raised"), [(Broken, DatasetError), (Interrupted, KeyboardInterrupt)])
-def test_failing_first_save_leaves_nothing(
-    broken: type[Broken], raised: type[BaseException], tmp_path: Path
-) -> None:
+def test_failing_first_save_leaves_nothing(broken: type[Broken], raised: type[BaseException], tmp_path: Path) -> None:
     for version in (None, Version(None, "v1")):
         dataset = broken(filepath=str(tmp_path / "data" / "a.json"), version=version)
         with pytest.raises(raised):
@@ -138,9 +136,7 @@ Slow(filepath=sys.argv[1], version=version).save({})
 
 def kill_in_the_middle_of_a_save(*arguments: str) -> None:
     """Start a save in another process and send it SIGKILL when half of the file is written."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOW_SAVE, *arguments], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", SLOW_SAVE, *arguments], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
         assert process.stdout.readline() == "half\n"
@@ -224,10 +220,7 @@ def test_full_disk_names_the_file_and_harms_no_earlier_version(how: str, tmp_pat
     if how == "mount":
         mount = f'mount -t tmpfs -o size=1m tmpfs "{disk}"'
         private = ["unshare", "--mount", "--map-root-user", "sh", "-c"]
-        if (
-            shutil.which("unshare") is None
-            or subprocess.run([*private, mount], capture_output=True).returncode
-        ):
+        if shutil.which("unshare") is None or subprocess.run([*private, mount], capture_output=True).returncode:
             pytest.skip("this user may not mount a small disk of its own (unshare --mount)")
         command = [*private, f'{mount} && exec "$@"', "sh", *command]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)

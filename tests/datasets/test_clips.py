@@ -50,9 +50,7 @@ def test_clips_and_their_names(tmp_path: Path) -> None:
 
 def test_a_folder_in_front_changes_nothing(tmp_path: Path) -> None:
     plain = archive_of(tmp_path / "a", GOOD).load()
-    prefixed = archive_of(
-        tmp_path / "b", {f"repo-master/{name}": content for name, content in GOOD.items()}
-    ).load()
+    prefixed = archive_of(tmp_path / "b", {f"repo-master/{name}": content for name, content in GOOD.items()}).load()
     pd.testing.assert_frame_equal(plain.drop(columns="waveform"), prefixed.drop(columns="waveform"))
     for one, other in zip(plain["waveform"], prefixed["waveform"], strict=True):
         np.testing.assert_array_equal(one, other)
@@ -126,9 +124,7 @@ def test_hash_covers_the_clips_only(tmp_path: Path) -> None:
 
 def test_fingerprint_follows_content_pattern_and_rate(tmp_path: Path) -> None:
     def fingerprint(**changes: Any) -> str:
-        return archive_of(
-            tmp_path, GOOD, **{"sha256": hashlib.sha256(b"1").hexdigest(), **changes}
-        ).fingerprint()
+        return archive_of(tmp_path, GOOD, **{"sha256": hashlib.sha256(b"1").hexdigest(), **changes}).fingerprint()
 
     others = [{"sha256": "2"}, {"pattern": PATTERN.replace("take", "round")}, {"sample_rate": 16000}]
     assert fingerprint() == fingerprint()

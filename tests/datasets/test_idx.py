@@ -30,9 +30,7 @@ def written(path: Path, content: bytes) -> Path:
 IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 
 
-@pytest.mark.parametrize(
-    "array", [IMAGES, IMAGES[0, 0], IMAGES.reshape(1, 24), np.zeros((0, 28, 28), np.uint8)]
-)
+@pytest.mark.parametrize("array", [IMAGES, IMAGES[0, 0], IMAGES.reshape(1, 24), np.zeros((0, 28, 28), np.uint8)])
 def test_what_is_written_is_read(array: np.ndarray, tmp_path: Path) -> None:
     found = read_idx(written(tmp_path / "x.gz", idx(array)))
     assert found.dtype == np.uint8
@@ -68,9 +66,7 @@ def test_a_file_that_is_not_what_it_says(content: bytes, message: str, tmp_path:
 
 @pytest.mark.parametrize("damage", ["not gzip", "truncated", "flipped", "absent"])
 def test_a_file_that_is_not_a_whole_gzip(damage: str, tmp_path: Path) -> None:
-    path = written(
-        tmp_path / "x.gz", idx(np.random.default_rng(0).integers(0, 256, (9, 9, 9), dtype=np.uint8))
-    )
+    path = written(tmp_path / "x.gz", idx(np.random.default_rng(0).integers(0, 256, (9, 9, 9), dtype=np.uint8)))
     content = bytearray(path.read_bytes())
     content[100] ^= 0xFF
     if damage == "absent":
@@ -87,9 +83,7 @@ def test_data_set_fetches_checks_and_reads(own_mirror: Path, tmp_path: Path) -> 
     path, sha256 = tmp_path / "raw" / "images.gz", hashlib.sha256(idx(IMAGES)).hexdigest()
 
     def dataset(sha256: str | None) -> IDXDataset:
-        return IDXDataset(
-            filepath=str(path), mirror="images.gz", url="http://127.0.0.1:9/none", sha256=sha256
-        )
+        return IDXDataset(filepath=str(path), mirror="images.gz", url="http://127.0.0.1:9/none", sha256=sha256)
 
     with pytest.raises(DatasetError, match="altered"):
         dataset("0" * 64).load()

@@ -74,9 +74,7 @@ def test_unknown_label_is_placed(label: int, row: int) -> None:
     table = small_table()
     labels = table.labels.copy()
     labels[row] = label
-    with pytest.raises(
-        ValueError, match=rf"row {row} \(id row-{row}\): unknown label {label}; expected 0 to 2"
-    ):
+    with pytest.raises(ValueError, match=rf"row {row} \(id row-{row}\): unknown label {label}; expected 0 to 2"):
         rebuilt(table, labels=labels)
 
 

@@ -59,9 +59,7 @@ def test_fsdd_has_3000_recordings(mirror_folder: Path, tmp_path: Path) -> None:
     assert set(clips.groupby(["digit", "speaker"]).size()) == {50}
     assert set(clips["take"]) == {str(take) for take in range(50)}
     assert clips["file"].is_unique
-    assert len({hashlib.sha256(w.tobytes()).digest() for w in clips["waveform"]}) == 3000, (
-        "recordings occur twice"
-    )
+    assert len({hashlib.sha256(w.tobytes()).digest() for w in clips["waveform"]}) == 3000, "recordings occur twice"
 
 
 def test_esc10_has_400_clips_in_five_folds(mirror_folder: Path, tmp_path: Path) -> None:

@@ -28,9 +28,7 @@ def of(folder: Path) -> list[str]:
 
 def ask(cached: Path, sha256: str | None = SHA256, *, mirror: str = "", members: str = "") -> Path:
     """``fetch`` with an address that nobody answers."""
-    return fetch(
-        cached, mirror=mirror or cached.name, url="http://127.0.0.1:9/none", sha256=sha256, members=members
-    )
+    return fetch(cached, mirror=mirror or cached.name, url="http://127.0.0.1:9/none", sha256=sha256, members=members)
 
 
 def test_hash_of_gzip_is_that_of_what_it_holds(tmp_path: Path) -> None:
@@ -142,9 +140,7 @@ def test_mirror_without_the_file_says_where_it_belongs(own_mirror: Path, tmp_pat
     assert of(cached.parent) == []
 
 
-def test_a_cached_file_is_checked_once(
-    tmp_path: Path, no_mirror: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cached_file_is_checked_once(tmp_path: Path, no_mirror: None, monkeypatch: pytest.MonkeyPatch) -> None:
     cached = tmp_path / "digits.gz"
     cached.write_bytes(gzip.compress(CONTENT))
     hashed: list[Path] = []
@@ -193,9 +189,7 @@ def test_a_cached_file_is_checked_again_for_another_hash(tmp_path: Path, no_mirr
         ask(cached, "0" * 64)
 
 
-@pytest.mark.parametrize(
-    "content", [gzip.compress(CONTENT)[:500], b"not gzip"], ids=["truncated", "not gzip"]
-)
+@pytest.mark.parametrize("content", [gzip.compress(CONTENT)[:500], b"not gzip"], ids=["truncated", "not gzip"])
 def test_a_damaged_cached_file_is_named(content: bytes, tmp_path: Path, no_mirror: None) -> None:
     cached = tmp_path / "digits.gz"
     cached.write_bytes(content)

@@ -35,9 +35,7 @@ def all_types_table(task: str, rows: int = 7) -> MultimodalTable:
         "vector": Modality("embedding", (1,), "float32"),
         "age": Modality("tabular", (), "int64", unit="years"),
     }
-    arrays = {
-        name: (rng.standard_normal((rows, *m.shape)) * 50).astype(m.dtype) for name, m in modalities.items()
-    }
+    arrays = {name: (rng.standard_normal((rows, *m.shape)) * 50).astype(m.dtype) for name, m in modalities.items()}
     classes = ("a", "b", "c")
     labels = np.arange(rows) % 3 if task == "multiclass" else rng.integers(0, 2, (rows, 3), dtype=np.uint8)
     extra = {

@@ -89,9 +89,7 @@ def test_parameters_are_immutable(name: str) -> None:
         BLOCKS[name].channel_dim = 3
 
 
-@pytest.mark.parametrize(
-    "place", [(), ("inputs", "image"), ("encoders", "image"), ("fusion",), ("fusion", "network")]
-)
+@pytest.mark.parametrize("place", [(), ("inputs", "image"), ("encoders", "image"), ("fusion",), ("fusion", "network")])
 def test_a_typo_anywhere_is_named(raw: dict[str, Any], place: tuple[str, ...]) -> None:
     holder = raw
     for key in place:
@@ -184,9 +182,7 @@ def test_token_grid(tokeniser: Patches | Projection, shape: tuple[int, ...], gri
         (Patches(patch=16), (8, 8), "16x16 does not divide 8x8"),
     ],
 )
-def test_a_tokeniser_that_does_not_fit(
-    tokeniser: Patches | Projection, shape: tuple[int, ...], message: str
-) -> None:
+def test_a_tokeniser_that_does_not_fit(tokeniser: Patches | Projection, shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         token_grid(tokeniser, shape, "m")
 

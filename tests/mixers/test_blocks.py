@@ -111,9 +111,7 @@ def test_export_is_clean_for_any_batch(name: str) -> None:
     block = make(name, (3, 5)).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        program = torch.export.export(
-            block, (noise(2, 15, HIDDEN),), dynamic_shapes=({0: torch.export.Dim("batch")},)
-        )
+        program = torch.export.export(block, (noise(2, 15, HIDDEN),), dynamic_shapes=({0: torch.export.Dim("batch")},))
     x = noise(5, 15, HIDDEN, seed=3)
     torch.testing.assert_close(program.module()(x), block(x))
 

@@ -21,9 +21,7 @@ SIDES = st.tuples(st.integers(1, 4), st.integers(1, 4))
 
 @settings(max_examples=25, deadline=None)
 @given(channels=st.integers(0, 3), patch=SIDES, grid=SIDES)
-def test_patch_tokeniser_cuts_row_by_row(
-    channels: int, patch: tuple[int, int], grid: tuple[int, int]
-) -> None:
+def test_patch_tokeniser_cuts_row_by_row(channels: int, patch: tuple[int, int], grid: tuple[int, int]) -> None:
     (height, width), (rows, columns) = patch, grid
     shape = (channels,) * (channels > 0) + (rows * height, columns * width)
     tokeniser = randomised(initialised(PatchTokeniser, 0, patch, shape, 5))
@@ -72,9 +70,7 @@ def test_head_averages_over_tokens() -> None:
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_encoder_is_tokeniser_then_blocks_then_norm(name: str) -> None:
-    parameters = architecture.Encoder(
-        tokeniser=Patches(patch=(2, 3)), hidden_dim=6, depth=2, block=BLOCKS[name]
-    )
+    parameters = architecture.Encoder(tokeniser=Patches(patch=(2, 3)), hidden_dim=6, depth=2, block=BLOCKS[name])
     encoder = randomised(initialised(Encoder, 0, parameters, (3, 4, 9), "image"))
     assert (encoder.tokens, encoder.hidden) == (6, 6)
     x = noise(2, 3, 4, 9, dtype=torch.float64)
@@ -86,15 +82,11 @@ def test_encoder_is_tokeniser_then_blocks_then_norm(name: str) -> None:
 
 
 def test_projection_makes_one_token_a_step() -> None:
-    parameters = architecture.Encoder(
-        tokeniser=Projection(), hidden_dim=6, depth=1, block=BLOCKS["mlp_mixer"]
-    )
+    parameters = architecture.Encoder(tokeniser=Projection(), hidden_dim=6, depth=1, block=BLOCKS["mlp_mixer"])
     encoder = randomised(initialised(Encoder, 0, parameters, (7, 3), "text"))
     x = noise(2, 7, 3, dtype=torch.float64)
     linear = encoder.tokeniser
-    expected = [
-        [array(linear.weight) @ array(step) + array(linear.bias) for step in example] for example in x
-    ]
+    expected = [[array(linear.weight) @ array(step) + array(linear.bias) for step in example] for example in x]
     np.testing.assert_allclose(linear(x).detach().numpy(), expected, atol=1e-12)
     assert encoder.tokens == 7
     assert encoder(x).shape == (2, 7, 6)

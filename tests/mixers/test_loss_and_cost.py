@@ -88,7 +88,7 @@ def test_fusion_weight_grows_by_a_step_an_epoch_up_to_one() -> None:
 
 @pytest.mark.parametrize("function", ["concat", "mean"])
 def test_cost_of_a_small_mlp_mixer_by_hand(build: Build, function: str) -> None:
-    """Image: 4 patches of 9 pixels, width 8. Series: 5 steps of 3 features, width 10. MLPs: 32 and 12 wide."""
+    """Image: 4 patches of 9 pixels, width 8. Series: 5 steps of 3 features, width 10. MLPs: 32 and 12."""
     architecture = build(function=function)
 
     def block(tokens: int, hidden: int) -> int:

@@ -1,4 +1,4 @@
-"""Each half of a block mixes the axis that it claims, and no other: found by disturbing a token or channel."""
+"""Each half of a block mixes the axis that it claims, and no other: found by disturbing one token."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +48,7 @@ PARTS = [
 def without_effect(name: str, model: MultimodalMixer) -> bool:
     """A bias that shifts all channels of a token alike: the LayerNorms after it take the shift out again.
 
-    That is so in MLP-Mixer itself (the last bias of the token-mixing MLP), and for the bias of a token alignment.
+    So it is in MLP-Mixer itself, with the last bias of its token-mixing MLP, and with a token alignment's.
     """
     if "token_alignment" in name and name.endswith("bias"):
         return model.fusion.function != "max"
@@ -154,12 +155,13 @@ def test_inputs_are_standardised_inside(build: Build) -> None:
     torch.testing.assert_close(model({"image": stored})[FUSED], model.heads["image"](tokens))
 
 
-def test_a_modality_cannot_take_the_name_of_the_fused_head(build: Build) -> None:
-    """Its auxiliary logits would stand in for the decision."""
+@pytest.mark.parametrize("unusable", [FUSED, "audio.left", "keys"])
+def test_a_modality_name_that_the_model_cannot_use_is_refused(build: Build, unusable: str) -> None:
+    """Logits of a modality "fused" would stand in for the decision; the others cannot name a torch module."""
     raw = build().model_dump()
     for part in ("inputs", "encoders"):
-        raw[part] = {{"image": FUSED}.get(name, name): value for name, value in raw[part].items()}
-    with pytest.raises(ValueError, match=FUSED):
+        raw[part] = {{"image": unusable}.get(name, name): value for name, value in raw[part].items()}
+    with pytest.raises(ValueError, match=re.escape(unusable)):
         MultimodalMixer(Architecture.model_validate(raw))
 
 
@@ -182,9 +184,7 @@ def test_same_seed_same_model_and_the_global_state_stays(build: Build) -> None:
 
 
 @pytest.mark.parametrize(("image", "series", "network"), PAIRS)
-def test_saved_model_comes_back_bit_equal(
-    build: Build, tmp_path: Path, image: str, series: str, network: str
-) -> None:
+def test_saved_model_comes_back_bit_equal(build: Build, tmp_path: Path, image: str, series: str, network: str) -> None:
     architecture = build(image=image, series=series, network=network, function="mean")
     model = initialised(MultimodalMixer, 5, architecture)
     model.save_pretrained(tmp_path / "new" / "model")
@@ -217,9 +217,7 @@ def test_a_missing_file_is_named(build: Build, tmp_path: Path, missing: str) -> 
 
 
 @pytest.mark.parametrize("other", [{"width": 9}, {"series": "hyper_mixer"}, {"modalities": ("image",)}])
-def test_weights_of_another_architecture_are_refused(
-    build: Build, tmp_path: Path, other: dict[str, object]
-) -> None:
+def test_weights_of_another_architecture_are_refused(build: Build, tmp_path: Path, other: dict[str, object]) -> None:
     for name, architecture in (("one", build()), ("two", build(**other))):
         initialised(MultimodalMixer, 0, architecture).save_pretrained(tmp_path / name)
     (tmp_path / "two" / "model.safetensors").replace(tmp_path / "one" / "model.safetensors")

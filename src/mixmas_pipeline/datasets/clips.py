@@ -199,9 +199,7 @@ class _Synthesiser:
         if self.sample_rate <= 0:
             raise DatasetError(f"eSpeak NG could not start with the data folder {data}")
         self._chunks: list[np.ndarray] = []
-        callback = ctypes.CFUNCTYPE(
-            ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
-        )
+        callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
         self._callback = callback(self._collect)  # kept: the library holds only its address
         self._lib.espeak_SetSynthCallback(self._callback)
 
@@ -298,9 +296,7 @@ def make_noise(category: str, rng: np.random.Generator, samples: int, rate: int)
     if category == "clock":
         ticks = np.zeros(samples)
         ticks[:: int(rate * rng.uniform(0.25, 0.6))] = 1.0
-        ring = np.sin(2 * np.pi * rng.uniform(1200, 2800) * time[: rate // 25]) * np.exp(
-            -time[: rate // 25] * 120
-        )
+        ring = np.sin(2 * np.pi * rng.uniform(1200, 2800) * time[: rate // 25]) * np.exp(-time[: rate // 25] * 120)
         return np.convolve(ticks, ring, mode="same") + 0.01 * white
     if category == "siren":
         sweep = rng.uniform(600, 900) + rng.uniform(150, 350) * np.sin(2 * np.pi * rng.uniform(0.3, 1.5) * time)
@@ -315,5 +311,6 @@ def make_noise(category: str, rng: np.random.Generator, samples: int, rate: int)
 def _coloured(white: np.ndarray, exponent: float) -> np.ndarray:
     """Noise whose amplitude spectrum falls as frequency to the power ``-exponent``."""
     spectrum = np.fft.rfft(white)
-    spectrum /= np.maximum(np.arange(len(spectrum)), 1.0) ** exponent
+    # Flat below 1/40 of the band: energy that no spectrogram shows would only use up the noise's share.
+    spectrum /= np.maximum(np.arange(len(spectrum)), len(spectrum) / 40) ** exponent
     return np.fft.irfft(spectrum, len(white))

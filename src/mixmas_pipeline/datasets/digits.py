@@ -70,9 +70,7 @@ class DemoDigitsDataset(AbstractDataset[None, np.ndarray]):
         test: rows of the test part. Default 1,000.
     """
 
-    def __init__(
-        self, *, part: str, content: str, test: int = 1000, metadata: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, *, part: str, content: str, test: int = 1000, metadata: dict[str, Any] | None = None) -> None:
         if part not in ("train", "test") or content not in ("images", "labels"):
             raise DatasetError(f"part={part!r}, content={content!r}; expected train or test, images or labels")
         self.metadata = metadata

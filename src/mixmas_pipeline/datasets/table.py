@@ -65,9 +65,7 @@ class TableSchema:
     def from_json(cls, text: str | bytes) -> TableSchema:
         """Read what ``to_json`` wrote."""
         raw = json.loads(text)
-        modalities = {
-            name: Modality(**{**m, "shape": tuple(m["shape"])}) for name, m in raw.pop("modalities").items()
-        }
+        modalities = {name: Modality(**{**m, "shape": tuple(m["shape"])}) for name, m in raw.pop("modalities").items()}
         return cls(modalities=modalities, **{**raw, "classes": tuple(raw["classes"])})
 
 
@@ -136,9 +134,7 @@ class MultimodalTable:
         if n == 0:
             raise ValueError("the table has no rows")
         if set(self.arrays) != set(schema.modalities):
-            raise ValueError(
-                f"columns are {sorted(self.arrays)}; the schema expects {sorted(schema.modalities)}"
-            )
+            raise ValueError(f"columns are {sorted(self.arrays)}; the schema expects {sorted(schema.modalities)}")
         for name, modality in schema.modalities.items():
             if modality.kind not in KINDS:
                 raise ValueError(f"modality {name!r} has kind {modality.kind!r}; expected one of {KINDS}")

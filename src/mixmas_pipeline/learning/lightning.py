@@ -183,7 +183,12 @@ def train(
     batches = len(batch_rows(len(train_table), parameters.batch_size, 0, 0))
     module = MixerModule(architecture, parameters, steps=batches * parameters.max_epochs)
     best = ModelCheckpoint(
-        checkpoints, "best", monitor="monitor", mode="max", save_last=True, save_on_train_epoch_end=True,
+        checkpoints,
+        "best",
+        monitor="monitor",
+        mode="max",
+        save_last=True,
+        save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
     stop = ResumableEarlyStopping(

@@ -49,9 +49,7 @@ class Chance(NamedTuple):
     std: float
 
 
-def chance(
-    metric: str, labels: np.ndarray, predicted: np.ndarray, classes: int, resamples: int, seed: int
-) -> Chance:
+def chance(metric: str, labels: np.ndarray, predicted: np.ndarray, classes: int, resamples: int, seed: int) -> Chance:
     """Score of the same predictions against shuffled labels.
 
     A candidate that always gives the most frequent class scores exactly its chance, whatever the metric and however
@@ -86,9 +84,7 @@ def difference_error(
                 ]
             )
         )
-    by_seed = [
-        score(metric, labels, x, classes) - score(metric, labels, y, classes) for x, y in zip(a, b, strict=True)
-    ]
+    by_seed = [score(metric, labels, x, classes) - score(metric, labels, y, classes) for x, y in zip(a, b, strict=True)]
     return float(np.hypot(np.std(differences), np.std(by_seed, ddof=1) / len(by_seed) ** 0.5))
 
 

@@ -78,7 +78,7 @@ def run_trial(
 
 
 def pick_device(device: str) -> torch.device:
-    """"auto" is cuda where there is one.
+    """ "auto" is cuda where there is one.
 
     Raises:
         ValueError: cuda is asked for and there is none.

@@ -36,7 +36,7 @@ def stratified_split(labels: np.ndarray, sizes: list[int], seed: int) -> list[np
     Raises:
         ValueError: the samples together are larger than the population.
     """
-    rows, classes = labels.shape
+    rows = len(labels)
     if sum(sizes) > rows:
         raise ValueError(f"samples of {sizes} rows together exceed the {rows} rows there are; raise the margins")
     rng = np.random.default_rng(seed)

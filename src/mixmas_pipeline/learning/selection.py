@@ -38,9 +38,7 @@ def needs_extension(results: list[dict[str, Any]], labels: np.ndarray, selection
         labels: of the held-out sample.
     """
     return [
-        result["candidate"]
-        for result in results
-        if not _above(result, _chance(result, labels, selection), selection)
+        result["candidate"] for result in results if not _above(result, _chance(result, labels, selection), selection)
     ]
 
 
@@ -71,7 +69,11 @@ def judge(results: list[dict[str, Any]], labels: np.ndarray, selection: Selectio
     ]
     winner = min(tied, key=_price)["candidate"]
     return Verdict(
-        winner, [r["candidate"] for r in tied], at_chance, chances, _reason(winner, best, tied, means, errors, at_chance)
+        winner,
+        [r["candidate"] for r in tied],
+        at_chance,
+        chances,
+        _reason(winner, best, tied, means, errors, at_chance),
     )
 
 
@@ -128,9 +130,7 @@ def _above(result: dict[str, Any], level: Chance, selection: SelectionParameters
     return _mean(result) > level.mean + selection.above_chance * level.std
 
 
-def _difference(
-    a: dict[str, Any], b: dict[str, Any], labels: np.ndarray, selection: SelectionParameters
-) -> float:
+def _difference(a: dict[str, Any], b: dict[str, Any], labels: np.ndarray, selection: SelectionParameters) -> float:
     return difference_error(
         selection.metric, labels, _predicted(a), _predicted(b), _classes(a), selection.resamples, selection.seed
     )

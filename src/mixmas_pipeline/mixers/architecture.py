@@ -185,7 +185,9 @@ class Architecture(Parameters):
             if encoder.block.needs_grid and len(grid) != 2:
                 raise ValueError(f"modality {name!r}: {encoder.block.block} needs a 2-D grid of tokens")
         if self.fusion is not None and self.fusion.network.block.needs_grid:
-            raise ValueError(f"the fusion network cannot be {self.fusion.network.block.block}: fused tokens have no grid")
+            raise ValueError(
+                f"the fusion network cannot be {self.fusion.network.block.block}: fused tokens have no grid"
+            )
         return self
 
 

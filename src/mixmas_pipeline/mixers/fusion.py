@@ -47,10 +47,7 @@ class FusionFunction(nn.Module):
         if self.function == "concat":
             return torch.cat(aligned, dim=1)
         stacked = torch.stack(
-            [
-                align(x.transpose(1, 2)).transpose(1, 2)
-                for align, x in zip(self.token_alignment, aligned, strict=True)
-            ]
+            [align(x.transpose(1, 2)).transpose(1, 2) for align, x in zip(self.token_alignment, aligned, strict=True)]
         )
         if self.function == "max":
             return stacked.amax(dim=0)

@@ -49,9 +49,7 @@ class HyperMixerBlock(nn.Module):
         super().__init__()
         tokens = math.prod(grid)
         self.token_norm = nn.LayerNorm(hidden)
-        self.token_mixing = HyperMixing(
-            hidden, tokens, parameters.token_dim, parameters.dropout, parameters.tied
-        )
+        self.token_mixing = HyperMixing(hidden, tokens, parameters.token_dim, parameters.dropout, parameters.tied)
         self.channel_norm = nn.LayerNorm(hidden)
         self.channel_mixing = MLP(hidden, parameters.channel_dim, parameters.dropout)
 

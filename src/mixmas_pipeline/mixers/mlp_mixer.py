@@ -1,7 +1,7 @@
 """MLP-Mixer block: Tolstikhin et al. 2021, arXiv 2105.01601, equation 1.
 
-    U = X + W2 gelu(W1 LN(X))        along the tokens, the same for every channel
-    Y = U + W4 gelu(W3 LN(U))        along the channels, the same for every token
+U = X + W2 gelu(W1 LN(X))        along the tokens, the same for every channel
+Y = U + W4 gelu(W3 LN(U))        along the channels, the same for every token
 """
 
 from __future__ import annotations

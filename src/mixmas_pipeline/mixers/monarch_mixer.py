@@ -83,9 +83,7 @@ class MonarchMixerBlock(nn.Module):
         super().__init__()
         tokens = math.prod(grid)
         self.token_norm = nn.LayerNorm(hidden)
-        self.token_mixing = MonarchMixing(
-            tokens, tokens, round(tokens**0.5), (hidden, tokens), parameters.dropout
-        )
+        self.token_mixing = MonarchMixing(tokens, tokens, round(tokens**0.5), (hidden, tokens), parameters.dropout)
         self.channel_norm = nn.LayerNorm(hidden)
         self.channel_mixing = MonarchMixing(
             hidden, parameters.channel_dim, parameters.blocks, (parameters.channel_dim,), parameters.dropout

@@ -50,7 +50,7 @@ def fingerprint(node: Node, catalog: CatalogProtocol) -> Fingerprint | None:
 
 
 def up_to_date(node: Node, wanted: Fingerprint | None, catalog: CatalogProtocol) -> str:
-    """"" if every output's newest version was made under the fingerprint, else the reason why not."""
+    """ "" if every output's newest version was made under the fingerprint, else the reason why not."""
     if wanted is None:
         return "an input is not kept"
     for name in node.outputs:
@@ -167,7 +167,11 @@ def _syntax(module: str) -> ast.AST:
         body = getattr(node, "body", None)
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and body:
             first = body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
                 node.body = body[1:] or [ast.Pass()]
     return tree
 
@@ -204,7 +208,13 @@ def _dump(value: Any) -> str:
 
 def _differences(old: Fingerprint, new: Fingerprint) -> str:
     changed = []
-    for part, what in (("parameters", ""), ("inputs", ""), ("code", "code of "), ("libraries", "version of "), ("node", "")):
+    for part, what in (
+        ("parameters", ""),
+        ("inputs", ""),
+        ("code", "code of "),
+        ("libraries", "version of "),
+        ("node", ""),
+    ):
         before, after = old.get(part, {}), new[part]
         changed += [
             what + (key if part != "node" else f"the node's {key}")

@@ -116,9 +116,7 @@ def fit_energy_basis(
         raise ValueError("all training pictures are the same; principal components need variance")
     explained = variance / variance.sum()
     kept = int(np.searchsorted(np.cumsum(explained), picture.energy_kept) + 1)
-    _log.info(
-        "%d components keep %.1f %% of the pictures' energy", kept, 100 * explained[:kept].sum()
-    )
+    _log.info("%d components keep %.1f %% of the pictures' energy", kept, 100 * explained[:kept].sum())
     return {
         "mean": mean,
         "components": np.ascontiguousarray(vectors[:, :kept].T).astype(np.float32),
@@ -157,8 +155,12 @@ def build_table(
     speech: pd.DataFrame,
     noise: pd.DataFrame,
     sound: SoundParameters,
+    source: str,
 ) -> MultimodalTable:
     """Contaminate the recordings, compute the spectrograms, and align them with the pictures.
+
+    Args:
+        source: name of the data, shown wherever figures made from it appear.
 
     Returns:
         Modalities image (28, 28) uint8 and audio (bins, bins) uint8, in dB; label the digit; and, as extra columns,
@@ -180,7 +182,7 @@ def build_table(
         "noise_file": pairs["noise_file"].to_numpy(dtype=object),
     }
     return MultimodalTable(
-        TableSchema(modalities, "multiclass", DIGITS, source="AV-MNIST"),
+        TableSchema(modalities, "multiclass", DIGITS, source=source),
         {"image": images, "audio": audio},
         pairs["digit"].to_numpy(),
         pairs["id"].to_numpy(),

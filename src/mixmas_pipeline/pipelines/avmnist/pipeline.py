@@ -43,7 +43,7 @@ def create_pipeline() -> Pipeline:
     steps += [
         Node(
             nodes.build_table,
-            [f"avmnist.{split}_pairs", reduced, *clips.values(), sound],
+            [f"avmnist.{split}_pairs", reduced, *clips.values(), sound, "params:avmnist.source"],
             f"avmnist.{split}",
             name=f"build_{split}",
             namespace="avmnist.data",

@@ -50,7 +50,7 @@ def mix(speech: np.ndarray, power: np.ndarray, noise: np.ndarray, floor: np.ndar
     return speech + noise * gain[:, None].astype(np.float32)
 
 
-def spectrogram_transform(bins: int, samples: int):  # noqa: ANN201 - a torch callable; torch is imported late
+def spectrogram_transform(bins: int, samples: int):
     """Magnitude short-time Fourier transform that turns ``samples`` samples into ``bins`` x ``bins``.
 
     A Hann window of ``2 (bins - 1)`` samples gives ``bins`` frequencies; the hop gives ``bins`` centred frames.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -19,57 +20,63 @@ FUSED = "fused"
 def leaderboard_figure(leaderboard: pd.DataFrame, metric: str) -> go.Figure:
     """Score with its spread over the seeds against FLOPs an example, one panel a stage; the chosen one is a star."""
     stages = list(leaderboard["stage"].unique())
+    colours = _colours(leaderboard["candidate"])
     figure = make_subplots(rows=1, cols=len(stages), subplot_titles=stages, horizontal_spacing=0.06)
+    shown: set[str] = set()
     for column, stage in enumerate(stages, start=1):
         rows = leaderboard[leaderboard["stage"] == stage]
-        for colour, row in zip(COLOURS, rows.itertuples(), strict=False):
+        for row in rows.itertuples():
+            text = f"{row.mean:.3f} ± {row.spread:.3f}, {row.parameters:,} parameters, {row.seconds:.0f} s"
             figure.add_trace(
                 go.Scatter(
                     x=[row.flops_per_example / 1e6],
                     y=[row.mean],
                     error_y={"type": "data", "array": [row.spread]},
-                    mode="markers+text",
-                    text=[row.candidate],
-                    textposition="top center",
-                    marker={"size": 16 if row.chosen else 10, "symbol": "star" if row.chosen else "circle", "color": colour},
+                    mode="markers",
+                    marker={
+                        "size": 18 if row.chosen else 10,
+                        "symbol": "star" if row.chosen else "circle",
+                        "color": colours[row.candidate],
+                    },
                     name=row.candidate,
-                    hovertext=f"{row.candidate}: {row.mean:.3f} ± {row.spread:.3f}, {row.parameters:,} parameters, {row.seconds:.0f} s",
-                    showlegend=False,
+                    legendgroup=row.candidate,
+                    showlegend=row.candidate not in shown,
+                    hovertext=f"{row.candidate}: {text}",
                 ),
                 row=1,
                 col=column,
             )
-        figure.add_hline(y=rows["chance"].mean(), line_dash="dot", line_color="grey", row=1, col=column)
+            shown.add(row.candidate)
         low, high = rows["flops_per_example"].min() / 1e6, rows["flops_per_example"].max() / 1e6
-        margin = max(0.25 * (high - low), 0.1 * high)
+        margin = max(0.3 * (high - low), 0.1 * high)
         figure.update_xaxes(title_text="MFLOP an example", range=[low - margin, high + margin], row=1, col=column)
     figure.update_yaxes(title_text=f"held-out {metric}", row=1, col=1)
-    return _styled(figure, "Candidates: score (± standard deviation over seeds) against cost; dotted: chance", 420)
+    return _styled(figure, "Candidates: score (± standard deviation over seeds) against cost; star: chosen", 420)
 
 
 def candidate_curves(results: list[dict[str, Any]]) -> go.Figure:
     """Training loss of every candidate, mean over the seeds, one panel a stage."""
     stages = list(dict.fromkeys(result["stage"] for result in results))
+    colours = _colours(result["candidate"] for result in results)
     figure = make_subplots(rows=1, cols=len(stages), subplot_titles=stages, horizontal_spacing=0.06)
-    for column, stage in enumerate(stages, start=1):
-        of_stage = [result for result in results if result["stage"] == stage]
-        for colour, result in zip(COLOURS, of_stage, strict=False):
-            curves = np.array([[loss for _, loss in trial["losses"]] for trial in result["trials"]])
-            steps = [step for step, _ in result["trials"][0]["losses"]]
-            figure.add_trace(
-                go.Scatter(
-                    x=steps,
-                    y=curves.mean(axis=0),
-                    name=result["candidate"],
-                    legendgroup=result["candidate"],
-                    line={"color": colour},
-                    hovertext=f"{stage}: {result['candidate']}",
-                    showlegend=True,
-                ),
-                row=1,
-                col=column,
-            )
-        figure.update_xaxes(title_text="step", row=1, col=column)
+    shown: set[str] = set()
+    for result in results:
+        name, column = result["candidate"], stages.index(result["stage"]) + 1
+        losses = np.array([[loss for _, loss in trial["losses"]] for trial in result["trials"]])
+        figure.add_trace(
+            go.Scatter(
+                x=[step for step, _ in result["trials"][0]["losses"]],
+                y=losses.mean(axis=0),
+                name=name,
+                legendgroup=name,
+                showlegend=name not in shown,
+                line={"color": colours[name]},
+            ),
+            row=1,
+            col=column,
+        )
+        shown.add(name)
+    figure.update_xaxes(title_text="step")
     figure.update_yaxes(title_text="training loss", row=1, col=1)
     return _styled(figure, "Candidates: training loss", 380)
 
@@ -101,7 +108,9 @@ def confusion_figure(predictions: pd.DataFrame, classes: list[str]) -> go.Figure
         shares = text / np.maximum(truth.sum(0), 1)[:, None]
         columns = ["found", "missed", "false alarm"]
     figure = go.Figure(
-        go.Heatmap(z=shares, x=columns, y=classes, text=text, texttemplate="%{text}", colorscale="Blues", zmin=0, zmax=1)
+        go.Heatmap(
+            z=shares, x=columns, y=classes, text=text, texttemplate="%{text}", colorscale="Blues", zmin=0, zmax=1
+        )
     )
     figure.update_xaxes(title_text="predicted", type="category")
     figure.update_yaxes(title_text="true", type="category", autorange="reversed")
@@ -196,9 +205,18 @@ def _label_matrix(labels: pd.Series, classes: list[str]) -> np.ndarray:
     return np.array([[name in names for name in classes] for names in sets])
 
 
+def _colours(names: Iterable[str]) -> dict[str, str]:
+    """One colour a name, the same wherever it appears."""
+    return {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(dict.fromkeys(names))}
+
+
 def _line(history: pd.DataFrame, column: str, name: str, colour: str) -> go.Scatter:
-    return go.Scatter(x=history["epoch"] + 1, y=history[column], name=name, line={"color": colour}, mode="lines+markers")
+    return go.Scatter(
+        x=history["epoch"] + 1, y=history[column], name=name, line={"color": colour}, mode="lines+markers"
+    )
 
 
 def _styled(figure: go.Figure, title: str, height: int) -> go.Figure:
-    return figure.update_layout(title=title, template="plotly_white", height=height, margin={"t": 80, "l": 60, "r": 20, "b": 50})
+    return figure.update_layout(
+        title=title, template="plotly_white", height=height, margin={"t": 80, "l": 60, "r": 20, "b": 50}
+    )

@@ -72,20 +72,24 @@ def render(
         return Markup(figures[name].to_html(full_html=False, include_plotlyjs=False, div_id=name))
 
     short = {key: architecture[key] for key in ("task", "encoders", "fusion")}
-    return jinja2.Environment(autoescape=True).from_string(_TEMPLATE).render(
-        title=title,
-        sampling=sampling,
-        architecture=json.dumps(short, indent=2),
-        stages=[(stage, _stage_rows(rows)) for stage, rows in leaderboard.groupby("stage", sort=False)],
-        metrics=metrics,
-        class_columns=list(class_scores),
-        class_rows=[
-            [f"{cell:.3f}" if isinstance(cell, float) else cell for cell in row]
-            for row in class_scores.itertuples(index=False)
-        ],
-        pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},
-        figure=figure,
-        plotly=get_plotlyjs(),
+    return (
+        jinja2.Environment(autoescape=True)
+        .from_string(_TEMPLATE)
+        .render(
+            title=title,
+            sampling=sampling,
+            architecture=json.dumps(short, indent=2),
+            stages=[(stage, _stage_rows(rows)) for stage, rows in leaderboard.groupby("stage", sort=False)],
+            metrics=metrics,
+            class_columns=list(class_scores),
+            class_rows=[
+                [f"{cell:.3f}" if isinstance(cell, float) else cell for cell in row]
+                for row in class_scores.itertuples(index=False)
+            ],
+            pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},
+            figure=figure,
+            plotly=get_plotlyjs(),
+        )
     )
 
 
@@ -95,6 +99,10 @@ def _stage_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:
     records = rows.to_dict("records")
     for record in records:
         record["by_seed"] = " ".join(f"{record[seed]:.3f}" for seed in seeds)
-        notes = (("chosen", record["chosen"]), ("tied", record["tied"] and tie), ("at chance", not record["above_chance"]))
+        notes = (
+            ("chosen", record["chosen"]),
+            ("tied", record["tied"] and tie),
+            ("at chance", not record["above_chance"]),
+        )
         record["notes"] = ", ".join(note for note, said in notes if said)
     return records

@@ -50,7 +50,7 @@ def sample_for_search(
         "sample": sample_size(len(train), parameters.z, parameters.p, parameters.margin),
         "holdout": sample_size(len(train), parameters.z, parameters.p, parameters.holdout_margin),
     }
-    report: dict[str, Any] = {"population": len(train)}
+    report: dict[str, Any] = {"source": train.schema.source, "population": len(train)}
     tables = []
     for (name, size), rows in zip(
         sizes.items(), stratified_split(labels, list(sizes.values()), parameters.seed), strict=True
@@ -95,9 +95,7 @@ def propose_encoders(
         stage = TypeAdapter(EncoderStage).validate_python(encoders[modality])
 
         def alone(block: Block, modality: str = modality, stage: EncoderStage = stage) -> Architecture:
-            encoder = Encoder(
-                tokeniser=stage.tokeniser, hidden_dim=stage.hidden_dim, depth=stage.depth, block=block
-            )
+            encoder = Encoder(tokeniser=stage.tokeniser, hidden_dim=stage.hidden_dim, depth=stage.depth, block=block)
             return _architecture(sample, {modality: encoder}, None)
 
         for name, architecture in _matched(stage, alone, match).items():
@@ -164,7 +162,9 @@ def train_candidate(
     return _trials(proposal, sample, holdout, budget, selection, budget.steps)
 
 
-def decide_extension(selection: SelectionParameters, holdout: MultimodalTable, **results: dict[str, Any]) -> dict[str, Any]:
+def decide_extension(
+    selection: SelectionParameters, holdout: MultimodalTable, **results: dict[str, Any]
+) -> dict[str, Any]:
     """Whether a stage has to be trained for longer: some candidate is not clearly above chance.
 
     Returns:
@@ -317,4 +317,6 @@ def _leaderboard(results: list[dict[str, Any]], verdict: Verdict, decision: dict
             }
         )
     board = pd.DataFrame(rows)
-    return board.sort_values(["mean", "flops_per_example", "candidate"], ascending=[False, True, True], ignore_index=True)
+    return board.sort_values(
+        ["mean", "flops_per_example", "candidate"], ascending=[False, True, True], ignore_index=True
+    )

@@ -1,8 +1,8 @@
 """The search graph of one data set, made from its search space: one node a candidate.
 
-    sample -> propose_encoders -> [modality]: train_* -> decide -> extend_* -> choose
-           -> [fusion_function]: propose -> train_* -> ... -> choose
-           -> [fusion_network]:  propose -> train_* -> ... -> choose -> conclude
+sample -> propose_encoders -> [modality]: train_* -> decide -> extend_* -> choose
+       -> [fusion_function]: propose -> train_* -> ... -> choose
+       -> [fusion_network]:  propose -> train_* -> ... -> choose -> conclude
 """
 
 from __future__ import annotations

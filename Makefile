@@ -1,0 +1,31 @@
+# make run    set everything up and run the main job on the embedded demo
+# make test   set everything up and run the tests
+# Both work in .venv, which is made anew only when pyproject.toml or constraints.txt changes.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: run test viz benchmark clean
+
+run: $(READY)
+	$(BIN)/kedro run
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pytest
+
+viz: $(READY)
+	$(BIN)/kedro viz run
+
+benchmark: $(READY)
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf .venv
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(f"Python 3.11 or newer is needed; this is {sys.version}" if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[demo,dev]'
+	touch $(READY)

@@ -1,0 +1,225 @@
+"""`kedro run` as a user runs it: artefacts, reuse, change, kills, errors. Everything here is the test environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+
+from conftest import kedro, make_project
+
+SHORT_NAMES = {
+    "train", "validation", "test", "leaderboard", "architecture", "model", "history", "metrics", "predictions",
+    "examples", "leaderboard_figure", "candidate_curves", "history_figure", "heads_figure", "confusion_figure",
+    "class_figure", "class_scores", "mistakes_picture", "report",
+}  # fmt: skip
+
+
+def load(project: Path, *names: str) -> list[Any]:
+    """Load artefacts as a notebook does, from the catalog."""
+    bootstrap_project(project)
+    with KedroSession.create(project_path=project, env="test") as session:
+        catalog = session.load_context().catalog
+        return [catalog.load(f"avmnist.{name}") for name in names]
+
+
+def provenance(project: Path) -> dict[str, dict[str, Any]]:
+    """Data set -> record of its newest version."""
+    records: dict[str, dict[str, Any]] = {}
+    for file in sorted((project / "data" / "test").rglob("provenance.json")):
+        record = json.loads(file.read_text())
+        records[record["dataset"]] = record
+    return records
+
+
+def outcome(project: Path) -> tuple[Any, Any, bytes, list[float]]:
+    """What must not depend on how often a run was interrupted: choice, scores, weights."""
+    architecture, metrics, leaderboard = load(project, "architecture", "metrics", "leaderboard")
+    weights = max((project / "data/test/06_models/avmnist/model").glob("*/model/model.safetensors"))
+    scores = leaderboard.filter(regex=r"stage|candidate|seed_|mean|chosen|tied").to_dict("records")
+    return architecture, metrics, weights.read_bytes(), scores
+
+
+def test_every_artefact_is_there_under_its_short_name(finished_project: Path) -> None:
+    artefacts = dict(zip(sorted(SHORT_NAMES), load(finished_project, *sorted(SHORT_NAMES)), strict=True))
+    assert len(artefacts["train"]) == 400
+    assert len(artefacts["validation"]) == 60
+    assert len(artefacts["test"]) == 1000
+    board: pd.DataFrame = artefacts["leaderboard"]
+    assert set(board["stage"]) == {"image", "audio", "fusion_function", "fusion_network"}
+    assert {"seed_0", "seed_1", "mean", "spread", "parameters", "flops_per_example", "seconds"} <= set(board)
+    np.testing.assert_allclose(board["mean"], board[["seed_0", "seed_1"]].mean(axis=1))
+    assert (board.groupby("stage")["chosen"].sum() == 1).all()
+    for _, rows in board[board["stage"] != "fusion_function"].groupby("stage"):
+        assert rows["parameters"].max() / rows["parameters"].min() <= 1.1 / 0.9
+    model = artefacts["model"]
+    assert not model.training
+    table = artefacts["test"]
+    import torch
+
+    inputs = {name: torch.from_numpy(np.array(array[:5])) for name, array in table.arrays.items()}
+    with torch.no_grad():
+        probabilities = model(inputs)["fused"].softmax(1).numpy()
+    stored = artefacts["predictions"].filter(like="probability_").to_numpy()[:5]
+    np.testing.assert_allclose(probabilities, stored, atol=1e-5)
+
+
+def test_metrics_are_those_of_the_predictions(finished_project: Path) -> None:
+    metrics, predictions, test = load(finished_project, "metrics", "predictions", "test")
+    names = np.array(test.schema.classes)
+    assert list(predictions["label"]) == list(names[test.labels])
+    assert metrics["test"]["accuracy"] == pytest.approx((predictions["label"] == predictions["predicted"]).mean())
+    image_head = (predictions["label"] == predictions["image_head"]).mean()
+    assert metrics["test"]["accuracy, image head alone"] == pytest.approx(image_head)
+
+
+def test_model_is_the_chosen_architecture_with_training_statistics(finished_project: Path) -> None:
+    architecture, model, train = load(finished_project, "architecture", "model", "train")
+    built = model.architecture.model_dump(mode="json")
+    assert built["encoders"] == architecture["encoders"]
+    assert built["fusion"] == architecture["fusion"]
+    for name, array in train.arrays.items():
+        assert built["inputs"][name]["mean"] == pytest.approx(array.astype(np.float64).mean())
+        assert built["inputs"][name]["std"] == pytest.approx(array.astype(np.float64).std())
+
+
+def test_run_ends_with_the_tables(finished_project: Path) -> None:
+    log = (finished_project / "first_run.log").read_text()
+    for title in ("image (", "audio (", "fusion_function (", "fusion_network (", "chosen architecture", "final scores"):
+        assert f"avmnist: {title}" in log
+    assert "AV-MNIST demo" in log
+
+
+def test_report_needs_nothing_else(finished_project: Path) -> None:
+    (report,) = load(finished_project, "report")
+    page = re.sub(r"<script>.*?</script>", "", report, count=1, flags=re.DOTALL)  # plotly itself, inlined
+    assert "AV-MNIST demo" in page
+    assert not re.findall(r"""(?:src|href)=["'](?!data:)""", page)
+    for figure in ("leaderboard_figure", "candidate_curves", "history_figure", "confusion_figure", "class_figure"):
+        assert f'id="{figure}"' in page
+
+
+def test_second_run_reuses_everything(copy_of_finished: Callable[[], Path]) -> None:
+    project = copy_of_finished()
+    before = provenance(project)
+    done = kedro(project, "run", "--env=test")
+    assert done.returncode == 0, done.stderr
+    assert "Running avmnist" not in done.stdout
+    assert provenance(project) == before
+
+
+def test_change_of_one_candidate_reruns_it_and_what_depends_on_it(copy_of_finished: Callable[[], Path]) -> None:
+    project = copy_of_finished()
+    before = provenance(project)
+    change = "avmnist.search.encoders.image.candidates.hyper_mixer.token_dim=8"
+    done = kedro(project, "run", "--pipeline=search", "--env=test", f"--params={change}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    remade = {name for name, record in provenance(project).items() if record["run"] != before[name]["run"]}
+    assert "avmnist.search.image.hyper_mixer_first" in remade
+    assert "avmnist.search.image.leaderboard" in remade
+    assert not remade & {"avmnist.train", "avmnist.search.sample"}
+    # Proposals are written again, and are the same but for one: of the candidates' trainings only its own is.
+    assert {name for name in remade if name.endswith("_first") and "fusion" not in name} == {
+        "avmnist.search.image.hyper_mixer_first"
+    }
+    assert "params:avmnist.search.encoders changed" in " ".join(done.stdout.split())
+
+
+def test_reuse_can_be_turned_off(copy_of_finished: Callable[[], Path]) -> None:
+    project = copy_of_finished()
+    done = kedro(project, "run", "--env=test", "--pipeline=avmnist", "--params=reuse=false")
+    assert done.returncode == 0, done.stderr
+    versions = list((project / "data/test/05_model_input/avmnist/train.arrow").iterdir())
+    assert len(versions) == 2
+    old, new = (next(version.glob("*.arrow")).read_bytes() for version in versions)
+    assert old == new, "the same seed makes the same data"
+
+
+@pytest.mark.slow
+def test_killed_anywhere_ends_the_same(finished_project: Path, tmp_path: Path) -> None:
+    """SIGKILL at random moments until a run gets through; the same as the run that was never disturbed."""
+    project = make_project(tmp_path / "killed")
+    rng = random.Random(20241126)
+    kills = 0
+    while True:
+        run = subprocess.Popen(
+            [sys.executable, "-m", "kedro", "run", "--env=test"],
+            cwd=project,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            run.wait(timeout=rng.uniform(4.0, 9.0) if kills < 8 else 300)
+            break
+        except subprocess.TimeoutExpired:
+            os.kill(run.pid, signal.SIGKILL)
+            run.wait()
+            kills += 1
+    assert run.returncode == 0
+    assert kills >= 2
+    assert outcome(project) == outcome(finished_project)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "said"),
+    [
+        ("avmnist.search.encoders.image.candidates.mlp_mixer.block=mlp_mxer", ["mlp_mxer", "'mlp_mixer'", "'ramlp'"]),
+        ("avmnist.search.budget.stepps=3", ["avmnist.search.budget.stepps"]),
+        ("avmnist.search.encoders.image.tokeniser.patch=5", ["patch 5x5 does not divide 28x28", "'image'"]),
+        ("avmnist.training.patiense=3", ["patiense", "avmnist.training"]),
+        ("dataset=avmist", ["avmist", "avmnist"]),
+    ],
+)
+def test_wrong_parameter_is_named(copy_of_finished: Callable[[], Path], parameter: str, said: list[str]) -> None:
+    project = copy_of_finished()
+    before = provenance(project)
+    start = time.monotonic()
+    done = kedro(project, "run", "--env=test", f"--params={parameter}")
+    assert done.returncode != 0
+    text = " ".join((done.stdout + done.stderr).split())
+    for words in said:
+        assert words in text
+    assert time.monotonic() - start < 60
+    assert provenance(project) == before, "nothing that was there is lost"
+
+
+@pytest.mark.mirror
+def test_missing_mirror_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror = tmp_path / "mirror"
+    (mirror / "mnist").mkdir(parents=True)
+    real = Path(os.environ["MIXMAS_MIRROR"])
+    for file in (real / "mnist").iterdir():
+        (mirror / "mnist" / file.name).symlink_to(file)
+    monkeypatch.setenv("MIXMAS_MIRROR", str(mirror))
+    done = kedro(make_project(tmp_path / "project"), "run", "--env=paper", "--pipeline=avmnist")
+    assert done.returncode != 0
+    assert "esc10/esc10.zip" in done.stdout + done.stderr or "fsdd/recordings.zip" in done.stdout + done.stderr
+
+
+@pytest.mark.mirror
+@pytest.mark.slow
+def test_paper_sources_go_through_the_same_pipeline(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    done = kedro(project, "run", "--env=paper", "--pipeline=avmnist", "--params=avmnist.pairing.train_size=3000")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (table,) = (project / "data/paper/05_model_input/avmnist/train.arrow").glob("*/train.arrow")
+    from mixmas_pipeline.datasets.table import TableDataset
+
+    train = TableDataset(filepath=str(table)).load()
+    assert len(train) == 3000
+    assert train.schema.source == "AV-MNIST (MNIST + FSDD + ESC-10)"
+    assert (train.extra["spoken_digit"] == train.labels).all()

@@ -1,0 +1,182 @@
+"""Which candidate wins: by hand, and on planted answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.learning.parameters import BudgetParameters, SampleParameters, SelectionParameters
+from mixmas_pipeline.learning.selection import judge, needs_extension
+from mixmas_pipeline.pipelines.search import nodes
+
+SELECTION = SelectionParameters(metric="accuracy", resamples=200)
+LABELS = np.random.default_rng(0).integers(0, 4, 600)
+
+
+def result(name: str, accuracy: float, flops: int, seeds: int = 3, spread: float = 0.0) -> dict[str, Any]:
+    """A candidate whose predictions are right with the given probability."""
+    rng = np.random.default_rng(sum(map(ord, name)))
+    trials = []
+    for seed in range(seeds):
+        rate = accuracy + spread * (seed - (seeds - 1) / 2)
+        right = rng.random(len(LABELS)) < rate
+        predicted = np.where(right, LABELS, (LABELS + 1 + rng.integers(0, 3, len(LABELS))) % 4)
+        trials.append(
+            {"seed": seed, "steps": 10, "score": float((predicted == LABELS).mean()), "predicted": predicted.tolist()}
+        )
+    return {
+        "stage": "image",
+        "modality": "image",
+        "candidate": name,
+        "flops": flops,
+        "parameters": flops,
+        "architecture": {"classes": list("abcd")},
+        "trials": trials,
+    }
+
+
+def test_clear_winner_wins_whatever_it_costs_and_wherever_it_stands() -> None:
+    candidates = [result("cheap", 0.5, 1), result("good", 0.8, 100), result("mid", 0.6, 10)]
+    for order in ([0, 1, 2], [2, 1, 0], [1, 0, 2]):
+        verdict = judge([candidates[i] for i in order], LABELS, SELECTION)
+        assert verdict.winner == "good"
+        assert verdict.tied == ["good"]
+        assert "more than mid" in verdict.reason
+
+
+def test_tie_goes_to_the_cheaper_one_and_says_so() -> None:
+    dear, cheap = result("dear", 0.70, 100), result("cheap", 0.69, 1)
+    verdict = judge([dear, cheap], LABELS, SelectionParameters(metric="accuracy", resamples=200, tie=3.0))
+    assert verdict.winner == "cheap"
+    assert set(verdict.tied) == {"dear", "cheap"}
+    assert "tie" in verdict.reason
+
+
+def test_equal_scores_are_decided_by_name_not_by_order() -> None:
+    a, b = result("a", 0.7, 5), result("b", 0.7, 5)
+    b["trials"] = a["trials"]
+    assert judge([a, b], LABELS, SELECTION).winner == judge([b, a], LABELS, SELECTION).winner == "a"
+
+
+def test_seeds_that_disagree_make_a_tie() -> None:
+    """The same mean difference is a tie when the seeds scatter, and none when they agree."""
+    steady = judge([result("x", 0.70, 9), result("y", 0.60, 1)], LABELS, SELECTION)
+    shaky = judge([result("x", 0.70, 9, spread=0.25), result("y", 0.60, 1, spread=-0.25)], LABELS, SELECTION)
+    assert steady.tied == ["x"]
+    assert shaky.winner == "y"
+
+
+def test_candidates_at_chance_are_not_ranked() -> None:
+    lucky, learnt = result("lucky", 0.25, 1), result("learnt", 0.5, 50)
+    verdict = judge([lucky, learnt], LABELS, SELECTION)
+    assert verdict.at_chance == ["lucky"]
+    assert verdict.winner == "learnt"
+    assert "not ranked: lucky" in verdict.reason
+    assert needs_extension([lucky, learnt], LABELS, SELECTION) == ["lucky"]
+
+
+def test_when_none_is_above_chance_the_cheapest_is_taken_and_it_is_said() -> None:
+    verdict = judge([result("p", 0.25, 20), result("q", 0.25, 10)], LABELS, SELECTION)
+    assert verdict.winner == "q"
+    assert "No candidate was clearly above chance" in verdict.reason
+
+
+def test_most_frequent_class_is_chance_even_when_it_is_frequent() -> None:
+    labels = np.array([0] * 540 + [1] * 60)
+    constant = result("constant", 0.5, 1)
+    for trial in constant["trials"]:
+        trial["predicted"], trial["score"] = [0] * 600, 0.9
+    assert needs_extension([constant], labels, SELECTION) == ["constant"]
+
+
+def table(rows: int, classes: int = 4, shape: tuple[int, ...] = (8, 8), seed: int = 0) -> MultimodalTable:
+    """One modality whose mean brightness gives the class away."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(rows) % classes
+    x = rng.normal(size=(rows, *shape)).astype(np.float32) + 3 * labels.reshape(-1, *[1] * len(shape))
+    schema = TableSchema({"x": Modality("image", shape, "float32")}, "multiclass", tuple(map(str, range(classes))))
+    return MultimodalTable(schema, {"x": x.astype(np.float32)}, labels, [f"r{i}" for i in range(rows)])
+
+
+def proposal(sample: MultimodalTable, block: dict[str, Any]) -> dict[str, Any]:
+    stage = {
+        "tokeniser": {"type": "patches", "patch": 4},
+        "hidden_dim": 8,
+        "depth": 1,
+        "reference": "c",
+        "candidates": {"c": block},
+    }
+    from mixmas_pipeline.learning.parameters import MatchParameters
+
+    return nodes.propose_encoders(sample, {"x": stage}, MatchParameters())["x.c"]
+
+
+def test_extension_trains_all_candidates_with_the_larger_budget() -> None:
+    sample, holdout = table(80), table(60, seed=1)
+    budget = BudgetParameters(steps=2, extended_steps=40, seeds=(0, 1), learning_rate=0.01, device="cpu")
+    first = nodes.train_candidate(
+        proposal(sample, {"block": "mlp_mixer", "channel_dim": 16}), sample, holdout, budget, SELECTION
+    )
+    assert [t["steps"] for t in first["trials"]] == [2, 2]
+    same = nodes.extend_candidate(first, {"extend": False}, sample, holdout, budget, SELECTION)
+    assert same is first
+    longer = nodes.extend_candidate(first, {"extend": True}, sample, holdout, budget, SELECTION)
+    assert [t["steps"] for t in longer["trials"]] == [40, 40]
+    assert np.mean([t["score"] for t in longer["trials"]]) > np.mean([t["score"] for t in first["trials"]])
+    _, board = nodes.choose(SELECTION, holdout, {"extend": True}, c=longer)
+    assert isinstance(board, pd.DataFrame)
+    assert board["extended"].all()
+
+
+def test_planted_signal_is_found() -> None:
+    """The class is in the arrangement of two tokens only. A candidate whose mixing is dropped out cannot learn it."""
+    rng = np.random.default_rng(3)
+
+    def arranged(rows: int) -> MultimodalTable:
+        labels = rng.integers(0, 2, rows)
+        signs = rng.choice([-1.0, 1.0], size=(rows, 1))
+        x = np.concatenate([signs, signs * np.where(labels[:, None] == 1, 1.0, -1.0)], axis=1)
+        images = np.repeat(x[:, None, :], 4, axis=1).repeat(4, axis=2) + 0.1 * rng.normal(size=(rows, 4, 8))
+        schema = TableSchema({"x": Modality("image", (4, 8), "float32")}, "multiclass", ("differ", "agree"))
+        return MultimodalTable(schema, {"x": images.astype(np.float32)}, labels, [f"r{i}" for i in range(rows)])
+
+    sample, holdout = arranged(300), arranged(300)
+    budget = BudgetParameters(steps=120, extended_steps=120, seeds=(0, 1, 2), learning_rate=0.01, device="cpu")
+    results = {}
+    for name, block in {
+        "mixes": {"block": "hyper_mixer", "channel_dim": 16, "token_dim": 8},
+        "blind": {"block": "mlp_mixer", "channel_dim": 16, "token_dim": 8, "dropout": 0.98},
+    }.items():
+        candidate = {**proposal(sample, block), "candidate": name}
+        results[name] = nodes.train_candidate(candidate, sample, holdout, budget, SELECTION)
+    choice, board = nodes.choose(SELECTION, holdout, {"extend": False}, **results)
+    assert choice["candidate"] == "mixes", board.to_string()
+
+
+def test_class_with_too_few_examples_is_named() -> None:
+    data = table(90, classes=3)
+    keep = np.flatnonzero((data.labels != 2) | (np.arange(90) < 3))
+    with pytest.raises(ValueError, match="class '2' has 1 examples in the training split; expected at least 3"):
+        nodes.sample_for_search(data.take(keep), SampleParameters(seed=0))
+
+
+def test_samples_are_disjoint_stratified_and_of_the_formulas_size() -> None:
+    data = table(2000)
+    sample, holdout, report = nodes.sample_for_search(data, SampleParameters(seed=5))
+    assert len(sample) == report["sample"]["rows"] == 323  # 384.16 / (1 + 384.16 / 2000) = 322.3
+    assert not set(sample.ids) & set(holdout.ids)
+    for part in (sample, holdout):
+        assert np.abs(np.bincount(part.labels) / len(part) - 0.25).max() < 0.05
+    again, _, _ = nodes.sample_for_search(data, SampleParameters(seed=5))
+    assert list(again.ids) == list(sample.ids)
+
+
+def test_space_and_table_must_name_the_same_modalities() -> None:
+    from mixmas_pipeline.learning.parameters import MatchParameters
+
+    with pytest.raises(ValueError, match=r"\['y'\].*the table has \['x'\]"):
+        nodes.propose_encoders(table(40), {"y": {}}, MatchParameters())

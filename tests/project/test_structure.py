@@ -1,0 +1,130 @@
+"""Properties of the graph, the catalog and the modules that hold by construction and must go on holding."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from kedro.config import OmegaConfigLoader
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Pipeline
+
+from conftest import ROOT, kedro, make_project
+from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
+
+SOURCE = ROOT / "src" / "mixmas_pipeline"
+ENVIRONMENTS = ["base", "paper", "test"]
+
+
+def configuration(env: str, **runtime: object) -> OmegaConfigLoader:
+    return OmegaConfigLoader(str(ROOT / "conf"), env=env, runtime_params=runtime or None, **CONFIG_LOADER_ARGS)
+
+
+def pipelines(env: str, **runtime: object) -> dict[str, Pipeline]:
+    pipeline_registry.use_parameters(configuration(env, **runtime)["parameters"])
+    try:
+        return pipeline_registry.register_pipelines()
+    finally:
+        pipeline_registry.use_parameters(None)
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_no_output_is_memory_only_and_every_one_is_versioned(env: str) -> None:
+    catalog = DataCatalog.from_config(configuration(env)["catalog"])
+    for name in pipelines(env)["__default__"].all_outputs():
+        dataset = catalog.get(name)
+        assert dataset is not None, f"{name} is not in the catalog"
+        assert not isinstance(dataset, MemoryDataset), f"{name} would live in memory only"
+        assert dataset._version is not None, f"{name} is not versioned"
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_every_input_is_in_the_catalog(env: str) -> None:
+    config = configuration(env)
+    catalog = DataCatalog.from_config(config["catalog"])
+    for name in pipelines(env)["__default__"].inputs():
+        if name.startswith("params:"):
+            value = config["parameters"]
+            for key in name.removeprefix("params:").split("."):
+                value = value[key]
+        else:
+            assert catalog.get(name) is not None, name
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_data_roots_differ(env: str) -> None:
+    roots = [configuration(other)["globals"]["data_root"] for other in ENVIRONMENTS]
+    assert len(set(roots)) == len(ENVIRONMENTS)
+
+
+def test_only_evaluation_reads_the_test_split() -> None:
+    """Search and training cannot be tuned on what they cannot see."""
+    readers = [n.name for n in pipelines("base")["__default__"].nodes if "avmnist.test" in n.inputs]
+    assert readers == ["avmnist.training.evaluate_model"]
+    search = pipelines("base")["search"]
+    after_data = [node for node in search.nodes if node.namespace.startswith("avmnist.search")]
+    assert not [n.name for n in after_data if {"avmnist.test", "avmnist.validation"} & set(n.inputs)]
+
+
+def test_one_node_a_candidate_and_the_space_decides() -> None:
+    def trained(**runtime: object) -> set[str]:
+        nodes = pipelines("base", **runtime)["search"].nodes
+        return {n.name.removeprefix("avmnist.search.") for n in nodes if ".train_" in n.name}
+
+    base = trained()
+    assert {"image.train_ramlp", "audio.train_hyper_mixer", "fusion_function.train_sum"} <= base
+    space = {"encoders": {"image": {"candidates": {"ramlp": None}}}}
+    assert base - trained(avmnist={"search": space}) == {"image.train_ramlp"}
+    wide = {"block": "monarch_mixer", "channel_dim": 512}
+    space = {"encoders": {"audio": {"candidates": {"monarch": wide}}}}
+    assert trained(avmnist={"search": space}) - base == {"audio.train_monarch"}
+
+
+def test_namespaces_collapse() -> None:
+    namespaces = {node.namespace for node in pipelines("base")["__default__"].nodes}
+    assert namespaces == {
+        "avmnist.data",
+        "avmnist.search",
+        "avmnist.search.image",
+        "avmnist.search.audio",
+        "avmnist.search.fusion_function",
+        "avmnist.search.fusion_network",
+        "avmnist.training",
+        "avmnist.reporting",
+    }
+
+
+def test_pipelines_are_made_without_heavy_imports() -> None:
+    code = (
+        "import sys; from mixmas_pipeline.pipeline_registry import register_pipelines; register_pipelines();"
+        "print([m for m in ('torch', 'transformers', 'pytorch_lightning', 'matplotlib', 'scipy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip().endswith("[]"), done.stdout
+
+
+def test_registry_list_and_describe(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    listed = kedro(project, "registry", "list")
+    assert listed.returncode == 0
+    for name in ("__default__", "avmnist", "search", "training", "reporting"):
+        assert f"- {name}" in listed.stdout
+
+
+def test_dependencies_point_one_way() -> None:
+    """pipelines -> learning -> mixers; data sets depend on none of them."""
+    allowed = {
+        "mixers": {"mixers", "parameters"},
+        "datasets": {"datasets"},
+        "learning": {"learning", "mixers", "datasets", "parameters", "progress"},
+    }
+    for layer, may in allowed.items():
+        for file in (SOURCE / layer).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mixmas_pipeline."):
+                    imported = node.module.split(".")[1]
+                    assert imported in may, f"{file.relative_to(SOURCE)} imports {node.module}"
