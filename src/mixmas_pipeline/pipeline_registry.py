@@ -42,7 +42,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     space = _search_space(dataset, parameters)
     searching = data + search.create_pipeline(dataset, space)
     trained = searching + training.create_pipeline(dataset)
-    everything = trained + reporting.create_pipeline(dataset, space)
+    everything = trained + reporting.create_pipeline(dataset)
     return {
         dataset: data,
         "search": searching,

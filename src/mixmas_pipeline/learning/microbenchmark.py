@@ -178,8 +178,8 @@ def _train(
                     mean = total.item() / since
                     if not math.isfinite(mean):
                         raise FloatingPointError(
-                            f"{label}, seed {seed}: the training loss is {mean} at step {step}; lower the learning rate "
-                            f"({budget.learning_rate})"
+                            f"{label}, seed {seed}: the training loss is {mean} at step {step}; lower the "
+                            f"learning rate ({budget.learning_rate})"
                         )
                     curve.append((step, mean))
                     total, since = torch.zeros_like(total), 0

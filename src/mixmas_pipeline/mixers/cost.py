@@ -76,8 +76,8 @@ def match_parameters(
     best = min((with_width(w) for w in (max(low - 1, 1), low)), key=lambda b: abs(count(b) - target))
     if abs(count(best) - target) > tolerance * target:
         raise ValueError(
-            f"{block.block}: no {hyperparameter} gives about {target:,} parameters (within {tolerance:.0%}); the closest, "
-            f"{getattr(best, hyperparameter)}, gives {count(best):,}. Change the candidate's other hyperparameters, or "
+            f"{block.block}: no {hyperparameter} gives about {target:,} parameters (within {tolerance:.0%}); "
+            f"the closest, {getattr(best, hyperparameter)}, gives {count(best):,}. Change the candidate's other hyperparameters, or "
             "match.tolerance"
         )
     return best

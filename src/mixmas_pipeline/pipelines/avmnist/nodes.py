@@ -209,8 +209,8 @@ def check_alignment(table: MultimodalTable) -> None:
     least = int(counts.argmin())
     if counts[least] < 0.5 * len(table) / len(counts):
         raise ValueError(
-            f"class {table.schema.classes[least]!r} has {counts[least]} of {len(table)} rows; expected at least half of "
-            f"an equal share ({0.5 * len(table) / len(counts):.0f})"
+            f"class {table.schema.classes[least]!r} has {counts[least]} of {len(table)} rows; expected at least half "
+            f"of an equal share ({0.5 * len(table) / len(counts):.0f})"
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,26 +53,25 @@ def leaderboard_figure(leaderboard: pd.DataFrame, metric: str) -> go.Figure:
     return _styled(figure, "Candidates: score (± standard deviation over seeds) against cost; star: chosen", 420)
 
 
-def candidate_curves(results: list[dict[str, Any]]) -> go.Figure:
-    """Training loss of every candidate, mean over the seeds, one panel a stage."""
-    stages = list(dict.fromkeys(result["stage"] for result in results))
-    colours = _colours(result["candidate"] for result in results)
+def candidate_curves(losses: pd.DataFrame) -> go.Figure:
+    """Training loss of every candidate by step, mean over the seeds, one panel a stage."""
+    stages = list(losses["stage"].unique())
+    colours = _colours(losses["candidate"])
     figure = make_subplots(rows=1, cols=len(stages), subplot_titles=stages, horizontal_spacing=0.06)
     shown: set[str] = set()
-    for result in results:
-        name, column = result["candidate"], stages.index(result["stage"]) + 1
-        losses = np.array([[loss for _, loss in trial["losses"]] for trial in result["trials"]])
+    for (stage, name), rows in losses.groupby(["stage", "candidate"], sort=False):
+        mean = rows.groupby("step")["loss"].mean()
         figure.add_trace(
             go.Scatter(
-                x=[step for step, _ in result["trials"][0]["losses"]],
-                y=losses.mean(axis=0),
+                x=mean.index,
+                y=mean,
                 name=name,
                 legendgroup=name,
                 showlegend=name not in shown,
                 line={"color": colours[name]},
             ),
             row=1,
-            col=column,
+            col=stages.index(stage) + 1,
         )
         shown.add(name)
     figure.update_xaxes(title_text="step")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.learning.parameters import SelectionParameters
 
 
 def draw_examples(train: MultimodalTable) -> bytes:
@@ -21,14 +22,13 @@ def draw_examples(train: MultimodalTable) -> bytes:
     return example_picture(train.take(np.array(rows)), names)
 
 
-def draw_search(leaderboard: pd.DataFrame, selection: dict[str, Any], **results: dict[str, Any]) -> tuple[Any, Any]:
+def draw_search(leaderboard: pd.DataFrame, losses: pd.DataFrame, selection: SelectionParameters) -> tuple[Any, Any]:
     """Returns:
     The leaderboard figure; the candidates' learning curves.
     """
     from mixmas_pipeline.pipelines.reporting.figures import candidate_curves, leaderboard_figure
 
-    metric = selection.metric if hasattr(selection, "metric") else selection["metric"]
-    return leaderboard_figure(leaderboard, metric), candidate_curves(list(results.values()))
+    return leaderboard_figure(leaderboard, selection.metric), candidate_curves(losses)
 
 
 def draw_model(

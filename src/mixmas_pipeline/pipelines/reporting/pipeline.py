@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from mixmas_pipeline.learning.parameters import SearchParameters
 from mixmas_pipeline.pipelines.reporting import nodes
-from mixmas_pipeline.pipelines.search.nodes import FUSION_FUNCTION, FUSION_NETWORK
 
 MODEL_FIGURES = ("history_figure", "heads_figure", "confusion_figure")
 
 
-def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:
+def create_pipeline(dataset: str) -> Pipeline:
     """Nodes of the namespace ``{dataset}.reporting``."""
     named = f"{dataset}.{{}}".format
     space = named("reporting")
-    stages = {modality: stage.names for modality, stage in search.encoders.items()}
-    if len(stages) > 1:
-        stages |= {FUSION_FUNCTION: list(search.fusion_functions), FUSION_NETWORK: search.fusion_network.names}
-    results = {
-        f"{stage}_{name}": named(f"search.{stage}.{name}_result") for stage, names in stages.items() for name in names
-    }
     figures = ("leaderboard_figure", "candidate_curves", *MODEL_FIGURES, "class_figure")
     return Pipeline(
         [
             Node(nodes.draw_examples, named("train"), named("examples"), name="draw_examples", namespace=space),
             Node(
                 nodes.draw_search,
-                {"leaderboard": named("leaderboard"), "selection": f"params:{named('search.selection')}", **results},
+                [named("leaderboard"), named("losses"), f"params:{named('search.selection')}"],
                 [named("leaderboard_figure"), named("candidate_curves")],
                 name="draw_search",
                 namespace=space,

@@ -58,8 +58,8 @@ def sample_for_search(
         imbalance, worst = worst_imbalance(labels, rows)
         if imbalance > parameters.balance:
             raise ValueError(
-                f"the {name} of {size} rows has class {train.schema.classes[worst]!r} off by {imbalance:.3f} in proportion; "
-                f"at most {parameters.balance} is allowed"
+                f"the {name} of {size} rows has class {train.schema.classes[worst]!r} off by {imbalance:.3f} in "
+                f"proportion; at most {parameters.balance} is allowed"
             )
         if missing := [train.schema.classes[c] for c in np.flatnonzero(~labels[rows].any(axis=0))]:
             _log.warning("The %s of %d rows has no example of %s", name, size, ", ".join(missing))
@@ -88,7 +88,8 @@ def propose_encoders(
     """
     if set(encoders) != set(sample.schema.modalities):
         raise ValueError(
-            f"the search space describes the modalities {sorted(encoders)}; the table has {sorted(sample.schema.modalities)}"
+            f"the search space describes the modalities {sorted(encoders)}; "
+            f"the table has {sorted(sample.schema.modalities)}"
         )
     proposals = {}
     for modality in sample.schema.modalities:
@@ -196,14 +197,23 @@ def extend_candidate(
 
 def choose(
     selection: SelectionParameters, holdout: MultimodalTable, decision: dict[str, Any], **results: dict[str, Any]
-) -> tuple[dict[str, Any], pd.DataFrame]:
+) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
     """Rank a stage's candidates and take one.
 
     Returns:
-        choice: stage, candidate, reason, tied, architecture; leaderboard: one row a candidate, best first.
+        choice: stage, candidate, reason, tied, architecture; leaderboard: one row a candidate, best first; losses:
+        every candidate's training losses by seed and step.
     """
     verdict = judge(list(results.values()), holdout.labels, selection)
     board = _leaderboard(list(results.values()), verdict, decision)
+    losses = pd.DataFrame(
+        [
+            {"stage": r["stage"], "candidate": r["candidate"], "seed": trial["seed"], "step": step, "loss": loss}
+            for r in results.values()
+            for trial in r["trials"]
+            for step, loss in trial["losses"]
+        ]
+    )
     winner = next(r for r in results.values() if r["candidate"] == verdict.winner)
     _log.info("%s: %s. %s", winner["stage"], verdict.winner, verdict.reason)
     choice = {
@@ -214,12 +224,18 @@ def choose(
         "extended": decision["extend"],
         "architecture": winner["architecture"],
     }
-    return choice, board
+    return choice, board, losses
 
 
-def conclude(choice: dict[str, Any], *leaderboards: pd.DataFrame) -> tuple[dict[str, Any], pd.DataFrame]:
-    """The search's result: the last stage's architecture, and all leaderboards one below the other."""
-    return choice["architecture"], pd.concat(leaderboards, ignore_index=True)
+def conclude(choice: dict[str, Any], *tables: pd.DataFrame) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
+    """The search's result: the last stage's architecture, and the stages' tables one below the other.
+
+    Args:
+        tables: every stage's leaderboard, then every stage's losses.
+    """
+    stages = len(tables) // 2
+    boards, losses = pd.concat(tables[:stages], ignore_index=True), pd.concat(tables[stages:], ignore_index=True)
+    return choice["architecture"], boards, losses
 
 
 def _architecture(sample: MultimodalTable, encoders: dict[str, Encoder], fusion: Fusion | None) -> Architecture:

@@ -74,11 +74,12 @@ def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:
             graph += _stage(root, stage, names)
             stages[stage] = names
             last = stage
+    tables = ("leaderboard", "losses")
     graph.append(
         Node(
             nodes.conclude,
-            [f"{root}.{last}.choice", *(f"{root}.{stage}.leaderboard" for stage in stages)],
-            [f"{dataset}.architecture", f"{dataset}.leaderboard"],
+            [f"{root}.{last}.choice", *(f"{root}.{stage}.{table}" for table in tables for stage in stages)],
+            [f"{dataset}.architecture", *(f"{dataset}.{table}" for table in tables)],
             name="conclude",
             namespace=root,
         )
@@ -130,7 +131,7 @@ def _stage(root: str, stage: str, names: list[str]) -> list[Node]:
                 "decision": f"{space}.extension",
                 **{name: f"{space}.{name}_result" for name in names},
             },
-            [f"{space}.choice", f"{space}.leaderboard"],
+            [f"{space}.choice", f"{space}.leaderboard", f"{space}.losses"],
             name="choose",
             namespace=space,
         )
