@@ -199,6 +199,20 @@ def test_the_score_is_of_the_reported_predictions(
     assert result.seconds > 0
 
 
+def test_every_epoch_has_its_own_order(
+    make_table: MakeTable, make_architecture: MakeArchitecture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, ...]] = []
+
+    def record(*arguments: int) -> list[torch.Tensor]:
+        asked.append(arguments)
+        return batch_rows(*arguments)
+
+    monkeypatch.setattr(microbenchmark, "batch_rows", record)
+    run_trial(make_architecture(), make_table(40), make_table(9), BUDGET, 7, 5, "accuracy", "test")
+    assert asked == [(40, 16, 5, epoch) for epoch in range(3)]  # 3 batches an epoch
+
+
 @pytest.mark.parametrize("steps", [1, 7, 40, 100])
 def test_the_loss_curve_covers_every_step_and_stays_short(
     trial: Callable[..., Trial], make_architecture: MakeArchitecture, steps: int

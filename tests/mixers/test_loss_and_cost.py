@@ -188,6 +188,12 @@ def test_a_block_within_tolerance_is_untouched() -> None:
     assert match_parameters(block, count, round(target * 1.2), 0.1, "channel_dim") is not block
 
 
+@pytest.mark.parametrize(("target", "width"), [(104, 10), (106, 11), (3, 1), (999, 100)])
+def test_the_closest_width_is_taken(target: int, width: int) -> None:
+    block = MLPMixerParameters(channel_dim=500)
+    assert match_parameters(block, lambda b: 10 * b.channel_dim, target, 3.0, "channel_dim").channel_dim == width
+
+
 @pytest.mark.parametrize("target", [10, 10**12])
 def test_an_impossible_count_is_an_error(target: int) -> None:
     block = MonarchMixerParameters(channel_dim=12)

@@ -71,7 +71,12 @@ def difference_error(
 
     Args:
         a, b: predicted labels, one row a seed: (seeds, n[, classes]).
+
+    Raises:
+        ValueError: fewer than two seeds.
     """
+    if len(a) < 2:
+        raise ValueError(f"{len(a)} seed: the noise between seeds needs at least 2")
     rng = np.random.default_rng(seed)
     differences = []
     for _ in range(resamples):

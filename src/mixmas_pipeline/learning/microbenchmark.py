@@ -78,7 +78,7 @@ def run_trial(
 
 
 def pick_device(device: str) -> torch.device:
-    """ "auto" is cuda where there is one.
+    """The device to compute on; "auto" is cuda where there is one.
 
     Raises:
         ValueError: cuda is asked for and there is none.
@@ -158,8 +158,7 @@ def _train(
     total, since = torch.zeros((), device=labels.device), 0
     step = epoch = 0
     # Dropout draws from the global generator: fork it, so that this trial depends on its own seed only.
-    devices = [labels.device] if labels.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices), Progress(steps, label) as progress:
+    with torch.random.fork_rng(), Progress(steps, label) as progress:
         torch.manual_seed(seed)
         while step < steps:
             for rows in batch_rows(len(labels), budget.batch_size, seed, epoch):

@@ -11,6 +11,7 @@ from mixmas_pipeline.parameters import Parameters
 
 Metric = Literal["accuracy", "f1_macro", "f1_weighted", "f1_micro"]
 Positive = Annotated[float, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 NonNegative = Annotated[float, Field(ge=0)]
 
 
@@ -28,7 +29,7 @@ class SampleParameters(Parameters):
         balance: largest difference allowed between a class's proportion in a sample and in the split. Default 0.05.
     """
 
-    seed: int = Field(ge=0)
+    seed: Seed
     z: Positive = 1.96
     p: Annotated[float, Field(gt=0, lt=1)] = 0.5
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.05
@@ -66,7 +67,7 @@ class BudgetParameters(OptimiserParameters):
 
     steps: int = Field(ge=1)
     extended_steps: int = Field(ge=1)
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=2)
+    seeds: tuple[Seed, ...] = Field(min_length=2)
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     @model_validator(mode="after")
@@ -95,7 +96,7 @@ class SelectionParameters(Parameters):
     tie: NonNegative = 1.0
     above_chance: Positive = 3.0
     resamples: int = Field(500, ge=50)
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
 
 class MatchParameters(Parameters):
@@ -151,12 +152,7 @@ class FusionNetworkStage(Candidates):
 
 
 class SearchParameters(Parameters):
-    """A data set's search space and how it is searched.
-
-    Attributes:
-        loss_step: growth an epoch of the fused head's weight in the multi-head loss (in the search an epoch is one pass
-            over the sample). Default 0.
-    """
+    """A data set's search space and how it is searched."""
 
     sample: SampleParameters
     budget: BudgetParameters
@@ -179,7 +175,7 @@ class TrainingParameters(OptimiserParameters):
         accelerator, devices, num_nodes, strategy, precision: as PyTorch Lightning's Trainer takes them.
     """
 
-    seed: int = Field(ge=0)
+    seed: Seed
     max_epochs: int = Field(ge=1)
     patience: int = Field(ge=1)
     metric: Metric

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from mixmas_pipeline.parameters import Parameters
 
+FUSED = "fused"  # names the decision among the heads' logits
 Width = Annotated[int, Field(ge=1)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
 
@@ -74,8 +75,8 @@ class RaMLPParameters(BlockParameters):
 
 class MonarchMixerParameters(BlockParameters):
     """MonarchMixer (Fu et al. 2023). ``blocks``: diagonal blocks of each Monarch factor along the channels; a Monarch
-    matrix has about 1/blocks of the weights of a dense one. Default 4. Along the tokens it is the rounded square root
-    of their number.
+    matrix has between 1/blocks and 2/blocks of the weights of a dense one. Default 4. Along the tokens it is the
+    rounded square root of their number.
     """
 
     implementation: ClassVar[str] = "mixmas_pipeline.mixers.monarch_mixer:MonarchMixerBlock"
@@ -178,6 +179,9 @@ class Architecture(Parameters):
     def _check(self) -> Self:
         if list(self.inputs) != list(self.encoders):
             raise ValueError(f"inputs are {list(self.inputs)}, encoders {list(self.encoders)}; expected the same")
+        for name in self.inputs:
+            if not name.isidentifier() or name == FUSED:
+                raise ValueError(f"modality {name!r}: expected a name of letters, digits and _, other than {FUSED!r}")
         if (self.fusion is None) != (len(self.inputs) == 1):
             raise ValueError(f"{len(self.inputs)} modalities need {'no' if len(self.inputs) == 1 else 'a'} fusion")
         for name, encoder in self.encoders.items():

@@ -77,7 +77,7 @@ def match_parameters(
     if abs(count(best) - target) > tolerance * target:
         raise ValueError(
             f"{block.block}: no {hyperparameter} gives about {target:,} parameters (within {tolerance:.0%}); "
-            f"the closest, {getattr(best, hyperparameter)}, gives {count(best):,}. Change the candidate's other hyperparameters, or "
-            "match.tolerance"
+            f"the closest, {getattr(best, hyperparameter)}, gives {count(best):,}. Change the "
+            "candidate's other hyperparameters, or match.tolerance"
         )
     return best

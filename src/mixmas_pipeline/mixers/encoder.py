@@ -75,6 +75,6 @@ class Encoder(nn.Module):
 
 def initialised(build: Callable[..., M], seed: int, *args: object) -> M:
     """``build(*args)`` with weights drawn from ``seed``; the global random state is left as it was."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng():
         torch.manual_seed(seed)
         return build(*args)

@@ -6,7 +6,7 @@ The token-mixing weights are not parameters; a hypernetwork makes row j of them 
     HM(X) = LN(W2 gelu(W1^T X))
     U = X + HM(LN(X));   Y = U + W4 gelu(W3 LN(U))
 
-Its cost is linear in the number of tokens, and so is nothing about its parameters: any number of tokens will do.
+Cost is linear in the number of tokens, and the number of parameters does not depend on it.
 """
 
 from __future__ import annotations

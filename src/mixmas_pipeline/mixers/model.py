@@ -9,11 +9,10 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from mixmas_pipeline.mixers.architecture import Architecture
+from mixmas_pipeline.mixers.architecture import FUSED, Architecture
 from mixmas_pipeline.mixers.encoder import Encoder, MixerStack, initialised
 from mixmas_pipeline.mixers.fusion import FusionFunction
 
-FUSED = "fused"
 WEIGHTS_FILE, ARCHITECTURE_FILE = "model.safetensors", "architecture.json"
 
 
@@ -50,6 +49,9 @@ class MultimodalMixer(nn.Module):
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
+        for name in architecture.inputs:
+            if hasattr(nn.ModuleDict, name) or hasattr(nn.ModuleDict(), name):
+                raise ValueError(f"modality {name!r}: torch uses that name for modules themselves; choose another")
         self.architecture = architecture
         classes = len(architecture.classes)
         self.standardise = nn.ModuleDict({n: Standardise(i.mean, i.std) for n, i in architecture.inputs.items()})

@@ -1,10 +1,10 @@
 """MonarchMixer block: Fu et al. 2023, "Monarch Mixer", arXiv 2310.12109, section 3.
 
 A Monarch matrix is a product of block-diagonal matrices with a fixed permutation (a transposition of the index seen
-as a matrix) between them: about 1/blocks of a dense matrix's weights. A layer mixes along the tokens, then along the
-channels, each time by Monarch, elementwise kernel, ReLU, Monarch:
+as a matrix) between them: between 1/blocks and 2/blocks of a dense matrix's weights. A layer mixes along the tokens,
+then along the channels, each time by Monarch, elementwise kernel, ReLU, Monarch:
 
-    U = X + M2 relu(K1 * (M1 LN(X)))       along the tokens
+U = X + M2 relu(K1 * (M1 LN(X)))       along the tokens
     Y = U + M4 relu(k2 * (M3 LN(U)))       along the channels
 
 Lengths that the blocks do not divide are padded with zeros on the way in and cropped on the way out: no input value

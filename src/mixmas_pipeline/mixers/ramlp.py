@@ -8,7 +8,8 @@ Region-aware mixing (RaM) of tokens that lie on a grid:
 
 LP, learnable pooling, is a depthwise ``kernel`` x ``kernel`` window: local clues. DFC, the dilated fully connected
 layer, cuts the grid into ``regions`` x ``regions`` regions and joins the tokens that hold the same place in each of
-them by one dense layer, so that one block sees the whole grid when the window spans a region. The gate W_b Z makes
+them by one dense layer. Token mixing alone reaches the whole grid when half the window (``kernel // 2``) spans a region
+but for one token; the conditional positions add one token to that. The gate W_b Z makes
 the mixing depend on the region's own content.
 
 Differences from the published implementation, on purpose: LayerNorm in the place of BatchNorm (an example's score

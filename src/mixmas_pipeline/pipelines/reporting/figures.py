@@ -20,9 +20,9 @@ def leaderboard_figure(leaderboard: pd.DataFrame, metric: str) -> go.Figure:
     """Score with its spread over the seeds against FLOPs an example, one panel a stage; the chosen one is a star."""
     stages = list(leaderboard["stage"].unique())
     colours = _colours(leaderboard["candidate"])
-    figure = make_subplots(rows=1, cols=len(stages), subplot_titles=stages, horizontal_spacing=0.06)
+    figure, place = _panels(stages)
     shown: set[str] = set()
-    for column, stage in enumerate(stages, start=1):
+    for stage in stages:
         rows = leaderboard[leaderboard["stage"] == stage]
         for row in rows.itertuples():
             text = f"{row.mean:.3f} ± {row.spread:.3f}, {row.parameters:,} parameters, {row.seconds:.0f} s"
@@ -42,22 +42,21 @@ def leaderboard_figure(leaderboard: pd.DataFrame, metric: str) -> go.Figure:
                     showlegend=row.candidate not in shown,
                     hovertext=f"{row.candidate}: {text}",
                 ),
-                row=1,
-                col=column,
+                **place[stage],
             )
             shown.add(row.candidate)
         low, high = rows["flops_per_example"].min() / 1e6, rows["flops_per_example"].max() / 1e6
         margin = max(0.3 * (high - low), 0.1 * high)
-        figure.update_xaxes(title_text="MFLOP an example", range=[low - margin, high + margin], row=1, col=column)
-    figure.update_yaxes(title_text=f"held-out {metric}", row=1, col=1)
-    return _styled(figure, "Candidates: score (± standard deviation over seeds) against cost; star: chosen", 420)
+        figure.update_xaxes(title_text="MFLOP an example", range=[low - margin, high + margin], **place[stage])
+    figure.update_yaxes(title_text=f"held-out {metric}", col=1)
+    return _styled(figure, "Candidates: score (± standard deviation over seeds) against cost; star: chosen", 640)
 
 
 def candidate_curves(losses: pd.DataFrame) -> go.Figure:
     """Training loss of every candidate by step, mean over the seeds, one panel a stage."""
     stages = list(losses["stage"].unique())
     colours = _colours(losses["candidate"])
-    figure = make_subplots(rows=1, cols=len(stages), subplot_titles=stages, horizontal_spacing=0.06)
+    figure, place = _panels(stages)
     shown: set[str] = set()
     for (stage, name), rows in losses.groupby(["stage", "candidate"], sort=False):
         mean = rows.groupby("step")["loss"].mean()
@@ -70,13 +69,12 @@ def candidate_curves(losses: pd.DataFrame) -> go.Figure:
                 showlegend=name not in shown,
                 line={"color": colours[name]},
             ),
-            row=1,
-            col=stages.index(stage) + 1,
+            **place[stage],
         )
         shown.add(name)
     figure.update_xaxes(title_text="step")
-    figure.update_yaxes(title_text="training loss", row=1, col=1)
-    return _styled(figure, "Candidates: training loss", 380)
+    figure.update_yaxes(title_text="training loss", col=1)
+    return _styled(figure, "Candidates: training loss", 640)
 
 
 def history_figure(history: pd.DataFrame) -> go.Figure:
@@ -201,6 +199,12 @@ def example_picture(table: MultimodalTable, captions: list[str], columns: int = 
 def _label_matrix(labels: pd.Series, classes: list[str]) -> np.ndarray:
     sets = [set(text.split(", ")) if text not in classes else {text} for text in labels]
     return np.array([[name in names for name in classes] for names in sets])
+
+
+def _panels(stages: list[str]) -> tuple[go.Figure, dict[str, dict[str, int]]]:
+    """A figure with one panel a stage, two abreast, and where each stage's panel is."""
+    figure = make_subplots(rows=-(-len(stages) // 2), cols=2, subplot_titles=stages, vertical_spacing=0.16)
+    return figure, {stage: {"row": i // 2 + 1, "col": i % 2 + 1} for i, stage in enumerate(stages)}
 
 
 def _colours(names: Iterable[str]) -> dict[str, str]:
