@@ -19,10 +19,10 @@ class JSONDataset(AtomicDataset):
     """Anything that JSON can hold. NaN and infinity are refused when saving: they are not JSON."""
 
     def _read(self, path: Path) -> Any:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
 
     def _write(self, path: Path, data: Any) -> None:
-        path.write_text(json.dumps(data, indent=1, allow_nan=False))
+        path.write_text(json.dumps(data, indent=1, allow_nan=False), encoding="utf-8")
 
     def preview(self) -> JSONPreview:
         """The whole document."""
@@ -49,14 +49,14 @@ class PlotlyDataset(AtomicDataset):
     def _read(self, path: Path) -> Any:
         import plotly.io
 
-        return plotly.io.from_json(path.read_text())
+        return plotly.io.from_json(path.read_text(encoding="utf-8"))
 
     def _write(self, path: Path, data: Any) -> None:
-        path.write_text(data.to_json())
+        path.write_text(data.to_json(), encoding="utf-8")
 
     def preview(self) -> PlotlyPreview:
         """The figure itself."""
-        return PlotlyPreview(json.loads(Path(self._get_load_path()).read_text()))
+        return PlotlyPreview(json.loads(Path(self._get_load_path()).read_text(encoding="utf-8")))
 
 
 class PNGDataset(AtomicDataset):
@@ -77,10 +77,10 @@ class HTMLDataset(AtomicDataset):
     """A self-contained page, held as text."""
 
     def _read(self, path: Path) -> str:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes().decode()
 
     def _write(self, path: Path, data: str) -> None:
-        path.write_text(data, encoding="utf-8")
+        path.write_bytes(data.encode())
 
     def preview(self) -> HTMLPreview:
         """The page."""

