@@ -1,0 +1,155 @@
+"""Full training: resumes exactly, stops early, keeps the best epoch, leaves global state alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.learning import lightning
+from mixmas_pipeline.learning.metrics import predict, score
+from mixmas_pipeline.learning.microbenchmark import compute_logits
+from mixmas_pipeline.learning.parameters import TrainingParameters
+from mixmas_pipeline.mixers.architecture import Architecture
+
+CPU = torch.device("cpu")
+
+
+def table(rows: int, seed: int, noise: float = 1.0) -> MultimodalTable:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, rows)
+    arrays = {
+        "picture": (labels[:, None, None] + noise * rng.normal(size=(rows, 4, 4))).astype(np.float32),
+        "series": (labels[:, None, None] + noise * rng.normal(size=(rows, 5, 2))).astype(np.float32),
+    }
+    modalities = {
+        "picture": Modality("image", (4, 4), "float32"),
+        "series": Modality("time_series", (5, 2), "float32"),
+    }
+    schema = TableSchema(modalities, "multiclass", ("a", "b", "c"))
+    return MultimodalTable(schema, arrays, labels, [f"{seed}-{i}" for i in range(rows)])
+
+
+def architecture(dropout: float = 0.2) -> Architecture:
+    block = {"block": "mlp_mixer", "token_dim": 4, "channel_dim": 8, "dropout": dropout}
+    return Architecture.model_validate(
+        {
+            "task": "multiclass",
+            "classes": ["a", "b", "c"],
+            "inputs": {n: {"shape": s, "mean": 1, "std": 1} for n, s in (("picture", (4, 4)), ("series", (5, 2)))},
+            "encoders": {
+                "picture": {
+                    "tokeniser": {"type": "patches", "patch": 2},
+                    "hidden_dim": 6,
+                    "depth": 1,
+                    "block": block,
+                },
+                "series": {"tokeniser": {"type": "projection"}, "hidden_dim": 6, "depth": 1, "block": block},
+            },
+            "fusion": {"function": "mean", "network": {"depth": 1, "block": block}},
+        }
+    )
+
+
+def parameters(**changes: Any) -> TrainingParameters:
+    settings = {
+        "seed": 3,
+        "max_epochs": 5,
+        "patience": 5,
+        "metric": "accuracy",
+        "batch_size": 16,
+        "learning_rate": 0.01,
+        "accelerator": "cpu",
+    }
+    return TrainingParameters.model_validate({**settings, **changes})
+
+
+def fit(folder: Path, settings: TrainingParameters) -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
+    model, history = lightning.train(architecture(), table(80, 0), table(40, 1), settings, folder)
+    return model.state_dict(), history.drop(columns="seconds")
+
+
+@pytest.mark.parametrize("crash_in_epoch", [1, 3])
+def test_resumed_training_ends_as_the_unbroken_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash_in_epoch: int
+) -> None:
+    weights, history = fit(tmp_path / "unbroken", parameters())
+    original = lightning.MixerModule.training_step
+
+    def crashing(self: lightning.MixerModule, batch: Any, index: int) -> torch.Tensor:
+        if self.current_epoch == crash_in_epoch and index == 2:
+            raise RuntimeError("power cut")
+        return original(self, batch, index)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lightning.MixerModule, "training_step", crashing)
+        with pytest.raises(RuntimeError, match="power cut"):
+            fit(tmp_path / "broken", parameters())
+    torch.manual_seed(99)  # what the process did in between does not matter
+    resumed, resumed_history = fit(tmp_path / "broken", parameters())
+    pd.testing.assert_frame_equal(resumed_history, history)
+    for name, weight in weights.items():
+        assert torch.equal(weight, resumed[name]), name
+
+
+def test_finished_training_is_not_gone_on_with(tmp_path: Path) -> None:
+    """Neither after its last epoch nor after an early stop: the second call returns what the first did."""
+    for folder, settings in (
+        ("full", parameters(max_epochs=3)),
+        ("stopped", parameters(max_epochs=40, patience=1, learning_rate=1e-8)),
+    ):
+        weights, history = fit(tmp_path / folder, settings)
+        again, again_history = fit(tmp_path / folder, settings)
+        pd.testing.assert_frame_equal(again_history, history)
+        assert all(torch.equal(weights[name], again[name]) for name in weights)
+
+
+def test_early_stopping_counts_epochs_without_improvement(tmp_path: Path) -> None:
+    _, history = fit(tmp_path, parameters(max_epochs=30, patience=3))
+    scores = history["validation_accuracy_fused"].to_numpy()
+    best = int(scores.argmax())
+    assert len(history) == min(30, best + 1 + 3)
+
+
+def test_best_epoch_is_returned_in_eval_mode(tmp_path: Path) -> None:
+    settings = parameters(max_epochs=8, patience=8)
+    model, history = lightning.train(architecture(), table(80, 0), table(40, 1), settings, tmp_path)
+    assert not model.training
+    validation = table(40, 1)
+    predicted = predict(compute_logits(model, validation, CPU)["fused"], "multiclass")
+    assert score("accuracy", validation.labels, predicted, 3) == pytest.approx(
+        history["validation_accuracy_fused"].max()
+    )
+
+
+def test_metrics_of_an_epoch_are_of_that_epoch_alone(tmp_path: Path) -> None:
+    """Validation outputs are cleared between epochs: the score counts each example once."""
+    _, history = fit(tmp_path, parameters())
+    shares = history["validation_accuracy_fused"] * 40
+    np.testing.assert_allclose(shares, shares.round(), atol=1e-6)
+
+
+def test_global_random_state_is_left_alone(tmp_path: Path) -> None:
+    before = torch.random.get_rng_state()
+    fit(tmp_path, parameters(max_epochs=1))
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_infinite_loss_says_what_to_change(tmp_path: Path) -> None:
+    with pytest.raises(FloatingPointError, match=r"training.learning_rate"):
+        fit(tmp_path, parameters(learning_rate=1e30, clip_norm=1e30))
+
+
+def test_unknown_accelerator_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="warp"):
+        fit(tmp_path, parameters(accelerator="warp"))
+
+
+def test_bfloat16(tmp_path: Path) -> None:
+    _, history = fit(tmp_path, parameters(precision="bf16-mixed", max_epochs=2))
+    assert np.isfinite(history["validation_loss"]).all()

@@ -1,0 +1,103 @@
+"""What the documentation shows is what works: commands are run, YAML is validated, artefacts are loaded."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from kedro.config import OmegaConfigLoader
+from kedro.io import DataCatalog
+from omegaconf import OmegaConf
+
+from conftest import ROOT, kedro
+from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline.learning.parameters import TrainingParameters
+from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        for block in re.findall(rf"```{language}\n(.*?)```", page.read_text(), flags=re.DOTALL):
+            yield page.name, block
+
+
+def commands() -> list[str]:
+    lines = [line.split("#")[0].strip() for _, block in blocks("bash") for line in block.splitlines()]
+    return sorted({line for line in lines if line})
+
+
+KEDRO_COMMANDS = [c for c in commands() if "kedro " in c]
+
+
+def test_every_command_is_of_a_kind_that_is_tried() -> None:
+    others = [c for c in commands() if c not in KEDRO_COMMANDS]
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert others, "the README shows the make targets"
+    for command in others:
+        program, target = command.split()[:2]
+        assert program == "make", command
+        assert target in targets, command
+
+
+@pytest.mark.parametrize("command", KEDRO_COMMANDS)
+def test_kedro_command_runs(command: str, copy_of_finished: Callable[[], Path]) -> None:
+    """In the test environment's size: the options are the documented ones, but for the environment."""
+    words = [word for word in shlex.split(command) if not word.startswith("MIXMAS_MIRROR=")]
+    assert words[0] == "kedro"
+    if words[1] == "viz":
+        pytest.skip("starts a server; looked at by hand")
+    arguments = [word for word in words[1:] if not word.startswith("--env")]
+    if arguments[0] == "run":
+        arguments.append("--env=test")
+    done = kedro(copy_of_finished(), *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("page", "block"), list(blocks("yaml")))
+def test_yaml_is_valid(page: str, block: str) -> None:
+    shown = yaml.safe_load(block)
+    config = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)
+    if "type" in next(iter(shown.values())):
+        for name in shown:
+            assert DataCatalog.from_config({**config["catalog"], **shown}).get(name) is not None
+        return
+    parameters = OmegaConf.to_container(OmegaConf.merge(config["parameters"], shown))
+    pipeline_registry.use_parameters(parameters)  # type: ignore[arg-type]
+    try:
+        assert pipeline_registry.register_pipelines()["search"].nodes
+    finally:
+        pipeline_registry.use_parameters(None)
+    TrainingParameters.model_validate(parameters["avmnist"]["training"])  # type: ignore[call-overload,index]
+
+
+def test_artefacts_that_are_named_can_be_loaded(finished_project: Path, tmp_path: Path) -> None:
+    from kedro.framework.session import KedroSession
+    from kedro.framework.startup import bootstrap_project
+
+    text = " ".join(block for _, block in blocks("python"))
+    names = set(re.findall(r'catalog\.load\("([^"]+)"\)', text))
+    assert len(names) >= 3
+    bootstrap_project(finished_project)
+    with KedroSession.create(project_path=finished_project, env="test") as session:
+        catalog = session.load_context().catalog
+        for name in names:
+            assert catalog.load(name) is not None
+
+
+def test_pictures_and_links_exist() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} points to {target}"
+
+
+def test_pages_do_not_need_the_developers_folders() -> None:
+    for page in [*PAGES, *(ROOT / "conf").rglob("*.yml"), *(ROOT / "src").rglob("*.py")]:
+        assert "../shared" not in page.read_text(), page
+    assert shutil.which("make")
