@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     searching = data + search.create_pipeline(dataset, space)
     trained = searching + training.create_pipeline(dataset)
     everything = trained + reporting.create_pipeline(dataset)
+    _reject_unknown_parameters(parameters, dataset, everything)
     return {
         dataset: data,
         "search": searching,
@@ -50,6 +52,19 @@ def register_pipelines() -> dict[str, Pipeline]:
         "reporting": everything,
         "__default__": everything,
     }
+
+
+def _reject_unknown_parameters(parameters: dict[str, Any], dataset: str, pipeline: Pipeline) -> None:
+    """A misspelt key would silently leave a default in force. Deeper keys are checked by the parameter models."""
+    read = [name.removeprefix(f"params:{dataset}.") for name in pipeline.inputs() if name.startswith("params:")]
+    for where, found, known in (
+        ("", parameters, {"dataset", "reuse", *DATA}),
+        (f"{dataset}.", parameters[dataset], {name.split(".")[0] for name in read}),
+    ):
+        for key in sorted(set(found) - known):
+            guess = get_close_matches(key, known, n=1)
+            hint = f"; did you mean {where}{guess[0]}?" if guess else ""
+            raise ValueError(f"unknown parameter {where}{key}: expected one of {', '.join(sorted(known))}{hint}")
 
 
 def _search_space(dataset: str, parameters: dict[str, Any]) -> SearchParameters:

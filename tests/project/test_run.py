@@ -182,6 +182,8 @@ def test_killed_anywhere_ends_the_same(finished_project: Path, tmp_path: Path) -
         ("avmnist.search.encoders.image.tokeniser.patch=5", ["patch 5x5 does not divide 28x28", "'image'"]),
         ("avmnist.training.patiense=3", ["patiense", "avmnist.training"]),
         ("dataset=avmist", ["avmist", "avmnist"]),
+        ("avmnist.serch.budget.steps=3", ["unknown parameter avmnist.serch", "did you mean avmnist.search?"]),
+        ("avmnist.search.encoders.image.reference=none", ["the reference 'none' is not among the candidates"]),
     ],
 )
 def test_wrong_parameter_is_named(copy_of_finished: Callable[[], Path], parameter: str, said: list[str]) -> None:

@@ -127,7 +127,7 @@ def test_extension_trains_all_candidates_with_the_larger_budget() -> None:
     longer = nodes.extend_candidate(first, {"extend": True}, sample, holdout, budget, SELECTION)
     assert [t["steps"] for t in longer["trials"]] == [40, 40]
     assert np.mean([t["score"] for t in longer["trials"]]) > np.mean([t["score"] for t in first["trials"]])
-    _, board = nodes.choose(SELECTION, holdout, {"extend": True}, c=longer)
+    _, board, _ = nodes.choose(SELECTION, holdout, {"extend": True}, c=longer)
     assert isinstance(board, pd.DataFrame)
     assert board["extended"].all()
 
@@ -153,7 +153,7 @@ def test_planted_signal_is_found() -> None:
     }.items():
         candidate = {**proposal(sample, block), "candidate": name}
         results[name] = nodes.train_candidate(candidate, sample, holdout, budget, SELECTION)
-    choice, board = nodes.choose(SELECTION, holdout, {"extend": False}, **results)
+    choice, board, _ = nodes.choose(SELECTION, holdout, {"extend": False}, **results)
     assert choice["candidate"] == "mixes", board.to_string()
 
 

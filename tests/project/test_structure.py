@@ -98,6 +98,32 @@ def test_namespaces_collapse() -> None:
     }
 
 
+def test_layers_have_an_order() -> None:
+    """kedro-viz drops all layers when data sets of two layers depend on each other both ways."""
+    import networkx
+
+    pipeline = pipelines("base")["__default__"]
+    catalog = DataCatalog.from_config(configuration("base")["catalog"])
+
+    def layer(name: str) -> str | None:
+        metadata = None if name.startswith("params:") else catalog.get(name).metadata  # type: ignore[union-attr]
+        return metadata["kedro-viz"]["layer"] if metadata else None
+
+    graph = networkx.DiGraph()
+    for node in pipeline.nodes:
+        for source in filter(None, map(layer, node.inputs)):
+            graph.add_edges_from((source, target) for target in map(layer, node.outputs) if target != source)
+    assert next(networkx.topological_sort(graph)) == "raw"
+    assert None not in graph
+
+
+@pytest.mark.parametrize("name", ["holdout", "Big Block", "a.b", "fusion_network"])
+def test_candidate_names_that_would_clash_are_refused(name: str) -> None:
+    candidates = {name: {"block": "mlp_mixer", "channel_dim": 8}}
+    with pytest.raises(ValueError, match="cannot name a candidate"):
+        pipelines("base", avmnist={"search": {"encoders": {"image": {"candidates": candidates}}}})
+
+
 def test_pipelines_are_made_without_heavy_imports() -> None:
     code = (
         "import sys; from mixmas_pipeline.pipeline_registry import register_pipelines; register_pipelines();"

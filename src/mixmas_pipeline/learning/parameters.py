@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -112,6 +114,20 @@ class MatchParameters(Parameters):
     hyperparameter: Literal["channel_dim"] = "channel_dim"
 
 
+# Names of stages and of the search nodes' other arguments.
+_TAKEN = ("sample", "holdout", "selection", "decision", "functions", "network", "fusion_function", "fusion_network")
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Modalities and candidates name nodes, data sets and files."""
+    for name in names:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in _TAKEN:
+            raise ValueError(
+                f"{name!r} cannot name a candidate or modality; expected small letters, digits and _, starting with a "
+                f"letter, and none of {', '.join(_TAKEN)}"
+            )
+
+
 class Candidates(Parameters):
     """Block candidates of one stage.
 
@@ -125,6 +141,7 @@ class Candidates(Parameters):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        _check_names(self.candidates)
         if not self.names:
             raise ValueError("no candidate is left")
         if self.reference not in self.names:
@@ -161,6 +178,13 @@ class SearchParameters(Parameters):
     encoders: dict[str, EncoderStage] = Field(min_length=1)
     fusion_functions: tuple[FusionFunction, ...] = Field(min_length=1)
     fusion_network: FusionNetworkStage
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_names(self.encoders)
+        if len(set(self.fusion_functions)) != len(self.fusion_functions):
+            raise ValueError(f"fusion_functions {self.fusion_functions} repeats one")
+        return self
 
 
 class TrainingParameters(OptimiserParameters):

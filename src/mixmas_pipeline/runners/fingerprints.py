@@ -97,7 +97,7 @@ def provenance(dataset: Any) -> dict[str, Any] | None:
 def input_hash(dataset: Any) -> str | None:
     """Identity of a data set's content: declared by a source, recorded beside a version, or hashed now."""
     if hasattr(dataset, "fingerprint"):
-        return dataset.fingerprint()
+        return f"{dataset.fingerprint()} {code_hash(type(dataset).__module__)}"
     if known := provenance(dataset):
         return known["content"]
     path = _newest(dataset)
