@@ -23,10 +23,7 @@ if MIRROR not in os.environ and (ROOT.parent / "shared" / "datasets").is_dir():
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that need the real data say so when they are skipped."""
-    # Small tensors: more threads than one a process only wait for each other. Set before torch is imported.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-if MIRROR not in os.environ:
+    if MIRROR not in os.environ:
         for item in items:
             if "mirror" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason=f"needs the real data in the folder named by {MIRROR}"))
