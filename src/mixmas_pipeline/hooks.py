@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from kedro.framework.context import KedroContext
@@ -19,8 +18,6 @@ class ProjectHooks:
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """The search space decides the graph, and only the context knows ``--env`` and ``--params``."""
-        for noisy in ("kedro.io.data_catalog", "kedro.pipeline.node", "kedro.framework.session", "kedro.validation"):
-            logging.getLogger(noisy).setLevel(logging.WARNING)
         pipeline_registry.use_parameters(context.config_loader["parameters"])
 
     @hook_impl

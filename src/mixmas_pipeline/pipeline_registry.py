@@ -37,8 +37,10 @@ def register_pipelines() -> dict[str, Pipeline]:
     """
     parameters = _context_parameters if _context_parameters is not None else _read_parameters()
     dataset = parameters.get("dataset")
-    if dataset not in DATA:
+    if not isinstance(dataset, str) or dataset not in DATA:
         raise ValueError(f"the parameter 'dataset' is {dataset!r}; expected one of {sorted(DATA)}")
+    if not isinstance(parameters.get(dataset), dict):
+        raise ValueError(f"the parameters have no section {dataset!r} (found: {parameters.get(dataset)!r})")
     data = DATA[dataset]()
     space = _search_space(dataset, parameters)
     searching = data + search.create_pipeline(dataset, space)
@@ -61,6 +63,8 @@ def _reject_unknown_parameters(parameters: dict[str, Any], dataset: str, pipelin
         ("", parameters, {"dataset", "reuse", *DATA}),
         (f"{dataset}.", parameters[dataset], {name.split(".")[0] for name in read}),
     ):
+        if where and (missing := sorted(known - set(found))):
+            raise ValueError(f"the parameters have no section {where}{missing[0]}")
         for key in sorted(set(found) - known):
             guess = get_close_matches(key, known, n=1)
             hint = f"; did you mean {where}{guess[0]}?" if guess else ""

@@ -12,9 +12,8 @@ class ReusingSession(KedroSession):
     """``kedro run`` hands over Kedro's plain sequential runner unless a ``--runner`` is named; here it is replaced."""
 
     def run(self, *args: Any, runner: AbstractRunner | None = None, **kwargs: Any) -> dict[str, Any]:
-        """Run with ``ReusingRunner`` in the place of Kedro's default, unless ``--params=reuse=false``."""
-        reuse = (self.store.get("runtime_params") or {}).get("reuse", True)
-        if (runner is None or type(runner) is SequentialRunner) and str(reuse).lower() != "false":
+        """Run with ``ReusingRunner`` in the place of Kedro's sequential runner."""
+        if runner is None or type(runner) is SequentialRunner:
             from mixmas_pipeline.runners.reusing import ReusingRunner
 
             runner = ReusingRunner()

@@ -32,7 +32,7 @@ def small_table(rows: int = 6, seed: int = 0) -> MultimodalTable:
         "vector": Modality("tabular", (3,), "float32"),
     }
     return MultimodalTable(
-        TableSchema(modalities, "multiclass", ("cat", "dog", "cow"), "made up", {"seed": seed}),
+        TableSchema(modalities, "multiclass", ("cat", "dog", "cow"), "made up"),
         {
             "image": rng.integers(0, 256, (rows, 4, 5), dtype=np.uint8),
             "vector": rng.standard_normal((rows, 3)).astype(np.float32),

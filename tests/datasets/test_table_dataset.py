@@ -44,7 +44,7 @@ def all_types_table(task: str, rows: int = 7) -> MultimodalTable:
         "take": np.arange(rows),
         "flag": np.arange(rows) % 2 == 0,
     }
-    schema = TableSchema(modalities, task, classes, "made up", {"anything": [1, {"deep": None}]})
+    schema = TableSchema(modalities, task, classes, "made up")
     return MultimodalTable(schema, arrays, labels, [f"é-{i}" for i in range(rows)], extra)
 
 

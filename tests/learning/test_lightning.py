@@ -145,9 +145,10 @@ def test_infinite_loss_says_what_to_change(tmp_path: Path) -> None:
         fit(tmp_path, parameters(learning_rate=1e30, clip_norm=1e30))
 
 
-def test_unknown_accelerator_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="warp"):
-        fit(tmp_path, parameters(accelerator="warp"))
+@pytest.mark.parametrize("wrong", [{"accelerator": "gppu"}, {"precision": "bf61"}, {"strategy": "dpp"}])
+def test_misspelt_trainer_settings_are_refused_at_once(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        parameters(**wrong)
 
 
 def test_bfloat16(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import yaml
 from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog
 from omegaconf import OmegaConf
+from project_runs import ROOT, kedro
 
-from conftest import ROOT, kedro
 from mixmas_pipeline import pipeline_registry
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS

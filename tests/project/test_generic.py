@@ -93,7 +93,7 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
             name: nodes.train_candidate(candidate, sample, holdout, search.budget, SELECTION)
             for name, candidate in candidates.items()
         }
-        decision = nodes.decide_extension(SELECTION, holdout, **results)
+        decision = nodes.decide_extension(SELECTION, search.budget, holdout, **results)
         results = {
             name: nodes.extend_candidate(result, decision, sample, holdout, search.budget, SELECTION)
             for name, result in results.items()
@@ -115,7 +115,7 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
         seed=0, max_epochs=12, patience=12, metric="f1_weighted", learning_rate=0.01, accelerator="cpu"
     )
     model, history = training.train_model(architecture, train, validation, settings, tmp_path)
-    metrics, predictions, mistakes = training.evaluate_model(model, validation, test)
+    metrics, predictions, mistakes = training.evaluate_model(model, train, validation, test)
     scores = metrics["test"]
     assert scores["f1_weighted"] > 0.85
     for modality in search.encoders:

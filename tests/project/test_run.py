@@ -19,8 +19,7 @@ import pandas as pd
 import pytest
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
-
-from conftest import kedro, make_project
+from project_runs import kedro, make_project
 
 SHORT_NAMES = {
     "train", "validation", "test", "leaderboard", "architecture", "model", "history", "metrics", "predictions",
@@ -139,6 +138,34 @@ def test_change_of_one_candidate_reruns_it_and_what_depends_on_it(copy_of_finish
     assert "params:avmnist.search.encoders changed" in " ".join(done.stdout.split())
 
 
+def test_altered_artefact_is_made_again(copy_of_finished: Callable[[], Path]) -> None:
+    project = copy_of_finished()
+    (metrics,) = (project / "data/test/07_model_output/avmnist/metrics.json").glob("*/metrics.json")
+    whole = metrics.read_text()
+    metrics.write_text(whole.replace("accuracy", "acuracy"))
+    done = kedro(project, "run", "--env=test")
+    assert done.returncode == 0, done.stderr
+    assert "avmnist.metrics was altered" in " ".join(done.stdout.split())
+    assert load(project, "metrics")[0] == json.loads(whole)
+
+
+def test_changed_code_trains_again(copy_of_finished: Callable[[], Path], tmp_path: Path) -> None:
+    """Checkpoints of the old code are not gone on from: the identity of a training holds the code's hash."""
+    from mixmas_pipeline.pipelines.training import nodes
+
+    architecture, train, validation = load(copy_of_finished(), "architecture", "train", "validation")
+    from mixmas_pipeline.learning.parameters import TrainingParameters
+    from mixmas_pipeline.mixers.architecture import Architecture
+
+    settings = TrainingParameters(seed=0, max_epochs=1, patience=1, metric="accuracy", learning_rate=0.1)
+    arguments = (Architecture.model_validate(architecture), train, validation, settings)
+    before = nodes._identity(*arguments)
+    assert nodes._identity(*arguments) == before
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(nodes, "code_hash", lambda module: "other code")
+        assert nodes._identity(*arguments) != before
+
+
 def test_reuse_can_be_turned_off(copy_of_finished: Callable[[], Path]) -> None:
     project = copy_of_finished()
     done = kedro(project, "run", "--env=test", "--pipeline=avmnist", "--params=reuse=false")
@@ -147,6 +174,8 @@ def test_reuse_can_be_turned_off(copy_of_finished: Callable[[], Path]) -> None:
     assert len(versions) == 2
     old, new = (next(version.glob("*.arrow")).read_bytes() for version in versions)
     assert old == new, "the same seed makes the same data"
+    again = kedro(project, "run", "--env=test", "--pipeline=avmnist")
+    assert "Running avmnist" not in again.stdout, "what was made anew is recorded, and reused afterwards"
 
 
 @pytest.mark.slow

@@ -11,8 +11,8 @@ import pytest
 from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
+from project_runs import ROOT, kedro, make_project
 
-from conftest import ROOT, kedro, make_project
 from mixmas_pipeline import pipeline_registry
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 

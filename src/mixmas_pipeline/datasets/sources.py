@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import http.client
+import importlib.metadata
 import logging
 import os
 import shutil
@@ -83,6 +84,14 @@ def content_hash(path: Path, members: str = "") -> str:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def package_version(package: str) -> str:
+    """Name and version of an installed package; "absent" where it is not (loading then says what to install)."""
+    try:
+        return f"{package} {importlib.metadata.version(package)}"
+    except importlib.metadata.PackageNotFoundError:
+        return f"{package} absent"
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:

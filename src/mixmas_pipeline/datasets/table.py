@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -55,7 +54,6 @@ class TableSchema:
     task: str
     classes: tuple[str, ...]
     source: str = ""
-    notes: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Serialise; the inverse of ``from_json``."""
@@ -100,7 +98,7 @@ class MultimodalTable:
         self.ids = np.asarray(ids)
         self.extra = {name: np.asarray(column) for name, column in (extra or {}).items()}
         if check:
-            self._check()
+            self.check()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -127,7 +125,8 @@ class MultimodalTable:
             return self.labels.astype(bool)
         return self.labels[:, None] == np.arange(len(self.schema.classes))
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Verify the columns against the schema; see the class for what is raised."""
         schema, n = self.schema, len(self.labels)
         if schema.task not in TASKS:
             raise ValueError(f"task is {schema.task!r}; expected one of {TASKS}")
@@ -180,6 +179,7 @@ class TableDataset(AtomicDataset):
     """A ``MultimodalTable`` as an Arrow IPC file (also readable by pandas, polars and DuckDB)."""
 
     def _write(self, path: Path, data: MultimodalTable) -> None:
+        data.check()
         columns: dict[str, pa.Array] = {"id": pa.array(data.ids.astype(str))}
         columns["label"] = _to_arrow(data.labels)
         columns.update({f"modality.{name}": _to_arrow(data.arrays[name]) for name in data.schema.modalities})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pandas as pd
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from mixmas_pipeline.datasets.table import MultimodalTable
@@ -90,7 +92,9 @@ class MixerModule(pl.LightningModule):
         return self.model(inputs)
 
     def configure_optimizers(self) -> Any:
-        optimiser, schedule = make_optimiser(self._training, self.model, self._steps)
+        # Lightning's mixed precision cannot clip gradients of a fused optimiser.
+        fused = not self._training.precision.endswith("-mixed")
+        optimiser, schedule = make_optimiser(self._training, self.model, self._steps, fused)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_epoch_start(self) -> None:
@@ -154,6 +158,20 @@ class MixerModule(pl.LightningModule):
         self.history = checkpoint["history"]
 
 
+class AtomicCheckpoints(TorchCheckpointIO):
+    """Checkpoints that appear under their name only when they are whole, on any file system."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.partial")
+        with partial.open("wb") as stream:
+            torch.save(checkpoint, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+
+
 class ResumableEarlyStopping(EarlyStopping):
     """Stops at once when it is resumed from a checkpoint of a training that had already stopped."""
 
@@ -207,6 +225,7 @@ def train(
             max_epochs=parameters.max_epochs,
             gradient_clip_val=parameters.clip_norm,
             callbacks=[stop, best],
+            plugins=[AtomicCheckpoints()],
             reload_dataloaders_every_n_epochs=1,
             use_distributed_sampler=False,
             num_sanity_val_steps=0,

@@ -97,11 +97,11 @@ def to_tensors(table: MultimodalTable, device: torch.device) -> tuple[dict[str, 
 
 
 def make_optimiser(
-    parameters: OptimiserParameters, model: torch.nn.Module, steps: int
+    parameters: OptimiserParameters, model: torch.nn.Module, steps: int, fused: bool = True
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
     """AdamW, and its schedule: linear from 0 over the warm-up, then half a cosine down to 0 at ``steps``."""
     optimiser = torch.optim.AdamW(
-        model.parameters(), lr=parameters.learning_rate, weight_decay=parameters.weight_decay, fused=True
+        model.parameters(), lr=parameters.learning_rate, weight_decay=parameters.weight_decay, fused=fused
     )
     warmup = max(1, round(parameters.warmup * steps))
 

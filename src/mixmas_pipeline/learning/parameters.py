@@ -115,7 +115,10 @@ class MatchParameters(Parameters):
 
 
 # Names of stages and of the search nodes' other arguments.
-_TAKEN = ("sample", "holdout", "selection", "decision", "functions", "network", "fusion_function", "fusion_network")
+_TAKEN = (
+    *("sample", "holdout", "selection", "budget", "decision", "functions", "network"),
+    *("fusion_function", "fusion_network"),
+)
 
 
 def _check_names(names: Iterable[str]) -> None:
@@ -167,6 +170,13 @@ class FusionNetworkStage(Candidates):
 
     depth: Width
 
+    @model_validator(mode="after")
+    def _check_grid(self) -> Self:
+        for name, block in self.candidates.items():
+            if block is not None and block.needs_grid:
+                raise ValueError(f"the fusion network {name!r}: {block.block} needs a grid; fused tokens have none")
+        return self
+
 
 class SearchParameters(Parameters):
     """A data set's search space and how it is searched."""
@@ -204,8 +214,8 @@ class TrainingParameters(OptimiserParameters):
     patience: int = Field(ge=1)
     metric: Metric
     fusion_weight_step: NonNegative = 0.0
-    accelerator: str = "auto"
-    devices: int | list[int] | str = 1
+    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"] = "auto"
+    devices: int | list[int] | Literal["auto"] = 1
     num_nodes: int = Field(1, ge=1)
-    strategy: str = "auto"
-    precision: str = "32-true"
+    strategy: Literal["auto", "ddp", "ddp_spawn", "ddp_notebook", "fsdp"] = "auto"
+    precision: Literal["32-true", "64-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"] = "32-true"

@@ -17,13 +17,14 @@ def input_statistics(table: MultimodalTable, modality: str) -> Input:
         ValueError: all values are the same: the modality carries nothing.
     """
     array = table.arrays[modality]
+    shift = float(array.flat[0])  # around a typical value, so that a constant's variance is exactly 0
     total = squares = 0.0
     for start in range(0, len(array), _CHUNK):
-        chunk = array[start : start + _CHUNK].astype(np.float64)
+        chunk = array[start : start + _CHUNK].astype(np.float64) - shift
         total += chunk.sum()
         squares += np.square(chunk).sum()
     mean = total / array.size
     variance = max(squares / array.size - mean**2, 0.0)
     if variance == 0:
-        raise ValueError(f"modality {modality!r}: every value is {mean}; a constant input carries no information")
-    return Input(shape=table.schema.modalities[modality].shape, mean=mean, std=variance**0.5)
+        raise ValueError(f"modality {modality!r}: every value is {shift}; a constant input carries no information")
+    return Input(shape=table.schema.modalities[modality].shape, mean=mean + shift, std=variance**0.5)

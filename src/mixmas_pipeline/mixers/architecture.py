@@ -25,7 +25,8 @@ class BlockParameters(Parameters):
 
     Attributes:
         channel_dim: hidden width of the channel-mixing MLP.
-        dropout: probability of zeroing a hidden unit of the token- and channel-mixing MLPs. Default 0.
+        dropout: probability of zeroing a hidden unit of the channel-mixing MLP, and of the
+            token-mixing one where the block has one. Default 0.
     """
 
     implementation: ClassVar[str]

@@ -15,7 +15,8 @@ _WIDEST = 1 << 17
 
 
 class Cost(NamedTuple):
-    """Trainable parameters, and floating-point operations (2 a multiply-add) of one example's forward pass."""
+    """Trainable parameters, and floating-point operations (2 a multiply-add) of the matrix products and
+    convolutions of one example's forward pass, auxiliary heads included."""
 
     parameters: int
     flops: int
@@ -31,6 +32,14 @@ def cost(architecture: Architecture) -> Cost:
         with FlopCounterMode(display=False) as counter:
             model(inputs)
     return Cost(parameter_count(model), counter.get_total_flops())
+
+
+def compared_parameters(architecture: Architecture) -> int:
+    """Parameters of the part that candidates of a stage differ in: the whole of an encoder that stands alone, or the
+    fusion network. (Beside two encoders, a fusion network half as large again would hardly change the whole.)"""
+    with torch.device("meta"):
+        model = MultimodalMixer(architecture)
+    return parameter_count(model if architecture.fusion is None else model.fusion_network)
 
 
 def parameter_count(module: nn.Module) -> int:

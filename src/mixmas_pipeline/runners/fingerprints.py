@@ -9,10 +9,8 @@ does not make anything else run again.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 from functools import cache
 from pathlib import Path
@@ -22,9 +20,22 @@ from kedro.io import CatalogProtocol
 from kedro.io.core import AbstractVersionedDataset, VersionNotFoundError
 from kedro.pipeline.node import Node
 
+from mixmas_pipeline.code import code_hash
+
 PROVENANCE_FILE = "provenance.json"
-PACKAGE = __name__.split(".")[0]
-_LIBRARIES = ("torch", "numpy", "scipy", "pytorch-lightning", "pandas", "plotly")
+_LIBRARIES = (
+    "torch",
+    "torchaudio",
+    "torchmetrics",
+    "pytorch-lightning",
+    "numpy",
+    "scipy",
+    "soundfile",
+    "pandas",
+    "plotly",
+    "matplotlib",
+    "jinja2",
+)
 _CHUNK = 1 << 22
 
 Fingerprint = dict[str, dict[str, str]]
@@ -54,9 +65,14 @@ def up_to_date(node: Node, wanted: Fingerprint | None, catalog: CatalogProtocol)
     if wanted is None:
         return "an input is not kept"
     for name in node.outputs:
-        record = provenance(catalog.get(name))
-        if record is None:
+        dataset = catalog.get(name)
+        if (path := _newest(dataset)) is None:
             return f"{name} is not there"
+        record = provenance(dataset)
+        if record is None:
+            return f"{name} has no record of how it was made"
+        if record["stat"] != _stat(path) and record["content"] != hash_path(path):
+            return f"{name} was altered"
         if differences := _differences(record["fingerprint"], wanted):
             return f"{differences} changed"
     return ""
@@ -74,6 +90,7 @@ def record(node: Node, made_from: Fingerprint | None, catalog: CatalogProtocol, 
                 "node": node.name,
                 "run": run_id,
                 "content": hash_path(path),
+                "stat": _stat(path),
                 "fingerprint": made_from,
             },
             indent=1,
@@ -89,9 +106,10 @@ def provenance(dataset: Any) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
-        return json.loads((path.parent / PROVENANCE_FILE).read_text())
+        record = json.loads((path.parent / PROVENANCE_FILE).read_text())
     except (OSError, ValueError):
         return None
+    return record if {"content", "stat", "fingerprint"} <= set(record) else None
 
 
 def input_hash(dataset: Any) -> str | None:
@@ -104,6 +122,12 @@ def input_hash(dataset: Any) -> str | None:
     return None if path is None else hash_path(path)
 
 
+def _stat(path: Path) -> list[list[int]]:
+    """Size and time of a file, or of every file of a folder: while they stay, the content is not read again."""
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    return [[file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+
+
 def hash_path(path: Path) -> str:
     """blake2b of a file, or of a folder's file names and contents."""
     digest = hashlib.blake2b(digest_size=20)
@@ -113,67 +137,6 @@ def hash_path(path: Path) -> str:
             while chunk := stream.read(_CHUNK):
                 digest.update(chunk)
     return digest.hexdigest()
-
-
-@cache
-def code_hash(module: str) -> str:
-    """Hash of a module of this project and of all of this project's modules that it imports, wherever it does so.
-
-    Comments, docstrings and layout do not count.
-    """
-    digest = hashlib.blake2b(digest_size=20)
-    for name in sorted(_reachable(module)):
-        digest.update(name.encode())
-        digest.update(ast.dump(_syntax(name)).encode())
-    return digest.hexdigest()
-
-
-def _reachable(module: str) -> set[str]:
-    seen: set[str] = set()
-    stack = [module]
-    while stack:
-        name = stack.pop()
-        if name in seen or _source(name) is None:
-            continue
-        seen.add(name)
-        for statement in ast.walk(_syntax(name)):
-            if isinstance(statement, ast.ImportFrom) and statement.module:
-                names = [statement.module, *(f"{statement.module}.{alias.name}" for alias in statement.names)]
-            elif isinstance(statement, ast.Import):
-                names = [alias.name for alias in statement.names]
-            elif isinstance(statement, ast.Constant) and isinstance(statement.value, str):
-                names = [statement.value.partition(":")[0]]  # "package.module:Class", resolved when it is needed
-            else:
-                continue
-            stack.extend(n for n in names if n.startswith(f"{PACKAGE}."))
-    return seen
-
-
-@cache
-def _source(module: str) -> Path | None:
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, AttributeError, ValueError):
-        return None
-    return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
-
-
-@cache
-def _syntax(module: str) -> ast.AST:
-    path = _source(module)
-    assert path is not None
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and body:
-            first = body[0]
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = body[1:] or [ast.Pass()]
-    return tree
 
 
 @cache

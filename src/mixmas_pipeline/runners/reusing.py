@@ -20,7 +20,8 @@ _log = logging.getLogger(__name__)
 class ReusingRunner(SequentialRunner):
     """Runs nodes one after the other, and skips a node whose outputs were made from the same things before.
 
-    It is what ``kedro run`` uses unless a ``--runner`` is named. ``--params=reuse=false`` makes everything anew.
+    It is what ``kedro run`` uses unless another ``--runner`` than Kedro's sequential one is named. The parameter
+    ``reuse: false`` makes everything anew; what is made is recorded all the same.
     """
 
     def _run(
@@ -31,11 +32,15 @@ class ReusingRunner(SequentialRunner):
         run_id: str | None = None,
     ) -> None:
         nodes = pipeline.nodes
+        reuse = catalog.load("params:reuse")
+        if str(reuse).lower() not in ("true", "false"):
+            raise ValueError(f"the parameter 'reuse' is {reuse!r}; expected true or false")
+        reuse = str(reuse).lower() == "true"
         load_counts = Counter(chain.from_iterable(node.inputs for node in nodes))
         done, reused = set(), []
         for node in nodes:
             wanted = fingerprint(node, catalog)
-            reason = up_to_date(node, wanted, catalog)
+            reason = up_to_date(node, wanted, catalog) if reuse else "reuse is off"
             if not reason:
                 reused.append(node.name)
                 done.add(node)

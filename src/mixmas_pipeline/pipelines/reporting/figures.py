@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.mixers.architecture import FUSED
 
 COLOURS = ("#2f6db5", "#d1702a", "#3b8f5a", "#8a4fa3", "#b8363f", "#6d6d6d", "#a38b1d", "#2a8c99")
-FUSED = "fused"
 
 
 def leaderboard_figure(leaderboard: pd.DataFrame, metric: str) -> go.Figure:
@@ -82,17 +82,18 @@ def history_figure(history: pd.DataFrame) -> go.Figure:
     figure = make_subplots(rows=1, cols=2, subplot_titles=("loss", "validation score"))
     for colour, column in zip(COLOURS, ("train_loss", "validation_loss"), strict=False):
         figure.add_trace(_line(history, column, column.replace("_", " "), colour), row=1, col=1)
-    scores = [c for c in history if c.startswith("validation_") and c != "validation_loss"]
+    prefix = next(c for c in history if c.endswith(f"_{FUSED}")).removesuffix(FUSED)  # validation_{metric}_
+    scores = [c for c in history if c.startswith(prefix)]
     for colour, column in zip(COLOURS, scores, strict=False):
-        head = column.rsplit("_", 1)[1]
+        head = column.removeprefix(prefix)
         figure.add_trace(_line(history, column, head if head == FUSED else f"{head} head", colour), row=1, col=2)
     figure.update_xaxes(title_text="epoch")
     return _styled(figure, "Final model: learning curves", 380)
 
 
-def confusion_figure(predictions: pd.DataFrame, classes: list[str]) -> go.Figure:
+def confusion_figure(predictions: pd.DataFrame, classes: list[str], task: str) -> go.Figure:
     """Rows: true class, columns: predicted class, shares of the true class. Multilabel: one column "found" a class."""
-    if set(predictions["label"]) | set(predictions["predicted"]) <= set(classes):
+    if task == "multiclass":
         counts = pd.crosstab(predictions["label"], predictions["predicted"]).reindex(
             index=classes, columns=classes, fill_value=0
         )

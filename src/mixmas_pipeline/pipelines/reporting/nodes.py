@@ -47,7 +47,7 @@ def draw_model(
     return (
         figures.history_figure(history),
         figures.heads_figure(metrics),
-        figures.confusion_figure(predictions, classes),
+        figures.confusion_figure(predictions, classes, architecture["task"]),
         scores,
         figures.class_figure(scores),
     )
@@ -60,7 +60,9 @@ def draw_mistakes(mistakes: MultimodalTable) -> bytes:
     names = np.array(mistakes.schema.classes)
     truth = [", ".join(names[row]) for row in mistakes.label_matrix()]
     said = zip(truth, mistakes.extra["predicted"], mistakes.extra["confidence"], strict=True)
-    return example_picture(mistakes, [f"{t}, taken for {p} ({c:.0%})" for t, p, c in said])
+    return example_picture(
+        mistakes, [f"{t}, taken for {p} ({c:.0%})" if t != p else f"no mistake: {t}" for t, p, c in said]
+    )
 
 
 def write_report(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def sample_for_search(
             _log.warning("The %s of %d rows has no example of %s", name, size, ", ".join(missing))
         report[name] = {"rows": size, "worst_imbalance": imbalance, "worst_class": train.schema.classes[worst]}
         table = train.take(rows)
-        table._check()
+        table.check()
         tables.append(table)
     _log.info("Sample: %d to train and %d to score, of %d", sizes["sample"], sizes["holdout"], len(train))
     return tables[0], tables[1], report
@@ -131,7 +132,7 @@ def propose_fusion_functions(
 def propose_fusion_networks(
     choice: dict[str, Any], network: FusionNetworkStage, match: MatchParameters
 ) -> dict[str, dict[str, Any]]:
-    """The chosen encoders and fusion function with each fusion network, matched in parameters of the whole model.
+    """The chosen encoders and fusion function with each fusion network, matched in its own parameters.
 
     Returns:
         fusion network -> proposal.
@@ -140,7 +141,7 @@ def propose_fusion_networks(
 
     def whole(block: Block) -> Architecture:
         fusion = Fusion(function=chosen.fusion.function, network=FusionNetwork(depth=network.depth, block=block))
-        return chosen.model_copy(update={"fusion": fusion})
+        return Architecture.model_validate({**chosen.model_dump(), "fusion": fusion.model_dump()})
 
     return {
         name: _proposal(FUSION_NETWORK, "", name, architecture)
@@ -164,17 +165,19 @@ def train_candidate(
 
 
 def decide_extension(
-    selection: SelectionParameters, holdout: MultimodalTable, **results: dict[str, Any]
+    selection: SelectionParameters, budget: BudgetParameters, holdout: MultimodalTable, **results: dict[str, Any]
 ) -> dict[str, Any]:
-    """Whether a stage has to be trained for longer: some candidate is not clearly above chance.
+    """Whether a stage has to be trained for longer: some candidate is not clearly above chance, and more is allowed.
 
     Returns:
         extend: bool; at_chance: the candidates that are the reason.
     """
     at_chance = needs_extension(list(results.values()), holdout.labels, selection)
+    extend = bool(at_chance) and budget.extended_steps > budget.steps
     if at_chance:
-        _log.warning("Not clearly above chance: %s; the stage is given its extended budget", ", ".join(at_chance))
-    return {"extend": bool(at_chance), "at_chance": at_chance}
+        what = "the stage is given its extended budget" if extend else "its budget has no extension"
+        _log.warning("Not clearly above chance: %s; %s", ", ".join(at_chance), what)
+    return {"extend": extend, "at_chance": at_chance}
 
 
 def extend_candidate(
@@ -189,10 +192,14 @@ def extend_candidate(
 
     All candidates of the stage are extended, those above chance too: they must have had the same budget.
     """
-    if not decision["extend"] or budget.extended_steps == budget.steps:
+    if not decision["extend"]:
         return result
     proposal = {key: value for key, value in result.items() if key != "trials"}
-    return _trials(proposal, sample, holdout, budget, selection, budget.extended_steps)
+    spent = sum(trial["seconds"] for trial in result["trials"])
+    return {
+        **_trials(proposal, sample, holdout, budget, selection, budget.extended_steps),
+        "earlier_seconds": spent,
+    }
 
 
 def choose(
@@ -215,7 +222,8 @@ def choose(
         ]
     )
     winner = next(r for r in results.values() if r["candidate"] == verdict.winner)
-    _log.info("%s: %s. %s", winner["stage"], verdict.winner, verdict.reason)
+    level = logging.WARNING if len(verdict.at_chance) == len(results) else logging.INFO
+    _log.log(level, "%s: %s. %s", winner["stage"], verdict.winner, verdict.reason)
     choice = {
         "stage": winner["stage"],
         "candidate": verdict.winner,
@@ -250,11 +258,14 @@ def _architecture(sample: MultimodalTable, encoders: dict[str, Encoder], fusion:
     )
 
 
-def _matched(stage: EncoderStage | FusionNetworkStage, build: Any, match: MatchParameters) -> dict[str, Architecture]:
-    from mixmas_pipeline.mixers.cost import cost, match_parameters
+def _matched(
+    stage: EncoderStage | FusionNetworkStage, build: Callable[[Block], Architecture], match: MatchParameters
+) -> dict[str, Architecture]:
+    """Every candidate's architecture; the parts that differ have the same number of parameters, within tolerance."""
+    from mixmas_pipeline.mixers.cost import compared_parameters, match_parameters
 
     def count(block: Block) -> int:
-        return cost(build(block)).parameters
+        return compared_parameters(build(block))
 
     blocks = {name: stage.candidates[name] for name in stage.names}
     if match.tolerance is not None:
@@ -326,7 +337,7 @@ def _leaderboard(results: list[dict[str, Any]], verdict: Verdict, decision: dict
                 "above_chance": name not in verdict.at_chance,
                 "parameters": result["parameters"],
                 "flops_per_example": result["flops"],
-                "seconds": float(np.sum([trial["seconds"] for trial in trials])),
+                "seconds": float(sum(trial["seconds"] for trial in trials) + result.get("earlier_seconds", 0.0)),
                 "steps": trials[0]["steps"],
                 "extended": decision["extend"],
                 "reason": verdict.reason if name == verdict.winner else "",

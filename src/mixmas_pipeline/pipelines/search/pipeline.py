@@ -116,7 +116,12 @@ def _stage(root: str, stage: str, names: list[str]) -> list[Node]:
     graph.append(
         Node(
             nodes.decide_extension,
-            {"selection": selection, "holdout": holdout, **{name: f"{space}.{name}_first" for name in names}},
+            {
+                "selection": selection,
+                "budget": budget,
+                "holdout": holdout,
+                **{name: f"{space}.{name}_first" for name in names},
+            },
             f"{space}.extension",
             name="decide_extension",
             namespace=space,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from mixmas_pipeline.code import code_hash
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.mixers.architecture import Architecture
@@ -41,17 +42,23 @@ def train_model(
 
     chosen = Architecture.model_validate(architecture)
     chosen = chosen.model_copy(update={"inputs": {name: input_statistics(train, name) for name in chosen.inputs}})
+    for table in (train, validation):
+        table.check()
     work = scratch / _identity(chosen, train, validation, training)
+    model, history = fit(chosen, train, validation, training, work)
     for stale in scratch.iterdir():
         if stale != work and stale.is_dir():
             shutil.rmtree(stale)
-    return fit(chosen, train, validation, training, work)
+    return model, history
 
 
 def evaluate_model(
-    model: Any, validation: MultimodalTable, test: MultimodalTable
+    model: Any, train: MultimodalTable, validation: MultimodalTable, test: MultimodalTable
 ) -> tuple[dict[str, dict[str, float]], pd.DataFrame, MultimodalTable]:
     """Score the finished model. The only node that reads the test split; nothing is chosen after it.
+
+    Args:
+        train: only its labels are read, for what one would answer without looking.
 
     Returns:
         metrics: split -> score -> value; predictions: one row a test example; mistakes: the test examples that the
@@ -63,8 +70,9 @@ def evaluate_model(
     model = model.to(device)
     metrics, logits = {}, {}
     for split, table in (("validation", validation), ("test", test)):
+        table.check()
         logits[split] = compute_logits(model, table, device)
-        metrics[split] = _scores(logits[split], table)
+        metrics[split] = _scores(logits[split], table, _most_frequent(train))
     predictions = _predictions(model.cpu(), logits["test"], test)
     wrong = predictions.index[~predictions["correct"]].to_numpy()
     surest = wrong[np.argsort(-predictions["confidence"].to_numpy()[wrong], kind="stable")][:MISTAKES]
@@ -80,11 +88,13 @@ def evaluate_model(
 def _identity(
     architecture: Architecture, train: MultimodalTable, validation: MultimodalTable, training: TrainingParameters
 ) -> str:
-    """Names the one training whose checkpoints may be gone on from."""
+    """Names the one training, by code, settings and data, whose checkpoints may be gone on from."""
+    import pytorch_lightning
     import torch
 
     digest = hashlib.blake2b(digest_size=12)
-    settings = [architecture.model_dump(mode="json"), training.model_dump(mode="json"), torch.__version__]
+    settings = [architecture.model_dump(mode="json"), training.model_dump(mode="json")]
+    settings += [torch.__version__, pytorch_lightning.__version__, code_hash("mixmas_pipeline.learning.lightning")]
     digest.update(json.dumps(settings, sort_keys=True).encode())
     for table in (train, validation):
         for array in (table.labels, *table.arrays.values()):
@@ -93,7 +103,7 @@ def _identity(
     return digest.hexdigest()
 
 
-def _scores(logits: dict[str, np.ndarray], table: MultimodalTable) -> dict[str, float]:
+def _scores(logits: dict[str, np.ndarray], table: MultimodalTable, frequent: np.ndarray) -> dict[str, float]:
     from mixmas_pipeline.learning.metrics import predict, score
     from mixmas_pipeline.mixers.model import FUSED
 
@@ -106,35 +116,33 @@ def _scores(logits: dict[str, np.ndarray], table: MultimodalTable) -> dict[str, 
     for head, values in logits.items():
         if head != FUSED and len(logits) > 2:
             scores[f"{headline}, {head} head alone"] = score(headline, labels, predict(values, task), classes)
-    scores[f"{headline}, most frequent class"] = score(headline, labels, _most_frequent(table), classes)
+    blind = np.broadcast_to(frequent, labels.shape)
+    scores[f"{headline}, most frequent class"] = score(headline, labels, blind, classes)
     return scores
 
 
 def _ranking_scores(logits: np.ndarray, labels: np.ndarray, task: str) -> dict[str, float]:
-    """Area under the ROC curve and average precision, means over the classes that have positive examples."""
+    """Area under each class's ROC curve (one against the rest) and its average precision, means over the classes that
+    have both examples and counterexamples."""
     import torch
-    from torchmetrics.functional.classification import (
-        multiclass_auroc,
-        multilabel_auroc,
-        multilabel_average_precision,
-    )
+    from torchmetrics.functional.classification import multilabel_auroc, multilabel_average_precision
 
-    scores, truth = torch.from_numpy(logits), torch.from_numpy(np.array(labels)).long()
     classes = logits.shape[1]
-    if task == "multiclass":
-        return {"auroc_macro": float(multiclass_auroc(scores.softmax(1), truth, classes))}
-    return {
-        "auroc_macro": float(multilabel_auroc(scores.sigmoid(), truth, classes)),
-        "average_precision_macro": float(multilabel_average_precision(scores.sigmoid(), truth, classes)),
-    }
+    truth = labels.astype(bool) if task == "multilabel" else labels[:, None] == np.arange(classes)
+    decided = truth.any(axis=0) & ~truth.all(axis=0)
+    scores = torch.from_numpy(logits).sigmoid() if task == "multilabel" else torch.from_numpy(logits).softmax(dim=1)
+    target = torch.from_numpy(truth).long()
+    auroc = multilabel_auroc(scores, target, classes, average=None).numpy()[decided]
+    precision = multilabel_average_precision(scores, target, classes, average=None).numpy()[decided]
+    return {"auroc_macro": float(auroc.mean()), "average_precision_macro": float(precision.mean())}
 
 
 def _most_frequent(table: MultimodalTable) -> np.ndarray:
     """What one would always answer without looking: the most frequent class, or every label on more than half."""
     matrix = table.label_matrix()
     if table.schema.task == "multilabel":
-        return np.broadcast_to(matrix.mean(axis=0) > 0.5, matrix.shape)
-    return np.full(len(table), matrix.sum(axis=0).argmax())
+        return matrix.mean(axis=0) > 0.5
+    return matrix.sum(axis=0).argmax()
 
 
 def _predictions(model: MultimodalMixer, logits: dict[str, np.ndarray], table: MultimodalTable) -> pd.DataFrame:

@@ -22,7 +22,7 @@ def create_pipeline(dataset: str) -> Pipeline:
             ),
             Node(
                 nodes.evaluate_model,
-                [named("model"), named("validation"), named("test")],
+                [named("model"), named("train"), named("validation"), named("test")],
                 [named("metrics"), named("predictions"), named("mistakes")],
                 name="evaluate_model",
                 namespace=space,
