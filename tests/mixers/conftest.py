@@ -1,25 +1,15 @@
-"""A small two-modality architecture of an image and a sequence; one thread, as the tensors are tiny."""
+"""A small two-modality architecture of an image and a sequence."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import torch
 
 from mixmas_pipeline.mixers.architecture import Architecture
 
 Build = Callable[..., Architecture]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """On a busy machine threads that wait for each other make tiny operations ten times slower."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
