@@ -20,7 +20,7 @@ def code_hash(module: str) -> str:
     digest = hashlib.blake2b(digest_size=20)
     for name in sorted(_reachable(module)):
         digest.update(name.encode())
-        digest.update(ast.dump(_syntax(name)).encode())
+        digest.update(_own_hash(name))
     return digest.hexdigest()
 
 
@@ -29,20 +29,29 @@ def _reachable(module: str) -> set[str]:
     stack = [module]
     while stack:
         name = stack.pop()
-        if name in seen or _source(name) is None:
-            continue
-        seen.add(name)
-        for statement in ast.walk(_syntax(name)):
-            if isinstance(statement, ast.ImportFrom) and statement.module:
-                names = [statement.module, *(f"{statement.module}.{alias.name}" for alias in statement.names)]
-            elif isinstance(statement, ast.Import):
-                names = [alias.name for alias in statement.names]
-            elif isinstance(statement, ast.Constant) and isinstance(statement.value, str):
-                names = [statement.value.partition(":")[0]]  # "package.module:Class", resolved when it is needed
-            else:
-                continue
-            stack.extend(n for n in names if n.startswith(f"{PACKAGE}."))
+        if name not in seen and _source(name) is not None:
+            seen.add(name)
+            stack.extend(_imports(name))
     return seen
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
+    """Names of this project's modules (or of what is in them) that a module imports, or names as "module:Class"."""
+    names: set[str] = set()
+    for statement in ast.walk(_syntax(module)):
+        if isinstance(statement, ast.ImportFrom) and statement.module:
+            names |= {statement.module, *(f"{statement.module}.{alias.name}" for alias in statement.names)}
+        elif isinstance(statement, ast.Import):
+            names |= {alias.name for alias in statement.names}
+        elif isinstance(statement, ast.Constant) and isinstance(statement.value, str):
+            names.add(statement.value.partition(":")[0])
+    return frozenset(name for name in names if name.startswith(f"{PACKAGE}."))
+
+
+@cache
+def _own_hash(module: str) -> bytes:
+    return hashlib.blake2b(ast.dump(_syntax(module)).encode(), digest_size=20).digest()
 
 
 @cache

@@ -176,7 +176,7 @@ def test_fractions_that_leave_nothing_to_train_are_named(pair: Pair) -> None:
 
 def test_a_fold_without_noise_is_named(pair: Pair) -> None:
     folds = {"train": ["1"], "validation": ["9"], "test": ["5"]}
-    with pytest.raises(ValueError, match=r"\['9'\] of validation.*\['1', '2', '3', '4', '5'\]"):
+    with pytest.raises(ValueError, match=r"validation takes the noise folds \['9'\]; .*\['1', '2', '3', '4', '5'\]"):
         pair(noise_folds=folds)
 
 
