@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import uuid
+from abc import abstractmethod
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -61,11 +62,13 @@ class AtomicDataset(AbstractVersionedDataset[Any, Any]):
                     final.parent.rmdir()
             raise
 
+    @abstractmethod
     def _read(self, path: Path) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} does not say how it is read")
+        """What the file or folder holds."""
 
+    @abstractmethod
     def _write(self, path: Path, data: Any) -> None:
-        raise NotImplementedError(f"{type(self).__name__} does not say how it is written")
+        """Write to a path that does not exist yet."""
 
     def _exists(self) -> bool:
         return Path(self._get_load_path()).exists()
