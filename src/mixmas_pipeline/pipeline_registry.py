@@ -80,10 +80,15 @@ def _search_space(dataset: str, parameters: dict[str, Any]) -> SearchParameters:
         ) from error
     except ValidationError as error:
         details = "\n".join(
-            f"  {dataset}.search.{'.'.join(map(str, e['loc']))}: {e['msg']} (found: {_short(e['input'])})"
-            for e in error.errors()
+            f"  {dataset}.search.{_place(e['loc'])}: {e['msg']} (found: {_short(e['input'])})" for e in error.errors()
         )
         raise ValueError(f"the search parameters have {error.error_count()} error(s):\n{details}") from None
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """The key's path as it is written: pydantic puts the block's type after the candidate's name."""
+    kept = [key for i, key in enumerate(location) if i < 2 or location[i - 2] != "candidates"]
+    return ".".join(map(str, kept))
 
 
 def _short(value: Any) -> str:

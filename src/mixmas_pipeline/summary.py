@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
@@ -15,9 +16,10 @@ def print_summary(
     leaderboard: pd.DataFrame | None = None,
     metrics: dict[str, Any] | None = None,
     sampling: dict[str, Any] | None = None,
+    report: PurePath | None = None,
     console: Console | None = None,
 ) -> None:
-    """Print the samples' sizes, each stage's leaderboard, the architecture and the final scores; None is left out."""
+    """Print what is given: sample sizes, leaderboards, the architecture, final scores, where the report is."""
     console = console or Console(width=None if Console().is_terminal else 130)
     if sampling is not None:
         sizes = f"trained on {sampling['sample']['rows']}, scored on {sampling['holdout']['rows']} others"
@@ -30,6 +32,8 @@ def print_summary(
         console.print(_architecture_table(dataset, architecture))
     if metrics is not None:
         console.print(_metrics_table(dataset, metrics))
+    if report is not None:
+        console.print(f"The report: {report}", soft_wrap=True)
 
 
 def _stage_table(dataset: str, rows: pd.DataFrame) -> Table:
