@@ -86,8 +86,12 @@ def _search_space(dataset: str, parameters: dict[str, Any]) -> SearchParameters:
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    """The key's path as it is written: pydantic puts the block's type after the candidate's name."""
-    kept = [key for i, key in enumerate(location) if i < 2 or location[i - 2] != "candidates"]
+    """The key's path as it is written: pydantic adds the type of a block or tokeniser as a key of its own."""
+    kept = [
+        key
+        for i, key in enumerate(location)
+        if not (i >= 2 and location[i - 2] == "candidates") and not (i >= 1 and location[i - 1] == "tokeniser")
+    ]
     return ".".join(map(str, kept))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -100,4 +99,3 @@ def test_pictures_and_links_exist() -> None:
 def test_pages_do_not_need_the_developers_folders() -> None:
     for page in [*PAGES, *(ROOT / "conf").rglob("*.yml"), *(ROOT / "src").rglob("*.py")]:
         assert "../shared" not in page.read_text(), page
-    assert shutil.which("make")

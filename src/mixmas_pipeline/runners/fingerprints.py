@@ -61,19 +61,19 @@ def fingerprint(node: Node, catalog: CatalogProtocol) -> Fingerprint | None:
 
 
 def up_to_date(node: Node, wanted: Fingerprint | None, catalog: CatalogProtocol) -> str:
-    """ "" if every output's newest version was made under the fingerprint, else the reason why not."""
+    """Why the node has to run; empty if every output's newest version was made under the fingerprint."""
     if wanted is None:
         return "an input is not kept"
     for name in node.outputs:
         dataset = catalog.get(name)
         if (path := _newest(dataset)) is None:
             return f"{name} is not there"
-        record = provenance(dataset)
-        if record is None:
+        known = provenance(dataset)
+        if known is None:
             return f"{name} has no record of how it was made"
-        if record["stat"] != _stat(path) and record["content"] != hash_path(path):
+        if known["stat"] != _stat(path) and known["content"] != hash_path(path):
             return f"{name} was altered"
-        if differences := _differences(record["fingerprint"], wanted):
+        if differences := _differences(known["fingerprint"], wanted):
             return f"{differences} changed"
     return ""
 
@@ -106,10 +106,10 @@ def provenance(dataset: Any) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
-        record = json.loads((path.parent / PROVENANCE_FILE).read_text())
+        known = json.loads((path.parent / PROVENANCE_FILE).read_text())
     except (OSError, ValueError):
         return None
-    return record if {"content", "stat", "fingerprint"} <= set(record) else None
+    return known if {"content", "stat", "fingerprint"} <= set(known) else None
 
 
 def input_hash(dataset: Any) -> str | None:

@@ -40,10 +40,10 @@ def train_model(
     from mixmas_pipeline.learning.lightning import train as fit
     from mixmas_pipeline.learning.statistics import input_statistics
 
-    chosen = Architecture.model_validate(architecture)
-    chosen = chosen.model_copy(update={"inputs": {name: input_statistics(train, name) for name in chosen.inputs}})
     for table in (train, validation):
         table.check()
+    chosen = Architecture.model_validate(architecture)
+    chosen = chosen.model_copy(update={"inputs": {name: input_statistics(train, name) for name in chosen.inputs}})
     work = scratch / _identity(chosen, train, validation, training)
     model, history = fit(chosen, train, validation, training, work)
     for stale in scratch.iterdir():
