@@ -11,6 +11,8 @@ from kedro.pipeline import Pipeline
 
 from mixmas_pipeline import pipeline_registry
 
+_SHOWN = ("architecture", "leaderboard", "metrics", "comparison", "agreement", "agreement_summary")
+
 
 class ProjectHooks:
     """Installed by ``settings.HOOKS``."""
@@ -27,11 +29,7 @@ class ProjectHooks:
 
         outputs = pipeline.all_outputs()
         for dataset in sorted({name.split(".")[0] for name in outputs}):
-            present = {
-                kind: catalog.load(f"{dataset}.{kind}")
-                for kind in ("architecture", "leaderboard", "metrics")
-                if f"{dataset}.{kind}" in outputs
-            }
+            present = {kind: catalog.load(f"{dataset}.{kind}") for kind in _SHOWN if f"{dataset}.{kind}" in outputs}
             if (sampling := f"{dataset}.search.sampling") in outputs:
                 present["sampling"] = catalog.load(sampling)
             if (report := f"{dataset}.report") in outputs:

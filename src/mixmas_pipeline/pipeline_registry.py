@@ -7,16 +7,19 @@ that have no context (``kedro registry list``, ``kedro viz``) fall back to readi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kedro.pipeline import Pipeline
 from pydantic import ValidationError
 
-from mixmas_pipeline.learning.parameters import SearchParameters
-from mixmas_pipeline.pipelines import avmnist, reporting, search, training
+from mixmas_pipeline.learning.parameters import CompareParameters, SearchParameters, ValidateSearchParameters
+from mixmas_pipeline.mixers import presets
+from mixmas_pipeline.parameters import Parameters
+from mixmas_pipeline.pipelines import avmnist, compare, reporting, search, training, validate_search
 
 DATA: dict[str, Callable[[], Pipeline]] = {"avmnist": avmnist.create_pipeline}
 
@@ -42,16 +45,26 @@ def register_pipelines() -> dict[str, Pipeline]:
     if not isinstance(parameters.get(dataset), dict):
         raise ValueError(f"the parameters have no section {dataset!r} (found: {parameters.get(dataset)!r})")
     data = DATA[dataset]()
-    space = _search_space(dataset, parameters)
+    space = _section(dataset, parameters, "search", SearchParameters)
+    comparison = _section(dataset, parameters, "compare", CompareParameters)
+    validation = _section(dataset, parameters, "validate_search", ValidateSearchParameters)
+    with _named(f"{dataset}.compare.baseline"):
+        presets.find(comparison.baseline)
+    with _named(f"{dataset}.validate_search.space"):
+        space.only(validation.space)
     searching = data + search.create_pipeline(dataset, space)
     trained = searching + training.create_pipeline(dataset)
     everything = trained + reporting.create_pipeline(dataset)
-    _reject_unknown_parameters(parameters, dataset, everything)
+    compared = searching + compare.create_pipeline(dataset, list(space.encoders), comparison.seeds)
+    validated = data + validate_search.create_pipeline(dataset, space, validation)
+    _reject_unknown_parameters(parameters, dataset, everything + compared + validated)
     return {
         dataset: data,
         "search": searching,
         "training": trained,
         "reporting": everything,
+        "compare": compared,
+        "validate_search": validated,
         "__default__": everything,
     }
 
@@ -71,18 +84,31 @@ def _reject_unknown_parameters(parameters: dict[str, Any], dataset: str, pipelin
             raise ValueError(f"unknown parameter {where}{key}: expected one of {', '.join(sorted(known))}{hint}")
 
 
-def _search_space(dataset: str, parameters: dict[str, Any]) -> SearchParameters:
+P = TypeVar("P", bound=Parameters)
+
+
+def _section(dataset: str, parameters: dict[str, Any], name: str, model: type[P]) -> P:
+    """A section of a data set's parameters, checked."""
     try:
-        return SearchParameters.model_validate(parameters[dataset]["search"])
+        return model.model_validate(parameters[dataset][name])
     except KeyError as error:
         raise ValueError(
-            f"the parameters of {dataset!r} have no {error}; see conf/base/parameters_search.yml"
+            f"the parameters of {dataset!r} have no {error}; see conf/base/parameters_{name}.yml"
         ) from error
     except ValidationError as error:
         details = "\n".join(
-            f"  {dataset}.search.{_place(e['loc'])}: {e['msg']} (found: {_short(e['input'])})" for e in error.errors()
+            f"  {dataset}.{name}.{_place(e['loc'])}: {e['msg']} (found: {_short(e['input'])})" for e in error.errors()
         )
-        raise ValueError(f"the search parameters have {error.error_count()} error(s):\n{details}") from None
+        raise ValueError(f"the {name} parameters have {error.error_count()} error(s):\n{details}") from None
+
+
+@contextmanager
+def _named(place: str) -> Iterator[None]:
+    """Put the place of a parameter before an error's message."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -17,9 +17,13 @@ def print_summary(
     metrics: dict[str, Any] | None = None,
     sampling: dict[str, Any] | None = None,
     report: PurePath | None = None,
+    comparison: pd.DataFrame | None = None,
+    agreement: pd.DataFrame | None = None,
+    agreement_summary: dict[str, Any] | None = None,
     console: Console | None = None,
 ) -> None:
-    """Print what is given: sample sizes, leaderboards, the architecture, final scores, where the report is."""
+    """Print what is given: sample sizes, leaderboards, the architecture, final scores, where the report is; the
+    comparison with the baseline; how well the search chooses."""
     console = console or Console(width=None if Console().is_terminal else 130)
     if sampling is not None:
         sizes = f"trained on {sampling['sample']['rows']}, scored on {sampling['holdout']['rows']} others"
@@ -32,6 +36,11 @@ def print_summary(
         console.print(_architecture_table(dataset, architecture))
     if metrics is not None:
         console.print(_metrics_table(dataset, metrics))
+    if comparison is not None:
+        console.print(_comparison_table(dataset, comparison))
+    if agreement is not None and agreement_summary is not None:
+        console.print(_agreement_table(dataset, agreement))
+        console.print(_agreement_text(agreement_summary))
     if report is not None:
         console.print(f"The report: {report}", soft_wrap=True)
 
@@ -97,3 +106,76 @@ def _metrics_table(dataset: str, metrics: dict[str, Any]) -> Table:
     for row in metrics[splits[0]]:
         table.add_row(row, *(f"{metrics[split][row]:.4f}" for split in splits))
     return table
+
+
+def _comparison_table(dataset: str, comparison: pd.DataFrame) -> Table:
+    metric, seeds = comparison["metric"].iloc[0], sum(c.startswith("seed_") for c in comparison)
+    table = Table(title=f"{dataset}: test {metric}, mean of {seeds} seeds", title_justify="left")
+    table.add_column("contender")
+    for name in ("score", "spread", "less the baseline", "parameters", "MFLOP/example", "rate", "epochs", "seconds"):
+        table.add_column(name, justify="right")
+    for row in comparison.itertuples():
+        if pd.isna(row.parameters):
+            table.add_row(row.contender, f"{row.score:.4f}")
+            continue
+        table.add_row(
+            row.contender,
+            f"{row.score:.4f}",
+            f"{row.spread:.4f}",
+            f"{row.difference:+.4f} [{row.low:+.4f}, {row.high:+.4f}]" if row.contender != "baseline" else "",
+            f"{row.parameters:,.0f}",
+            f"{row.flops_per_example / 1e6:.2f}",
+            f"{row.learning_rate:g}",
+            f"{row.epochs:.1f}",
+            f"{row.seconds:.0f}",
+        )
+    published = comparison[comparison["published"].notna()]
+    if len(published):
+        scores = ", ".join(f"{row.contender} {row.published:.4f}" for row in published.itertuples())
+        table.caption = f"published, on another build of the data: {scores}"
+    return table
+
+
+def _agreement_table(dataset: str, agreement: pd.DataFrame) -> Table:
+    table = Table(title=f"{dataset}: searches against full training of every combination", title_justify="left")
+    table.add_column("method")
+    columns = (
+        "examples",
+        "epochs",
+        "learning rate",
+        "seeds",
+        "regret",
+        "spread",
+        "best chosen",
+        "tau",
+        "cost",
+        "seconds",
+    )
+    for name in columns:
+        table.add_column(name, justify="right")
+    for row in agreement.sort_values(["method", "cost"]).itertuples():
+        table.add_row(
+            row.method,
+            str(row.rows),
+            str(row.epochs),
+            f"{row.learning_rate:g}",
+            str(row.seeds),
+            f"{row.regret:.4f}",
+            f"{row.regret_spread:.4f}",
+            f"{row.top1:.0%}",
+            f"{row.tau:.2f} ± {row.tau_spread:.2f}" if pd.notna(row.tau) else "",
+            f"{row.cost:.2%}",
+            f"{row.seconds:.0f}",
+        )
+    return table
+
+
+def _agreement_text(summary: dict[str, Any]) -> str:
+    pick = summary["recommended"]
+    return (
+        f"{summary['combinations']} combinations, trained on {summary['rows']} examples for {summary['epochs']} "
+        f"epochs: from {summary['worst_score']:.3f} to {summary['best_score']:.3f} (noise of a seed "
+        f"{summary['noise']:.3f}); a choice at random loses {summary['random_regret']:.4f}.\nThe cheapest search that is as good as the best: "
+        f"{pick['rows']} examples, {pick['epochs']} epochs, learning rate {pick['learning_rate']:g}, {pick['seeds']} "
+        f"seeds: it loses {pick['regret']:.4f} at {pick['cost']:.2%} of the cost of training every combination."
+    )

@@ -16,6 +16,7 @@ from mixmas_pipeline.mixers.architecture import (
     BlockParameters,
     HyperMixerParameters,
     MLPMixerParameters,
+    MLPParameters,
     MonarchMixerParameters,
     RaMLPParameters,
 )
@@ -31,7 +32,9 @@ BLOCKS: dict[str, BlockParameters] = {
     "hyper_mixer_tied": HyperMixerParameters(channel_dim=20, token_dim=5, tied=True),
     "ramlp": RaMLPParameters(channel_dim=20, regions=2, kernel=3, expansion=2),
     "monarch_mixer": MonarchMixerParameters(channel_dim=21, blocks=4),
+    "mlp": MLPParameters(),
 }
+MIXING = [name for name in BLOCKS if name != "mlp"]  # these mix tokens, then channels by an MLP of channel_dim
 ON_GRIDS = [(name, grid) for name in BLOCKS for grid in GRIDS]
 ON_SEQUENCES = [(name, grid) for name, block in BLOCKS.items() if not block.needs_grid for grid in SEQUENCES]
 CASES = ON_SEQUENCES + ON_GRIDS

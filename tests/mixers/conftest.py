@@ -25,6 +25,9 @@ def build() -> Build:
         width: int = 10,
         modalities: tuple[str, ...] = ("image", "series"),
     ) -> Architecture:
+        def block(name: str) -> dict[str, Any]:
+            return {"block": name} if name == "mlp" else {"block": name, "channel_dim": 12}
+
         inputs: dict[str, Any] = {
             "image": {"shape": (6, 6), "mean": 100.0, "std": 50.0},
             "series": {"shape": (5, 3), "mean": 0.5, "std": 2.0},
@@ -34,17 +37,16 @@ def build() -> Build:
                 "tokeniser": {"type": "patches", "patch": 3},
                 "hidden_dim": 8,
                 "depth": 1,
-                "block": {"block": image, "channel_dim": 12},
+                "block": block(image),
             },
             "series": {
                 "tokeniser": {"type": "projection"},
                 "hidden_dim": width,
                 "depth": 1,
-                "block": {"block": series, "channel_dim": 12},
+                "block": block(series),
             },
         }
-        block = {"block": network, "channel_dim": 12}
-        fusion = {"function": function, "network": {"depth": 1, "block": block}}
+        fusion = {"function": function, "network": {"depth": 1, "block": block(network)}}
         return Architecture.model_validate(
             {
                 "task": task,

@@ -8,13 +8,27 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 import pytest
-from block_cases import BLOCKS
+from block_cases import BLOCKS, MIXING
 from pydantic import TypeAdapter, ValidationError
 
-from mixmas_pipeline.mixers.architecture import Architecture, Block, Patches, Projection, token_grid
+from mixmas_pipeline.mixers.architecture import (
+    Architecture,
+    Block,
+    MLPParameters,
+    Patches,
+    Projection,
+    Tokeniser,
+    Vector,
+    token_grid,
+)
 
 Build = Callable[..., Architecture]
-KNOWN = ["mlp_mixer", "hyper_mixer", "ramlp", "monarch_mixer"]
+KNOWN = ["mlp_mixer", "hyper_mixer", "ramlp", "monarch_mixer", "mlp"]
+
+
+def least(block: str) -> dict[str, Any]:
+    """All that must be said of a block."""
+    return {"block": block} if block == "mlp" else {"block": block, "channel_dim": 8}
 
 
 @pytest.fixture
@@ -47,16 +61,22 @@ def test_known_blocks_are_those_of_the_union() -> None:
 @pytest.mark.parametrize("block", KNOWN)
 def test_a_misspelt_hyperparameter_is_named(block: str) -> None:
     with pytest.raises(ValidationError, match=r"chanel_dim\n.*not permitted"):
-        TypeAdapter(Block).validate_python({"block": block, "channel_dim": 8, "chanel_dim": 8})
+        TypeAdapter(Block).validate_python({**least(block), "chanel_dim": 8})
 
 
 @pytest.mark.parametrize(
     ("block", "other"),
-    [("mlp_mixer", "tied"), ("hyper_mixer", "blocks"), ("ramlp", "token_dim"), ("monarch_mixer", "kernel")],
+    [
+        ("mlp_mixer", "tied"),
+        ("hyper_mixer", "blocks"),
+        ("ramlp", "token_dim"),
+        ("monarch_mixer", "kernel"),
+        ("mlp", "channel_dim"),
+    ],
 )
 def test_a_hyperparameter_of_another_block_is_named(block: str, other: str) -> None:
     with pytest.raises(ValidationError, match=rf"{other}\n.*not permitted"):
-        TypeAdapter(Block).validate_python({"block": block, "channel_dim": 8, other: 1})
+        TypeAdapter(Block).validate_python({**least(block), other: 1})
 
 
 @pytest.mark.parametrize(
@@ -70,23 +90,38 @@ def test_a_hyperparameter_of_another_block_is_named(block: str, other: str) -> N
         ("ramlp", "expansion", 9),
         ("monarch_mixer", "blocks", 0),
         ("monarch_mixer", "channel_dim", "wide"),
+        ("mlp", "dropout", 1.0),
+        ("mlp", "dropout", -0.1),
     ],
 )
 def test_a_value_out_of_range_is_named(block: str, name: str, value: object) -> None:
     with pytest.raises(ValidationError, match=name):
-        TypeAdapter(Block).validate_python({"block": block, "channel_dim": 8, name: value})
+        TypeAdapter(Block).validate_python({**least(block), name: value})
 
 
-@pytest.mark.parametrize("block", KNOWN)
+@pytest.mark.parametrize("block", [block for block in KNOWN if block != "mlp"])
 def test_the_channel_width_has_no_default(block: str) -> None:
     with pytest.raises(ValidationError, match="channel_dim"):
         TypeAdapter(Block).validate_python({"block": block})
 
 
+def test_a_plain_mlp_has_no_channel_width() -> None:
+    assert TypeAdapter(Block).validate_python({"block": "mlp"}) == MLPParameters(dropout=0.0)
+    assert [name for name in BLOCKS if "channel_dim" in type(BLOCKS[name]).model_fields] == MIXING
+
+
 @pytest.mark.parametrize("name", BLOCKS)
 def test_parameters_are_immutable(name: str) -> None:
-    with pytest.raises(ValidationError, match="frozen"):
-        BLOCKS[name].channel_dim = 3
+    block = BLOCKS[name]
+    for hyperparameter in type(block).model_fields:
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(block, hyperparameter, 3)
+
+
+def test_an_unknown_tokeniser_is_refused_with_the_known_ones(raw: dict[str, Any]) -> None:
+    raw["encoders"]["series"]["tokeniser"] = {"type": "vektor"}
+    with pytest.raises(ValidationError, match=r"vektor.*'patches', 'projection', 'vector'"):
+        Architecture.model_validate(raw)
 
 
 @pytest.mark.parametrize("place", [(), ("inputs", "image"), ("encoders", "image"), ("fusion",), ("fusion", "network")])
@@ -105,7 +140,11 @@ def test_a_patch_that_does_not_divide_is_refused_with_those_that_do(raw: dict[st
         Architecture.model_validate(raw)
 
 
-def test_a_grid_block_needs_a_grid(raw: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("tokeniser", "shape"), [("projection", (5, 3)), ("vector", (5,))])
+def test_a_grid_block_needs_a_grid(raw: dict[str, Any], tokeniser: str, shape: tuple[int, ...]) -> None:
+    raw["inputs"]["series"]["shape"] = shape
+    raw["encoders"]["series"]["tokeniser"]["type"] = tokeniser
+    Architecture.model_validate(raw)  # only the block is at fault
     raw["encoders"]["series"]["block"] = {"block": "ramlp", "channel_dim": 8}
     with pytest.raises(ValidationError, match="'series': ramlp needs a 2-D grid of tokens"):
         Architecture.model_validate(raw)
@@ -166,9 +205,11 @@ def test_a_constant_modality_cannot_be_standardised(raw: dict[str, Any], std: fl
         (Patches(patch=(2, 7)), (3, 8, 14), (4, 2)),
         (Patches(patch=5), (5, 5), (1, 1)),
         (Projection(), (24, 12), (24,)),
+        (Vector(), (5,), (1,)),
+        (Vector(), (1,), (1,)),
     ],
 )
-def test_token_grid(tokeniser: Patches | Projection, shape: tuple[int, ...], grid: tuple[int, ...]) -> None:
+def test_token_grid(tokeniser: Tokeniser, shape: tuple[int, ...], grid: tuple[int, ...]) -> None:
     assert token_grid(tokeniser, shape, "m") == grid
 
 
@@ -177,12 +218,15 @@ def test_token_grid(tokeniser: Patches | Projection, shape: tuple[int, ...], gri
     [
         (Projection(), (24,), r"'m' has shape \(24,\); a projection expects \(steps, features\)"),
         (Projection(), (3, 8, 8), r"'m' has shape \(3, 8, 8\)"),
+        (Vector(), (24, 12), r"'m' has shape \(24, 12\); a vector expects \(features,\)"),
+        (Vector(), (1, 5), r"'m' has shape \(1, 5\); a vector expects"),
+        (Vector(), (3, 8, 8), r"'m' has shape \(3, 8, 8\); a vector expects"),
         (Patches(patch=2), (8,), r"'m' has shape \(8,\); patches expect"),
         (Patches(patch=(2, 3)), (8, 8), r"heights that do: \[1, 2, 4, 8\], widths: \[1, 2, 4, 8\]"),
         (Patches(patch=16), (8, 8), "16x16 does not divide 8x8"),
     ],
 )
-def test_a_tokeniser_that_does_not_fit(tokeniser: Patches | Projection, shape: tuple[int, ...], message: str) -> None:
+def test_a_tokeniser_that_does_not_fit(tokeniser: Tokeniser, shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         token_grid(tokeniser, shape, "m")
 

@@ -265,3 +265,15 @@ def test_monarch_mixer(grid: tuple[int, ...], hidden: int, channel_dim: int, blo
     for j, token in enumerate(u):
         y[j] += m4 @ np.maximum(array(channels.kernel) * (m3 @ layer_norm(token, block.channel_norm)), 0)
     check(block, y, tensor)
+
+
+# --- Plain MLP
+
+
+@pytest.mark.parametrize("grid", [(1,), (7,), (3, 5)])
+def test_mlp(grid: tuple[int, ...]) -> None:
+    """Y = gelu(W X + b): one layer, no norm before it and no residual around it."""
+    block = randomised(make("mlp", grid))
+    assert sorted(tuple(p.shape) for p in block.parameters()) == [(12,), (12, 12)]
+    tensor = noise(math.prod(grid), 12, dtype=torch.float64)
+    check(block, np.array([gelu(affine(token, block[0])) for token in array(tensor)]), tensor)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
 import torch
-from block_cases import BLOCKS, array, layer_norm, noise, randomised
+from block_cases import BLOCKS, affine, array, gelu, layer_norm, noise, randomised
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixmas_pipeline.mixers import architecture
-from mixmas_pipeline.mixers.architecture import Patches, Projection
+from mixmas_pipeline.mixers.architecture import Patches, Projection, Vector
 from mixmas_pipeline.mixers.encoder import Encoder, PatchTokeniser, initialised
 from mixmas_pipeline.mixers.model import Head, Standardise
 
@@ -90,6 +91,45 @@ def test_projection_makes_one_token_a_step() -> None:
     np.testing.assert_allclose(linear(x).detach().numpy(), expected, atol=1e-12)
     assert encoder.tokens == 7
     assert encoder(x).shape == (2, 7, 6)
+
+
+@pytest.mark.parametrize("name", [name for name, block in BLOCKS.items() if not block.needs_grid])
+@pytest.mark.parametrize("features", [1, 5])
+def test_vector_makes_one_token(name: str, features: int) -> None:
+    parameters = architecture.Encoder(tokeniser=Vector(), hidden_dim=6, depth=2, block=BLOCKS[name])
+    encoder = randomised(initialised(Encoder, 0, parameters, (features,), "static"))
+    x = noise(3, features, dtype=torch.float64)
+    weight, bias = (array(p) for p in encoder.tokeniser.parameters())
+    assert weight.shape == (6, features)
+    expected = np.zeros((3, 1, 6))
+    for example in range(3):
+        for channel in range(6):
+            products = [weight[channel, i] * float(x[example, i]) for i in range(features)]
+            expected[example, 0, channel] = sum(products) + bias[channel]
+    np.testing.assert_allclose(encoder.tokeniser(x).detach().numpy(), expected, atol=1e-12)
+    assert encoder.tokens == 1
+    assert encoder(x).shape == (3, 1, 6)
+
+
+def test_vector_and_mlp_are_a_plain_multilayer_perceptron() -> None:
+    """M2-Mixer's encoder of static features: linear, then layers of gelu(W x + b), then the frame's LayerNorm."""
+    parameters = architecture.Encoder(tokeniser=Vector(), hidden_dim=6, depth=2, block=BLOCKS["mlp"])
+    encoder = randomised(initialised(Encoder, 0, parameters, (5,), "static"))
+    x = noise(3, 5, dtype=torch.float64)
+    first, second, norm = encoder.blocks
+    for example, result in zip(array(x), array(encoder(x)), strict=True):
+        vector = affine(example, encoder.tokeniser[-1])
+        for layer in (first, second):
+            vector = gelu(affine(vector, layer[0]))
+        np.testing.assert_allclose(result, [layer_norm(vector, norm)], atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (1, 5), (3, 4, 9)])
+def test_vector_refuses_what_is_none(shape: tuple[int, ...]) -> None:
+    parameters = architecture.Encoder(tokeniser=Vector(), hidden_dim=6, depth=1, block=BLOCKS["mlp"])
+    message = f"modality 'static' has shape {shape}; a vector expects (features,)"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Encoder(parameters, shape, "static")
 
 
 def test_initialised_draws_from_its_seed_only() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
-from block_cases import BLOCKS, noise
+from block_cases import BLOCKS, MIXING, noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -114,7 +115,7 @@ def test_cost_of_a_small_mlp_mixer_by_hand(build: Build, function: str) -> None:
     assert counted.parameters == parameters
 
 
-@pytest.mark.parametrize("block", ["mlp_mixer", "hyper_mixer", "ramlp", "monarch_mixer"])
+@pytest.mark.parametrize("block", ["mlp_mixer", "hyper_mixer", "ramlp", "monarch_mixer", "mlp"])
 def test_cost_counts_without_building(build: Build, block: str) -> None:
     architecture = build(image=block)
     before = torch.random.get_rng_state()
@@ -144,7 +145,7 @@ def counter(hidden: int, grid: tuple[int, ...]) -> Callable[[BlockParameters], i
     return count
 
 
-@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("name", MIXING)
 @settings(max_examples=15, deadline=None)
 @given(target=st.integers(12_000, 400_000))
 def test_match_parameters_brings_every_block_within_tolerance(name: str, target: int) -> None:
@@ -159,12 +160,12 @@ def test_all_candidates_of_a_published_encoder_can_be_matched() -> None:
     """The published candidates of one modality differed 6-fold in parameters."""
     count = counter(128, (2, 2))
     target = count(MLPMixerParameters(channel_dim=3072))
-    for block in BLOCKS.values():
-        matched = match_parameters(block, count, target, 0.01, "channel_dim")
+    for name in MIXING:
+        matched = match_parameters(BLOCKS[name], count, target, 0.01, "channel_dim")
         assert count(matched) == pytest.approx(target, rel=0.01)
 
 
-@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("name", MIXING)
 @pytest.mark.parametrize("width", [1, 2, 3, 57, 1000])
 def test_an_attainable_count_is_attained(name: str, width: int) -> None:
     count = counter(8, (2, 2))
@@ -173,7 +174,7 @@ def test_an_attainable_count_is_attained(name: str, width: int) -> None:
     assert count(match_parameters(start, count, count(wanted), 1e-9, "channel_dim")) == count(wanted)
 
 
-@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("name", MIXING)
 def test_parameters_grow_with_the_width(name: str) -> None:
     count = counter(16, (3, 5))
     counts = [count(BLOCKS[name].model_copy(update={"channel_dim": width})) for width in range(1, 80)]
@@ -186,6 +187,23 @@ def test_a_block_within_tolerance_is_untouched() -> None:
     for wanted in (target, round(target * 1.09), round(target * 0.92)):
         assert match_parameters(block, count, wanted, 0.1, "channel_dim") is block
     assert match_parameters(block, count, round(target * 1.2), 0.1, "channel_dim") is not block
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.89, 1.12, 20])
+def test_a_block_without_the_width_cannot_be_matched(factor: float) -> None:
+    """Two layers of 16 x 16 weights and 16 biases, and a LayerNorm: 576 parameters whatever is asked."""
+    target = round(576 * factor)
+    message = f"mlp has 576 parameters, {target:,} are wanted (within 10%), and it has no channel_dim to change."
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        match_parameters(BLOCKS["mlp"], counter(16, (4,)), target, 0.1, "channel_dim")
+    assert "reference" in str(error.value)
+    assert "match.tolerance" in str(error.value)
+
+
+@pytest.mark.parametrize("factor", [0.92, 1, 1.1])
+def test_a_block_without_the_width_is_untouched_within_tolerance(factor: float) -> None:
+    block = BLOCKS["mlp"]
+    assert match_parameters(block, counter(16, (4,)), round(576 * factor), 0.1, "channel_dim") is block
 
 
 @pytest.mark.parametrize(("target", "width"), [(104, 10), (106, 11), (3, 1), (999, 100)])

@@ -7,12 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from block_cases import BLOCKS, CASES, HIDDEN, make, noise, randomised
+from block_cases import BLOCKS, CASES, HIDDEN, MIXING, make, noise, randomised
 from torch import Tensor, nn
 
 from mixmas_pipeline.mixers.architecture import RaMLPParameters
 from mixmas_pipeline.mixers.encoder import build_block
 
+MIXING_CASES = [case for case in CASES if case[0] in MIXING]
 CHANNELS_FIRST = {"mlp_mixer", "monarch_mixer"}  # their token mixing works on the last axis
 
 
@@ -32,7 +33,7 @@ def changes(function: Callable[[Tensor], Tensor], x: Tensor, place: tuple[int | 
         return ((function(disturbed) - function(x)).abs() > 1e-11).numpy()
 
 
-@pytest.mark.parametrize(("name", "grid"), [c for c in CASES if c[1] in {(1,), (7,), (13,), (2, 2), (3, 5)}])
+@pytest.mark.parametrize(("name", "grid"), [c for c in MIXING_CASES if c[1] in {(1,), (7,), (13,), (2, 2), (3, 5)}])
 def test_token_mixing_reaches_every_token(name: str, grid: tuple[int, ...]) -> None:
     tokens = torch.Size(grid).numel()
     # A window of 5 spans a region of any of these grids.
@@ -44,7 +45,7 @@ def test_token_mixing_reaches_every_token(name: str, grid: tuple[int, ...]) -> N
         assert reached.all(), f"token {j} reaches only {np.flatnonzero(reached)}"
 
 
-@pytest.mark.parametrize(("name", "grid"), CASES)
+@pytest.mark.parametrize(("name", "grid"), MIXING_CASES)
 def test_channel_mixing_stays_in_its_token(name: str, grid: tuple[int, ...]) -> None:
     tokens = torch.Size(grid).numel()
     block = randomised(make(name, grid))
@@ -59,7 +60,7 @@ def test_channel_mixing_stays_in_its_token(name: str, grid: tuple[int, ...]) -> 
         np.testing.assert_array_equal(changes(channel_mixing, x, (j,)), expected)
 
 
-@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("name", MIXING)
 def test_channel_mixing_reaches_every_channel(name: str) -> None:
     block = randomised(make(name, (2, 2)))
     reached = np.zeros((HIDDEN, HIDDEN), dtype=bool)
@@ -67,6 +68,20 @@ def test_channel_mixing_reaches_every_channel(name: str) -> None:
         token = noise(1, HIDDEN, seed=seed, dtype=torch.float64)
         reached |= np.array([changes(block.channel_mixing, token, (0, c))[0] for c in range(HIDDEN)])
     assert reached.all()
+
+
+@pytest.mark.parametrize("grid", [grid for name, grid in CASES if name == "mlp"])
+def test_mlp_mixes_no_tokens_and_all_channels(grid: tuple[int, ...]) -> None:
+    """Of the whole block: what a token, or a single channel of it, changes is all channels of this token only."""
+    tokens = torch.Size(grid).numel()
+    block = randomised(make("mlp", grid))
+    x = noise(tokens, HIDDEN, dtype=torch.float64)
+    places: list[tuple[int, ...]] = [(j,) for j in range(tokens)]
+    places += [(tokens // 2, channel) for channel in range(HIDDEN)]
+    for place in places:
+        expected = np.zeros((tokens, HIDDEN), dtype=bool)
+        expected[place[0]] = True
+        np.testing.assert_array_equal(changes(lambda tokens: block(tokens[None])[0], x, place), expected)
 
 
 @pytest.mark.parametrize("name", sorted(CHANNELS_FIRST))

@@ -67,16 +67,11 @@ def difference_error(
 
     Two sources of noise are added in quadrature: which examples happen to be held out (bootstrap over the examples,
     the same resample for both candidates and all seeds) and which seeds happened to be used (standard error of the
-    seeds' differences).
+    seeds' differences; of a single seed it is unknown and left out).
 
     Args:
         a, b: predicted labels, one row a seed: (seeds, n[, classes]).
-
-    Raises:
-        ValueError: fewer than two seeds.
     """
-    if len(a) < 2:
-        raise ValueError(f"{len(a)} seed: the noise between seeds needs at least 2")
     rng = np.random.default_rng(seed)
     differences = []
     for _ in range(resamples):
@@ -89,6 +84,8 @@ def difference_error(
                 ]
             )
         )
+    if len(a) == 1:
+        return float(np.std(differences))
     by_seed = [score(metric, labels, x, classes) - score(metric, labels, y, classes) for x, y in zip(a, b, strict=True)]
     return float(np.hypot(np.std(differences), np.std(by_seed, ddof=1) / len(by_seed) ** 0.5))
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mixmas_pipeline.mixers.architecture import Block, FusionFunction, Tokeniser, Width
+from mixmas_pipeline.mixers.architecture import Block, FusionFunction, Preset, Tokeniser, Width
 from mixmas_pipeline.parameters import Parameters
 
 Metric = Literal["accuracy", "f1_macro", "f1_weighted", "f1_micro"]
@@ -151,6 +151,19 @@ class Candidates(Parameters):
             raise ValueError(f"the reference {self.reference!r} is not among the candidates {self.names}")
         return self
 
+    def only(self, names: Iterable[str]) -> Self:
+        """The same stage with some of its candidates; the reference is then the first of them, if it is not one.
+
+        Raises:
+            ValueError: there is no such candidate.
+        """
+        names = list(names)
+        if unknown := sorted(set(names) - set(self.names)):
+            raise ValueError(f"unknown candidate {unknown[0]!r}: expected some of {', '.join(self.names)}")
+        kept = {name: block for name, block in self.candidates.items() if name in names}
+        reference = self.reference if self.reference in kept else next(iter(kept))
+        return self.model_copy(update={"candidates": kept, "reference": reference})
+
     @property
     def names(self) -> list[str]:
         """Candidates that take part, in the order in which they are written."""
@@ -196,6 +209,24 @@ class SearchParameters(Parameters):
             raise ValueError(f"fusion_functions {self.fusion_functions} repeats one")
         return self
 
+    def only(self, space: dict[str, tuple[str, ...]]) -> Self:
+        """The sub-space that has only the named candidates in the named stages.
+
+        Raises:
+            ValueError: there is no such stage or candidate.
+        """
+        stages = [*self.encoders, "fusion_function", "fusion_network"]
+        if unknown := sorted(set(space) - set(stages)):
+            raise ValueError(f"unknown stage {unknown[0]!r}: expected some of {', '.join(stages)}")
+        functions = space.get("fusion_function", self.fusion_functions)
+        if unknown := sorted(set(functions) - set(self.fusion_functions)):
+            raise ValueError(f"unknown fusion function {unknown[0]!r}: expected some of {self.fusion_functions}")
+        encoders = {name: stage.only(space.get(name, stage.names)) for name, stage in self.encoders.items()}
+        network = self.fusion_network.only(space.get("fusion_network", self.fusion_network.names))
+        return self.model_copy(
+            update={"encoders": encoders, "fusion_network": network, "fusion_functions": tuple(functions)}
+        )
+
 
 class TrainingParameters(OptimiserParameters):
     """Full training of the chosen architecture.
@@ -219,3 +250,84 @@ class TrainingParameters(OptimiserParameters):
     num_nodes: int = Field(1, ge=1)
     strategy: Literal["auto", "ddp", "ddp_spawn", "ddp_notebook", "fsdp"] = "auto"
     precision: Literal["32-true", "64-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"] = "32-true"
+
+
+class CompareParameters(Parameters):
+    """The searched architecture against a fixed one, and against each modality alone.
+
+    Attributes:
+        baseline: name of a preset (``mixers/presets.py``), or encoders and a fusion written out.
+        learning_rates: peak rates that every contender is tried with; the best on validation is taken.
+        tuning_seed: of those trials; not among ``seeds``.
+        seeds: every contender is trained once with each, at its rate.
+        confidence: of the intervals. Default 0.95.
+        resamples: bootstrap resamples of the test examples. Default 500.
+        published: contender -> score reported elsewhere, shown beside ours and marked as such. Default none.
+    """
+
+    baseline: str | Preset
+    learning_rates: tuple[Positive, ...] = Field(min_length=1)
+    tuning_seed: Seed
+    seeds: tuple[Seed, ...] = Field(min_length=2)
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    resamples: int = Field(500, ge=50)
+    published: dict[Literal["baseline", "searched"], float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in ("learning_rates", "seeds"):
+            if len(set(getattr(self, name))) != len(getattr(self, name)):
+                raise ValueError(f"{name} {getattr(self, name)} repeats one")
+        if self.tuning_seed in self.seeds:
+            raise ValueError(f"tuning_seed {self.tuning_seed} is among the seeds {self.seeds}; expected another one")
+        return self
+
+
+class TruthParameters(OptimiserParameters):
+    """How every combination of the sub-space is trained to know its worth.
+
+    Attributes:
+        rows: training examples, a stratified sample of the split; all of it if there are fewer.
+        epochs: passes over them, all of them: nothing is stopped early, so the validation split, on which the
+            combination is scored, has chosen nothing.
+        seeds: initialisations, batch orders.
+    """
+
+    rows: int = Field(ge=2)
+    epochs: int = Field(ge=1)
+    seeds: tuple[Seed, ...] = Field(min_length=2)
+
+
+class ProxyParameters(Parameters):
+    """The budgets that the micro-benchmark is tried with: every combination of the lists.
+
+    Attributes:
+        rows: training examples of the sample.
+        epochs: passes over them.
+        learning_rates: at their peak.
+        seeds: trials a candidate; every number of the list is tried with the first so many of the same trials.
+        replicates: the search is repeated with so many other samples, scoring samples and seeds.
+        joint: give Optuna's TPE sampler what each search spent, over the joint space. Needs the extra "optuna".
+    """
+
+    rows: tuple[Annotated[int, Field(ge=2)], ...] = Field(min_length=1)
+    epochs: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
+    learning_rates: tuple[Positive, ...] = Field(min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
+    replicates: int = Field(ge=2)
+    joint: bool = True
+
+
+class ValidateSearchParameters(Parameters):
+    """Does the search choose well? Every combination is trained fully, and the choices are held against that.
+
+    Attributes:
+        space: stage (a modality, "fusion_function" or "fusion_network") -> names of the candidates that take part;
+            all of the search space where a stage is not named.
+        truth: the full trainings.
+        proxy: the searches.
+    """
+
+    space: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    truth: TruthParameters
+    proxy: ProxyParameters

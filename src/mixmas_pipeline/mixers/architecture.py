@@ -24,19 +24,26 @@ class BlockParameters(Parameters):
     """What every block has.
 
     Attributes:
-        channel_dim: hidden width of the channel-mixing MLP.
-        dropout: probability of zeroing a hidden unit of the channel-mixing MLP, and of the
-            token-mixing one where the block has one. Default 0.
+        dropout: probability of zeroing a hidden unit of the block's MLPs. Default 0.
     """
 
     implementation: ClassVar[str]
     needs_grid: ClassVar[bool] = False
 
-    channel_dim: Width
     dropout: Dropout = 0.0
 
 
-class MLPMixerParameters(BlockParameters):
+class MixerBlockParameters(BlockParameters):
+    """What every block has that mixes tokens, then channels.
+
+    Attributes:
+        channel_dim: hidden width of the channel-mixing MLP.
+    """
+
+    channel_dim: Width
+
+
+class MLPMixerParameters(MixerBlockParameters):
     """MLP-Mixer (Tolstikhin et al. 2021). ``token_dim``: hidden width of the token-mixing MLP."""
 
     implementation: ClassVar[str] = "mixmas_pipeline.mixers.mlp_mixer:MLPMixerBlock"
@@ -45,7 +52,7 @@ class MLPMixerParameters(BlockParameters):
     token_dim: Width = 32
 
 
-class HyperMixerParameters(BlockParameters):
+class HyperMixerParameters(MixerBlockParameters):
     """HyperMixer (Mai et al. 2022). ``token_dim``: hidden width d' of the generated token-mixing MLP.
     ``tied``: both generated matrices are the same (W1 = W2). Default false.
     """
@@ -57,7 +64,7 @@ class HyperMixerParameters(BlockParameters):
     tied: bool = False
 
 
-class RaMLPParameters(BlockParameters):
+class RaMLPParameters(MixerBlockParameters):
     """RaMLP (Lai et al. 2023); needs a 2-D grid of tokens.
 
     ``regions``: regions an axis that the dilated fully connected layer joins. Default 2.
@@ -74,7 +81,7 @@ class RaMLPParameters(BlockParameters):
     expansion: Annotated[int, Field(ge=1, le=8)] = 2
 
 
-class MonarchMixerParameters(BlockParameters):
+class MonarchMixerParameters(MixerBlockParameters):
     """MonarchMixer (Fu et al. 2023). ``blocks``: diagonal blocks of each Monarch factor along the channels; a Monarch
     matrix has between 1/blocks and 2/blocks of the weights of a dense one. Default 4. Along the tokens it is the
     rounded square root of their number.
@@ -86,8 +93,18 @@ class MonarchMixerParameters(BlockParameters):
     blocks: Width = 4
 
 
+class MLPParameters(BlockParameters):
+    """One layer of a plain MLP, the same for every token: nothing is mixed between tokens. M2-Mixer encodes vectors
+    of features with it; as a candidate it shows what token mixing is worth.
+    """
+
+    implementation: ClassVar[str] = "mixmas_pipeline.mixers.mlp:MLPBlock"
+
+    block: Literal["mlp"] = "mlp"
+
+
 Block = Annotated[
-    MLPMixerParameters | HyperMixerParameters | RaMLPParameters | MonarchMixerParameters,
+    MLPMixerParameters | HyperMixerParameters | RaMLPParameters | MonarchMixerParameters | MLPParameters,
     Field(discriminator="block"),
 ]
 
@@ -110,7 +127,13 @@ class Projection(Parameters):
     type: Literal["projection"] = "projection"
 
 
-Tokeniser = Annotated[Patches | Projection, Field(discriminator="type")]
+class Vector(Parameters):
+    """Project a (features,) vector to a single token."""
+
+    type: Literal["vector"] = "vector"
+
+
+Tokeniser = Annotated[Patches | Projection | Vector, Field(discriminator="type")]
 
 
 class Encoder(Parameters):
@@ -159,6 +182,13 @@ class Fusion(Parameters):
     network: FusionNetwork
 
 
+class Preset(Parameters):
+    """An architecture without what the data says. ``fusion``: None for a single modality only."""
+
+    encoders: dict[str, Encoder] = Field(min_length=1)
+    fusion: Fusion | None = None
+
+
 class Architecture(Parameters):
     """A whole model.
 
@@ -196,12 +226,16 @@ class Architecture(Parameters):
         return self
 
 
-def token_grid(tokeniser: Patches | Projection, shape: tuple[int, ...], modality: str) -> tuple[int, ...]:
-    """Tokens along each axis: (rows, columns) for patches, (steps,) for a projection.
+def token_grid(tokeniser: Patches | Projection | Vector, shape: tuple[int, ...], modality: str) -> tuple[int, ...]:
+    """Tokens along each axis: (rows, columns) for patches, (steps,) for a projection, (1,) for a vector.
 
     Raises:
         ValueError: the tokeniser does not fit an example of this shape.
     """
+    if isinstance(tokeniser, Vector):
+        if len(shape) != 1:
+            raise ValueError(f"modality {modality!r} has shape {shape}; a vector expects (features,)")
+        return (1,)
     if isinstance(tokeniser, Projection):
         if len(shape) != 2:
             raise ValueError(f"modality {modality!r} has shape {shape}; a projection expects (steps, features)")

@@ -67,10 +67,15 @@ def match_parameters(
         The block itself if it is within tolerance already, else the block with the closest width.
 
     Raises:
-        ValueError: no width brings it within tolerance.
+        ValueError: no width brings it within tolerance, or the block has no such width.
     """
     if abs(count(block) - target) <= tolerance * target:
         return block
+    if hyperparameter not in type(block).model_fields:
+        raise ValueError(
+            f"{block.block} has {count(block):,} parameters, {target:,} are wanted (within {tolerance:.0%}), and it "
+            f"has no {hyperparameter} to change. Make it the reference, or change match.tolerance"
+        )
 
     def with_width(width: int) -> BlockParameters:
         return block.model_copy(update={hyperparameter: width})

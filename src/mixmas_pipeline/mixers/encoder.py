@@ -65,8 +65,10 @@ class Encoder(nn.Module):
         self.tokeniser: nn.Module
         if isinstance(parameters.tokeniser, architecture.Patches):
             self.tokeniser = PatchTokeniser(parameters.tokeniser.size, shape, self.hidden)
-        else:
-            self.tokeniser = nn.Linear(shape[1], self.hidden)
+        else:  # a projection's steps are tokens already; a vector becomes one
+            projection = nn.Linear(shape[-1], self.hidden)
+            single = isinstance(parameters.tokeniser, architecture.Vector)
+            self.tokeniser = nn.Sequential(nn.Unflatten(1, (1, -1)), projection) if single else projection
         self.blocks = MixerStack(parameters.block, parameters.depth, self.hidden, grid)
 
     def forward(self, x: Tensor) -> Tensor:

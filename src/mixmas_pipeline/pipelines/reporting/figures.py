@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -165,6 +166,85 @@ def heads_figure(metrics: dict[str, dict[str, float]]) -> go.Figure:
     return _styled(figure, "What each modality contributes", 360)
 
 
+def comparison_figure(comparison: pd.DataFrame) -> go.Figure:
+    """Test scores of the contenders as bars, error bars over seeds; hatched: published on another build of the data."""
+    source, metric = comparison["source"].iloc[0], comparison["metric"].iloc[0]
+    figure = go.Figure()
+    for colour, row in zip(COLOURS, comparison.itertuples(), strict=False):
+        spread = [row.spread] if pd.notna(row.spread) else None
+        figure.add_trace(
+            go.Bar(
+                x=[source],
+                y=[row.score],
+                error_y={"type": "data", "array": spread} if spread else None,
+                name=row.contender.replace("_", " "),
+                marker_color=colour,
+                text=[f"{row.score:.3f}"],
+            )
+        )
+        if pd.notna(row.published):
+            figure.add_trace(
+                go.Bar(
+                    x=["published, on another build of the data"],
+                    y=[row.published],
+                    name=f"{row.contender.replace('_', ' ')}, published",
+                    marker={"color": colour, "pattern": {"shape": "/"}, "opacity": 0.6},
+                    text=[f"{row.published:.3f}"],
+                )
+            )
+    figure.update_yaxes(range=[0, 1], title_text=f"test {metric}")
+    figure.update_layout(barmode="group")
+    return _styled(figure, "Searched architecture and baseline: test score (± standard deviation over seeds)", 460)
+
+
+def regret_figure(agreement: pd.DataFrame, summary: dict[str, Any]) -> go.Figure:
+    """Mean regret of every budget against its cost, by method; error bars are standard errors over replicates."""
+    figure = go.Figure()
+    for colour, (method, rows) in zip(COLOURS, agreement.groupby("method", sort=False), strict=False):
+        rows = rows.sort_values("cost")
+        figure.add_trace(
+            go.Scatter(
+                x=rows["cost"],
+                y=rows["regret"],
+                error_y={"type": "data", "array": rows["regret_spread"] / rows["replicates"] ** 0.5},
+                mode="markers",
+                name=method,
+                marker={"color": colour, "size": 9},
+                hovertext=_budget_names(rows),
+            )
+        )
+    figure.add_hline(
+        y=summary["random_regret"], line_dash="dot", line_color="#888", annotation_text="a choice at random"
+    )
+    figure.add_hline(y=0, line_color="#bbb")
+    figure.update_xaxes(type="log", title_text="cost: share of the FLOPs of training every combination")
+    figure.update_yaxes(title_text="regret: score lost by the choice")
+    return _styled(figure, f"{summary['source']}: what a search loses, and what it costs", 460)
+
+
+def tau_figure(agreement: pd.DataFrame) -> go.Figure:
+    """Kendall's tau between micro-benchmark and truth, by stage, of every budget of the stage-by-stage search."""
+    rows = agreement[agreement["method"] == "stage by stage"].sort_values("cost")
+    figure = go.Figure(
+        [
+            go.Scatter(
+                x=rows["cost"],
+                y=rows[column],
+                name=column.removeprefix("tau_").replace("_", " ") if column != "tau" else "mean of the stages",
+                mode="lines+markers",
+                line={"color": colour, "width": 3 if column == "tau" else 1},
+                hovertext=_budget_names(rows),
+            )
+            for colour, column in zip(
+                COLOURS, [c for c in rows if c.startswith("tau") and c != "tau_spread"], strict=False
+            )
+        ]
+    )
+    figure.update_xaxes(type="log", title_text="cost: share of the FLOPs of training every combination")
+    figure.update_yaxes(title_text="Kendall's tau with full training", range=[-1.05, 1.05])
+    return _styled(figure, "Does the micro-benchmark's order agree with that of full training?", 420)
+
+
 def example_picture(table: MultimodalTable, captions: list[str], columns: int = 6) -> bytes:
     """Examples side by side, one row of axes a modality; PNG. Two-dimensional modalities are drawn as pictures,
     three-dimensional ones as colour pictures, one-dimensional ones as lines."""
@@ -195,6 +275,13 @@ def example_picture(table: MultimodalTable, captions: list[str], columns: int = 
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()
+
+
+def _budget_names(rows: pd.DataFrame) -> list[str]:
+    return [
+        f"{row.rows} examples, {row.epochs} epochs, learning rate {row.learning_rate:g}, {row.seeds} seeds"
+        for row in rows.itertuples()
+    ]
 
 
 def _label_matrix(labels: pd.Series, classes: list[str]) -> np.ndarray:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from mixmas_pipeline.code import code_hash
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.mixers.architecture import Architecture
+from mixmas_pipeline.pipelines.training.fitting import Scratch
 
 if TYPE_CHECKING:
     from mixmas_pipeline.mixers.model import MultimodalMixer
 
 MISTAKES = 12
-_CHUNK = 4096
 
 
 def train_model(
@@ -37,19 +33,20 @@ def train_model(
     Returns:
         The best epoch's model; the history, one row an epoch.
     """
-    from mixmas_pipeline.learning.lightning import train as fit
-    from mixmas_pipeline.learning.statistics import input_statistics
-
     for table in (train, validation):
         table.check()
-    chosen = Architecture.model_validate(architecture)
-    chosen = chosen.model_copy(update={"inputs": {name: input_statistics(train, name) for name in chosen.inputs}})
-    work = scratch / _identity(chosen, train, validation, training)
-    model, history = fit(chosen, train, validation, training, work)
-    for stale in scratch.iterdir():
-        if stale != work and stale.is_dir():
-            shutil.rmtree(stale)
+    work = Scratch(scratch)
+    model, history = work.fit(with_statistics(architecture, train), train, validation, training)
+    work.sweep()
     return model, history
+
+
+def with_statistics(architecture: dict[str, Any], train: MultimodalTable) -> Architecture:
+    """The architecture, its inputs standardised with the training split's statistics."""
+    from mixmas_pipeline.learning.statistics import input_statistics
+
+    chosen = Architecture.model_validate(architecture)
+    return chosen.model_copy(update={"inputs": {name: input_statistics(train, name) for name in chosen.inputs}})
 
 
 def evaluate_model(
@@ -72,7 +69,7 @@ def evaluate_model(
     for split, table in (("validation", validation), ("test", test)):
         table.check()
         logits[split] = compute_logits(model, table, device)
-        metrics[split] = _scores(logits[split], table, _most_frequent(train))
+        metrics[split] = _scores(logits[split], table, most_frequent(train))
     predictions = _predictions(model.cpu(), logits["test"], test)
     wrong = predictions.index[~predictions["correct"]].to_numpy()
     surest = wrong[np.argsort(-predictions["confidence"].to_numpy()[wrong], kind="stable")][:MISTAKES]
@@ -83,24 +80,6 @@ def evaluate_model(
         "confidence": predictions["confidence"].to_numpy()[shown],
     }
     return metrics, predictions, mistakes
-
-
-def _identity(
-    architecture: Architecture, train: MultimodalTable, validation: MultimodalTable, training: TrainingParameters
-) -> str:
-    """Names the one training, by code, settings and data, whose checkpoints may be gone on from."""
-    import pytorch_lightning
-    import torch
-
-    digest = hashlib.blake2b(digest_size=12)
-    settings = [architecture.model_dump(mode="json"), training.model_dump(mode="json")]
-    settings += [torch.__version__, pytorch_lightning.__version__, code_hash("mixmas_pipeline.learning.lightning")]
-    digest.update(json.dumps(settings, sort_keys=True).encode())
-    for table in (train, validation):
-        for array in (table.labels, *table.arrays.values()):
-            for start in range(0, len(array), _CHUNK):
-                digest.update(np.ascontiguousarray(array[start : start + _CHUNK]))
-    return digest.hexdigest()
 
 
 def _scores(logits: dict[str, np.ndarray], table: MultimodalTable, frequent: np.ndarray) -> dict[str, float]:
@@ -137,7 +116,7 @@ def _ranking_scores(logits: np.ndarray, labels: np.ndarray, task: str) -> dict[s
     return {"auroc_macro": float(auroc.mean()), "average_precision_macro": float(precision.mean())}
 
 
-def _most_frequent(table: MultimodalTable) -> np.ndarray:
+def most_frequent(table: MultimodalTable) -> np.ndarray:
     """What one would always answer without looking: the most frequent class, or every label on more than half."""
     matrix = table.label_matrix()
     if table.schema.task == "multilabel":

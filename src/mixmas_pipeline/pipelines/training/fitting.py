@@ -1,0 +1,72 @@
+"""A full training that a killed run goes on with, and ends as if it had not been interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from mixmas_pipeline.code import code_hash
+from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.learning.parameters import TrainingParameters
+from mixmas_pipeline.mixers.architecture import Architecture
+
+if TYPE_CHECKING:
+    from mixmas_pipeline.mixers.model import MultimodalMixer
+
+_CHUNK = 4096
+
+
+class Scratch:
+    """A folder of checkpoints, one sub-folder a training.
+
+    Trainings of a node keep theirs until ``sweep``: a node that trains several and is killed does not do those again
+    that were finished.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._used: set[str] = set()
+
+    def fit(
+        self,
+        architecture: Architecture,
+        train: MultimodalTable,
+        validation: MultimodalTable,
+        training: TrainingParameters,
+    ) -> tuple[MultimodalMixer, pd.DataFrame]:
+        """The best epoch's model and the history of every epoch, as ``learning.lightning.train`` gives them."""
+        from mixmas_pipeline.learning.lightning import train as fit
+
+        name = _identity(architecture, train, validation, training)
+        self._used.add(name)
+        return fit(architecture, train, validation, training, self._folder / name)
+
+    def sweep(self) -> None:
+        """Remove what other trainings have left. What was used now stays: its results may not be saved yet."""
+        for stale in self._folder.iterdir():
+            if stale.name not in self._used and stale.is_dir():
+                shutil.rmtree(stale)
+
+
+def _identity(
+    architecture: Architecture, train: MultimodalTable, validation: MultimodalTable, training: TrainingParameters
+) -> str:
+    """Names the one training, by code, settings and data, whose checkpoints may be gone on from."""
+    import pytorch_lightning
+    import torch
+
+    digest = hashlib.blake2b(digest_size=12)
+    settings = [architecture.model_dump(mode="json"), training.model_dump(mode="json")]
+    settings += [torch.__version__, pytorch_lightning.__version__, code_hash("mixmas_pipeline.learning.lightning")]
+    digest.update(json.dumps(settings, sort_keys=True).encode())
+    for table in (train, validation):
+        for array in (table.labels, *table.arrays.values()):
+            for start in range(0, len(array), _CHUNK):
+                digest.update(np.ascontiguousarray(array[start : start + _CHUNK]))
+    return digest.hexdigest()

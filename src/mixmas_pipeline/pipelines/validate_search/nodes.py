@@ -1,0 +1,206 @@
+"""Nodes that hold the search's choices against full training of every combination.
+
+The *truth* of a combination is its score on the validation split after full training, and a *budget* is what the
+micro-benchmark may spend. A search is repeated, as *replicates*, with other samples and seeds.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from itertools import product
+from typing import Any
+
+import pandas as pd
+
+from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.learning.parameters import (
+    BudgetParameters,
+    Metric,
+    ProxyParameters,
+    SampleParameters,
+    SearchParameters,
+    SelectionParameters,
+    TruthParameters,
+)
+from mixmas_pipeline.mixers.architecture import Architecture
+from mixmas_pipeline.pipelines.validate_search.space import Builder, combinations
+
+_log = logging.getLogger(__name__)
+
+
+def narrow(search: dict[str, Any], space: dict[str, list[str]]) -> dict[str, Any]:
+    """The sub-space: the search's parameters with the named candidates only, without its budget and samples."""
+    return _sub_space(search, space).model_dump(mode="json", exclude={"budget", "sample", "selection"})
+
+
+def draw_truth_rows(train: MultimodalTable, truth: TruthParameters, sample: SampleParameters) -> MultimodalTable:
+    """The training examples of the full trainings: a stratified sample of the split."""
+    from mixmas_pipeline.learning.sampling import stratified_split
+
+    if truth.rows >= len(train):
+        _log.info("Full trainings take all %d training examples", len(train))
+        return train
+    return train.take(stratified_split(train.label_matrix(), [truth.rows], sample.seed)[0])
+
+
+def enumerate_combinations(
+    full: MultimodalTable, search: dict[str, Any], space: dict[str, list[str]]
+) -> dict[str, dict[str, Any]]:
+    """Every combination of the sub-space.
+
+    Returns:
+        Its name -> its proposal, as the search's, with ``choice``: stage -> candidate.
+    """
+    chosen = _sub_space(search, space)
+    builder = Builder(full, chosen)
+    return {name: {**builder.whole(choice), "choice": choice} for name, choice in combinations(chosen).items()}
+
+
+def train_combination(
+    proposal: dict[str, Any],
+    full: MultimodalTable,
+    validation: MultimodalTable,
+    truth: TruthParameters,
+    metric: Metric,
+) -> dict[str, Any]:
+    """Train one combination fully from every seed, and score its last epoch on the validation split.
+
+    Returns:
+        choice, parameters, flops (of all seeds' training), scores (one a seed), seconds.
+    """
+    from mixmas_pipeline.learning.microbenchmark import batch_rows, run_trial
+    from mixmas_pipeline.pipelines.validate_search.searches import training_flops
+
+    steps = truth.epochs * len(batch_rows(len(full), truth.batch_size, 0, 0))
+    budget = _budget(truth.model_dump(include=set(_OPTIMISER)), steps)
+    architecture, name = Architecture.model_validate(proposal["architecture"]), "__".join(proposal["choice"].values())
+    trials = [
+        run_trial(architecture, full, validation, budget, steps, seed, metric, f"{name}, seed {seed}")
+        for seed in truth.seeds
+    ]
+    _log.info("%s: %s %s", name, metric, " ".join(f"{trial.score:.3f}" for trial in trials))
+    return {
+        "choice": proposal["choice"],
+        "parameters": proposal["parameters"],
+        "flops": len(trials) * training_flops(proposal, budget),
+        "scores": [trial.score for trial in trials],
+        "seconds": sum(trial.seconds for trial in trials),
+    }
+
+
+def lay_out_budgets(proxy: ProxyParameters, sample: SampleParameters, budget: BudgetParameters) -> dict[str, Any]:
+    """Every budget and replicate to be tried, by name: what one search needs to know."""
+    optimiser = budget.model_dump(include={*_OPTIMISER, "device"})
+    laid_out = {}
+    for name, (rows, epochs, rate, replicate) in budget_grid(proxy).items():
+        steps = epochs * -(-rows // budget.batch_size)
+        laid_out[name] = {
+            "rows": rows,
+            "holdout": {"z": sample.z, "p": sample.p, "margin": sample.holdout_margin},
+            "epochs": epochs,
+            "seeds": sorted(proxy.seeds),
+            "replicate": replicate,
+            "joint": proxy.joint,
+            "budget": _budget({**optimiser, "learning_rate": rate}, steps).model_dump(mode="json"),
+        }
+    return laid_out
+
+
+def budget_grid(proxy: ProxyParameters) -> dict[str, tuple[int, int, float, int]]:
+    """Name -> rows, epochs, learning rate, replicate. (The learning rate is named by its place in the list.)"""
+    return {
+        f"rows_{rows}_epochs_{epochs}_rate_{r}_replicate_{replicate}": (rows, epochs, rate, replicate)
+        for rows, epochs, (r, rate), replicate in product(
+            proxy.rows, proxy.epochs, enumerate(proxy.learning_rates), range(proxy.replicates)
+        )
+    }
+
+
+def search_within_budget(
+    cell: dict[str, Any], train: MultimodalTable, space: dict[str, Any], selection: SelectionParameters
+) -> list[dict[str, Any]]:
+    """Search the sub-space stage by stage, and jointly at the same price, with one budget and one replicate.
+
+    Returns:
+        One entry a method and number of seeds: method, rows, epochs, learning_rate, seeds, replicate, choice, scores,
+        flops, seconds.
+
+    Raises:
+        ValueError: the sample is larger than the training split.
+        ModuleNotFoundError: the joint search is asked for and Optuna is not installed.
+    """
+    from mixmas_pipeline.learning.sampling import sample_size, stratified_split
+    from mixmas_pipeline.pipelines.validate_search.searches import Trials, import_optuna, jointly, stage_by_stage
+
+    if cell["joint"]:
+        import_optuna()
+    replicate, budget = cell["replicate"], BudgetParameters.model_validate(cell["budget"])
+    sizes = [cell["rows"], sample_size(len(train), **cell["holdout"])]
+    sample, holdout = (train.take(rows) for rows in stratified_split(train.label_matrix(), sizes, replicate))
+    search = SearchParameters.model_validate(
+        {**space, "budget": budget, "selection": selection, "sample": {"seed": replicate}}
+    )
+    builder = Builder(sample, search)
+    # Seeds of different replicates must not meet; no candidate has a thousand trials.
+    trials = Trials(sample, holdout, budget, selection.metric, seed=1000 * (replicate + 1))
+    found = {"stage by stage": [stage_by_stage(search, builder, trials, seeds, selection) for seeds in cell["seeds"]]}
+    if cell["joint"]:
+        found["joint (TPE)"] = jointly(
+            search, builder, trials, [outcome.flops for outcome in found["stage by stage"]], replicate
+        )
+    what = {key: cell[key] for key in ("rows", "epochs", "replicate")} | {"learning_rate": budget.learning_rate}
+    return [
+        {"method": method, **what, "seeds": seeds, **asdict(outcome)}
+        for method, outcomes in found.items()
+        for seeds, outcome in zip(cell["seeds"], outcomes, strict=True)
+    ]
+
+
+def measure_agreement(
+    full: MultimodalTable, validation: MultimodalTable, truth: TruthParameters, **inputs: Any
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Hold every search's choice against the truth.
+
+    Args:
+        inputs: "truth/name" -> what ``train_combination`` returns; "search/name" -> what ``search_within_budget`` does.
+
+    Returns:
+        combinations: one row each, best first; agreement: one row a method and budget, means over the replicates;
+        summary: what the space is like, and the cheapest budget that is as good as the best.
+    """
+    from mixmas_pipeline.pipelines.validate_search.agreement import agreement_table, summarise, truth_table
+
+    truths = {key.removeprefix("truth/"): value for key, value in inputs.items() if key.startswith("truth/")}
+    searches = [entry for key, value in inputs.items() if key.startswith("search/") for entry in value]
+    table = truth_table(truths)
+    agreement = agreement_table(table, searches)
+    summary = {
+        "source": full.schema.source,
+        "rows": len(full),
+        "epochs": truth.epochs,
+        "scored_on": len(validation),
+        **summarise(table, agreement),
+    }
+    return table, agreement, summary
+
+
+def draw_agreement(agreement: pd.DataFrame, summary: dict[str, Any]) -> tuple[Any, Any]:
+    """Returns:
+    Regret against cost; Kendall's tau of every stage against cost.
+    """
+    from mixmas_pipeline.pipelines.reporting.figures import regret_figure, tau_figure
+
+    return regret_figure(agreement, summary), tau_figure(agreement)
+
+
+def _sub_space(search: dict[str, Any], space: dict[str, list[str]]) -> SearchParameters:
+    return SearchParameters.model_validate(search).only({stage: tuple(names) for stage, names in space.items()})
+
+
+_OPTIMISER = ("learning_rate", "weight_decay", "warmup", "batch_size", "clip_norm")
+
+
+def _budget(optimiser: dict[str, Any], steps: int) -> BudgetParameters:
+    """A budget of exactly so many steps; its seeds are not used here."""
+    return BudgetParameters.model_validate({**optimiser, "steps": steps, "extended_steps": steps, "seeds": (0, 1)})
