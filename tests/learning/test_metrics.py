@@ -148,6 +148,14 @@ def test_difference_error_over_seeds_by_hand() -> None:
     assert error == pytest.approx(0.5)  # differences 0 and 1: deviation sqrt(1/2), over sqrt(2)
 
 
+def test_difference_error_of_a_single_seed_is_that_of_the_examples() -> None:
+    """Right on all against right on half: a Bernoulli difference of standard deviation 1/2 an example."""
+    labels = np.zeros(400, dtype=int)
+    wrong = np.arange(400) % 2
+    error = difference_error("accuracy", labels, labels[None], wrong[None], 3, 2000, seed=0)
+    assert error == pytest.approx(0.5 / 400**0.5, rel=0.1)
+
+
 def test_difference_error_is_paired() -> None:
     """Candidates that err on the same examples are told apart better than two that err on any."""
     rng = np.random.default_rng(5)

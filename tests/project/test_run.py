@@ -151,7 +151,7 @@ def test_altered_artefact_is_made_again(copy_of_finished: Callable[[], Path]) ->
 
 def test_changed_code_trains_again(copy_of_finished: Callable[[], Path], tmp_path: Path) -> None:
     """Checkpoints of the old code are not gone on from: the identity of a training holds the code's hash."""
-    from mixmas_pipeline.pipelines.training import nodes
+    from mixmas_pipeline.pipelines.training import fitting
 
     architecture, train, validation = load(copy_of_finished(), "architecture", "train", "validation")
     from mixmas_pipeline.learning.parameters import TrainingParameters
@@ -159,11 +159,11 @@ def test_changed_code_trains_again(copy_of_finished: Callable[[], Path], tmp_pat
 
     settings = TrainingParameters(seed=0, max_epochs=1, patience=1, metric="accuracy", learning_rate=0.1)
     arguments = (Architecture.model_validate(architecture), train, validation, settings)
-    before = nodes._identity(*arguments)
-    assert nodes._identity(*arguments) == before
+    before = fitting._identity(*arguments)
+    assert fitting._identity(*arguments) == before
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(nodes, "code_hash", lambda module: "other code")
-        assert nodes._identity(*arguments) != before
+        patched.setattr(fitting, "code_hash", lambda module: "other code")
+        assert fitting._identity(*arguments) != before
 
 
 def test_reuse_can_be_turned_off(copy_of_finished: Callable[[], Path]) -> None:

@@ -32,10 +32,14 @@ def pipelines(env: str, **runtime: object) -> dict[str, Pipeline]:
         pipeline_registry.use_parameters(None)
 
 
+def all_pipelines(env: str) -> Pipeline:
+    return sum(pipelines(env).values(), Pipeline([]))
+
+
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_no_output_is_memory_only_and_every_one_is_versioned(env: str) -> None:
     catalog = DataCatalog.from_config(configuration(env)["catalog"])
-    for name in pipelines(env)["__default__"].all_outputs():
+    for name in all_pipelines(env).all_outputs():
         dataset = catalog.get(name)
         assert dataset is not None, f"{name} is not in the catalog"
         assert not isinstance(dataset, MemoryDataset), f"{name} would live in memory only"
@@ -46,7 +50,7 @@ def test_no_output_is_memory_only_and_every_one_is_versioned(env: str) -> None:
 def test_every_input_is_in_the_catalog(env: str) -> None:
     config = configuration(env)
     catalog = DataCatalog.from_config(config["catalog"])
-    for name in pipelines(env)["__default__"].inputs():
+    for name in all_pipelines(env).inputs():
         if name.startswith("params:"):
             value = config["parameters"]
             for key in name.removeprefix("params:").split("."):
@@ -62,12 +66,47 @@ def test_data_roots_differ(env: str) -> None:
 
 
 def test_only_evaluation_reads_the_test_split() -> None:
-    """Search and training cannot be tuned on what they cannot see."""
-    readers = [n.name for n in pipelines("base")["__default__"].nodes if "avmnist.test" in n.inputs]
-    assert readers == ["avmnist.training.evaluate_model"]
+    """Search, tuning and training cannot be tuned on what they cannot see: not by a detour either."""
+    everything = all_pipelines("base")
+    readers = {n.name for n in everything.nodes if "avmnist.test" in n.inputs}
+    assert readers == {"avmnist.training.evaluate_model", "avmnist.compare.evaluate_contenders"}
+    after = {node.name for node in everything.from_nodes(*readers).nodes} - readers
+    drawn = {f"avmnist.reporting.{name}" for name in ("draw_model", "draw_mistakes", "write_report")}
+    assert after == drawn | {"avmnist.compare.draw_comparison"}
     search = pipelines("base")["search"]
     after_data = [node for node in search.nodes if node.namespace.startswith("avmnist.search")]
     assert not [n.name for n in after_data if {"avmnist.test", "avmnist.validation"} & set(n.inputs)]
+
+
+def test_validation_trains_every_combination_and_the_space_decides() -> None:
+    """3 x 3 encoders, 4 functions, 2 networks; no combination twice, none left out."""
+
+    def trained(**runtime: object) -> set[str]:
+        nodes = pipelines("base", **runtime)["validate_search"].nodes
+        return {n.name.removeprefix("avmnist.validate_search.truth.train_") for n in nodes if ".truth.train_" in n.name}
+
+    assert len(trained()) == 3 * 3 * 4 * 2
+    assert "ramlp__mlp_mixer__max__hyper_mixer" in trained()
+    narrow = {"validate_search": {"space": {"image": ["ramlp"], "fusion_function": ["max", "sum"]}}}
+    assert trained(avmnist=narrow) == {c for c in trained() if c.startswith("ramlp") and ("max" in c or "sum" in c)}
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"validate_search": {"space": {"video": ["ramlp"]}}}, r"validate_search.space: unknown stage 'video'"),
+        ({"validate_search": {"space": {"image": ["rmlp"]}}}, r"unknown candidate 'rmlp': expected some of mlp_mixer"),
+        ({"validate_search": {"space": {"fusion_function": ["mx"]}}}, r"unknown fusion function 'mx'"),
+        ({"validate_search": {"truth": {"epoch": 3}}}, r"avmnist.validate_search.truth.epoch: Extra inputs"),
+        ({"validate_search": {"proxy": {"rows": []}}}, r"avmnist.validate_search.proxy.rows"),
+        ({"compare": {"baseline": "m2"}}, r"avmnist.compare.baseline: unknown preset 'm2'"),
+        ({"compare": {"seeds": [1]}}, r"avmnist.compare.seeds"),
+        ({"compare": {"sead": [1, 2]}}, r"avmnist.compare.sead"),
+    ],
+)
+def test_mistakes_in_the_parameters_are_named_at_once(section: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        pipelines("base", avmnist=section)
 
 
 def test_one_node_a_candidate_and_the_space_decides() -> None:
@@ -85,7 +124,7 @@ def test_one_node_a_candidate_and_the_space_decides() -> None:
 
 
 def test_namespaces_collapse() -> None:
-    namespaces = {node.namespace for node in pipelines("base")["__default__"].nodes}
+    namespaces = {node.namespace for node in all_pipelines("base").nodes}
     assert namespaces == {
         "avmnist.data",
         "avmnist.search",
@@ -95,6 +134,11 @@ def test_namespaces_collapse() -> None:
         "avmnist.search.fusion_network",
         "avmnist.training",
         "avmnist.reporting",
+        "avmnist.compare",
+        *(f"avmnist.compare.{name}" for name in ("baseline", "searched", "image_alone", "audio_alone")),
+        "avmnist.validate_search",
+        "avmnist.validate_search.truth",
+        "avmnist.validate_search.search",
     }
 
 
@@ -102,7 +146,7 @@ def test_layers_have_an_order() -> None:
     """kedro-viz drops all layers when data sets of two layers depend on each other both ways."""
     import networkx
 
-    pipeline = pipelines("base")["__default__"]
+    pipeline = all_pipelines("base")
     catalog = DataCatalog.from_config(configuration("base")["catalog"])
 
     def layer(name: str) -> str | None:
@@ -137,7 +181,7 @@ def test_registry_list_and_describe(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     listed = kedro(project, "registry", "list")
     assert listed.returncode == 0
-    for name in ("__default__", "avmnist", "search", "training", "reporting"):
+    for name in ("__default__", "avmnist", "search", "training", "reporting", "compare", "validate_search"):
         assert f"- {name}" in listed.stdout
 
 
