@@ -148,6 +148,25 @@ def test_without_a_signal_the_score_is_chance(trial: Callable[..., Trial], make_
     assert result.score < 0.6
 
 
+def test_balanced_classes_rescue_a_rare_one(make_table: MakeTable, make_architecture: MakeArchitecture) -> None:
+    """A faint signal and one class in thirty: without weights it is hardly ever answered."""
+    rng = np.random.default_rng(0)
+
+    def skewed(rows: int, seed: int) -> MultimodalTable:
+        table = make_table(30 * rows, seed=seed, signal=0.3)
+        rare = np.flatnonzero(table.labels == 2)
+        others = np.flatnonzero(table.labels != 2)
+        return table.take(np.concatenate([rare[: rows // 30], rng.permutation(others)[: rows - rows // 30]]))
+
+    sample, holdout = skewed(300, 0), skewed(300, 1)
+    found = {}
+    for balance in ("none", "classes"):
+        budget = BUDGET.model_copy(update={"balance": balance})
+        trial = run_trial(make_architecture(), sample, holdout, budget, 60, 0, "f1_macro", "test")
+        found[balance] = (trial.predicted[holdout.labels == 2] == 2).mean()
+    assert found["classes"] > found["none"] + 0.2
+
+
 # --- Determinism
 
 

@@ -21,7 +21,7 @@ from mixmas_pipeline.mixers.architecture import (
 )
 from mixmas_pipeline.mixers.cost import cost, match_parameters, parameter_count
 from mixmas_pipeline.mixers.encoder import MixerStack, initialised
-from mixmas_pipeline.mixers.loss import fusion_weight, multi_head_loss, task_loss
+from mixmas_pipeline.mixers.loss import balancing_weights, fusion_weight, multi_head_loss, task_loss
 from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
 
 Build = Callable[..., Architecture]
@@ -66,6 +66,34 @@ def test_multi_head_loss(task: str, modalities: int, weight: float) -> None:
     losses = {name: REFERENCE[task](logits.numpy(), labels.numpy()) for name, logits in heads.items()}
     expected = weight * losses.pop(FUSED) + (1 - weight) * sum(losses.values()) / modalities
     assert multi_head_loss(heads, labels, task, weight).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_balanced_classes_have_the_same_total_weight() -> None:
+    labels = torch.tensor([0, 0, 0, 0, 0, 0, 1, 1, 3])
+    weights = balancing_weights(labels, 4, "multiclass")
+    assert weights.tolist() == pytest.approx([9 / 24, 9 / 8, 1, 9 / 4])  # the absent class 2 keeps 1
+    present = weights[[0, 1, 3]] * torch.tensor([6, 2, 1])
+    assert present.tolist() == pytest.approx([9 / 4] * 3)
+
+
+def test_balanced_labels_weigh_the_same_present_and_absent() -> None:
+    labels = torch.tensor([[1, 0, 0], [1, 1, 0], [1, 0, 0], [0, 0, 0]])
+    weights = balancing_weights(labels, 3, "multilabel")
+    assert weights.tolist() == pytest.approx([1 / 3, 3, 1])
+
+
+@pytest.mark.parametrize("task", REFERENCE)
+def test_class_weights_in_the_loss_by_hand(task: str) -> None:
+    logits, labels, weights = noise(5, 3), labels_of(task, torch.int64), torch.tensor([0.5, 2.0, 3.0])
+    if task == "multiclass":
+        losses = [cross_entropy(logits[i : i + 1].numpy(), labels[i : i + 1].numpy()) for i in range(5)]
+        shares = weights[labels].numpy()
+        expected = float((losses * shares).sum() / shares.sum())
+    else:
+        p = 1 / (1 + np.exp(-logits.double().numpy()))
+        truth = labels.numpy()
+        expected = float(-(weights.numpy() * truth * np.log(p) + (1 - truth) * np.log(1 - p)).mean())
+    assert task_loss(logits, labels, task, weights).item() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("modalities", [2, 4])

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.metrics import predict, score
-from mixmas_pipeline.learning.microbenchmark import batch_rows, make_optimiser
+from mixmas_pipeline.learning.microbenchmark import batch_rows, class_weights_of, make_optimiser
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.mixers.architecture import Architecture
 from mixmas_pipeline.mixers.encoder import initialised
@@ -78,7 +78,9 @@ class TableModule(pl.LightningDataModule):
 class MixerModule(pl.LightningModule):
     """Multi-head training of a ``MultimodalMixer``; keeps its history, one row an epoch, in the checkpoint."""
 
-    def __init__(self, architecture: Architecture, parameters: TrainingParameters, steps: int) -> None:
+    def __init__(
+        self, architecture: Architecture, parameters: TrainingParameters, steps: int, labels: np.ndarray
+    ) -> None:
         super().__init__()
         self.model = initialised(MultimodalMixer, parameters.seed, architecture)
         self.history: list[dict[str, float]] = []
@@ -87,6 +89,8 @@ class MixerModule(pl.LightningModule):
         self._logits: list[dict[str, Tensor]] = []
         self._labels: list[Tensor] = []
         self._start = 0.0
+        weights = class_weights_of(parameters, torch.from_numpy(np.array(labels)), architecture)
+        self.register_buffer("class_weights", weights, persistent=False)
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         return self.model(inputs)
@@ -106,7 +110,7 @@ class MixerModule(pl.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         inputs, labels = batch
         weight = fusion_weight(len(inputs), self.current_epoch, self._training.fusion_weight_step)
-        loss = multi_head_loss(self.model(inputs), labels, self._architecture.task, weight)
+        loss = multi_head_loss(self.model(inputs), labels, self._architecture.task, weight, self.class_weights)
         self._losses.append(loss.detach())
         return loss
 
@@ -199,7 +203,7 @@ def train(
     for noisy in ("pytorch_lightning", "lightning.pytorch", "pytorch_lightning.utilities.rank_zero"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     batches = len(batch_rows(len(train_table), parameters.batch_size, 0, 0))
-    module = MixerModule(architecture, parameters, steps=batches * parameters.max_epochs)
+    module = MixerModule(architecture, parameters, steps=batches * parameters.max_epochs, labels=train_table.labels)
     best = ModelCheckpoint(
         checkpoints,
         "best",

@@ -15,7 +15,7 @@ from mixmas_pipeline.learning.metrics import predict, score
 from mixmas_pipeline.learning.parameters import BudgetParameters, OptimiserParameters
 from mixmas_pipeline.mixers.architecture import Architecture
 from mixmas_pipeline.mixers.encoder import initialised
-from mixmas_pipeline.mixers.loss import fusion_weight, multi_head_loss
+from mixmas_pipeline.mixers.loss import balancing_weights, fusion_weight, multi_head_loss
 from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
 from mixmas_pipeline.progress import Progress
 
@@ -96,6 +96,13 @@ def to_tensors(table: MultimodalTable, device: torch.device) -> tuple[dict[str, 
     return inputs, torch.from_numpy(np.array(table.labels)).to(device)
 
 
+def class_weights_of(parameters: OptimiserParameters, labels: Tensor, architecture: Architecture) -> Tensor | None:
+    """Weights of the classes in the loss, from the training labels; None where all weigh the same."""
+    if parameters.balance == "none":
+        return None
+    return balancing_weights(labels, len(architecture.classes), architecture.task)
+
+
 def make_optimiser(
     parameters: OptimiserParameters, model: torch.nn.Module, steps: int, fused: bool = True
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
@@ -152,6 +159,7 @@ def _train(
     inputs, labels = data
     names = list(model.architecture.inputs)
     weight = fusion_weight(len(names), 0, 0.0)
+    class_weights = class_weights_of(budget, labels, model.architecture)
     optimiser, schedule = make_optimiser(budget, model, steps)
     model.train()
     curve: list[tuple[int, float]] = []
@@ -164,7 +172,7 @@ def _train(
             for rows in batch_rows(len(labels), budget.batch_size, seed, epoch):
                 rows = rows.to(labels.device)
                 logits = model({name: inputs[name][rows] for name in names})
-                loss = multi_head_loss(logits, labels[rows], task, weight)
+                loss = multi_head_loss(logits, labels[rows], task, weight, class_weights)
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(model.parameters(), budget.clip_norm)

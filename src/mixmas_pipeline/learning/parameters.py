@@ -48,6 +48,8 @@ class OptimiserParameters(Parameters):
         warmup: share of the steps in which the rate grows from zero. Default 0.1.
         batch_size: examples a step. Default 64.
         clip_norm: largest norm of the gradient. Default 1.
+        balance: "classes" weighs the loss so that rare classes count as much as frequent ones; see
+            ``mixers.loss.balancing_weights``. Default "none".
     """
 
     learning_rate: Positive
@@ -55,6 +57,7 @@ class OptimiserParameters(Parameters):
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
     batch_size: int = Field(64, ge=1)
     clip_norm: Positive = 1.0
+    balance: Literal["none", "classes"] = "none"
 
 
 class BudgetParameters(OptimiserParameters):

@@ -7,23 +7,46 @@ with w_f = 1 / (M + 1) at first, so that every head weighs the same, and optiona
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mixmas_pipeline.mixers.model import FUSED
 
 
-def task_loss(logits: Tensor, labels: Tensor, task: str) -> Tensor:
+def task_loss(logits: Tensor, labels: Tensor, task: str, class_weights: Tensor | None = None) -> Tensor:
     """Mean loss of one head: cross-entropy, or binary cross-entropy with logits for "multilabel".
 
     Args:
         logits: (batch, classes).
         labels: (batch,) class indices, or (batch, classes) of 0 and 1.
         task: "multiclass" or "multilabel".
+        class_weights: (classes,); of an example by its class (the mean is a weighted one), or, for "multilabel", of a
+            label that is present against one that is not. Default: all 1.
     """
     if task == "multilabel":
-        return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
-    return F.cross_entropy(logits, labels.long())
+        return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), pos_weight=class_weights)
+    return F.cross_entropy(logits, labels.long(), weight=class_weights)
+
+
+def balancing_weights(labels: Tensor, classes: int, task: str) -> Tensor:
+    """Class weights that make rare classes count as much as frequent ones, (classes,) float32.
+
+    Multiclass: n / (classes * n_c), so that every class has the same total weight (King and Zeng 2001). Multilabel:
+    (n - n_c) / n_c, so that a label's presence and absence weigh the same in total. A class without examples gets 1.
+
+    Args:
+        labels: of the training data, as ``task_loss`` takes them.
+        classes: their number.
+        task: "multiclass" or "multilabel".
+    """
+    if task == "multilabel":
+        counts = labels.float().sum(dim=0)
+        weights = (len(labels) - counts) / counts
+    else:
+        counts = torch.bincount(labels.long(), minlength=classes).float()
+        weights = len(labels) / (classes * counts)
+    return torch.where(counts > 0, weights, torch.ones_like(weights))
 
 
 def fusion_weight(modalities: int, epoch: int, step: float) -> float:
@@ -31,16 +54,18 @@ def fusion_weight(modalities: int, epoch: int, step: float) -> float:
     return min(1.0, 1 / (modalities + 1) + epoch * step)
 
 
-def multi_head_loss(logits: dict[str, Tensor], labels: Tensor, task: str, weight: float) -> Tensor:
+def multi_head_loss(
+    logits: dict[str, Tensor], labels: Tensor, task: str, weight: float, class_weights: Tensor | None = None
+) -> Tensor:
     """The loss above.
 
     Args:
         logits: of every head, as ``MultimodalMixer`` returns them.
-        labels: see ``task_loss``.
+        labels, class_weights: see ``task_loss``.
         weight: w_f.
     """
-    fused = task_loss(logits[FUSED], labels, task)
-    auxiliary = [task_loss(head, labels, task) for name, head in logits.items() if name != FUSED]
+    fused = task_loss(logits[FUSED], labels, task, class_weights)
+    auxiliary = [task_loss(head, labels, task, class_weights) for name, head in logits.items() if name != FUSED]
     if len(auxiliary) == 1:  # a single modality: its head is the fused one
         return fused
     return weight * fused + (1 - weight) / len(auxiliary) * sum(auxiliary)

@@ -17,6 +17,7 @@ from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.parameters import (
     BudgetParameters,
     Metric,
+    OptimiserParameters,
     ProxyParameters,
     SampleParameters,
     SearchParameters,
@@ -73,7 +74,7 @@ def train_combination(
     from mixmas_pipeline.pipelines.validate_search.searches import training_flops
 
     steps = truth.epochs * len(batch_rows(len(full), truth.batch_size, 0, 0))
-    budget = _budget(truth.model_dump(include=set(_OPTIMISER)), steps)
+    budget = _budget(truth.model_dump(include=_OPTIMISER), steps)
     architecture, name = Architecture.model_validate(proposal["architecture"]), "__".join(proposal["choice"].values())
     trials = [
         run_trial(architecture, full, validation, budget, steps, seed, metric, f"{name}, seed {seed}")
@@ -198,7 +199,7 @@ def _sub_space(search: dict[str, Any], space: dict[str, list[str]]) -> SearchPar
     return SearchParameters.model_validate(search).only({stage: tuple(names) for stage, names in space.items()})
 
 
-_OPTIMISER = ("learning_rate", "weight_decay", "warmup", "batch_size", "clip_norm")
+_OPTIMISER = set(OptimiserParameters.model_fields)
 
 
 def _budget(optimiser: dict[str, Any], steps: int) -> BudgetParameters:
