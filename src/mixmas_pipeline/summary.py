@@ -172,13 +172,13 @@ def _agreement_table(dataset: str, agreement: pd.DataFrame) -> Table:
 
 def _agreement_text(summary: dict[str, Any]) -> str:
     pick = summary["recommended"]
-    space = (
-        f"{summary['combinations']} combinations, trained on {summary['rows']} examples for {summary['epochs']} epochs: "
-        f"from {summary['worst_score']:.3f} to {summary['best_score']:.3f} (noise of a seed {summary['noise']:.3f})"
+    lines = (
+        f"{summary['combinations']} combinations, trained on {summary['rows']} examples for {summary['epochs']} epochs",
+        f"  scores from {summary['worst_score']:.3f} to {summary['best_score']:.3f}; noise of a seed {summary['noise']:.3f}",
+        f"  a choice at random loses {summary['random_regret']:.4f}",
+        "The cheapest stage-by-stage search that is as good as the best",
+        f"  {pick['rows']} examples, {pick['epochs']} epochs, learning rate {pick['learning_rate']:g}, "
+        f"seeds: {pick['seeds']}",
+        f"  loses {pick['regret']:.4f} at {pick['cost']:.2%} of the cost of training every combination",
     )
-    budget = f"{pick['rows']} examples, {pick['epochs']} epochs, learning rate {pick['learning_rate']:g}, seeds: {pick['seeds']}"
-    return (
-        f"{space}; a choice at random loses {summary['random_regret']:.4f}.\n"
-        f"The cheapest search that is as good as the best: {budget}. It loses {pick['regret']:.4f} at {pick['cost']:.2%} "
-        "of the cost of training every combination."
-    )
+    return "\n".join(lines)
