@@ -174,7 +174,8 @@ def _agreement_text(summary: dict[str, Any]) -> str:
     pick = summary["recommended"]
     lines = (
         f"{summary['combinations']} combinations, trained on {summary['rows']} examples for {summary['epochs']} epochs",
-        f"  scores from {summary['worst_score']:.3f} to {summary['best_score']:.3f}; noise of a seed {summary['noise']:.3f}",
+        f"  scores from {summary['worst_score']:.3f} to {summary['best_score']:.3f}",
+        f"  noise of a seed {summary['noise']:.3f}",
         f"  a choice at random loses {summary['random_regret']:.4f}",
         "The cheapest stage-by-stage search that is as good as the best",
         f"  {pick['rows']} examples, {pick['epochs']} epochs, learning rate {pick['learning_rate']:g}, "
