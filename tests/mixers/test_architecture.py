@@ -18,6 +18,7 @@ from mixmas_pipeline.mixers.architecture import (
     Patches,
     Projection,
     Tokeniser,
+    Values,
     Vector,
     token_grid,
 )
@@ -206,6 +207,8 @@ def test_a_constant_modality_cannot_be_standardised(raw: dict[str, Any], std: fl
         (Patches(patch=5), (5, 5), (1, 1)),
         (Projection(), (24, 12), (24,)),
         (Vector(), (5,), (1,)),
+        (Values(), (5,), (5,)),
+        (Values(), (24, 12), (24, 12)),
         (Vector(), (1,), (1,)),
     ],
 )
@@ -218,6 +221,7 @@ def test_token_grid(tokeniser: Tokeniser, shape: tuple[int, ...], grid: tuple[in
     [
         (Projection(), (24,), r"'m' has shape \(24,\); a projection expects \(steps, features\)"),
         (Projection(), (3, 8, 8), r"'m' has shape \(3, 8, 8\)"),
+        (Values(), (3, 8, 8), r"'m' has shape \(3, 8, 8\); a token for each value expects"),
         (Vector(), (24, 12), r"'m' has shape \(24, 12\); a vector expects \(features,\)"),
         (Vector(), (1, 5), r"'m' has shape \(1, 5\); a vector expects"),
         (Vector(), (3, 8, 8), r"'m' has shape \(3, 8, 8\); a vector expects"),

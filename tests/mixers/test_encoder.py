@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixmas_pipeline.mixers import architecture
-from mixmas_pipeline.mixers.architecture import Patches, Projection, Vector
+from mixmas_pipeline.mixers.architecture import Patches, Projection, Values, Vector
 from mixmas_pipeline.mixers.encoder import Encoder, PatchTokeniser, initialised
 from mixmas_pipeline.mixers.model import Head, Standardise
 
@@ -109,6 +109,28 @@ def test_vector_makes_one_token(name: str, features: int) -> None:
     np.testing.assert_allclose(encoder.tokeniser(x).detach().numpy(), expected, atol=1e-12)
     assert encoder.tokens == 1
     assert encoder(x).shape == (3, 1, 6)
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 3)])
+def test_values_make_a_token_each(shape: tuple[int, ...]) -> None:
+    parameters = architecture.Encoder(tokeniser=Values(), hidden_dim=6, depth=1, block=BLOCKS["mlp_mixer"])
+    encoder = randomised(initialised(Encoder, 0, parameters, shape, "series"))
+    x = noise(2, *shape, dtype=torch.float64)
+    weight, bias = array(encoder.tokeniser.weight), array(encoder.tokeniser.bias)
+    for example in range(2):
+        tokens = array(encoder.tokeniser(x)[example])
+        for place, index in enumerate(np.ndindex(shape)):  # steps first, features within a step
+            feature = index[-1]
+            expected = float(x[(example, *index)]) * weight[feature] + bias[feature]
+            np.testing.assert_allclose(tokens[place], expected, atol=1e-12)
+    assert encoder.tokens == np.prod(shape)
+    assert encoder(x).shape == (2, encoder.tokens, 6)
+
+
+def test_values_of_a_series_lie_on_a_grid_that_ramlp_can_use() -> None:
+    parameters = architecture.Encoder(tokeniser=Values(), hidden_dim=6, depth=1, block=BLOCKS["ramlp"])
+    encoder = initialised(Encoder, 0, parameters, (6, 4), "series")
+    assert encoder(noise(2, 6, 4)).shape == (2, 24, 6)
 
 
 def test_vector_and_mlp_are_a_plain_multilayer_perceptron() -> None:

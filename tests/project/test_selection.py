@@ -115,6 +115,29 @@ def proposal(sample: MultimodalTable, block: dict[str, Any]) -> dict[str, Any]:
     return nodes.propose_encoders(sample, {"x": stage}, MatchParameters())["x.c"]
 
 
+def test_a_candidate_may_have_its_own_tokeniser() -> None:
+    """A plain MLP on the vector beside a mixer on a token for each feature; parameters are matched all the same."""
+    from mixmas_pipeline.learning.parameters import MatchParameters
+
+    stage: dict[str, Any] = {
+        "tokeniser": {"type": "values"},
+        "tokenisers": {"plain": {"type": "vector"}},
+        "hidden_dim": 16,
+        "depth": 2,
+        "reference": "plain",
+        "candidates": {"plain": {"block": "mlp"}, "mixer": {"block": "mlp_mixer", "token_dim": 4, "channel_dim": 99}},
+    }
+    sample = table(40, shape=(5,))
+    proposals = nodes.propose_encoders(sample, {"x": stage}, MatchParameters())
+    kinds = {name: p["architecture"]["encoders"]["x"]["tokeniser"]["type"] for name, p in proposals.items()}
+    assert kinds == {"x.plain": "vector", "x.mixer": "values"}
+    plain, mixer = (proposals[name]["parameters"] for name in ("x.plain", "x.mixer"))
+    assert abs(plain - mixer) <= 0.1 * plain
+    stage["tokenisers"] = {"plian": {"type": "vector"}}
+    with pytest.raises(ValueError, match=r"tokenisers names 'plian', which is not among the candidates"):
+        nodes.propose_encoders(sample, {"x": stage}, MatchParameters())
+
+
 def test_extension_trains_all_candidates_with_the_larger_budget() -> None:
     sample, holdout = table(80), table(60, seed=1)
     budget = BudgetParameters(steps=2, extended_steps=40, seeds=(0, 1), learning_rate=0.01, device="cpu")

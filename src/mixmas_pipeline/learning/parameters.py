@@ -174,11 +174,25 @@ class Candidates(Parameters):
 
 
 class EncoderStage(Candidates):
-    """One modality's encoder candidates: they share everything but the block."""
+    """One modality's encoder candidates: they share everything but the block.
+
+    Attributes:
+        tokeniser: of all candidates but those named in ``tokenisers``.
+        tokenisers: candidate -> its own tokeniser, for a block that cannot work on the others' tokens: a plain MLP
+            takes a vector as one token, where mixers take a token for each feature. Default none.
+        hidden_dim, depth: of all candidates.
+    """
 
     tokeniser: Tokeniser
+    tokenisers: dict[str, Tokeniser] = Field(default_factory=dict)
     hidden_dim: Width
     depth: Width
+
+    @model_validator(mode="after")
+    def _check_tokenisers(self) -> Self:
+        if unknown := sorted(set(self.tokenisers) - set(self.candidates)):
+            raise ValueError(f"tokenisers names {unknown[0]!r}, which is not among the candidates {self.names}")
+        return self
 
 
 class FusionNetworkStage(Candidates):

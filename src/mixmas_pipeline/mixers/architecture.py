@@ -133,7 +133,17 @@ class Vector(Parameters):
     type: Literal["vector"] = "vector"
 
 
-Tokeniser = Annotated[Patches | Projection | Vector, Field(discriminator="type")]
+class Values(Parameters):
+    """A token for each value: of a (features,) vector, or of a (steps, features) series, whose tokens have a 2-D grid.
+
+    Each feature has its own direction and offset: token = x w_feature + b_feature (the feature tokeniser of Gorishniy
+    et al. 2021, arXiv 2106.11959, section 3.3), the same at every step.
+    """
+
+    type: Literal["values"] = "values"
+
+
+Tokeniser = Annotated[Patches | Projection | Vector | Values, Field(discriminator="type")]
 
 
 class Encoder(Parameters):
@@ -226,8 +236,9 @@ class Architecture(Parameters):
         return self
 
 
-def token_grid(tokeniser: Patches | Projection | Vector, shape: tuple[int, ...], modality: str) -> tuple[int, ...]:
-    """Tokens along each axis: (rows, columns) for patches, (steps,) for a projection, (1,) for a vector.
+def token_grid(tokeniser: Tokeniser, shape: tuple[int, ...], modality: str) -> tuple[int, ...]:
+    """Tokens along each axis: (rows, columns) for patches, (steps,) for a projection, (1,) for a vector, the shape
+    itself for values.
 
     Raises:
         ValueError: the tokeniser does not fit an example of this shape.
@@ -236,6 +247,13 @@ def token_grid(tokeniser: Patches | Projection | Vector, shape: tuple[int, ...],
         if len(shape) != 1:
             raise ValueError(f"modality {modality!r} has shape {shape}; a vector expects (features,)")
         return (1,)
+    if isinstance(tokeniser, Values):
+        if len(shape) not in (1, 2):
+            raise ValueError(
+                f"modality {modality!r} has shape {shape}; a token for each value expects (features,) or "
+                "(steps, features)"
+            )
+        return shape
     if isinstance(tokeniser, Projection):
         if len(shape) != 2:
             raise ValueError(f"modality {modality!r} has shape {shape}; a projection expects (steps, features)")

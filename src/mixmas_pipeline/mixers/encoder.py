@@ -46,6 +46,31 @@ class PatchTokeniser(nn.Module):
         return self.projection(x)
 
 
+class ValueTokeniser(nn.Module):
+    """(batch, [steps,] features) -> (batch, values, hidden): token = x w_feature + b_feature; step by step."""
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        bound = hidden**-0.5
+        self.weight = nn.Parameter(torch.empty(features, hidden).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(features, hidden).uniform_(-bound, bound))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x[..., None] * self.weight + self.bias).flatten(1, -2)
+
+
+def build_tokeniser(tokeniser: architecture.Tokeniser, shape: tuple[int, ...], hidden: int) -> nn.Module:
+    """The module that makes tokens, (batch, tokens, hidden), of examples of this shape."""
+    if isinstance(tokeniser, architecture.Patches):
+        return PatchTokeniser(tokeniser.size, shape, hidden)
+    if isinstance(tokeniser, architecture.Values):
+        return ValueTokeniser(shape[-1], hidden)
+    projection = nn.Linear(shape[-1], hidden)  # a projection's steps are tokens already; a vector becomes one
+    if isinstance(tokeniser, architecture.Vector):
+        return nn.Sequential(nn.Unflatten(1, (1, -1)), projection)
+    return projection
+
+
 class Encoder(nn.Module):
     """One modality's encoder.
 
@@ -62,13 +87,7 @@ class Encoder(nn.Module):
         super().__init__()
         grid = token_grid(parameters.tokeniser, shape, modality)
         self.tokens, self.hidden = math.prod(grid), parameters.hidden_dim
-        self.tokeniser: nn.Module
-        if isinstance(parameters.tokeniser, architecture.Patches):
-            self.tokeniser = PatchTokeniser(parameters.tokeniser.size, shape, self.hidden)
-        else:  # a projection's steps are tokens already; a vector becomes one
-            projection = nn.Linear(shape[-1], self.hidden)
-            single = isinstance(parameters.tokeniser, architecture.Vector)
-            self.tokeniser = nn.Sequential(nn.Unflatten(1, (1, -1)), projection) if single else projection
+        self.tokeniser = build_tokeniser(parameters.tokeniser, shape, self.hidden)
         self.blocks = MixerStack(parameters.block, parameters.depth, self.hidden, grid)
 
     def forward(self, x: Tensor) -> Tensor:

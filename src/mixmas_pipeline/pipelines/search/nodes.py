@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -96,8 +97,9 @@ def propose_encoders(
     for modality in sample.schema.modalities:
         stage = TypeAdapter(EncoderStage).validate_python(encoders[modality])
 
-        def alone(block: Block, modality: str = modality, stage: EncoderStage = stage) -> Architecture:
-            encoder = Encoder(tokeniser=stage.tokeniser, hidden_dim=stage.hidden_dim, depth=stage.depth, block=block)
+        def alone(name: str, block: Block, modality: str = modality, stage: EncoderStage = stage) -> Architecture:
+            tokeniser = stage.tokenisers.get(name, stage.tokeniser)
+            encoder = Encoder(tokeniser=tokeniser, hidden_dim=stage.hidden_dim, depth=stage.depth, block=block)
             return _architecture(sample, {modality: encoder}, None)
 
         for name, architecture in _matched(stage, alone, match).items():
@@ -139,7 +141,7 @@ def propose_fusion_networks(
     """
     chosen = Architecture.model_validate(choice["architecture"])
 
-    def whole(block: Block) -> Architecture:
+    def whole(name: str, block: Block) -> Architecture:
         fusion = Fusion(function=chosen.fusion.function, network=FusionNetwork(depth=network.depth, block=block))
         return Architecture.model_validate({**chosen.model_dump(), "fusion": fusion.model_dump()})
 
@@ -259,22 +261,22 @@ def _architecture(sample: MultimodalTable, encoders: dict[str, Encoder], fusion:
 
 
 def _matched(
-    stage: EncoderStage | FusionNetworkStage, build: Callable[[Block], Architecture], match: MatchParameters
+    stage: EncoderStage | FusionNetworkStage, build: Callable[[str, Block], Architecture], match: MatchParameters
 ) -> dict[str, Architecture]:
     """Every candidate's architecture; the parts that differ have the same number of parameters, within tolerance."""
     from mixmas_pipeline.mixers.cost import compared_parameters, match_parameters
 
-    def count(block: Block) -> int:
-        return compared_parameters(build(block))
+    def count(name: str, block: Block) -> int:
+        return compared_parameters(build(name, block))
 
     blocks = {name: stage.candidates[name] for name in stage.names}
     if match.tolerance is not None:
-        target = count(blocks[stage.reference])
+        target = count(stage.reference, blocks[stage.reference])
         blocks = {
-            name: match_parameters(block, count, target, match.tolerance, match.hyperparameter)
+            name: match_parameters(block, partial(count, name), target, match.tolerance, match.hyperparameter)
             for name, block in blocks.items()
         }
-    return {name: build(block) for name, block in blocks.items()}
+    return {name: build(name, block) for name, block in blocks.items()}
 
 
 def _proposal(stage: str, modality: str, candidate: str, architecture: Architecture) -> dict[str, Any]:
