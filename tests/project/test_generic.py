@@ -84,6 +84,8 @@ def space() -> SearchParameters:
 def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
     search, train, validation, test = space(), table(900, 0), table(200, 1), table(200, 2)
     sample, holdout, sampling = nodes.sample_for_search(train, search.sample)
+    assert sampling["classes"] == dict(zip(CLASSES, train.labels.sum(axis=0).tolist(), strict=True))
+    assert sampling["holdout"]["classes"] == dict(zip(CLASSES, holdout.labels.sum(axis=0).tolist(), strict=True))
     encoders = {name: stage.model_dump() for name, stage in search.encoders.items()}
     proposals = nodes.propose_encoders(sample, encoders, MatchParameters(tolerance=0.3))
     boards, losses, choices = [], [], {}

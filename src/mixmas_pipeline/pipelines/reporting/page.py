@@ -41,7 +41,12 @@ once, after everything was chosen.</p>
 {% endfor %}{% endfor %}
 {{ figure("leaderboard_figure") }}{{ figure("candidate_curves") }}
 <h2>Architecture</h2><pre>{{ architecture }}</pre>
-<h2>Data</h2><p><img alt="training examples" src="data:image/png;base64,{{ pictures.examples }}"></p>
+<h2>Data</h2>
+<table><tr><th>class</th><th>training examples</th><th>share</th><th>in the sample</th><th>in the scoring sample</th></tr>
+{% for name, count in sampling.classes.items() %}<tr><td>{{ name }}</td><td>{{ count }}</td>
+<td>{{ "%.1f" | format(100 * count / sampling.population) }} %</td><td>{{ sampling.sample.classes[name] }}</td>
+<td>{{ sampling.holdout.classes[name] }}</td></tr>{% endfor %}</table>
+<p><img alt="training examples" src="data:image/png;base64,{{ pictures.examples }}"></p>
 <h2>Final model</h2>
 {{ figure("history_figure") }}{{ figure("confusion_figure") }}{{ figure("class_figure") }}
 <table><tr>{% for column in class_columns %}<th>{{ column }}</th>{% endfor %}</tr>

@@ -53,6 +53,7 @@ def sample_for_search(
         "holdout": sample_size(len(train), parameters.z, parameters.p, parameters.holdout_margin),
     }
     report: dict[str, Any] = {"source": train.schema.source, "population": len(train)}
+    report["classes"] = {name: int(count) for name, count in zip(train.schema.classes, counts, strict=True)}
     tables = []
     for (name, size), rows in zip(
         sizes.items(), stratified_split(labels, list(sizes.values()), parameters.seed), strict=True
@@ -65,7 +66,12 @@ def sample_for_search(
             )
         if missing := [train.schema.classes[c] for c in np.flatnonzero(~labels[rows].any(axis=0))]:
             _log.warning("The %s of %d rows has no example of %s", name, size, ", ".join(missing))
-        report[name] = {"rows": size, "worst_imbalance": imbalance, "worst_class": train.schema.classes[worst]}
+        report[name] = {
+            "rows": size,
+            "worst_imbalance": imbalance,
+            "worst_class": train.schema.classes[worst],
+            "classes": {c: int(n) for c, n in zip(train.schema.classes, labels[rows].sum(axis=0), strict=True)},
+        }
         table = train.take(rows)
         table.check()
         tables.append(table)
