@@ -42,7 +42,8 @@ once, after everything was chosen.</p>
 {{ figure("leaderboard_figure") }}{{ figure("candidate_curves") }}
 <h2>Architecture</h2><pre>{{ architecture }}</pre>
 <h2>Data</h2>
-<table><tr><th>class</th><th>training examples</th><th>share</th><th>in the sample</th><th>in the scoring sample</th></tr>
+<table><tr><th>class</th><th>training examples</th><th>share</th><th>in the sample</th>
+<th>in the scoring sample</th></tr>
 {% for name, count in sampling.classes.items() %}<tr><td>{{ name }}</td><td>{{ count }}</td>
 <td>{{ "%.1f" | format(100 * count / sampling.population) }} %</td><td>{{ sampling.sample.classes[name] }}</td>
 <td>{{ sampling.holdout.classes[name] }}</td></tr>{% endfor %}</table>
