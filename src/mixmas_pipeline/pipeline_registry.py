@@ -7,8 +7,7 @@ that have no context (``kedro registry list``, ``kedro viz``) fall back to readi
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +16,6 @@ from kedro.pipeline import Pipeline
 from pydantic import ValidationError
 
 from mixmas_pipeline.learning.parameters import CompareParameters, SearchParameters, ValidateSearchParameters
-from mixmas_pipeline.mixers import presets
 from mixmas_pipeline.parameters import Parameters
 from mixmas_pipeline.pipelines import avmnist, compare, reporting, search, training, validate_search
 
@@ -48,10 +46,15 @@ def register_pipelines() -> dict[str, Pipeline]:
     space = _section(dataset, parameters, "search", SearchParameters)
     comparison = _section(dataset, parameters, "compare", CompareParameters)
     validation = _section(dataset, parameters, "validate_search", ValidateSearchParameters)
-    with _named(f"{dataset}.compare.baseline"):
-        presets.find(comparison.baseline)
-    with _named(f"{dataset}.validate_search.space"):
+    if set(comparison.baseline.encoders) != set(space.encoders):
+        raise ValueError(
+            f"{dataset}.compare.baseline has encoders of {sorted(comparison.baseline.encoders)}; the search space of "
+            f"{sorted(space.encoders)}"
+        )
+    try:
         space.only(validation.space)
+    except ValueError as error:
+        raise ValueError(f"{dataset}.validate_search.space: {error}") from None
     searching = data + search.create_pipeline(dataset, space)
     trained = searching + training.create_pipeline(dataset)
     everything = trained + reporting.create_pipeline(dataset)
@@ -100,15 +103,6 @@ def _section(dataset: str, parameters: dict[str, Any], name: str, model: type[P]
             f"  {dataset}.{name}.{_place(e['loc'])}: {e['msg']} (found: {_short(e['input'])})" for e in error.errors()
         )
         raise ValueError(f"the {name} parameters have {error.error_count()} error(s):\n{details}") from None
-
-
-@contextmanager
-def _named(place: str) -> Iterator[None]:
-    """Put the place of a parameter before an error's message."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -125,14 +125,14 @@ def _comparison_table(dataset: str, comparison: pd.DataFrame) -> Table:
             f"{row.difference:+.4f} [{row.low:+.4f}, {row.high:+.4f}]" if row.contender != "baseline" else "",
             f"{row.parameters:,.0f}",
             f"{row.flops_per_example / 1e6:.2f}",
-            f"{row.learning_rate:g}",
+            f"{row.learning_rate:g}{' (edge)' if row.rate_at_edge else ''}",
             f"{row.epochs:.1f}",
             f"{row.seconds:.0f}",
         )
     published = comparison[comparison["published"].notna()]
     if len(published):
         scores = ", ".join(f"{row.contender} {row.published:.4f}" for row in published.itertuples())
-        table.caption = f"published, on another build of the data: {scores}"
+        table.caption = f"published, on other data: {scores}"
     return table
 
 
@@ -179,7 +179,7 @@ def _agreement_text(summary: dict[str, Any]) -> str:
         f"  a choice at random loses {summary['random_regret']:.4f}",
         "The cheapest stage-by-stage search that is as good as the best",
         f"  {pick['rows']} examples, {pick['epochs']} epochs, learning rate {pick['learning_rate']:g}, "
-        f"seeds: {pick['seeds']}",
+        f"seeds: {pick['seeds']} (sample.margin {pick['margin']:.4f}, budget.steps {pick['steps']})",
         f"  loses {pick['regret']:.4f} at {pick['cost']:.2%} of the cost of training every combination",
     )
     return "\n".join(lines)

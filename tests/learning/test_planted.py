@@ -124,7 +124,7 @@ def test_both_searches_find_the_planted_combination_at_the_same_price(seed: int)
     # concat with a blind network is the only one of the four that cannot work
     search = space(["left", "right"], {"mixes": MIXES}, ["concat", "sum"], {"blind": BLIND, "mixes": MIXES}, seed)
     builder = Builder(sample, search)
-    trials = Trials(sample, holdout, budget(seed), "accuracy", seed=seed)
+    trials = Trials(sample, holdout, 20, budget(seed), "accuracy", seed=seed)
     greedy = [stage_by_stage(search, builder, trials, seeds, SELECTION) for seeds in (1, 2)]
     joint = jointly(search, builder, trials, [outcome.flops for outcome in greedy], seed)
     dearest = max(trials.flops(builder.whole(choice)) for choice in _choices())

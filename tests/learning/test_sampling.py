@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixmas_pipeline.learning.sampling import sample_size, stratified_split, worst_imbalance
+from mixmas_pipeline.learning.sampling import margin_for, sample_size, stratified_split, worst_imbalance
 
 # --- Size
 
@@ -150,3 +150,11 @@ def test_worst_imbalance_by_hand() -> None:
     assert worst_imbalance(labels, np.array([0, 1])) == (0.5, 0)
     assert worst_imbalance(labels, np.array([0, 2])) == (0.25, 2)
     assert worst_imbalance(labels, np.arange(4))[0] == 0
+
+
+@given(sample=st.integers(2, 5000), more=st.integers(1, 60000))
+def test_the_margin_of_a_sample_gives_the_sample(sample: int, more: int) -> None:
+    population = sample + more
+    margin = margin_for(sample, population)
+    assert abs(sample_size(population, margin=margin) - sample) <= 1  # rounded up
+    assert margin_for(population, population) == 0

@@ -14,7 +14,7 @@ from test_generic import table
 
 from mixmas_pipeline.learning.parameters import CompareParameters, TrainingParameters
 from mixmas_pipeline.mixers.architecture import Architecture
-from mixmas_pipeline.pipelines.compare import nodes
+from mixmas_pipeline.pipelines.compare import judging, nodes
 from mixmas_pipeline.pipelines.training import fitting
 
 TRAIN, VALIDATION, TEST = table(120, 0), table(60, 1), table(80, 2)
@@ -123,6 +123,21 @@ def test_tuning_takes_the_best_rate_on_validation(
     assert "at the edge of those tried" in caplog.text
 
 
+def test_a_rate_that_explodes_is_out_and_only_all_of_them_are_an_error(
+    contenders: dict[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    """A real training: 1e30 overflows at once, and the other rate wins."""
+    settings = TRAINING.model_copy(update={"clip_norm": 1e30, "max_epochs": 1})
+    arguments = (contenders["plot_alone"], TRAIN, VALIDATION, settings)
+    tuned = nodes.tune(*arguments, [0.01, 1e30], 9, tmp_path)
+    assert tuned["learning_rate"] == 0.01
+    assert [trial["score"] is None for trial in tuned["trials"]] == [False, True]
+    with pytest.raises(
+        FloatingPointError, match=r"plot_alone: the loss became infinite with every learning rate of \[1e\+29, 1e\+30\]"
+    ):
+        nodes.tune(*arguments, [1e29, 1e30], 9, tmp_path)
+
+
 def test_a_killed_node_does_not_repeat_finished_seeds(
     contenders: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -165,7 +180,7 @@ def test_scores_and_intervals_by_hand(contenders: dict[str, dict[str, Any]], tmp
         found = nodes.train_seeds(contenders[name], tuned, TRAIN, VALIDATION, TRAINING, [0, 1, 2], tmp_path / name)
         inputs |= {f"{name}/{key}": value for key, value in found.items()}
         inputs |= {f"{name}/contender": contenders[name], f"{name}/tuned": tuned}
-    comparison, predictions = nodes.evaluate_contenders(TRAIN, VALIDATION, TEST, COMPARE, "f1_weighted", **inputs)
+    comparison, predictions = judging.evaluate_contenders(TRAIN, VALIDATION, TEST, COMPARE, "f1_weighted", **inputs)
     rows = comparison.set_index("contender")
     assert list(rows.index) == [*names, "most frequent class"]
 

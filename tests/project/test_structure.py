@@ -13,7 +13,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 from project_runs import ROOT, kedro, make_project
 
-from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline import code, pipeline_registry
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
 SOURCE = ROOT / "src" / "mixmas_pipeline"
@@ -78,6 +78,36 @@ def test_only_evaluation_reads_the_test_split() -> None:
     assert not [n.name for n in after_data if {"avmnist.test", "avmnist.validation"} & set(n.inputs)]
 
 
+def test_contenders_get_the_same_data_settings_and_tuning() -> None:
+    """Whatever the contender, tuning and training have the same inputs but for its own, and the test split is not one."""
+    given: dict[str, set[frozenset[str]]] = {"tune": set(), "train_seeds": set()}
+    for node in all_pipelines("base").nodes:
+        if (step := node.name.rpartition(".")[2]) in given:
+            given[step].add(frozenset(name for name in node.inputs if not name.startswith(f"{node.namespace}.")))
+    common = {"avmnist.train", "avmnist.validation", "params:avmnist.training"}
+    rates = {f"params:avmnist.compare.{name}" for name in ("learning_rates", "tuning_seed")}
+    assert given == {
+        "tune": {frozenset(common | rates)},
+        "train_seeds": {frozenset({*common, "params:avmnist.compare.seeds"})},
+    }
+
+
+@pytest.mark.parametrize(
+    ("trains", "judges"),
+    [
+        ("pipelines.compare.nodes", "pipelines.compare.judging"),
+        ("pipelines.validate_search.nodes", "pipelines.validate_search.judging"),
+    ],
+)
+def test_a_change_of_what_judges_or_draws_trains_nothing_again(trains: str, judges: str) -> None:
+    def reached(module: str) -> set[str]:
+        return {name.removeprefix("mixmas_pipeline.") for name in code._reachable(f"mixmas_pipeline.{module}")}
+
+    drawing = {judges, "pipelines.reporting.figures", "pipelines.validate_search.agreement"}
+    assert not reached(trains) & drawing
+    assert reached(judges) & drawing == {d for d in drawing if "agreement" not in d or "validate" in judges}
+
+
 def test_validation_trains_every_combination_and_the_space_decides() -> None:
     """3 x 3 encoders, 4 functions, 2 networks; no combination twice, none left out."""
 
@@ -99,7 +129,12 @@ def test_validation_trains_every_combination_and_the_space_decides() -> None:
         ({"validate_search": {"space": {"fusion_function": ["mx"]}}}, r"unknown fusion function 'mx'"),
         ({"validate_search": {"truth": {"epoch": 3}}}, r"avmnist.validate_search.truth.epoch: Extra inputs"),
         ({"validate_search": {"proxy": {"rows": []}}}, r"avmnist.validate_search.proxy.rows"),
-        ({"compare": {"baseline": "m2"}}, r"avmnist.compare.baseline: unknown preset 'm2'"),
+        ({"compare": {"baseline": "m2"}}, r"avmnist.compare.baseline: .*unknown preset 'm2'"),
+        ({"compare": {"baseline": "m2_mixer_mimic"}}, r"compare.baseline has encoders of \['static', 'time_series'\]"),
+        ({"compare": {"baseline": {"fusion": {"functon": "max"}}}}, r"avmnist.compare.baseline.fusion.functon: Extra"),
+        ({"validate_search": {"space": {"image": []}}}, r"avmnist.validate_search.space.image"),
+        ({"validate_search": {"space": {"image": ["ramlp", "ramlp"]}}}, r"repeats one"),
+        ({"validate_search": {"proxy": {"seeds": [2, 2]}}}, r"avmnist.validate_search.proxy.seeds: .*repeats one"),
         ({"compare": {"seeds": [1]}}, r"avmnist.compare.seeds"),
         ({"compare": {"sead": [1, 2]}}, r"avmnist.compare.sead"),
     ],

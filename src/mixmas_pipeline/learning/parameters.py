@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from mixmas_pipeline.mixers import presets
 from mixmas_pipeline.mixers.architecture import Block, FusionFunction, Preset, Tokeniser, Width
 from mixmas_pipeline.parameters import Parameters
 
 Metric = Literal["accuracy", "f1_macro", "f1_weighted", "f1_micro"]
+Device = Literal["auto", "cpu", "cuda"]
 Positive = Annotated[float, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+T = TypeVar("T", bound=tuple[Any, ...])
+
+
+def _without_repeats(values: T) -> T:
+    if len(set(values)) != len(values):
+        raise ValueError(f"{values} repeats one")
+    return values
+
+
+Distinct = AfterValidator(_without_repeats)
 
 
 class SampleParameters(Parameters):
@@ -72,15 +85,13 @@ class BudgetParameters(OptimiserParameters):
 
     steps: int = Field(ge=1)
     extended_steps: int = Field(ge=1)
-    seeds: tuple[Seed, ...] = Field(min_length=2)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    seeds: Annotated[tuple[Seed, ...], Distinct] = Field(min_length=2)
+    device: Device = "auto"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.extended_steps < self.steps:
             raise ValueError(f"extended_steps is {self.extended_steps}; expected at least steps, {self.steps}")
-        if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds {self.seeds} repeats one")
         return self
 
 
@@ -140,22 +151,25 @@ class Candidates(Parameters):
     Attributes:
         reference: the candidate whose parameter count the others are matched to.
         candidates: name -> block and its hyperparameters; null takes one out (of an environment that inherits it).
+        left_out: candidates that do not take part, but may be the reference. Default none.
     """
 
     reference: str
     candidates: dict[str, Block | None]
+    left_out: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         _check_names(self.candidates)
         if not self.names:
             raise ValueError("no candidate is left")
-        if self.reference not in self.names:
+        if self.candidates.get(self.reference) is None:
             raise ValueError(f"the reference {self.reference!r} is not among the candidates {self.names}")
         return self
 
     def only(self, names: Iterable[str]) -> Self:
-        """The same stage with some of its candidates; the reference is then the first of them, if it is not one.
+        """The same stage with some of its candidates taking part. The reference stays what it is, and so does every
+        candidate's architecture.
 
         Raises:
             ValueError: there is no such candidate.
@@ -163,14 +177,19 @@ class Candidates(Parameters):
         names = list(names)
         if unknown := sorted(set(names) - set(self.names)):
             raise ValueError(f"unknown candidate {unknown[0]!r}: expected some of {', '.join(self.names)}")
-        kept = {name: block for name, block in self.candidates.items() if name in names}
-        reference = self.reference if self.reference in kept else next(iter(kept))
-        return self.model_copy(update={"candidates": kept, "reference": reference})
+        return self.model_copy(update={"left_out": tuple(name for name in self.candidates if name not in names)})
 
     @property
     def names(self) -> list[str]:
         """Candidates that take part, in the order in which they are written."""
-        return [name for name, block in self.candidates.items() if block is not None]
+        return [name for name, block in self.candidates.items() if block is not None and name not in self.left_out]
+
+    @property
+    def reference_block(self) -> Block:
+        """The reference's block."""
+        block = self.candidates[self.reference]
+        assert block is not None
+        return block
 
 
 class EncoderStage(Candidates):
@@ -216,14 +235,12 @@ class SearchParameters(Parameters):
     selection: SelectionParameters
     match: MatchParameters = MatchParameters()
     encoders: dict[str, EncoderStage] = Field(min_length=1)
-    fusion_functions: tuple[FusionFunction, ...] = Field(min_length=1)
+    fusion_functions: Annotated[tuple[FusionFunction, ...], Distinct] = Field(min_length=1)
     fusion_network: FusionNetworkStage
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         _check_names(self.encoders)
-        if len(set(self.fusion_functions)) != len(self.fusion_functions):
-            raise ValueError(f"fusion_functions {self.fusion_functions} repeats one")
         return self
 
     def only(self, space: dict[str, tuple[str, ...]]) -> Self:
@@ -235,9 +252,11 @@ class SearchParameters(Parameters):
         stages = [*self.encoders, "fusion_function", "fusion_network"]
         if unknown := sorted(set(space) - set(stages)):
             raise ValueError(f"unknown stage {unknown[0]!r}: expected some of {', '.join(stages)}")
-        functions = space.get("fusion_function", self.fusion_functions)
-        if unknown := sorted(set(functions) - set(self.fusion_functions)):
-            raise ValueError(f"unknown fusion function {unknown[0]!r}: expected some of {self.fusion_functions}")
+        functions = [f for f in self.fusion_functions if f in space.get("fusion_function", self.fusion_functions)]
+        if unknown := sorted(set(space.get("fusion_function", ())) - set(functions)):
+            raise ValueError(
+                f"unknown fusion function {unknown[0]!r}: expected some of {', '.join(self.fusion_functions)}"
+            )
         encoders = {name: stage.only(space.get(name, stage.names)) for name, stage in self.encoders.items()}
         network = self.fusion_network.only(space.get("fusion_network", self.fusion_network.names))
         return self.model_copy(
@@ -279,22 +298,25 @@ class CompareParameters(Parameters):
         seeds: every contender is trained once with each, at its rate.
         confidence: of the intervals. Default 0.95.
         resamples: bootstrap resamples of the test examples. Default 500.
-        published: contender -> score reported elsewhere, shown beside ours and marked as such. Default none.
+        published: contender -> score reported elsewhere, on other data; shown beside ours and marked as such. Null
+            takes one out. Default none.
     """
 
-    baseline: str | Preset
-    learning_rates: tuple[Positive, ...] = Field(min_length=1)
+    baseline: Preset
+    learning_rates: Annotated[tuple[Positive, ...], Distinct] = Field(min_length=1)
     tuning_seed: Seed
-    seeds: tuple[Seed, ...] = Field(min_length=2)
+    seeds: Annotated[tuple[Seed, ...], Distinct] = Field(min_length=2)
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     resamples: int = Field(500, ge=50)
-    published: dict[Literal["baseline", "searched"], float] = Field(default_factory=dict)
+    published: dict[Literal["baseline", "searched"], float | None] = Field(default_factory=dict)
+
+    @field_validator("baseline", mode="before")
+    @classmethod
+    def _by_name(cls, baseline: Any) -> Any:
+        return presets.find(baseline) if isinstance(baseline, str) else baseline
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for name in ("learning_rates", "seeds"):
-            if len(set(getattr(self, name))) != len(getattr(self, name)):
-                raise ValueError(f"{name} {getattr(self, name)} repeats one")
         if self.tuning_seed in self.seeds:
             raise ValueError(f"tuning_seed {self.tuning_seed} is among the seeds {self.seeds}; expected another one")
         return self
@@ -308,11 +330,13 @@ class TruthParameters(OptimiserParameters):
         epochs: passes over them, all of them: nothing is stopped early, so the validation split, on which the
             combination is scored, has chosen nothing.
         seeds: initialisations, batch orders.
+        device: as the search's budget. Default "auto".
     """
 
     rows: int = Field(ge=2)
-    epochs: int = Field(ge=1)
-    seeds: tuple[Seed, ...] = Field(min_length=2)
+    epochs: Count
+    seeds: Annotated[tuple[Seed, ...], Distinct] = Field(min_length=2)
+    device: Device = "auto"
 
 
 class ProxyParameters(Parameters):
@@ -327,10 +351,10 @@ class ProxyParameters(Parameters):
         joint: give Optuna's TPE sampler what each search spent, over the joint space. Needs the extra "optuna".
     """
 
-    rows: tuple[Annotated[int, Field(ge=2)], ...] = Field(min_length=1)
-    epochs: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
-    learning_rates: tuple[Positive, ...] = Field(min_length=1)
-    seeds: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1)
+    rows: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Distinct] = Field(min_length=1)
+    epochs: Annotated[tuple[Count, ...], Distinct] = Field(min_length=1)
+    learning_rates: Annotated[tuple[Positive, ...], Distinct] = Field(min_length=1)
+    seeds: Annotated[tuple[Count, ...], Distinct] = Field(min_length=1)
     replicates: int = Field(ge=2)
     joint: bool = True
 
@@ -345,6 +369,6 @@ class ValidateSearchParameters(Parameters):
         proxy: the searches.
     """
 
-    space: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    space: dict[str, Annotated[tuple[str, ...], Field(min_length=1), Distinct]] = Field(default_factory=dict)
     truth: TruthParameters
     proxy: ProxyParameters

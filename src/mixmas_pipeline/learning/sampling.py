@@ -18,6 +18,16 @@ def sample_size(population: int, z: float = 1.96, p: float = 0.5, margin: float 
     return math.ceil(n / (1 + n / population))
 
 
+def margin_for(sample: int, population: int, z: float = 1.96, p: float = 0.5) -> float:
+    """The margin of error of a sample: the inverse of ``sample_size``. 0 for the whole population.
+
+    n = N' / (1 - N' / N);  margin = z sqrt(p (1 - p) / n).
+    """
+    if sample >= population:
+        return 0.0
+    return z * math.sqrt(p * (1 - p) * (1 / sample - 1 / population))
+
+
 def stratified_split(labels: np.ndarray, sizes: list[int], seed: int) -> list[np.ndarray]:
     """Disjoint samples of rows, each with nearly the same label distribution as the whole.
 

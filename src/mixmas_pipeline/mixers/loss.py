@@ -33,7 +33,9 @@ def balancing_weights(labels: Tensor, classes: int, task: str) -> Tensor:
     """Class weights that make rare classes count as much as frequent ones, (classes,) float32.
 
     Multiclass: n / (classes * n_c), so that every class has the same total weight (King and Zeng 2001). Multilabel:
-    (n - n_c) / n_c, so that a label's presence and absence weigh the same in total. A class without examples gets 1.
+    (n - n_c) / n_c, so that a label's presence and absence weigh the same in total. A class that no example has, or (of
+    multilabel data) that every one has, gets 1. Weights are not bounded: a class with one example in a thousand counts
+    as much as the others, and its noise with it.
 
     Args:
         labels: of the training data, as ``task_loss`` takes them.
@@ -46,7 +48,8 @@ def balancing_weights(labels: Tensor, classes: int, task: str) -> Tensor:
     else:
         counts = torch.bincount(labels.long(), minlength=classes).float()
         weights = len(labels) / (classes * counts)
-    return torch.where(counts > 0, weights, torch.ones_like(weights))
+    decided = (counts > 0) & ((counts < len(labels)) | (task != "multilabel"))
+    return torch.where(decided, weights, torch.ones_like(weights))
 
 
 def fusion_weight(modalities: int, epoch: int, step: float) -> float:

@@ -84,14 +84,12 @@ def build(preset: Preset, task: str, classes: tuple[str, ...], inputs: dict[str,
     )
 
 
-def find(preset: str | Preset) -> Preset:
-    """A preset by name, or as it is.
+def find(name: str) -> Preset:
+    """A preset by name.
 
     Raises:
-        ValueError: there is no preset of this name.
+        ValueError: there is none of this name.
     """
-    if isinstance(preset, Preset):
-        return preset
-    if preset not in PRESETS:
-        raise ValueError(f"unknown preset {preset!r}; expected one of {', '.join(PRESETS)}, or encoders and a fusion")
-    return PRESETS[preset]
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset {name!r}; expected one of {', '.join(PRESETS)}, or encoders and a fusion")
+    return PRESETS[name]

@@ -35,6 +35,7 @@ _LIBRARIES = (
     "plotly",
     "matplotlib",
     "jinja2",
+    "optuna",
 )
 _CHUNK = 1 << 22
 

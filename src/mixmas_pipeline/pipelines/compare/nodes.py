@@ -1,4 +1,7 @@
-"""Nodes of the comparison. A *contender* is an architecture with its cost."""
+"""Nodes that train the contenders. A *contender* is an architecture with its cost.
+
+What judges them is in ``judging``: a change there must not train anything again.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,15 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.learning.parameters import CompareParameters, Metric, TrainingParameters
+from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.mixers import presets
-from mixmas_pipeline.mixers.architecture import Architecture, Encoder
-from mixmas_pipeline.pipelines.training.fitting import Scratch
-from mixmas_pipeline.pipelines.training.nodes import most_frequent, with_statistics
+from mixmas_pipeline.mixers.architecture import Architecture, Encoder, Preset
+from mixmas_pipeline.pipelines.training.fitting import Scratch, with_statistics
 
-BASELINE, SEARCHED, MAJORITY = "baseline", "searched", "most frequent class"
+BASELINE, SEARCHED = "baseline", "searched"
 _log = logging.getLogger(__name__)
 
 
@@ -42,9 +43,9 @@ def line_up(train: MultimodalTable, architecture: dict[str, Any], baseline: Any)
     from mixmas_pipeline.mixers.cost import cost
 
     searched = with_statistics(architecture, train)
-    shape = presets.find(baseline if isinstance(baseline, str) else presets.Preset.model_validate(baseline))
+    preset = presets.find(baseline) if isinstance(baseline, str) else Preset.model_validate(baseline)
     contenders = {
-        BASELINE: presets.build(shape, searched.task, searched.classes, searched.inputs),
+        BASELINE: presets.build(preset, searched.task, searched.classes, searched.inputs),
         SEARCHED: searched,
     }
     if len(searched.inputs) > 1:
@@ -71,27 +72,38 @@ def tune(
 ) -> dict[str, Any]:
     """Train a contender once with every learning rate, and take the one with the best validation score.
 
+    A training whose loss becomes infinite has a score of None and cannot be taken.
+
     Returns:
-        contender; learning_rate: the chosen one, of equals the smallest; trials: rate, score, epochs, seconds.
+        contender; learning_rate: the chosen one, of equals the smallest; at_edge: whether it is the smallest or
+        largest of three or more that were tried; trials: rate, score, epochs, seconds.
+
+    Raises:
+        FloatingPointError: no learning rate gave a finite loss.
     """
-    architecture = Architecture.model_validate(contender["architecture"])
-    work, trials = Scratch(scratch), []
-    for number, rate in enumerate(sorted(learning_rates), start=1):
-        _log.info("%s: learning rate %g, %d of %d", contender["contender"], rate, number, len(learning_rates))
+    architecture, name = Architecture.model_validate(contender["architecture"]), contender["contender"]
+    work, trials, rates = Scratch(scratch), [], sorted(learning_rates)
+    for number, rate in enumerate(rates, start=1):
+        _log.info("%s: learning rate %g, %d of %d", name, rate, number, len(rates))
         settings = training.model_copy(update={"learning_rate": rate, "seed": tuning_seed})
-        _, history = work.fit(architecture, train, validation, settings)
+        try:
+            _, history = work.fit(architecture, train, validation, settings)
+        except FloatingPointError as error:
+            _log.warning("%s: learning rate %g is out: %s", name, rate, error)
+            trials.append({"learning_rate": rate, "score": None, "epochs": 0, "seconds": 0.0})
+            continue
         score = float(history[f"validation_{training.metric}_fused"].max())
         seconds = float(history["seconds"].sum())
         trials.append({"learning_rate": rate, "score": score, "epochs": len(history), "seconds": seconds})
     work.sweep()
-    best = max(trials, key=lambda trial: trial["score"])["learning_rate"]
-    if len(trials) > 2 and best in (trials[0]["learning_rate"], trials[-1]["learning_rate"]):
-        _log.warning(
-            "%s: the best learning rate, %g, is at the edge of those tried; a wider sweep may find a better one",
-            contender["contender"],
-            best,
-        )
-    return {"contender": contender["contender"], "learning_rate": best, "trials": trials}
+    finished = [trial for trial in trials if trial["score"] is not None]
+    if not finished:
+        raise FloatingPointError(f"{name}: the loss became infinite with every learning rate of {rates}; lower them")
+    best = max(finished, key=lambda trial: trial["score"])["learning_rate"]
+    at_edge = len(rates) > 2 and best in (rates[0], rates[-1])
+    if at_edge:
+        _log.warning("%s: the best learning rate, %g, is at the edge of those tried; try more", name, best)
+    return {"contender": name, "learning_rate": best, "at_edge": at_edge, "trials": trials}
 
 
 def train_seeds(
@@ -119,83 +131,6 @@ def train_seeds(
     return {"history": pd.concat(histories, ignore_index=True), **models}
 
 
-def evaluate_contenders(
-    train: MultimodalTable,
-    validation: MultimodalTable,
-    test: MultimodalTable,
-    compare: CompareParameters,
-    metric: Metric,
-    **inputs: Any,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Score every contender's models on the test split, and the differences to the baseline. Nothing is chosen after.
-
-    Args:
-        train: only its labels are read.
-        inputs: "contender/kind" -> contender, tuned, history, seed_N.
-
-    Returns:
-        comparison: one row a contender; scores are means over seeds; ``low`` and ``high`` bound the difference to the
-        baseline, paired by seed and by example.
-        predictions: one row a test example; the labels that each contender's each seed gives.
-    """
-    from mixmas_pipeline.learning.metrics import predict, score
-    from mixmas_pipeline.learning.microbenchmark import compute_logits, pick_device
-    from mixmas_pipeline.mixers.model import FUSED
-
-    for table in (validation, test):
-        table.check()
-    names = list(dict.fromkeys(key.split("/")[0] for key in inputs))
-    device, classes, task = pick_device("auto"), len(test.schema.classes), test.schema.task
-
-    def predicted(contender: str, table: MultimodalTable) -> np.ndarray:
-        models = (inputs[f"{contender}/seed_{seed}"].to(device) for seed in compare.seeds)
-        return np.array([predict(compute_logits(model, table, device)[FUSED], task) for model in models])
-
-    guesses = {name: predicted(name, test) for name in names}
-    on_validation = {
-        name: [score(metric, validation.labels, guess, classes) for guess in predicted(name, validation)]
-        for name in names
-    }
-    rows = []
-    for name in names:
-        scores = [score(metric, test.labels, guess, classes) for guess in guesses[name]]
-        history = inputs[f"{name}/history"]
-        entry, by_seed = inputs[f"{name}/contender"], history.groupby("seed")
-        rows.append(
-            {
-                "contender": name,
-                "score": float(np.mean(scores)),
-                "spread": float(np.std(scores, ddof=1)),
-                "validation_score": float(np.mean(on_validation[name])),
-                **_difference(guesses[name], guesses[names[0]], test, compare, metric),
-                "parameters": entry["parameters"],
-                "flops_per_example": entry["flops"],
-                "learning_rate": inputs[f"{name}/tuned"]["learning_rate"],
-                "epochs": float(by_seed.size().mean()),
-                "seconds": float(by_seed["seconds"].sum().mean()),
-                "published": compare.published.get(name, np.nan),
-                **{f"seed_{seed}": value for seed, value in zip(compare.seeds, scores, strict=True)},
-            }
-        )
-    majority = np.broadcast_to(most_frequent(train), test.labels.shape)
-    rows.append({"contender": MAJORITY, "score": score(metric, test.labels, majority, classes)})
-    comparison = pd.DataFrame(rows)
-    comparison.insert(0, "source", test.schema.source)
-    comparison.insert(2, "metric", metric)
-    predictions = pd.DataFrame({"id": test.ids, "label": _texts(test.labels)})
-    for name in names:
-        for seed, guess in zip(compare.seeds, guesses[name], strict=True):
-            predictions[f"{name}_seed_{seed}"] = _texts(guess)
-    return comparison, predictions
-
-
-def draw_comparison(comparison: pd.DataFrame) -> Any:
-    """The table as bars."""
-    from mixmas_pipeline.pipelines.reporting.figures import comparison_figure
-
-    return comparison_figure(comparison)
-
-
 def _single(searched: Architecture, name: str, encoder: Encoder) -> Architecture:
     return Architecture(
         task=searched.task,
@@ -203,33 +138,3 @@ def _single(searched: Architecture, name: str, encoder: Encoder) -> Architecture
         inputs={name: searched.inputs[name]},
         encoders={name: encoder},
     )
-
-
-def _difference(
-    guess: np.ndarray, baseline: np.ndarray, test: MultimodalTable, compare: CompareParameters, metric: str
-) -> dict[str, float]:
-    """Mean difference to the baseline and its interval: Student's t over the seeds times the standard error that
-    adds up, in quadrature, the noise of seeds and of examples. The few degrees of freedom are the seeds', so the
-    interval is rather too wide than too narrow."""
-    from scipy.stats import t
-
-    from mixmas_pipeline.learning.metrics import difference_error, score
-
-    if guess is baseline:
-        return {"difference": 0.0, "low": 0.0, "high": 0.0}
-    labels, classes = test.labels, len(test.schema.classes)
-    differences = [
-        score(metric, labels, a, classes) - score(metric, labels, b, classes)
-        for a, b in zip(guess, baseline, strict=True)
-    ]
-    error = difference_error(metric, labels, guess, baseline, classes, compare.resamples, 0)
-    half = t.ppf((1 + compare.confidence) / 2, len(guess) - 1) * error
-    mean = float(np.mean(differences))
-    return {"difference": mean, "low": mean - half, "high": mean + half}
-
-
-def _texts(labels: np.ndarray) -> np.ndarray:
-    """Class indices as they are; sets of labels as strings of 0 and 1."""
-    if labels.ndim == 1:
-        return labels
-    return np.array(["".join(map(str, row)) for row in labels.astype(int)])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from kedro.pipeline import Node, Pipeline
 
-from mixmas_pipeline.pipelines.compare import nodes
+from mixmas_pipeline.pipelines.compare import judging, nodes
 
 
 def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int]) -> Pipeline:
@@ -42,7 +42,6 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
             "train": train,
             "validation": validation,
             "training": training,
-            "scratch": f"{own}.scratch",
         }
         graph += [
             Node(
@@ -51,6 +50,7 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
                 | {
                     "learning_rates": f"{parameters}.learning_rates",
                     "tuning_seed": f"{parameters}.tuning_seed",
+                    "scratch": f"{own}.tune_scratch",
                 },
                 f"{own}.tuned",
                 name="tune",
@@ -58,7 +58,12 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
             ),
             Node(
                 nodes.train_seeds,
-                common | {"tuned": f"{own}.tuned", "seeds": f"{parameters}.seeds"},
+                common
+                | {
+                    "tuned": f"{own}.tuned",
+                    "seeds": f"{parameters}.seeds",
+                    "scratch": f"{own}.train_scratch",
+                },
                 {"history": f"{own}.history", **models},
                 name="train_seeds",
                 namespace=own,
@@ -68,7 +73,7 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
         results |= {f"{name}/{seed}": model for seed, model in models.items()}
     graph += [
         Node(
-            nodes.evaluate_contenders,
+            judging.evaluate_contenders,
             {
                 "train": train,
                 "validation": validation,
@@ -82,7 +87,7 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
             namespace=space,
         ),
         Node(
-            nodes.draw_comparison,
+            judging.draw_comparison,
             f"{dataset}.comparison",
             f"{dataset}.comparison_figure",
             name="draw_comparison",

@@ -167,7 +167,7 @@ def heads_figure(metrics: dict[str, dict[str, float]]) -> go.Figure:
 
 
 def comparison_figure(comparison: pd.DataFrame) -> go.Figure:
-    """Test scores of the contenders as bars, error bars over seeds; hatched: published on another build of the data."""
+    """Test scores of the contenders as bars, error bars over seeds; hatched: published, on other data."""
     source, metric = comparison["source"].iloc[0], comparison["metric"].iloc[0]
     figure = go.Figure()
     for colour, row in zip(COLOURS, comparison.itertuples(), strict=False):
@@ -185,7 +185,7 @@ def comparison_figure(comparison: pd.DataFrame) -> go.Figure:
         if pd.notna(row.published):
             figure.add_trace(
                 go.Bar(
-                    x=["published, on another build of the data"],
+                    x=["published, on other data"],
                     y=[row.published],
                     name=f"{row.contender.replace('_', ' ')}, published",
                     marker={"color": colour, "pattern": {"shape": "/"}, "opacity": 0.6},

@@ -128,7 +128,7 @@ def propose_fusion_functions(
     for modality in sample.schema.modalities:
         chosen = Architecture.model_validate(choices[modality]["architecture"])
         encoders[modality] = chosen.encoders[modality]
-    fixed = FusionNetwork(depth=network.depth, block=network.candidates[network.reference])
+    fixed = FusionNetwork(depth=network.depth, block=network.reference_block)
     return {
         function: _proposal(
             FUSION_FUNCTION, "", function, _architecture(sample, encoders, Fusion(function=function, network=fixed))
@@ -277,7 +277,7 @@ def _matched(
 
     blocks = {name: stage.candidates[name] for name in stage.names}
     if match.tolerance is not None:
-        target = count(stage.reference, blocks[stage.reference])
+        target = count(stage.reference, stage.reference_block)
         blocks = {
             name: match_parameters(block, partial(count, name), target, match.tolerance, match.hyperparameter)
             for name, block in blocks.items()

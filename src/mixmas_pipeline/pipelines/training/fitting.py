@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -52,6 +52,14 @@ class Scratch:
         for stale in self._folder.iterdir():
             if stale.name not in self._used and stale.is_dir():
                 shutil.rmtree(stale)
+
+
+def with_statistics(architecture: dict[str, Any], train: MultimodalTable) -> Architecture:
+    """The architecture, its inputs standardised with the training split's statistics."""
+    from mixmas_pipeline.learning.statistics import input_statistics
+
+    chosen = Architecture.model_validate(architecture)
+    return chosen.model_copy(update={"inputs": {name: input_statistics(train, name) for name in chosen.inputs}})
 
 
 def _identity(

@@ -10,8 +10,7 @@ import pandas as pd
 
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.parameters import TrainingParameters
-from mixmas_pipeline.mixers.architecture import Architecture
-from mixmas_pipeline.pipelines.training.fitting import Scratch
+from mixmas_pipeline.pipelines.training.fitting import Scratch, with_statistics
 
 if TYPE_CHECKING:
     from mixmas_pipeline.mixers.model import MultimodalMixer
@@ -41,18 +40,10 @@ def train_model(
     return model, history
 
 
-def with_statistics(architecture: dict[str, Any], train: MultimodalTable) -> Architecture:
-    """The architecture, its inputs standardised with the training split's statistics."""
-    from mixmas_pipeline.learning.statistics import input_statistics
-
-    chosen = Architecture.model_validate(architecture)
-    return chosen.model_copy(update={"inputs": {name: input_statistics(train, name) for name in chosen.inputs}})
-
-
 def evaluate_model(
     model: Any, train: MultimodalTable, validation: MultimodalTable, test: MultimodalTable
 ) -> tuple[dict[str, dict[str, float]], pd.DataFrame, MultimodalTable]:
-    """Score the finished model. The only node that reads the test split; nothing is chosen after it.
+    """Score the finished model. Reads the test split, as the comparison's last node does; nothing is chosen after it.
 
     Args:
         train: only its labels are read, for what one would answer without looking.

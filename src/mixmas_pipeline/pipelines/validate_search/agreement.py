@@ -7,44 +7,49 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixmas_pipeline.pipelines.search.nodes import FUSION_FUNCTION, FUSION_NETWORK
+from mixmas_pipeline.pipelines.validate_search.space import name_of
+
+Truths = dict[str, dict[str, Any]]
+GREEDY = "stage by stage"
 _SETTINGS = ["method", "rows", "epochs", "learning_rate", "seeds"]
 
 
-def truth_table(truths: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """One row a combination, best mean score first: name, a column a stage, mean, spread, seed_*, cost."""
-    rows = []
-    for name, truth in truths.items():
-        scores = {f"seed_{i}": score for i, score in enumerate(truth["scores"])}
-        rows.append(
-            {
-                "combination": name,
-                **truth["choice"],
-                "mean": float(np.mean(truth["scores"])),
-                "spread": float(np.std(truth["scores"], ddof=1)),
-                **scores,
-                "parameters": truth["parameters"],
-                "flops": truth["flops"],
-                "seconds": truth["seconds"],
-            }
-        )
+def truth_table(truths: Truths) -> pd.DataFrame:
+    """One row a combination, best mean score first: name, a column a stage, mean, spread, seed_*, a training's cost."""
+    rows = [
+        {
+            "combination": name,
+            **truth["choice"],
+            "mean": float(np.mean(truth["scores"])),
+            "spread": float(np.std(truth["scores"], ddof=1)),
+            **{f"seed_{i}": score for i, score in enumerate(truth["scores"])},
+            "parameters": truth["parameters"],
+            "flops": truth["flops"],
+            "seconds": truth["seconds"],
+        }
+        for name, truth in truths.items()
+    ]
     return pd.DataFrame(rows).sort_values(["mean", "combination"], ascending=[False, True], ignore_index=True)
 
 
-def regret(scores: np.ndarray, chosen: int) -> float:
-    """Score lost by a choice: best less chosen, each seed's scores against the best by the *other* seeds.
+def regrets(halves: np.ndarray) -> np.ndarray:
+    """Score that each combination loses against the best one, (combinations,).
 
-    The best of many noisy means is too good by luck; what another seed says of it is not. So the regret of a choice
-    that is as good as the best is 0 in expectation, and may come out negative.
+    The best of many noisy means is too good by luck: of its seed, and of the examples it was scored on. So each seed's
+    scores on each half of the examples are held against the combination that is best by the *other* seeds on the
+    *other* half. Where all combinations are alike, the regret of each is 0 in expectation; that of the truly best one
+    is a little below, as often as noise makes another one look better.
 
     Args:
-        scores: (combinations, seeds), at least two seeds.
-        chosen: row of the choice.
+        halves: scores, (combinations, seeds, 2 halves of the examples); at least two seeds.
     """
     lost = []
-    for seed in range(scores.shape[1]):
-        best = np.delete(scores, seed, axis=1).mean(axis=1).argmax()
-        lost.append(scores[best, seed] - scores[chosen, seed])
-    return float(np.mean(lost))
+    for seed in range(halves.shape[1]):
+        for half in range(2):
+            best = np.delete(halves[:, :, 1 - half], seed, axis=1).mean(axis=1).argmax()
+            lost.append(halves[best, seed, half] - halves[:, seed, half])
+    return np.mean(lost, axis=0)
 
 
 def kendall_tau(a: list[float], b: list[float]) -> float:
@@ -54,84 +59,94 @@ def kendall_tau(a: list[float], b: list[float]) -> float:
     return float(kendalltau(a, b).statistic)
 
 
-def agreement_table(truth: pd.DataFrame, searches: list[dict[str, Any]]) -> pd.DataFrame:
+def agreement_table(truths: Truths, searches: list[dict[str, Any]]) -> pd.DataFrame:
     """One row a method and budget: means and standard deviations over the replicates.
 
-    ``regret``: see above; ``top1``: share of replicates that chose the best combination; ``tau``: mean over the stages
-    of the rank correlation between the micro-benchmark's scores and the truth, and by stage: of an encoder's candidates
-    with their mean over all combinations, of fusion functions and networks with the combinations that the search
-    compared; ``cost``: FLOPs as a share of training every combination.
+    ``regret``: see above, and ``regrets``, by replicate; ``top1``: share of replicates that chose the combination with
+    the best mean; ``tau``: mean over the stages of the rank correlation between the micro-benchmark's scores and the
+    truth, and by stage: of an encoder's candidates with their mean over all combinations, of fusion functions and
+    networks with the combinations that the search compared (missing where a stage has one candidate, or all are
+    equal); ``cost``: FLOPs as a share of training every combination once.
     """
-    scores = truth[[c for c in truth if c.startswith("seed_")]].to_numpy()
-    by_name = {name: row for row, name in enumerate(truth["combination"])}
+    table = truth_table(truths)
+    lost = dict(zip(truths, regrets(np.array([t["halves"] for t in truths.values()])), strict=True))
     rows = []
     for entry in searches:
-        row = by_name["__".join(entry["choice"].values())]
-        taus = {f"tau_{s}": tau for s, tau in _taus(truth, entry).items()}
+        chosen = name_of(entry["choice"])
+        taus = {f"tau_{stage}": tau for stage, tau in _taus(table, entry).items()}
+        known = [tau for tau in taus.values() if not np.isnan(tau)]
         rows.append(
             {
                 **{key: entry[key] for key in _SETTINGS},
-                "regret": regret(scores, row),
-                "top1": float(row == 0),
-                "tau": float(np.nanmean(list(taus.values()))) if taus else np.nan,
+                "replicate": entry["replicate"],
+                "regret": lost[chosen],
+                "top1": float(chosen == table["combination"].iloc[0]),
+                "tau": float(np.mean(known)) if known else np.nan,
                 **taus,
                 "flops": entry["flops"],
                 "seconds": entry["seconds"],
             }
         )
-    grouped = pd.DataFrame(rows).groupby(_SETTINGS, sort=False)
-    table = grouped.mean()
-    table.insert(0, "replicates", grouped.size())
-    table.insert(2, "regret_spread", grouped["regret"].std(ddof=1))
-    table.insert(3, "regret_worst", grouped["regret"].max())
-    table.insert(6, "tau_spread", grouped["tau"].std(ddof=1))
-    table["cost"] = table["flops"] / truth["flops"].sum()
-    return table.reset_index()
+    grouped = pd.DataFrame(rows).sort_values("replicate", kind="stable").groupby(_SETTINGS, sort=False)
+    result = grouped.mean().drop(columns="replicate")
+    result.insert(0, "replicates", grouped.size())
+    result.insert(2, "regret_spread", grouped["regret"].std(ddof=1))
+    result.insert(3, "regrets", grouped["regret"].agg(list))
+    result.insert(6, "tau_spread", grouped["tau"].std(ddof=1))
+    result["cost"] = result["flops"] / table["flops"].sum()
+    return result.reset_index()
 
 
-def summarise(truth: pd.DataFrame, agreement: pd.DataFrame) -> dict[str, Any]:
+def summarise(truths: Truths, agreement: pd.DataFrame) -> dict[str, Any]:
     """The space's size and spread, and the cheapest stage-by-stage budget that is as good as the best one.
 
-    As good: its mean regret is at most one standard error (of the best one's mean over replicates) above the least.
+    Only budgets of two seeds or more are recommended (the search itself needs two to know its noise); if none was
+    tried, any is. As good: over the replicates, which saw the same samples with every budget, it loses at most one
+    standard error more than the budget that loses least; the truth's own noise is part of that error.
     """
-    scores = truth[[c for c in truth if c.startswith("seed_")]].to_numpy()
-    greedy = agreement[agreement["method"] == "stage by stage"]
-    best = greedy.loc[greedy["regret"].idxmin()]
-    error = best["regret_spread"] / best["replicates"] ** 0.5
-    enough = greedy[greedy["regret"] <= best["regret"] + error]
+    table, seeds = truth_table(truths), len(next(iter(truths.values()))["scores"])
+    noise = float(np.sqrt((table["spread"] ** 2).mean()))
+    tried = agreement[agreement["method"] == GREEDY]
+    tried = tried[tried["seeds"] >= 2] if (tried["seeds"] >= 2).any() else tried
+    best = np.array(tried.loc[tried["regret"].idxmin(), "regrets"])
+
+    def as_good(lost: list[float]) -> bool:
+        more = np.array(lost) - best
+        error = np.hypot(more.std(ddof=1) / len(more) ** 0.5, noise / seeds**0.5)
+        return bool(more.mean() <= error)
+
+    enough = tried[[as_good(lost) for lost in tried["regrets"]]]
     pick = enough.loc[enough["cost"].idxmin()]
     return {
-        "combinations": len(truth),
-        "best": truth["combination"].iloc[0],
-        "best_score": float(truth["mean"].iloc[0]),
-        "median_score": float(truth["mean"].median()),
-        "worst_score": float(truth["mean"].iloc[-1]),
-        "noise": float(np.sqrt((truth["spread"] ** 2).mean())),
-        "random_regret": float(np.mean([regret(scores, row) for row in range(len(truth))])),
-        "exhaustive_flops": float(truth["flops"].sum()),
-        "exhaustive_seconds": float(truth["seconds"].sum()),
+        "combinations": len(table),
+        "best": table["combination"].iloc[0],
+        "best_score": float(table["mean"].iloc[0]),
+        "median_score": float(table["mean"].median()),
+        "worst_score": float(table["mean"].iloc[-1]),
+        "noise": noise,
+        "random_regret": float(regrets(np.array([t["halves"] for t in truths.values()])).mean()),
+        "exhaustive_flops": float(table["flops"].sum()),
+        "exhaustive_seconds": float(table["seconds"].sum()),
         "recommended": {
-            **{key: _plain(pick[key]) for key in ("rows", "epochs", "learning_rate", "seeds")},
-            **{key: float(pick[key]) for key in ("regret", "top1", "tau", "cost", "seconds")},
+            **{key: int(pick[key]) for key in ("rows", "epochs", "seeds")},
+            **{key: float(pick[key]) for key in ("learning_rate", "regret", "top1", "cost", "seconds")},
         },
     }
 
 
 def _taus(truth: pd.DataFrame, entry: dict[str, Any]) -> dict[str, float]:
     """Rank correlation of each stage that ranked at least two candidates."""
-    taus, earlier = {}, {}
-    fusion = [stage for stage in entry["scores"] if stage in ("fusion_function", "fusion_network")]
+    taus: dict[str, float] = {}
+    earlier: dict[str, str] = {}
     for stage, proxy in entry["scores"].items():
         rows = truth
-        if stage in fusion:  # given what had been chosen before
-            for other, choice in earlier.items():
-                rows = rows[rows[other] == choice]
+        if stage in (FUSION_FUNCTION, FUSION_NETWORK):  # given what had been chosen before
+            given = earlier | ({FUSION_NETWORK: entry["reference"]} if stage == FUSION_FUNCTION else {})
+            for other, choice in given.items():
+                if other in rows and choice in set(rows[other]):  # the reference may be left out of the sub-space
+                    rows = rows[rows[other] == choice]
         means = rows.groupby(stage)["mean"].mean()
         if len(proxy) > 1:
             taus[stage] = kendall_tau(list(proxy.values()), [means[name] for name in proxy])
         earlier[stage] = entry["choice"][stage]
     return taus
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value

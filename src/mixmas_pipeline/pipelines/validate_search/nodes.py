@@ -1,7 +1,8 @@
 """Nodes that hold the search's choices against full training of every combination.
 
 The *truth* of a combination is its score on the validation split after full training, and a *budget* is what the
-micro-benchmark may spend. A search is repeated, as *replicates*, with other samples and seeds.
+micro-benchmark may spend. A search is repeated, as *replicates*, with other samples and seeds. What judges them is in
+``judging``: a change there must not train anything again.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ import logging
 from dataclasses import asdict
 from itertools import product
 from typing import Any
-
-import pandas as pd
 
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.parameters import (
@@ -25,7 +24,7 @@ from mixmas_pipeline.learning.parameters import (
     TruthParameters,
 )
 from mixmas_pipeline.mixers.architecture import Architecture
-from mixmas_pipeline.pipelines.validate_search.space import Builder, combinations
+from mixmas_pipeline.pipelines.validate_search.space import Builder, combinations, name_of
 
 _log = logging.getLogger(__name__)
 
@@ -67,38 +66,71 @@ def train_combination(
 ) -> dict[str, Any]:
     """Train one combination fully from every seed, and score its last epoch on the validation split.
 
+    A training whose loss becomes infinite scores 0.
+
     Returns:
-        choice, parameters, flops (of all seeds' training), scores (one a seed), seconds.
+        choice, parameters, flops (of one training), scores (one a seed), halves (seed by seed, the score on every other
+        example and on the rest), seconds (of one training).
     """
+    from mixmas_pipeline.learning.metrics import score
     from mixmas_pipeline.learning.microbenchmark import batch_rows, run_trial
     from mixmas_pipeline.pipelines.validate_search.searches import training_flops
 
     steps = truth.epochs * len(batch_rows(len(full), truth.batch_size, 0, 0))
     budget = _budget(truth.model_dump(include=_OPTIMISER), steps)
-    architecture, name = Architecture.model_validate(proposal["architecture"]), "__".join(proposal["choice"].values())
-    trials = [
-        run_trial(architecture, full, validation, budget, steps, seed, metric, f"{name}, seed {seed}")
-        for seed in truth.seeds
-    ]
-    _log.info("%s: %s %s", name, metric, " ".join(f"{trial.score:.3f}" for trial in trials))
+    architecture, name = Architecture.model_validate(proposal["architecture"]), name_of(proposal["choice"])
+    labels, classes = validation.labels, len(validation.schema.classes)
+    scores, halves, seconds = [], [], []
+    for seed in truth.seeds:
+        try:
+            trial = run_trial(architecture, full, validation, budget, steps, seed, metric, f"{name}, seed {seed}")
+        except FloatingPointError as error:
+            _log.warning("%s counts as 0", error)
+            scores.append(0.0)
+            halves.append([0.0, 0.0])
+            continue
+        scores.append(trial.score)
+        halves.append([score(metric, labels[h::2], trial.predicted[h::2], classes) for h in range(2)])
+        seconds.append(trial.seconds)
+    _log.info("%s: %s %s", name, metric, " ".join(f"{value:.3f}" for value in scores))
     return {
         "choice": proposal["choice"],
         "parameters": proposal["parameters"],
-        "flops": len(trials) * training_flops(proposal, budget),
-        "scores": [trial.score for trial in trials],
-        "seconds": sum(trial.seconds for trial in trials),
+        "flops": training_flops(proposal, truth.epochs * len(full)),
+        "scores": scores,
+        "halves": halves,
+        "seconds": sum(seconds) / max(1, len(seconds)),
     }
 
 
-def lay_out_budgets(proxy: ProxyParameters, sample: SampleParameters, budget: BudgetParameters) -> dict[str, Any]:
-    """Every budget and replicate to be tried, by name: what one search needs to know."""
+def lay_out_budgets(
+    train: MultimodalTable, proxy: ProxyParameters, sample: SampleParameters, budget: BudgetParameters
+) -> dict[str, Any]:
+    """Every budget and replicate to be tried, by name: what one search needs to know.
+
+    Raises:
+        ValueError: a sample and the scoring sample together are larger than the training split.
+        ModuleNotFoundError: the joint search is asked for and Optuna is not installed.
+    """
+    from mixmas_pipeline.learning.microbenchmark import batch_rows
+    from mixmas_pipeline.learning.sampling import sample_size
+    from mixmas_pipeline.pipelines.validate_search.searches import import_optuna
+
+    if proxy.joint:
+        import_optuna()
+    holdout = sample_size(len(train), sample.z, sample.p, sample.holdout_margin)
+    if max(proxy.rows) + holdout > len(train):
+        raise ValueError(
+            f"validate_search.proxy.rows asks for {max(proxy.rows)} examples beside the {holdout} to score on; the "
+            f"training split has {len(train)}"
+        )
     optimiser = budget.model_dump(include={*_OPTIMISER, "device"})
     laid_out = {}
     for name, (rows, epochs, rate, replicate) in budget_grid(proxy).items():
-        steps = epochs * -(-rows // budget.batch_size)
+        steps = epochs * len(batch_rows(rows, budget.batch_size, 0, 0))
         laid_out[name] = {
             "rows": rows,
-            "holdout": {"z": sample.z, "p": sample.p, "margin": sample.holdout_margin},
+            "holdout": holdout,
             "epochs": epochs,
             "seeds": sorted(proxy.seeds),
             "replicate": replicate,
@@ -123,76 +155,36 @@ def search_within_budget(
 ) -> list[dict[str, Any]]:
     """Search the sub-space stage by stage, and jointly at the same price, with one budget and one replicate.
 
+    A stage is not extended here when a candidate is at chance: the budget is what is tried.
+
     Returns:
-        One entry a method and number of seeds: method, rows, epochs, learning_rate, seeds, replicate, choice, scores,
-        flops, seconds.
-
-    Raises:
-        ValueError: the sample is larger than the training split.
-        ModuleNotFoundError: the joint search is asked for and Optuna is not installed.
+        One entry a method and number of seeds: method, rows, epochs, learning_rate, seeds, replicate, reference (fusion
+        network of the fusion-function stage), choice, scores, flops, seconds.
     """
-    from mixmas_pipeline.learning.sampling import sample_size, stratified_split
-    from mixmas_pipeline.pipelines.validate_search.searches import Trials, import_optuna, jointly, stage_by_stage
+    from mixmas_pipeline.learning.sampling import stratified_split
+    from mixmas_pipeline.pipelines.validate_search.searches import Trials, jointly, stage_by_stage
 
-    if cell["joint"]:
-        import_optuna()
     replicate, budget = cell["replicate"], BudgetParameters.model_validate(cell["budget"])
-    sizes = [cell["rows"], sample_size(len(train), **cell["holdout"])]
+    sizes = [cell["rows"], cell["holdout"]]
     sample, holdout = (train.take(rows) for rows in stratified_split(train.label_matrix(), sizes, replicate))
     search = SearchParameters.model_validate(
         {**space, "budget": budget, "selection": selection, "sample": {"seed": replicate}}
     )
     builder = Builder(sample, search)
     # Seeds of different replicates must not meet; no candidate has a thousand trials.
-    trials = Trials(sample, holdout, budget, selection.metric, seed=1000 * (replicate + 1))
+    trials = Trials(sample, holdout, cell["epochs"], budget, selection.metric, seed=1000 * (replicate + 1))
     found = {"stage by stage": [stage_by_stage(search, builder, trials, seeds, selection) for seeds in cell["seeds"]]}
     if cell["joint"]:
         found["joint (TPE)"] = jointly(
             search, builder, trials, [outcome.flops for outcome in found["stage by stage"]], replicate
         )
-    what = {key: cell[key] for key in ("rows", "epochs", "replicate")} | {"learning_rate": budget.learning_rate}
+    what = {key: cell[key] for key in ("rows", "epochs", "replicate")}
+    what |= {"learning_rate": budget.learning_rate, "reference": search.fusion_network.reference}
     return [
         {"method": method, **what, "seeds": seeds, **asdict(outcome)}
         for method, outcomes in found.items()
         for seeds, outcome in zip(cell["seeds"], outcomes, strict=True)
     ]
-
-
-def measure_agreement(
-    full: MultimodalTable, validation: MultimodalTable, truth: TruthParameters, **inputs: Any
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """Hold every search's choice against the truth.
-
-    Args:
-        inputs: "truth/name" -> what ``train_combination`` returns; "search/name" -> what ``search_within_budget`` does.
-
-    Returns:
-        combinations: one row each, best first; agreement: one row a method and budget, means over the replicates;
-        summary: what the space is like, and the cheapest budget that is as good as the best.
-    """
-    from mixmas_pipeline.pipelines.validate_search.agreement import agreement_table, summarise, truth_table
-
-    truths = {key.removeprefix("truth/"): value for key, value in inputs.items() if key.startswith("truth/")}
-    searches = [entry for key, value in inputs.items() if key.startswith("search/") for entry in value]
-    table = truth_table(truths)
-    agreement = agreement_table(table, searches)
-    summary = {
-        "source": full.schema.source,
-        "rows": len(full),
-        "epochs": truth.epochs,
-        "scored_on": len(validation),
-        **summarise(table, agreement),
-    }
-    return table, agreement, summary
-
-
-def draw_agreement(agreement: pd.DataFrame, summary: dict[str, Any]) -> tuple[Any, Any]:
-    """Returns:
-    Regret against cost; Kendall's tau of every stage against cost.
-    """
-    from mixmas_pipeline.pipelines.reporting.figures import regret_figure, tau_figure
-
-    return regret_figure(agreement, summary), tau_figure(agreement)
 
 
 def _sub_space(search: dict[str, Any], space: dict[str, list[str]]) -> SearchParameters:

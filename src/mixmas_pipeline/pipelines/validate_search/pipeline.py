@@ -9,7 +9,7 @@ from __future__ import annotations
 from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline.learning.parameters import SearchParameters, ValidateSearchParameters
-from mixmas_pipeline.pipelines.validate_search import nodes
+from mixmas_pipeline.pipelines.validate_search import judging, nodes
 from mixmas_pipeline.pipelines.validate_search.space import combinations
 
 
@@ -43,7 +43,7 @@ def create_pipeline(dataset: str, search: SearchParameters, validate: ValidateSe
         ),
         Node(
             nodes.lay_out_budgets,
-            [f"{parameters}.proxy", f"{searching}.sample", f"{searching}.budget"],
+            [train, f"{parameters}.proxy", f"{searching}.sample", f"{searching}.budget"],
             {name: f"{space}.search.{name}_budget" for name in budgets},
             name="lay_out_budgets",
             namespace=f"{space}.search",
@@ -78,11 +78,13 @@ def create_pipeline(dataset: str, search: SearchParameters, validate: ValidateSe
     tables = [f"{dataset}.combinations", f"{dataset}.agreement", f"{dataset}.agreement_summary"]
     graph += [
         Node(
-            nodes.measure_agreement,
+            judging.measure_agreement,
             {
-                "full": full,
+                "train": train,
                 "validation": validation,
                 "truth": f"{parameters}.truth",
+                "sample": f"{searching}.sample",
+                "batch_size": f"{searching}.budget.batch_size",
                 **{f"truth/{name}": f"{space}.truth.{name}_result" for name in names},
                 **{f"search/{name}": f"{space}.search.{name}_result" for name in budgets},
             },
@@ -91,7 +93,7 @@ def create_pipeline(dataset: str, search: SearchParameters, validate: ValidateSe
             namespace=space,
         ),
         Node(
-            nodes.draw_agreement,
+            judging.draw_agreement,
             tables[1:],
             [f"{dataset}.regret_figure", f"{dataset}.tau_figure"],
             name="draw_agreement",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,14 @@ from mixmas_pipeline.learning.selection import judge
 from mixmas_pipeline.mixers.architecture import Architecture
 from mixmas_pipeline.pipelines.validate_search.space import Builder, Combination, Proposal, name_of, stages
 
-_BACKWARD = 3  # a training step costs about three forward passes
+_STARTUP = 4  # random trials; Optuna's default of 10 would be all that the smallest budgets pay for
+_log = logging.getLogger(__name__)
 
 
-def training_flops(proposal: Proposal, budget: BudgetParameters) -> float:
-    """Of one training with the budget."""
-    return float(_BACKWARD * proposal["flops"] * budget.steps * budget.batch_size)
+def training_flops(proposal: Proposal, examples: int) -> float:
+    """Of a training that sees so many examples (repeats count): a forward and backward pass cost about three forward
+    passes."""
+    return 3.0 * proposal["flops"] * examples
 
 
 @dataclass(frozen=True)
@@ -43,15 +45,23 @@ class Trials:
 
     Args:
         sample, holdout: to train on, to score on.
+        epochs: passes over the sample that the budget's steps make.
         budget: of a trial.
         metric: the score.
         seed: of the first trial of a candidate; the next ones count up.
     """
 
     def __init__(
-        self, sample: MultimodalTable, holdout: MultimodalTable, budget: BudgetParameters, metric: str, seed: int
+        self,
+        sample: MultimodalTable,
+        holdout: MultimodalTable,
+        epochs: int,
+        budget: BudgetParameters,
+        metric: str,
+        seed: int,
     ) -> None:
-        self._sample, self._holdout, self._budget, self._metric, self._seed = sample, holdout, budget, metric, seed
+        self._sample, self._holdout, self._epochs = sample, holdout, epochs
+        self._budget, self._metric, self._seed = budget, metric, seed
         self._done: dict[tuple[str, int], dict[str, Any]] = {}
 
     @property
@@ -61,10 +71,11 @@ class Trials:
 
     def flops(self, proposal: Proposal) -> float:
         """Of one trial's training."""
-        return training_flops(proposal, self._budget)
+        return training_flops(proposal, self._epochs * len(self._sample))
 
     def one(self, proposal: Proposal, number: int) -> dict[str, Any]:
-        """A candidate's trial with the given number: seed, score, predicted, seconds and more."""
+        """A candidate's trial with the given number: score, predicted, seconds and more. One whose loss becomes
+        infinite scores 0 and predicts the first class."""
         from mixmas_pipeline.learning.microbenchmark import run_trial
 
         architecture = Architecture.model_validate(proposal["architecture"])
@@ -72,8 +83,15 @@ class Trials:
         if key not in self._done:
             label = f"{proposal['stage']} {proposal['candidate']}, trial {number + 1}"
             steps, seed = self._budget.steps, self._seed + number
-            trial = run_trial(architecture, self._sample, self._holdout, self._budget, steps, seed, self._metric, label)
-            self._done[key] = vars(trial)
+            try:
+                trial = run_trial(
+                    architecture, self._sample, self._holdout, self._budget, steps, seed, self._metric, label
+                )
+                self._done[key] = vars(trial)
+            except FloatingPointError as error:
+                _log.warning("%s counts as 0", error)
+                nothing = np.zeros_like(self.labels)
+                self._done[key] = {"score": 0.0, "predicted": nothing, "seconds": 0.0, "steps": steps}
         return self._done[key]
 
 
@@ -99,7 +117,9 @@ def stage_by_stage(
 def jointly(
     search: SearchParameters, builder: Builder, trials: Trials, budgets: list[float], seed: int
 ) -> list[Outcome]:
-    """Optuna's TPE sampler over whole combinations: one trial each, the best single score wins.
+    """Optuna's multivariate TPE sampler (Bergstra et al. 2011) over whole combinations, a trial at a time.
+
+    A combination that comes again is trained from another seed. The combination with the best mean score wins.
 
     Args:
         budgets: FLOPs, ascending. One search is made; what it had found when each was spent is returned. The last
@@ -111,23 +131,25 @@ def jointly(
     """
     optuna = import_optuna()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+    sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=_STARTUP)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
     by_stage, outcomes = stages(search), []
     flops = seconds = 0.0
-    tried: Counter[str] = Counter()
-    best: tuple[float, Combination] | None = None
+    scores: dict[str, list[float]] = {}
+    choices: dict[str, Combination] = {}
     for budget in budgets:
-        while best is None or flops < budget:
+        while not scores or flops < budget:
             asked = study.ask()
             choice = {stage: asked.suggest_categorical(stage, names) for stage, names in by_stage.items()}
-            proposal = builder.whole(choice)
-            trial = trials.one(proposal, tried[name_of(choice)])  # a combination that comes again has another seed
-            tried[name_of(choice)] += 1
+            name, proposal = name_of(choice), builder.whole(choice)
+            earlier = scores.setdefault(name, [])
+            trial = trials.one(proposal, len(earlier))
             study.tell(asked, trial["score"])
+            earlier.append(trial["score"])
+            choices[name] = choice
             flops, seconds = flops + trials.flops(proposal), seconds + trial["seconds"]
-            if best is None or trial["score"] > best[0]:
-                best = trial["score"], choice
-        outcomes.append(Outcome(best[1], {}, flops, seconds))
+        best = max(scores, key=lambda name: float(np.mean(scores[name])))
+        outcomes.append(Outcome(choices[best], {}, flops, seconds))
     return outcomes
 
 

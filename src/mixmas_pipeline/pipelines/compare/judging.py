@@ -1,0 +1,123 @@
+"""The contenders' one look at the test split, and their figure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.learning.parameters import CompareParameters, Metric
+from mixmas_pipeline.pipelines.compare.nodes import BASELINE
+from mixmas_pipeline.pipelines.training.nodes import most_frequent
+
+MAJORITY = "most frequent class"
+
+
+def evaluate_contenders(
+    train: MultimodalTable,
+    validation: MultimodalTable,
+    test: MultimodalTable,
+    compare: CompareParameters,
+    metric: Metric,
+    **inputs: Any,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score every contender's models on the test split, and the differences to the baseline. Nothing is chosen after.
+
+    Args:
+        train: only its labels are read.
+        inputs: "contender/kind" -> contender, tuned, history, seed_N.
+
+    Returns:
+        comparison: one row a contender; scores are means over seeds; ``low`` and ``high`` bound the difference to the
+        baseline, paired by seed and by example.
+        predictions: one row a test example; the labels that each contender's each seed gives.
+    """
+    from mixmas_pipeline.learning.metrics import score
+
+    for table in (validation, test):
+        table.check()
+    names = list(dict.fromkeys(key.split("/")[0] for key in inputs))
+    models = {name: [inputs[f"{name}/seed_{seed}"] for seed in compare.seeds] for name in names}
+    guesses = {name: _predict(models[name], test) for name in names}
+    classes, rows = len(test.schema.classes), []
+    for name in names:
+        known = _predict(models[name], validation)
+        scores = [score(metric, test.labels, guess, classes) for guess in guesses[name]]
+        entry, by_seed = inputs[f"{name}/contender"], inputs[f"{name}/history"].groupby("seed")
+        rows.append(
+            {
+                "contender": name,
+                "score": float(np.mean(scores)),
+                "spread": float(np.std(scores, ddof=1)),
+                "validation_score": float(np.mean([score(metric, validation.labels, g, classes) for g in known])),
+                **_difference(guesses[name], guesses[BASELINE], test, compare, metric),
+                "parameters": entry["parameters"],
+                "flops_per_example": entry["flops"],
+                "learning_rate": inputs[f"{name}/tuned"]["learning_rate"],
+                "rate_at_edge": inputs[f"{name}/tuned"]["at_edge"],
+                "epochs": float(by_seed.size().mean()),
+                "seconds": float(by_seed["seconds"].sum().mean()),
+                "published": compare.published.get(name),
+                **{f"seed_{seed}": value for seed, value in zip(compare.seeds, scores, strict=True)},
+            }
+        )
+    majority = np.broadcast_to(most_frequent(train), test.labels.shape)
+    rows.append({"contender": MAJORITY, "score": score(metric, test.labels, majority, classes)})
+    comparison = pd.DataFrame(rows).astype({"published": float})
+    comparison.insert(0, "source", test.schema.source)
+    comparison.insert(2, "metric", metric)
+    predictions = pd.DataFrame({"id": test.ids, "label": _texts(test.labels)})
+    for name in names:
+        for seed, guess in zip(compare.seeds, guesses[name], strict=True):
+            predictions[f"{name}_seed_{seed}"] = _texts(guess)
+    return comparison, predictions
+
+
+def draw_comparison(comparison: pd.DataFrame) -> Any:
+    """The table as bars."""
+    from mixmas_pipeline.pipelines.reporting.figures import comparison_figure
+
+    return comparison_figure(comparison)
+
+
+def _predict(models: list[Any], table: MultimodalTable) -> np.ndarray:
+    """Labels that each model gives, (models, rows[, classes])."""
+    from mixmas_pipeline.learning.metrics import predict
+    from mixmas_pipeline.learning.microbenchmark import compute_logits, pick_device
+    from mixmas_pipeline.mixers.model import FUSED
+
+    device = pick_device("auto")
+    logits = (compute_logits(model.to(device), table, device)[FUSED] for model in models)
+    return np.array([predict(values, table.schema.task) for values in logits])
+
+
+def _difference(
+    guess: np.ndarray, baseline: np.ndarray, test: MultimodalTable, compare: CompareParameters, metric: str
+) -> dict[str, float]:
+    """Mean difference to the baseline and its interval: Student's t over the seeds times the standard error that
+    adds up, in quadrature, the noise of seeds and of examples. The few degrees of freedom are the seeds', so the
+    interval is rather too wide than too narrow."""
+    from scipy.stats import t
+
+    from mixmas_pipeline.learning.metrics import difference_error, score
+
+    if guess is baseline:
+        return {"difference": 0.0, "low": 0.0, "high": 0.0}
+    labels, classes = test.labels, len(test.schema.classes)
+    differences = [
+        score(metric, labels, a, classes) - score(metric, labels, b, classes)
+        for a, b in zip(guess, baseline, strict=True)
+    ]
+    error = difference_error(metric, labels, guess, baseline, classes, compare.resamples, 0)
+    half = t.ppf((1 + compare.confidence) / 2, len(guess) - 1) * error
+    mean = float(np.mean(differences))
+    return {"difference": mean, "low": mean - half, "high": mean + half}
+
+
+def _texts(labels: np.ndarray) -> np.ndarray:
+    """Class indices as they are; sets of labels as strings of 0 and 1."""
+    if labels.ndim == 1:
+        return labels
+    return np.array(["".join(map(str, row)) for row in labels.astype(int)])
