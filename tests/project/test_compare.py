@@ -132,9 +132,7 @@ def test_a_rate_that_explodes_is_out_and_only_all_of_them_are_an_error(
     tuned = nodes.tune(*arguments, [0.01, 1e30], 9, tmp_path)
     assert tuned["learning_rate"] == 0.01
     assert [trial["score"] is None for trial in tuned["trials"]] == [False, True]
-    with pytest.raises(
-        FloatingPointError, match=r"plot_alone: the loss became infinite with every learning rate of \[1e\+29, 1e\+30\]"
-    ):
+    with pytest.raises(FloatingPointError, match=r"plot_alone: .* with every learning rate of \[1e\+29, 1e\+30\]"):
         nodes.tune(*arguments, [1e29, 1e30], 9, tmp_path)
 
 
@@ -176,7 +174,7 @@ def test_scores_and_intervals_by_hand(contenders: dict[str, dict[str, Any]], tmp
     names = ("baseline", "searched")
     inputs: dict[str, Any] = {}
     for name in names:
-        tuned = {"learning_rate": 0.02}
+        tuned = {"learning_rate": 0.02, "at_edge": False}
         found = nodes.train_seeds(contenders[name], tuned, TRAIN, VALIDATION, TRAINING, [0, 1, 2], tmp_path / name)
         inputs |= {f"{name}/{key}": value for key, value in found.items()}
         inputs |= {f"{name}/contender": contenders[name], f"{name}/tuned": tuned}

@@ -79,17 +79,15 @@ def test_only_evaluation_reads_the_test_split() -> None:
 
 
 def test_contenders_get_the_same_data_settings_and_tuning() -> None:
-    """Whatever the contender, tuning and training have the same inputs but for its own, and the test split is not one."""
+    """Tuning and training have the same inputs but for the contender's own, and the test split is not one."""
     given: dict[str, set[frozenset[str]]] = {"tune": set(), "train_seeds": set()}
     for node in all_pipelines("base").nodes:
         if (step := node.name.rpartition(".")[2]) in given:
             given[step].add(frozenset(name for name in node.inputs if not name.startswith(f"{node.namespace}.")))
     common = {"avmnist.train", "avmnist.validation", "params:avmnist.training"}
     rates = {f"params:avmnist.compare.{name}" for name in ("learning_rates", "tuning_seed")}
-    assert given == {
-        "tune": {frozenset(common | rates)},
-        "train_seeds": {frozenset({*common, "params:avmnist.compare.seeds"})},
-    }
+    seeds = {"params:avmnist.compare.seeds"}
+    assert given == {"tune": {frozenset(common | rates)}, "train_seeds": {frozenset(common | seeds)}}
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,6 @@ _LIBRARIES = (
     "plotly",
     "matplotlib",
     "jinja2",
-    "optuna",
 )
 _CHUNK = 1 << 22
 

@@ -116,8 +116,8 @@ def lay_out_budgets(
     from mixmas_pipeline.learning.sampling import sample_size
     from mixmas_pipeline.pipelines.validate_search.searches import import_optuna
 
-    if proxy.joint:
-        import_optuna()
+    # The version is part of what is asked for: another sampler makes another search.
+    joint = f"optuna {import_optuna().__version__}" if proxy.joint else None
     holdout = sample_size(len(train), sample.z, sample.p, sample.holdout_margin)
     if max(proxy.rows) + holdout > len(train):
         raise ValueError(
@@ -134,7 +134,7 @@ def lay_out_budgets(
             "epochs": epochs,
             "seeds": sorted(proxy.seeds),
             "replicate": replicate,
-            "joint": proxy.joint,
+            "joint": joint,
             "budget": _budget({**optimiser, "learning_rate": rate}, steps).model_dump(mode="json"),
         }
     return laid_out
