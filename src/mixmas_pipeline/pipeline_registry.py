@@ -19,9 +19,15 @@ from pydantic import ValidationError
 from mixmas_pipeline.learning.parameters import CompareParameters, SearchParameters, ValidateSearchParameters
 from mixmas_pipeline.mixers import presets
 from mixmas_pipeline.parameters import Parameters
-from mixmas_pipeline.pipelines import avmnist, compare, reporting, search, training, validate_search
+from mixmas_pipeline.pipelines import avmnist, compare, mimic, reporting, search, training, validate_search
 
-DATA: dict[str, Callable[[], Pipeline]] = {"avmnist": avmnist.create_pipeline}
+# Each is made from the data set's section of the parameters.
+DATA: dict[str, Callable[[dict[str, Any]], Pipeline]] = {
+    "avmnist": lambda _: avmnist.create_pipeline(),
+    "mimic": mimic.create_pipeline,
+}
+# Keys of a section that not every graph made from it reads.
+_OPTIONAL: dict[str, tuple[str, ...]] = {"mimic": mimic.OPTIONAL}
 
 _context_parameters: dict[str, Any] | None = None
 
@@ -44,7 +50,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         raise ValueError(f"the parameter 'dataset' is {dataset!r}; expected one of {sorted(DATA)}")
     if not isinstance(parameters.get(dataset), dict):
         raise ValueError(f"the parameters have no section {dataset!r} (found: {parameters.get(dataset)!r})")
-    data = DATA[dataset]()
+    data = DATA[dataset](parameters[dataset])
     space = _section(dataset, parameters, "search", SearchParameters)
     comparison = _section(dataset, parameters, "compare", CompareParameters)
     validation = _section(dataset, parameters, "validate_search", ValidateSearchParameters)
@@ -72,12 +78,13 @@ def register_pipelines() -> dict[str, Pipeline]:
 def _reject_unknown_parameters(parameters: dict[str, Any], dataset: str, pipeline: Pipeline) -> None:
     """A misspelt key would silently leave a default in force. Deeper keys are checked by the parameter models."""
     read = [name.removeprefix(f"params:{dataset}.") for name in pipeline.inputs() if name.startswith("params:")]
+    needed = {name.split(".")[0] for name in read}
+    if missing := sorted(needed - set(parameters[dataset])):
+        raise ValueError(f"the parameters have no section {dataset}.{missing[0]}")
     for where, found, known in (
         ("", parameters, {"dataset", "reuse", *DATA}),
-        (f"{dataset}.", parameters[dataset], {name.split(".")[0] for name in read}),
+        (f"{dataset}.", parameters[dataset], needed | set(_OPTIONAL.get(dataset, ()))),
     ):
-        if where and (missing := sorted(known - set(found))):
-            raise ValueError(f"the parameters have no section {where}{missing[0]}")
         for key in sorted(set(found) - known):
             guess = get_close_matches(key, known, n=1)
             hint = f"; did you mean {where}{guess[0]}?" if guess else ""
