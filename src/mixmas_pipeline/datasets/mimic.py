@@ -47,7 +47,7 @@ TABLES: dict[str, dict[str, str]] = {
         "charttime": "TIMESTAMP",
         "valuenum": "DOUBLE",
         "valueuom": "VARCHAR",
-        "error": "VARCHAR",
+        "error": "DOUBLE",
     },
     "labevents": {
         "subject_id": "INTEGER",
@@ -63,7 +63,7 @@ TABLES: dict[str, dict[str, str]] = {
         "charttime": "TIMESTAMP",
         "value": "DOUBLE",
         "valueuom": "VARCHAR",
-        "iserror": "VARCHAR",
+        "iserror": "DOUBLE",
     },
 }
 _ENDINGS = (".csv", ".csv.gz")

@@ -27,9 +27,9 @@ _log = logging.getLogger(__name__)
 
 # table -> number, text, and when a row is marked as an error.
 _SOURCES = {
-    "chartevents": ("e.valuenum", "NULL", "e.error = '1'"),
+    "chartevents": ("e.valuenum", "NULL", "e.error = 1"),
     "labevents": ("e.valuenum", "e.value", "false"),
-    "outputevents": ("e.value", "NULL", "e.iserror = '1'"),
+    "outputevents": ("e.value", "NULL", "e.iserror = 1"),
 }
 
 # Rows of wanted items inside the 24 hours of a wanted stay. Events are found by patient and time: laboratory rows

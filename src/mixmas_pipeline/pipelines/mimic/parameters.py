@@ -49,7 +49,7 @@ class LabelParameters(Parameters):
     """
 
     task: Task = "mortality"
-    edges: tuple[float, ...] = Field((24, 48, 72, 168, 8760), min_length=1)
+    edges: tuple[float, ...] = Field((24.0, 48.0, 72.0, 168.0, 8760.0), min_length=1)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
