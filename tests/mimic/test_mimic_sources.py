@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,13 @@ def test_number_that_is_none(copy: Path, tables: Tables) -> None:
         read_all(copy)
 
 
+def test_text_that_is_not_utf8(copy: Path) -> None:
+    file = copy / "chartevents.csv"
+    file.write_bytes(file.read_bytes().replace(b"?F", b"\xb0F"))
+    with pytest.raises(DatasetError, match=r"chartevents.csv, line \d+: a character is not UTF-8; convert the file"):
+        read_all(copy)
+
+
 def test_admission_before_birth(copy: Path, tables: Tables) -> None:
     frame = tables["PATIENTS"].copy()
     frame.loc[4, "dob"] = pd.Timestamp("2160-01-01")
@@ -178,9 +186,16 @@ def test_nothing_is_written(folder: Path) -> None:
 def test_interrupted_extraction_leaves_nothing_running(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mixmas_pipeline.pipelines.mimic import extraction
 
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
+    asked = iter([0])
 
-    monkeypatch.setattr(extraction.Progress, "advance", stop)
+    def interrupted() -> int:
+        try:
+            return next(asked)
+        except StopIteration:
+            raise KeyboardInterrupt from None
+
+    monkeypatch.setattr(extraction, "_megabytes_read", interrupted)
+    running = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
         read_all(folder)
+    assert threading.active_count() == running

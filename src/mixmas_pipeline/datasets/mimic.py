@@ -113,6 +113,8 @@ class TableFile:
                 what = f"column {found[1]} holds {found[2]!r}; expected {_MEANING.get(found[3], found[3])}"
             elif found := re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text):
                 what = f"{found[2]} columns; expected {found[1]} (is the table cut in the middle?)"
+            elif "utf-8" in text.lower() or "unicode" in text.lower():
+                what = "a character is not UTF-8; convert the file, for example with iconv -f latin1 -t utf-8"
             elif "GZIP" in text.upper():
                 what = f"the gzip file is truncated or damaged; copy it again ({text.splitlines()[0]})"
             else:
