@@ -309,7 +309,7 @@ class _RecordedType:
     def dtype(self) -> np.dtype:
         if not re.fullmatch(r"[fiub]\d{1,2}", self.name) or self.order not in ("<", ">", "|", "="):
             raise pickle.UnpicklingError(f"it holds an array of the type {self.name!r}; expected numbers")
-        return np.dtype(self.name).newbyteorder(self.order)
+        return np.dtype(f"{self.order}{self.name}")
 
 
 class _RecordedArray:
