@@ -17,9 +17,15 @@ from pydantic import ValidationError
 
 from mixmas_pipeline.learning.parameters import CompareParameters, SearchParameters, ValidateSearchParameters
 from mixmas_pipeline.parameters import Parameters
-from mixmas_pipeline.pipelines import avmnist, compare, reporting, search, training, validate_search
+from mixmas_pipeline.pipelines import avmnist, compare, mimic, reporting, search, training, validate_search
 
-DATA: dict[str, Callable[[], Pipeline]] = {"avmnist": avmnist.create_pipeline}
+# Each is made from the data set's section of the parameters.
+DATA: dict[str, Callable[[dict[str, Any]], Pipeline]] = {
+    "avmnist": lambda _: avmnist.create_pipeline(),
+    "mimic": mimic.create_pipeline,
+}
+# Keys of a section that not every graph made from it reads.
+_OPTIONAL: dict[str, tuple[str, ...]] = {"mimic": mimic.OPTIONAL}
 
 _context_parameters: dict[str, Any] | None = None
 
@@ -31,7 +37,8 @@ def use_parameters(parameters: dict[str, Any] | None) -> None:
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Pipelines by name. Each brings along what it needs: ``search`` prepares the data first, and so on.
+    """Pipelines by name: every data set's preparation under its own; the others for the data set that the parameter
+    ``dataset`` names. Each brings along what it needs: ``search`` prepares the data first, and so on.
 
     Raises:
         ValueError: the parameters name an unknown data set, or its search space has an error.
@@ -42,7 +49,10 @@ def register_pipelines() -> dict[str, Pipeline]:
         raise ValueError(f"the parameter 'dataset' is {dataset!r}; expected one of {sorted(DATA)}")
     if not isinstance(parameters.get(dataset), dict):
         raise ValueError(f"the parameters have no section {dataset!r} (found: {parameters.get(dataset)!r})")
-    data = DATA[dataset]()
+    preparations = {
+        name: make(parameters[name]) for name, make in DATA.items() if isinstance(parameters.get(name), dict)
+    }
+    data = preparations[dataset]
     space = _section(dataset, parameters, "search", SearchParameters)
     comparison = _section(dataset, parameters, "compare", CompareParameters)
     validation = _section(dataset, parameters, "validate_search", ValidateSearchParameters)
@@ -62,7 +72,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     validated = data + validate_search.create_pipeline(dataset, space, validation)
     _reject_unknown_parameters(parameters, dataset, everything + compared + validated)
     return {
-        dataset: data,
+        **preparations,
         "search": searching,
         "training": trained,
         "reporting": everything,
@@ -75,12 +85,13 @@ def register_pipelines() -> dict[str, Pipeline]:
 def _reject_unknown_parameters(parameters: dict[str, Any], dataset: str, pipeline: Pipeline) -> None:
     """A misspelt key would silently leave a default in force. Deeper keys are checked by the parameter models."""
     read = [name.removeprefix(f"params:{dataset}.") for name in pipeline.inputs() if name.startswith("params:")]
+    needed = {name.split(".")[0] for name in read}
+    if missing := sorted(needed - set(parameters[dataset])):
+        raise ValueError(f"the parameters have no section {dataset}.{missing[0]}")
     for where, found, known in (
         ("", parameters, {"dataset", "reuse", *DATA}),
-        (f"{dataset}.", parameters[dataset], {name.split(".")[0] for name in read}),
+        (f"{dataset}.", parameters[dataset], needed | set(_OPTIONAL.get(dataset, ()))),
     ):
-        if where and (missing := sorted(known - set(found))):
-            raise ValueError(f"the parameters have no section {where}{missing[0]}")
         for key in sorted(set(found) - known):
             guess = get_close_matches(key, known, n=1)
             hint = f"; did you mean {where}{guess[0]}?" if guess else ""

@@ -103,4 +103,4 @@ def assert_same_table(found: MultimodalTable, expected: MultimodalTable) -> None
     assert list(found.ids) == list(expected.ids)
     assert found.extra.keys() == expected.extra.keys()
     for name, column in expected.extra.items():
-        assert list(found.extra[name]) == list(column)
+        np.testing.assert_array_equal(found.extra[name], column)

@@ -24,7 +24,7 @@ def saved(table: MultimodalTable, path: Path) -> TableDataset:
 
 
 def all_types_table(task: str, rows: int = 7) -> MultimodalTable:
-    """One column of every kind and of many stored types; extra columns of text, numbers and truth values."""
+    """One column of every kind and of many stored types; extra columns of text, numbers, truth values, arrays."""
     rng = np.random.default_rng(3)
     modalities = {
         "poster": Modality("image", (3, 8, 6), "uint8", 1 / 255),
@@ -43,6 +43,8 @@ def all_types_table(task: str, rows: int = 7) -> MultimodalTable:
         "snr_db": rng.standard_normal(rows),
         "take": np.arange(rows),
         "flag": np.arange(rows) % 2 == 0,
+        "observed": rng.integers(0, 2, (rows, 24, 12), dtype=np.uint8),
+        "spread": rng.standard_normal((rows, 3)),
     }
     schema = TableSchema(modalities, task, classes, "made up")
     return MultimodalTable(schema, arrays, labels, [f"é-{i}" for i in range(rows)], extra)
@@ -176,3 +178,9 @@ def test_preview_joins_the_names_of_several_labels(tmp_path: Path) -> None:
     preview = saved(table, tmp_path / "t").preview()
     column = preview["columns"].index("label")
     assert [row[column] for row in preview["data"][:2]] == ["a, c", ""]
+
+
+def test_preview_shows_extra_arrays_by_their_shape(tmp_path: Path) -> None:
+    preview = saved(all_types_table("multiclass"), tmp_path / "t.arrow").preview()
+    row = dict(zip(preview["columns"], preview["data"][0], strict=True))
+    assert (row["observed"], row["spread"], row["take"]) == ("24x12 uint8", "3 float64", 0)

@@ -75,7 +75,8 @@ class MultimodalTable:
         arrays: one array a modality, (n, *shape).
         labels: multiclass (n,) integers in [0, classes); multilabel (n, classes) of 0 and 1.
         ids: n unique strings.
-        extra: further columns of length n (provenance of each row), not given to models.
+        extra: further columns of length n (provenance of each row; masks), not given to models. An array of truth
+            values with more than one axis is read back as uint8.
 
     Raises:
         ValueError: a column is missing, or has another length, shape or dtype than the schema says; a value is
@@ -183,7 +184,7 @@ class TableDataset(AtomicDataset):
         columns: dict[str, pa.Array] = {"id": pa.array(data.ids.astype(str))}
         columns["label"] = _to_arrow(data.labels)
         columns.update({f"modality.{name}": _to_arrow(data.arrays[name]) for name in data.schema.modalities})
-        columns.update({f"extra.{name}": pa.array(column) for name, column in data.extra.items()})
+        columns.update({f"extra.{name}": _to_arrow(column) for name, column in data.extra.items()})
         batch = pa.record_batch(columns)
         schema = batch.schema.with_metadata({_METADATA_KEY: data.schema.to_json()})
         with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
@@ -196,7 +197,7 @@ class TableDataset(AtomicDataset):
             raise DatasetError(f"{path} is an Arrow file without the multimodal schema; it was not written here")
         schema = TableSchema.from_json(batch.schema.metadata[_METADATA_KEY])
         extra = {
-            name.removeprefix("extra."): batch.column(name).to_numpy(zero_copy_only=False)
+            name.removeprefix("extra."): _from_arrow(batch.column(name))
             for name in batch.schema.names
             if name.startswith("extra.")
         }
@@ -221,7 +222,7 @@ class TableDataset(AtomicDataset):
         for name, modality in head.schema.modalities.items():
             frame[name] = f"{modality.kind} {'x'.join(map(str, modality.shape))} {modality.dtype}"
         for name, column in head.extra.items():
-            frame[name] = column
+            frame[name] = column if column.ndim == 1 else f"{'x'.join(map(str, column.shape[1:]))} {column.dtype}"
         return frame_preview(frame)
 
 

@@ -30,6 +30,7 @@ _LIBRARIES = (
     "pytorch-lightning",
     "numpy",
     "scipy",
+    "duckdb",
     "soundfile",
     "pandas",
     "plotly",

@@ -246,14 +246,17 @@ def tau_figure(agreement: pd.DataFrame) -> go.Figure:
 
 
 def example_picture(table: MultimodalTable, captions: list[str], columns: int = 6) -> bytes:
-    """Examples side by side, one row of axes a modality; PNG. Two-dimensional modalities are drawn as pictures,
-    three-dimensional ones as colour pictures, one-dimensional ones as lines."""
+    """Examples side by side, one row of axes a modality; PNG. Time series are drawn with time along the width and one
+    row a variable, tabular values as bars; both with the same limits for all examples. Of other kinds, two-dimensional
+    ones are drawn as pictures, three-dimensional ones as colour pictures, one-dimensional ones as lines."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     shown = min(len(table), 2 * columns)
     blocks = -(-shown // columns)
     modalities = list(table.schema.modalities)
+    # The 99th percentile: one outlier would leave all others without colour.
+    limits = {n: float(np.quantile(np.abs(table.arrays[n][:shown]), 0.99)) or 1.0 for n in modalities}
     figure = Figure(figsize=(2.1 * min(columns, shown), blocks * (2.1 * len(modalities) + 0.3)), layout="constrained")
     axes = figure.subplots(blocks * len(modalities), min(columns, shown), squeeze=False)
     for axis in axes.flat:
@@ -261,10 +264,17 @@ def example_picture(table: MultimodalTable, captions: list[str], columns: int = 
     for i in range(shown):
         for m, name in enumerate(modalities):
             axis = axes[(i // columns) * len(modalities) + m, i % columns]
-            array = table.arrays[name][i]
-            if array.ndim == 1:
+            array, kind = table.arrays[name][i], table.schema.modalities[name].kind
+            if kind == "time_series" and array.ndim == 2:
+                limit = limits[name]
+                axis.imshow(array.T, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+            elif kind == "tabular" and array.ndim == 1:
+                axis.bar(range(len(array)), array)
+                axis.axhline(0, color="#888", linewidth=0.5)
+                axis.set_ylim(-limits[name], limits[name])
+            elif array.ndim == 1:
                 axis.plot(array)
-            elif table.schema.modalities[name].kind == "audio":
+            elif kind == "audio":
                 axis.imshow(array, origin="lower", cmap="magma")
             elif array.ndim == 3:
                 axis.imshow(np.moveaxis(array, 0, -1))

@@ -1,0 +1,101 @@
+"""The graph of MIMIC-III from either source, and its parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.config import OmegaConfigLoader
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Pipeline
+from pydantic import ValidationError
+
+from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline.pipelines.mimic.parameters import ExtractionParameters, LabelParameters, SplitParameters
+from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
+
+ROOT = Path(__file__).parents[2]
+
+
+def configuration(env: str, **mimic: Any) -> OmegaConfigLoader:
+    runtime = {"dataset": "mimic", **({"mimic": mimic} if mimic else {})}
+    return OmegaConfigLoader(str(ROOT / "conf"), env=env, runtime_params=runtime, **CONFIG_LOADER_ARGS)
+
+
+def pipelines(env: str, **mimic: Any) -> dict[str, Pipeline]:
+    pipeline_registry.use_parameters(configuration(env, **mimic)["parameters"])
+    try:
+        return pipeline_registry.register_pipelines()
+    finally:
+        pipeline_registry.use_parameters(None)
+
+
+@pytest.mark.parametrize(("env", "source"), [("base", "tables"), ("paper", "tables"), ("test", "im_pk")])
+def test_everything_is_in_the_catalog_and_versioned(env: str, source: str) -> None:
+    made = pipelines(env, input=source)
+    config = configuration(env, input=source)
+    catalog = DataCatalog.from_config(config["catalog"])
+    whole = made["__default__"] + made["compare"] + made["validate_search"]
+    for name in whole.all_outputs():
+        dataset = catalog.get(name)
+        assert dataset is not None
+        assert not isinstance(dataset, MemoryDataset), name
+        assert dataset._version is not None, name
+    for name in whole.inputs():
+        if name.startswith("params:"):
+            value = config["parameters"]
+            for key in name.removeprefix("params:").split("."):
+                value = value[key]
+        else:
+            assert catalog.get(name) is not None, name
+    assert f"mimic.raw_{'tables' if source == 'tables' else 'pickle'}" in whole.inputs()
+    assert {node.namespace for node in made["mimic"].nodes} == {"mimic.data"}
+
+
+def test_other_data_sets_ignore_the_section() -> None:
+    config = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)["parameters"]
+    pipeline_registry.use_parameters({**config, "dataset": "avmnist"})
+    try:
+        assert "avmnist" in pipeline_registry.register_pipelines()
+    finally:
+        pipeline_registry.use_parameters(None)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        ({"input": "csv"}, r"mimic.input is 'csv'; expected one of tables, im_pk"),
+        ({"cohrt": {}}, r"unknown parameter mimic.cohrt.*did you mean mimic.cohort"),
+        ({"input": "im_pk", "maks_as_input": True}, r"did you mean mimic.mask_as_input"),
+    ],
+)
+def test_mistakes_are_named(mistake: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        pipelines("base", **mistake)
+
+
+def test_only_evaluation_reads_the_test_split() -> None:
+    made = pipelines("base")
+    whole = made["__default__"] + made["compare"]
+    readers = {node.name for node in whole.nodes if "mimic.test" in node.inputs}
+    assert readers == {"mimic.training.evaluate_model", "mimic.compare.evaluate_contenders"}
+    fitted = next(node for node in whole.nodes if node.name == "mimic.data.fit_statistics")
+    assert set(fitted.inputs) == {"mimic.train_stays", "mimic.events"}
+
+
+@pytest.mark.parametrize("edges", [(48, 24), (24, 24), (0, 24), ()])
+def test_edges_increase(edges: tuple[float, ...]) -> None:
+    with pytest.raises(ValidationError, match="edges"):
+        LabelParameters(edges=edges)
+
+
+def test_parameters_in_range() -> None:
+    with pytest.raises(ValidationError, match="leave nothing to train on"):
+        SplitParameters(seed=0, validation=0.5, test=0.5)
+    with pytest.raises(ValidationError, match="memory_limit"):
+        ExtractionParameters(memory_limit="lots")
+    assert LabelParameters(edges=(12, 720, 8760)).classes == (
+        *("within 12 hours", "12 hours to 30 days", "30 days to 1 year"),
+        "over 1 year or alive",
+    )
