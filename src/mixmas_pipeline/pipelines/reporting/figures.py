@@ -178,8 +178,10 @@ def comparison_figure(comparison: pd.DataFrame) -> go.Figure:
                 y=[row.score],
                 error_y={"type": "data", "array": spread} if spread else None,
                 name=row.contender.replace("_", " "),
+                offsetgroup=row.contender,
                 marker_color=colour,
                 text=[f"{row.score:.3f}"],
+                insidetextanchor="middle",
             )
         )
         if pd.notna(row.published):
@@ -188,8 +190,10 @@ def comparison_figure(comparison: pd.DataFrame) -> go.Figure:
                     x=["published, on other data"],
                     y=[row.published],
                     name=f"{row.contender.replace('_', ' ')}, published",
+                    offsetgroup=row.contender,
                     marker={"color": colour, "pattern": {"shape": "/"}, "opacity": 0.6},
                     text=[f"{row.published:.3f}"],
+                    insidetextanchor="middle",
                 )
             )
     figure.update_yaxes(range=[0, 1], title_text=f"test {metric}")
