@@ -299,6 +299,40 @@ def test_diagnosis_tasks(prepared: dict[str, Any], tables: Tables) -> None:
     assert labels.classes == ("no ICD-9 140-239", "ICD-9 140-239")
 
 
+def one_series(stays: list[int], variable: str, values: list[float]) -> pd.DataFrame:
+    """A value in hour 0 of each stay."""
+    events = pd.DataFrame({"stay": stays, "hour": 0, "variable": variable, "value": values})
+    return events.astype({"variable": pd.CategoricalDtype(variables.SERIES)})
+
+
+def examples(stays: list[int]) -> pd.DataFrame:
+    frame = pd.DataFrame({"stay": stays, "patient": stays, "admission": stays, "label": 0})
+    return frame.assign(**dict.fromkeys(variables.STATIC, 0.1))
+
+
+def table(frame: pd.DataFrame, events: pd.DataFrame, statistics: dict[str, Any]) -> Any:
+    return nodes.build_table(frame, events, statistics, LabelParameters(), "made up", False)
+
+
+def test_a_variable_that_does_not_vary_in_training_is_not_blown_up() -> None:
+    events = one_series([*range(7), 50], "potassium", [0.1] * 7 + [5.0])
+    statistics = nodes.fit_statistics(examples(list(range(7))), events)
+    assert {entry["std"] for kind in ("series", "static") for entry in statistics[kind].values()} == {1.0}
+    other = table(examples([50]), events, statistics)
+    np.testing.assert_allclose(other.arrays["time_series"][0, :, variables.SERIES.index("potassium")], 4.9, rtol=1e-6)
+
+
+def test_a_variable_that_training_never_saw_is_missing_everywhere() -> None:
+    events = pd.concat([one_series([0, 1], "sodium", [139, 141]), one_series([50], "potassium", [5.0])])
+    events = events.astype({"variable": pd.CategoricalDtype(variables.SERIES)})
+    train = examples([0, 1]).assign(aids=np.nan)
+    statistics = nodes.fit_statistics(train, events)
+    other = table(examples([50]).assign(aids=1.0), events, statistics)
+    assert not other.arrays["time_series"].any()
+    assert not other.extra["observed"].any()
+    assert not other.arrays["static"].any()
+
+
 def test_too_few_patients_for_the_splits(prepared: dict[str, Any], labels: LabelParameters) -> None:
     few = prepared["stays"].iloc[:3]
     with pytest.raises(ValueError, match="leave a split without any"):

@@ -212,8 +212,8 @@ def fit_statistics(train: pd.DataFrame, events: pd.DataFrame) -> dict[str, Any]:
 
     Returns:
         "series" and "static": name -> unit; observed, the measured share; median of what was measured, which stands
-        for what was not; mean and std after filling. A variable that no training example has gets median and mean 0;
-        what does not vary gets std 1.
+        for what was not; mean and std after filling. A variable that no training example has gets median and mean 0,
+        and is missing in every split; what does not vary gets std 1.
     """
     values, static = _grid(train, events), train[list(STATIC)].to_numpy(dtype=np.float64)
     medians, static_medians = _medians(values), _medians(static)
@@ -240,7 +240,8 @@ def build_table(
 ) -> MultimodalTable:
     """One split's table: fill what is missing, standardise, keep the mask.
 
-    A missing hour takes the last value since the stay began, else the training median; never a later value.
+    A missing hour takes the last value since the stay began, else the training median; never a later value. A variable
+    that no training example has is missing.
 
     Args:
         source: name of the data, shown wherever figures made from it appear.
@@ -251,12 +252,12 @@ def build_table(
         from its training mean (models standardise a modality as a whole, not each of its variables); extra columns
         patient, admission and observed (24, 12), 1 where an hour was measured; id the admission.
     """
-    values = _grid(examples, events)
+    values = _if_seen(_grid(examples, events), statistics["series"])
     observed = np.isfinite(values)
     series = _standardised(_filled(values, _column(statistics["series"], "median")), statistics["series"])
     if mask_as_input:
         series = np.concatenate([series, observed], axis=2)
-    static = examples[list(STATIC)].to_numpy(dtype=np.float64)
+    static = _if_seen(examples[list(STATIC)].to_numpy(dtype=np.float64), statistics["static"])
     static = np.where(np.isnan(static), _column(statistics["static"], "median"), static)
     arrays = {
         "time_series": series.astype(np.float32),
@@ -326,6 +327,11 @@ def _grid(examples: pd.DataFrame, events: pd.DataFrame) -> np.ndarray:
     return values
 
 
+def _if_seen(values: np.ndarray, statistics: dict[str, dict[str, Any]]) -> np.ndarray:
+    """Without the values of variables that training never saw: there is nothing to scale them by."""
+    return np.where(_column(statistics, "observed") > 0, values, np.nan)
+
+
 def _filled(values: np.ndarray, medians: np.ndarray) -> np.ndarray:
     """The last value so far, else the median; (n, 24, 12)."""
     filled = values.copy()
@@ -344,14 +350,14 @@ def _summary(
     names: tuple[str, ...], units: dict[str, str], values: np.ndarray, filled: np.ndarray, medians: np.ndarray
 ) -> dict[str, dict[str, Any]]:
     values, filled = values.reshape(-1, len(names)), filled.reshape(-1, len(names))
-    std = filled.std(axis=0)
+    mean, std = filled.mean(axis=0), filled.std(axis=0)
     return {
         name: {
             "unit": units.get(name, ""),
             "observed": float(np.isfinite(values[:, i]).mean()),
             "median": float(medians[i]),
-            "mean": float(filled[:, i].mean()),
-            "std": float(std[i]) if std[i] > 0 else 1.0,
+            "mean": float(mean[i]),
+            "std": float(std[i]) if std[i] > 1e-9 * max(1.0, abs(mean[i])) else 1.0,  # else it is rounding
         }
         for i, name in enumerate(names)
     }
