@@ -299,6 +299,21 @@ def test_diagnosis_tasks(prepared: dict[str, Any], tables: Tables) -> None:
     assert labels.classes == ("no ICD-9 140-239", "ICD-9 140-239")
 
 
+@pytest.mark.parametrize("task", ["mortality", "icd9_140_239", "icd9_460_519"])
+@pytest.mark.parametrize("hide", [True, False])
+def test_label_is_not_among_the_inputs(prepared: dict[str, Any], task: Any, hide: bool) -> None:
+    labels = LabelParameters(task=task, edges=(2000, 8760), hide_own_codes=hide)
+    stays, events = prepared["stays"], prepared["events"]
+    assert stays["metastatic_cancer"].equals(stays["icd9_140_239"].astype(float)), "the one gives the other away"
+    *examples, _ = nodes.split_patients(stays, events, labels, SplitParameters(seed=0, validation=0.2, test=0.2))
+    statistics = nodes.fit_statistics(examples[0], events)
+    for frame in examples:
+        made = nodes.build_table(frame, events, statistics, labels, "made up", False).arrays["static"]
+        own = [variables.STATIC.index(name) for name in ("haematologic_malignancy", "metastatic_cancer")]
+        assert made[:, own].any() == (task != "icd9_140_239" or not hide)
+        assert made[:, 0].any()
+
+
 def one_series(stays: list[int], variable: str, values: list[float]) -> pd.DataFrame:
     """A value in hour 0 of each stay."""
     events = pd.DataFrame({"stay": stays, "hour": 0, "variable": variable, "value": values})

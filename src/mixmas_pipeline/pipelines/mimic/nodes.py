@@ -174,7 +174,8 @@ def split_patients(
     counts for each of their classes.
 
     Returns:
-        One frame a split: stay, patient, admission, the columns ``STATIC``, label. cohort: one row a criterion, with
+        One frame a split: stay, patient, admission, the columns ``STATIC``, label; static values that come from the
+        codes of the label are 0, unless ``labels.hide_own_codes`` is false. cohort: one row a criterion, with
         the stays, admissions and patients that are left after it, and the stays that it took.
 
     Raises:
@@ -203,7 +204,8 @@ def split_patients(
     where = np.full(len(patients), "train", dtype=object)
     for name, rows in zip(sizes, stratified_split(classes, list(sizes.values()), split.seed), strict=True):
         where[rows] = name
-    examples = examples[["stay", "patient", "admission", *STATIC]].assign(label=label)
+    hidden = variables.SAME_CODES.get(labels.task, ()) if labels.hide_own_codes else ()
+    examples = examples[["stay", "patient", "admission", *STATIC]].assign(label=label, **dict.fromkeys(hidden, 0.0))
     return (*(examples[where[of] == name].reset_index(drop=True) for name in SPLITS), cohort)
 
 

@@ -46,10 +46,13 @@ class LabelParameters(Parameters):
             of the ICD-9 groups 140-239 (neoplasms) or 460-519 (respiratory system).
         edges: of the classes of mortality, in hours; a class includes its upper edge, the last one has those who live
             longer. Default 1, 2 and 3 days, 1 week, 1 year.
+        hide_own_codes: give the models 0 for static values that come from the diagnosis codes to be predicted: the
+            two kinds of cancer, for icd9_140_239. Default true.
     """
 
     task: Task = "mortality"
     edges: tuple[float, ...] = Field((24.0, 48.0, 72.0, 168.0, 8760.0), min_length=1)
+    hide_own_codes: bool = True
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -176,6 +176,9 @@ ICD9_RANGES: dict[str, tuple[tuple[str, str], ...]] = {
     "icd9_460_519": (("460", "519"),),
 }
 
+# task -> the static values that are made of its codes, and would tell the label.
+SAME_CODES = {"icd9_140_239": ("haematologic_malignancy", "metastatic_cancer")}
+
 
 def in_icd9_group(codes: pd.Series, group: str) -> pd.Series:
     """Which ICD-9 codes belong to a group of ``ICD9_RANGES``; missing codes belong to none."""
