@@ -8,10 +8,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import DatasetError
-from mimic_samples import Tables, prepare, same_inputs, write_tables
+from mimic_samples import Tables, prepare, same_inputs, small_tables, write_tables
 
 from mixmas_pipeline.datasets.mimic import MimicTablesDataset
 from mixmas_pipeline.pipelines.mimic import nodes
@@ -27,9 +28,10 @@ def copy(folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(folder, tmp_path / "copy"))
 
 
-def read_all(folder: Path) -> None:
+def read_all(folder: Path, verify: bool = True) -> pd.DataFrame:
     source = dataset(folder).load()
-    nodes.extract_events(source, nodes.select_stays(source, CohortParameters()), ExtractionParameters(threads=2))
+    parameters = ExtractionParameters(threads=2, verify=verify)
+    return nodes.extract_events(source, nodes.select_stays(source, CohortParameters()), parameters)[0]
 
 
 @pytest.mark.parametrize("upper", [False, True])
@@ -132,6 +134,38 @@ def test_truncated_gzip(copy: Path, table: str) -> None:
         (copy / f"{table}.csv.gz").write_bytes(content[:keep])
         with pytest.raises(DatasetError, match=rf"{table}.csv.gz: the gzip file is truncated"):
             read_all(copy)
+
+
+@pytest.mark.parametrize("table", ["outputevents", "services"])
+def test_damaged_gzip_is_refused_or_harmless(table: str, tmp_path: Path) -> None:
+    place = write_tables(small_tables(3), tmp_path)
+    whole = gzip.compress((place / f"{table}.csv").read_bytes(), mtime=0)
+    expected = read_all(place)
+    (place / f"{table}.csv").unlink()
+    file, harmless = place / f"{table}.csv.gz", []
+    messages: list[str] = []
+    positions = {*range(10), *np.linspace(10, len(whole) - 9, 25, dtype=int), *range(len(whole) - 8, len(whole))}
+    for position in sorted(positions):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        file.write_bytes(damaged)
+        try:
+            pd.testing.assert_frame_equal(read_all(place), expected)
+            harmless.append(position)
+        except DatasetError as error:
+            messages.append(str(error))
+    assert all(message.startswith(str(file)) for message in messages)
+    assert harmless
+    assert max(harmless) < 10, "only in what the head says of time and system"
+
+
+def test_checksums_are_compared_unless_it_is_switched_off(tmp_path: Path) -> None:
+    place = write_tables(small_tables(3), tmp_path, zipped=True)
+    file = place / "chartevents.csv.gz"
+    file.write_bytes(file.read_bytes()[:-8] + bytes(4) + file.read_bytes()[-4:])
+    with pytest.raises(DatasetError, match=r"chartevents.csv.gz: the gzip file is truncated or damaged; .*CRC"):
+        read_all(place)
+    read_all(place, verify=False)
 
 
 @pytest.mark.parametrize("wrong", ["2150-13-01 10:00:00", "01/03/2150 10:00", "yesterday"])

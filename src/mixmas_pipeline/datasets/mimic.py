@@ -9,6 +9,7 @@ import gzip
 import os
 import pickle
 import re
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,6 +95,24 @@ class TableFile:
             "escape='\"', nullstr='', auto_detect=false)"
         )
 
+    def verify(self, stop: threading.Event | None = None) -> None:
+        """Read a .gz file to its end and compare its checksums: DuckDB does not, and a damaged file may still parse.
+
+        Args:
+            stop: end early when it is set.
+
+        Raises:
+            DatasetError: the file is truncated or damaged.
+        """
+        if not self.path.name.lower().endswith(".gz"):
+            return
+        try:
+            with gzip.open(self.path, "rb") as stream:
+                while stream.read(1 << 20) and not (stop and stop.is_set()):
+                    pass
+        except (EOFError, OSError, zlib.error) as error:
+            raise DatasetError(f"{self.path}: {_DAMAGED} ({error})") from error
+
     @contextmanager
     def errors_named(self) -> Iterator[None]:
         """Say in which file and line reading failed, and why. A patient's row is not repeated in the message.
@@ -116,12 +135,13 @@ class TableFile:
             elif "utf-8" in text.lower() or "unicode" in text.lower():
                 what = "a character is not UTF-8; convert the file, for example with iconv -f latin1 -t utf-8"
             elif "GZIP" in text.upper():
-                what = f"the gzip file is truncated or damaged; copy it again ({text.splitlines()[0]})"
+                what = f"{_DAMAGED} ({text.splitlines()[0]})"
             else:
                 what = text.splitlines()[0]
             raise DatasetError(f"{place}: {what}") from error
 
 
+_DAMAGED = "the gzip file is truncated or damaged; copy it again"
 _MEANING = {
     "TIMESTAMP": "a date and time as 2150-01-31 23:59:00",
     "INTEGER": "a whole number",
@@ -144,6 +164,7 @@ class MimicTables:
         import duckdb
 
         file = self.files[table]
+        file.verify()
         connection = duckdb.connect()
         try:
             with file.errors_named():

@@ -11,7 +11,7 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -135,7 +135,15 @@ def extract(
         # DuckDB guesses a file's rows from nothing and would hold the events in memory to stream the stays past them.
         connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
         for table, (number, text, flagged) in _SOURCES.items():
-            _stream(connection, tables.files[table], table, number, text, flagged)
+            query = _READ.format(
+                number=number,
+                text=text,
+                flagged=f"coalesce({flagged}, false)",
+                scan=tables.files[table].scan(),
+                table=table,
+                hours=HOURS,
+            )
+            _stream(connection, query, tables.files[table], parameters.verify)
         connection.execute("RESET disabled_optimizers")
         connection.execute(
             _JUDGE.format(arterial=variables.ARTERIAL, fraction_or_percent=_listed(variables.FRACTION_OR_PERCENT))
@@ -163,43 +171,43 @@ def extract(
     return events.astype({"variable": pd.CategoricalDtype(variables.SERIES)}), counts
 
 
-def _stream(connection: Any, file: TableFile, table: str, number: str, text: str, flagged: str) -> None:
-    """Read one event table from its first row to its last."""
-    query = _READ.format(
-        number=number, text=text, flagged=f"coalesce({flagged}, false)", scan=file.scan(), table=table, hours=HOURS
-    )
-    size = max(1, file.path.stat().st_size // 10**6)
-    with file.errors_named(), Progress(size, f"{table.upper()}, MB") as progress:
-        _run(connection, query, progress, size)
+def _stream(connection: Any, query: str, file: TableFile, verify: bool) -> None:
+    """Execute a query that reads one event table from its first row to its last; verify the file meanwhile."""
+    stop = threading.Event()
+    jobs: list[Callable[[], object]] = [lambda: connection.execute(query)]
+    if verify:
+        jobs.append(lambda: file.verify(stop))
+    failures: list[BaseException] = []
 
-
-def _run(connection: Any, query: str, progress: Progress, size: int) -> None:
-    """Execute a query that reads one file of ``size`` MB, and report how far it is."""
-    failure: list[BaseException] = []
-
-    def work() -> None:
+    def work(job: Callable[[], object]) -> None:
         try:
-            connection.execute(query)
+            job()
         except BaseException as error:  # carried over to the calling thread
-            failure.append(error)
+            failures.append(error)
 
-    worker = threading.Thread(target=work)
-    before, done = _megabytes_read(), 0
-    worker.start()
-    try:
-        while worker.is_alive():
-            worker.join(timeout=0.5)
-            now = min(_megabytes_read() - before, size - 1)
-            if now > done:
-                progress.advance(now - done)
-                done = now
-    except BaseException:  # Ctrl-C: the query must not go on behind
-        connection.interrupt()
-        worker.join()
-        raise
-    if failure:
-        raise failure[0]
-    progress.advance(size - done)
+    workers = [threading.Thread(target=work, args=(job,)) for job in jobs]
+    size, before, done = max(1, file.path.stat().st_size // 10**6), _megabytes_read(), 0
+    reads = 2 if verify and file.path.name.lower().endswith(".gz") else 1
+    with file.errors_named(), Progress(size, f"{file.path.name}, MB") as progress:
+        for worker in workers:
+            worker.start()
+        try:
+            while any(worker.is_alive() for worker in workers) and not failures:
+                for worker in workers:
+                    worker.join(timeout=0.5 / len(workers))
+                now = min((_megabytes_read() - before) // reads, size - 1)
+                if now > done:
+                    progress.advance(now - done)
+                    done = now
+        finally:  # also after Ctrl-C: nothing must go on behind
+            stop.set()
+            while any(worker.is_alive() for worker in workers):
+                connection.interrupt()
+                workers[0].join(timeout=0.1)
+                workers[-1].join(timeout=0.1)
+        if failures:
+            raise failures[0]
+        progress.advance(size - done)
 
 
 def _megabytes_read() -> int:

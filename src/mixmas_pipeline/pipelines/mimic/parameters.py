@@ -32,10 +32,12 @@ class ExtractionParameters(Parameters):
     Attributes:
         memory_limit: as DuckDB writes it; what does not fit goes to a temporary folder. Default "4GB".
         threads: null for one a core.
+        verify: compare the checksums of .gz tables, in a further thread. Default true.
     """
 
     memory_limit: str = Field("4GB", pattern=r"^\d+(\.\d+)? ?(MB|GB|MiB|GiB)$")
     threads: int | None = Field(None, ge=1)
+    verify: bool = True
 
 
 class LabelParameters(Parameters):
