@@ -53,13 +53,30 @@ def test_everything_is_in_the_catalog_and_versioned(env: str, source: str) -> No
     assert {node.namespace for node in made["mimic"].nodes} == {"mimic.data"}
 
 
-def test_other_data_sets_ignore_the_section() -> None:
-    config = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)["parameters"]
-    pipeline_registry.use_parameters({**config, "dataset": "avmnist"})
+def with_active(dataset: str, **sections: Any) -> dict[str, Pipeline]:
+    """The pipelines while this data set is the active one."""
+    runtime = {"dataset": dataset, **sections}
+    loader = OmegaConfigLoader(str(ROOT / "conf"), env="base", runtime_params=runtime, **CONFIG_LOADER_ARGS)
+    pipeline_registry.use_parameters(loader["parameters"])
     try:
-        assert "avmnist" in pipeline_registry.register_pipelines()
+        return pipeline_registry.register_pipelines()
     finally:
         pipeline_registry.use_parameters(None)
+
+
+def test_misspelt_keys_are_named_whatever_the_active_data_set() -> None:
+    with pytest.raises(ValueError, match=r"unknown parameter mimic.maks_as_input.*did you mean mimic.mask_as_input"):
+        with_active("avmnist", mimic={"maks_as_input": True})
+    with pytest.raises(ValueError, match=r"unknown parameter avmnist.sond.*did you mean avmnist.sound"):
+        with_active("mimic", avmnist={"sond": {}})
+    assert "mimic" in with_active("avmnist", mimic={"input": "im_pk"})
+
+
+def test_an_error_in_another_section_does_not_stop_the_active_data_set(caplog: pytest.LogCaptureFixture) -> None:
+    made = with_active("avmnist", mimic={"input": "csv"})
+    assert "avmnist" in made
+    assert "mimic" not in made
+    assert "There is no pipeline 'mimic', since its parameters have an error: mimic.input is 'csv'" in caplog.text
 
 
 @pytest.mark.parametrize(
