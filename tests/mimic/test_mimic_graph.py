@@ -92,6 +92,13 @@ def test_mistakes_are_named(mistake: dict[str, Any], message: str) -> None:
         pipelines("base", **mistake)
 
 
+@pytest.mark.parametrize(("env", "metric"), [("base", "accuracy"), ("paper", "f1_macro")])
+def test_rare_classes_count(env: str, metric: str) -> None:
+    mimic = configuration(env)["parameters"]["mimic"]
+    assert mimic["search"]["budget"]["balance"] == mimic["training"]["balance"] == "classes"
+    assert mimic["search"]["selection"]["metric"] == mimic["training"]["metric"] == metric
+
+
 def test_only_evaluation_reads_the_test_split() -> None:
     made = pipelines("base")
     whole = made["__default__"] + made["compare"]
