@@ -87,6 +87,22 @@ def test_fingerprint_follows_the_files(copy: Path) -> None:
     assert dataset(copy).fingerprint() != before
 
 
+@pytest.mark.parametrize("name", ["tables*", "tab?es", "table[s]"])
+def test_paths_that_are_patterns_are_refused(name: str, folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / name)
+    with pytest.raises(DatasetError, match=r"has . in it, which DuckDB takes for a pattern .*rename"):
+        dataset(tmp_path / name).load()
+    (tmp_path / "link").symlink_to(tmp_path / name)
+    assert len(dataset(tmp_path / "link").load().read("patients")) == 30
+
+
+def test_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "mimic-iii").write_text("")
+    assert dataset(tmp_path / "mimic-iii").fingerprint() == "absent"
+    with pytest.raises(DatasetError, match=r"mimic-iii is a file; expected the folder of MIMIC-III's tables"):
+        dataset(tmp_path / "mimic-iii").load()
+
+
 def test_missing_table(copy: Path) -> None:
     (copy / "labevents.csv").unlink()
     with pytest.raises(DatasetError, match=r"copy has no LABEVENTS.csv\[.gz\]; expected .*found: .*chartevents.csv"):

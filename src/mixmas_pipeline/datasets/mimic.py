@@ -181,8 +181,8 @@ class MimicTablesDataset(AbstractDataset[None, MimicTables]):
         mirror: its path below ``MIXMAS_MIRROR``, where it is looked for when ``filepath`` is not there.
 
     Raises:
-        DatasetError: there is no such folder; a needed table or column is missing, or there twice; a table is empty
-            or cut in the middle of its last line.
+        DatasetError: there is no such folder, or its path has a character that stands for others; a needed table or
+            column is missing, or there twice; a table is empty or cut in the middle of its last line.
     """
 
     def __init__(self, *, filepath: str, mirror: str, metadata: dict[str, Any] | None = None) -> None:
@@ -196,6 +196,13 @@ class MimicTablesDataset(AbstractDataset[None, MimicTables]):
             raise DatasetError(
                 f"There are no MIMIC-III tables: neither {_places(self._filepath, self._mirror)} is a folder. "
                 + _HOW_TO_GET.format(tables=tables, folder=self._filepath)
+            )
+        if not folder.is_dir():
+            raise DatasetError(f"{folder} is a file; expected the folder of MIMIC-III's tables")
+        if special := sorted(set("*?[") & set(str(folder))):
+            raise DatasetError(
+                f"the path {folder} has {' '.join(special)} in it, which DuckDB takes for a pattern of several names; "
+                "rename the folder, or give a link to it as the filepath"
             )
         found = _table_files(folder)
         if missing := [f"{table.upper()}.csv[.gz]" for table in TABLES if table not in found]:
@@ -222,7 +229,7 @@ class MimicTablesDataset(AbstractDataset[None, MimicTables]):
     def fingerprint(self) -> str:
         """Names, sizes and times of the needed files: their content is too large to be read for this."""
         folder = _locate(self._filepath, self._mirror)
-        if folder is None:
+        if folder is None or not folder.is_dir():
             return "absent"
         files = sorted(path for table, paths in _table_files(folder).items() if table in TABLES for path in paths)
         return " ".join(f"{p.name} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in files)
