@@ -8,14 +8,15 @@ from __future__ import annotations
 import gzip
 import os
 import pickle
+import pickletools
 import re
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -309,6 +310,8 @@ def read_arrays(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as stream:
+            _scan(stream)
+            stream.seek(0)
             content = _ArrayUnpickler(stream, encoding="latin1").load()
         if not isinstance(content, dict):
             raise DatasetError(f"{path} holds a {type(content).__name__}; expected a dictionary of numpy arrays")
@@ -320,18 +323,71 @@ def read_arrays(path: Path) -> dict[str, Any]:
     except DatasetError:
         raise
     except pickle.UnpicklingError as error:
-        raise DatasetError(f"{path} is refused: {error}") from error
-    except Exception as error:  # a damaged pickle fails in any way
-        raise DatasetError(f"{path} is not a whole pickle of numpy arrays ({type(error).__name__}): {error}") from error
+        raise DatasetError(f"{path} is refused: {error}") from None
+    except Exception as error:  # a damaged pickle fails in any way, with the file's content in the message
+        raise DatasetError(f"{path} is not a whole pickle of numpy arrays ({type(error).__name__})") from None
+
+
+# Far more than arrays need. Tuples within tuples take a time to hash that doubles with each that is used twice.
+_MOST_REMEMBERED, _MOST_TUPLES, _MOST_TUPLES_AGAIN = 10**6, 10**4, 30
+_REFUSED_CODES = ("EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "DUP")
+
+
+def _scan(stream: BinaryIO) -> None:
+    """Read a pickle's instructions without following them.
+
+    Raises:
+        pickle.UnpicklingError: one of them has no place among arrays, or would take memory or time without end.
+    """
+    tuples, again, before = 0, 0, ""
+    made_by: dict[int, str] = {}
+    for code, argument, _ in pickletools.genops(stream):
+        name = code.name
+        if name in _REFUSED_CODES:
+            raise pickle.UnpicklingError(f"it has the instruction {name}; expected numpy arrays and nothing else")
+        if name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            place = len(made_by) if name == "MEMOIZE" else int(argument)
+            if place > _MOST_REMEMBERED:
+                raise pickle.UnpicklingError(f"it numbers its objects beyond {_MOST_REMEMBERED:,}")
+            made_by[place] = before
+            continue
+        tuples += "TUPLE" in name
+        if name in ("GET", "BINGET", "LONG_BINGET"):
+            name = made_by.get(int(argument), "")
+            again += "TUPLE" in name
+        if tuples > _MOST_TUPLES or again > _MOST_TUPLES_AGAIN:
+            raise pickle.UnpicklingError("it is made of tuples within tuples; expected numpy arrays and nothing else")
+        before = name
+
+
+class _Recorder:
+    """Stands for a name of numpy's. A pickle may call it, and set nothing of it."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._call(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError("it changes a function; expected numpy arrays and nothing else")
 
 
 class _RecordedType:
-    """Stands for ``numpy.dtype``; keeps what its pickle says."""
+    """Stands for a ``numpy.dtype``; keeps what its pickle says."""
 
-    def __init__(self, name: str, *_: Any) -> None:
-        self.name, self.order = str(name), "="
+    __slots__ = ("name", "order")
+
+    def __init__(self, name: Any, *_: Any) -> None:
+        if type(name) is not str or len(name) >= 8:
+            raise pickle.UnpicklingError("it holds an array of a type without a short name; expected numbers")
+        self.name, self.order = name, "="
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if type(state) is not tuple or type(state[1]) is not str:
+            raise pickle.UnpicklingError("it holds an array of an unknown type; expected numbers")
         self.order = state[1]
 
     def dtype(self) -> np.dtype:
@@ -342,6 +398,8 @@ class _RecordedType:
 
 class _RecordedArray:
     """Stands for a numpy array; keeps shape, type and bytes as they are pickled."""
+
+    __slots__ = ("_content", "_fortran", "_shape", "_type")
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, self._shape, self._type, self._fortran, self._content = state
@@ -365,18 +423,18 @@ def _record_buffer(content: Any, kind: Any, shape: Any, order: str) -> _Recorded
 
 
 def _record_bytes(text: str, encoding: str) -> bytes:
-    if not isinstance(text, str) or encoding != "latin1":
-        raise pickle.UnpicklingError(f"it encodes text as {encoding!r}; expected latin1")
+    if type(text) is not str or type(encoding) is not str or encoding != "latin1":
+        raise pickle.UnpicklingError("it encodes text otherwise than as latin1")
     return text.encode("latin1")
 
 
 _RECORDERS: dict[tuple[str, str], Any] = {
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _record_array for core in ("core", "_core")},
-    **{(f"numpy.{core}.numeric", "_frombuffer"): _record_buffer for core in ("core", "_core")},
-    **{(f"numpy.{core}.multiarray", "scalar"): lambda *_: None for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _Recorder(_record_array) for core in ("core", "_core")},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): _Recorder(_record_buffer) for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "scalar"): _Recorder(lambda *_: None) for core in ("core", "_core")},
     ("numpy", "ndarray"): None,
-    ("numpy", "dtype"): _RecordedType,
-    ("_codecs", "encode"): _record_bytes,
+    ("numpy", "dtype"): _Recorder(_RecordedType),
+    ("_codecs", "encode"): _Recorder(_record_bytes),
 }
 
 
@@ -386,7 +444,7 @@ class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _RECORDERS:
             raise pickle.UnpicklingError(
-                f"it asks for {module}.{name}, which was not run; expected numpy arrays and nothing else"
+                f"it asks for {f'{module}.{name}'[:80]!a}, which was not run; expected numpy arrays and nothing else"
             )
         return _RECORDERS[module, name]
 
