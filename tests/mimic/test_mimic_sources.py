@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import shutil
 import threading
+import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +207,26 @@ def test_number_that_is_none(copy: Path, tables: Tables) -> None:
         read_all(copy)
 
 
+@pytest.mark.parametrize("table", ["labevents", "diagnoses_icd", "patients"])
+@pytest.mark.parametrize("wrong", ["number", "columns"])
+def test_no_row_reaches_the_log(table: str, wrong: str, copy: Path) -> None:
+    file = copy / f"{table}.csv"
+    header, first, *rows = file.read_text().splitlines()
+    secret = "Mr Secret,7654321"
+    cells = first.split(",")
+    if wrong == "number":
+        cells[header.split(",").index("hadm_id" if table == "diagnoses_icd" else "subject_id")] = "12x"
+        cells[-1] = "Mr Secret"
+    else:
+        cells.append(secret)
+    file.write_text("\n".join([header, ",".join(cells), *rows]) + "\n")
+    with pytest.raises(DatasetError, match=rf"{table}.csv, line 2") as caught:
+        read_all(copy)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "Secret" not in shown
+    assert "7654321" not in shown
+
+
 def test_text_that_is_not_utf8(copy: Path) -> None:
     file = copy / "chartevents.csv"
     file.write_bytes(file.read_bytes().replace(b"?F", b"\xb0F"))
@@ -234,6 +256,7 @@ def test_nothing_is_written(folder: Path) -> None:
 
 
 def test_interrupted_extraction_leaves_nothing_running(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The query would take minutes."""
     from mixmas_pipeline.pipelines.mimic import extraction
 
     asked = iter([0])
@@ -245,7 +268,10 @@ def test_interrupted_extraction_leaves_nothing_running(folder: Path, monkeypatch
             raise KeyboardInterrupt from None
 
     monkeypatch.setattr(extraction, "_megabytes_read", interrupted)
-    running = threading.active_count()
+    slow = "INSERT INTO raw SELECT 0, 0, '', sum(sqrt(range)), '', false, '' FROM range(1000000000000)"
+    monkeypatch.setattr(extraction, "_READ", slow)
+    running, start = threading.active_count(), time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         read_all(folder)
+    assert time.monotonic() - start < 30
     assert threading.active_count() == running

@@ -139,7 +139,7 @@ class TableFile:
                 what = f"{_DAMAGED} ({text.splitlines()[0]})"
             else:
                 what = text.splitlines()[0]
-            raise DatasetError(f"{place}: {what}") from error
+            raise DatasetError(f"{place}: {what}") from None  # DuckDB's message has the row
 
 
 _DAMAGED = "the gzip file is truncated or damaged; copy it again"
