@@ -203,13 +203,14 @@ def _count(arguments: argparse.Namespace) -> dict[str, float]:
 def _extract(arguments: argparse.Namespace) -> dict[str, float]:
     """The project's nodes: cohort, then hourly values."""
     from mixmas_pipeline.pipelines.mimic import nodes
+    from mixmas_pipeline.pipelines.mimic.extraction import extract_events
     from mixmas_pipeline.pipelines.mimic.parameters import CohortParameters, ExtractionParameters
 
     tables = _tables(arguments)
     start = time.perf_counter()
     stays = nodes.select_stays(tables, CohortParameters())
     limits = ExtractionParameters(memory_limit=arguments.memory, threads=arguments.threads)
-    events, _ = nodes.extract_events(tables, stays, limits)
+    events, _ = extract_events(tables, stays, limits)
     return {"seconds": time.perf_counter() - start, "hourly_values": len(events)}
 
 

@@ -11,7 +11,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 from pydantic import ValidationError
 
-from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline import code, pipeline_registry
 from mixmas_pipeline.pipelines.mimic.parameters import ExtractionParameters, LabelParameters, SplitParameters
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
@@ -106,6 +106,15 @@ def test_only_evaluation_reads_the_test_split() -> None:
     assert readers == {"mimic.training.evaluate_model", "mimic.compare.evaluate_contenders"}
     fitted = next(node for node in whole.nodes if node.name == "mimic.data.fit_statistics")
     assert set(fitted.inputs) == {"mimic.train_stays", "mimic.events"}
+
+
+def test_a_change_of_other_nodes_does_not_stream_the_tables_again() -> None:
+    (node,) = (node for node in pipelines("base")["mimic"].nodes if node.name.endswith("extract_events"))
+    reached = code._reachable(node.func.__module__)
+    mimic = {name.rpartition(".")[2] for name in reached if ".mimic." in name}
+    assert mimic == {"extraction", "parameters", "variables"}
+    assert "mixmas_pipeline.datasets.mimic" in reached
+    assert not [name for name in reached if "table" in name or "learning" in name]
 
 
 @pytest.mark.parametrize("edges", [(48, 24), (24, 24), (0, 24), ()])

@@ -13,6 +13,7 @@ from mimic_samples import ENTRY, Tables, same_inputs, small_tables, write_tables
 
 from mixmas_pipeline.datasets.mimic import MimicTablesDataset
 from mixmas_pipeline.pipelines.mimic import nodes, variables
+from mixmas_pipeline.pipelines.mimic.extraction import extract_events
 from mixmas_pipeline.pipelines.mimic.parameters import (
     CohortParameters,
     ExtractionParameters,
@@ -122,7 +123,7 @@ def test_mask_and_mask_as_input(prepared: dict[str, Any], prepare_changed: Prepa
 def run_events(tables: Tables, place: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     source = MimicTablesDataset(filepath=str(write_tables(tables, place)), mirror="none").load()
     stays = nodes.select_stays(source, CohortParameters())
-    return nodes.extract_events(source, stays, ExtractionParameters(threads=1))
+    return extract_events(source, stays, ExtractionParameters(threads=1))
 
 
 def one_patient(events: list[dict[str, object]], table: str = "CHARTEVENTS") -> Tables:

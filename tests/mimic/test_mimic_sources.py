@@ -18,6 +18,7 @@ from mimic_samples import Tables, prepare, same_inputs, small_tables, write_tabl
 
 from mixmas_pipeline.datasets.mimic import MimicTablesDataset
 from mixmas_pipeline.pipelines.mimic import nodes
+from mixmas_pipeline.pipelines.mimic.extraction import extract_events
 from mixmas_pipeline.pipelines.mimic.parameters import CohortParameters, ExtractionParameters, LabelParameters
 
 
@@ -33,7 +34,7 @@ def copy(folder: Path, tmp_path: Path) -> Path:
 def read_all(folder: Path, verify: bool = True) -> pd.DataFrame:
     source = dataset(folder).load()
     parameters = ExtractionParameters(threads=2, verify=verify)
-    return nodes.extract_events(source, nodes.select_stays(source, CohortParameters()), parameters)[0]
+    return extract_events(source, nodes.select_stays(source, CohortParameters()), parameters)[0]
 
 
 @pytest.mark.parametrize("upper", [False, True])

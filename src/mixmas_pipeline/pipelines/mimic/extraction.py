@@ -3,6 +3,8 @@
 What leaves the tables are the rows of the wanted items in the 24 hours of a wanted stay, a few hundred a stay. All
 that follows works on those. Averages and sums are taken in a fixed order, so that the result does not depend on how
 the work was divided among threads.
+
+The node is in this module, and imports no other node's, so that a change of those does not stream the tables again.
 """
 
 from __future__ import annotations
@@ -19,9 +21,18 @@ from typing import Any
 import pandas as pd
 
 from mixmas_pipeline.datasets.mimic import MimicTables, TableFile
-from mixmas_pipeline.pipelines.mimic import variables
 from mixmas_pipeline.pipelines.mimic.parameters import ExtractionParameters
-from mixmas_pipeline.pipelines.mimic.variables import HOURS
+from mixmas_pipeline.pipelines.mimic.variables import (
+    ARTERIAL,
+    FRACTION_OR_PERCENT,
+    GCS_PARTS,
+    HOURS,
+    QUANTITIES,
+    SERIES,
+    SPECIMEN_ITEM,
+    items,
+    units,
+)
 from mixmas_pipeline.progress import Progress
 
 _log = logging.getLogger(__name__)
@@ -102,13 +113,13 @@ ORDER BY stay, hour, variable
 VERDICTS = ("kept", "out_of_range", "unknown_unit", "no_number", "flagged", "not_arterial")
 
 
-def extract(
-    tables: MimicTables, stays: pd.DataFrame, parameters: ExtractionParameters
+def extract_events(
+    tables: MimicTables, stays: pd.DataFrame, extraction: ExtractionParameters
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Hourly values of the first 24 hours of stays.
+    """Hourly values of the first 24 hours of the stays that are taken.
 
     Args:
-        stays: columns stay, patient and intime.
+        stays: columns stay, patient, intime and left_out, which is "" for those that are taken.
 
     Returns:
         events: stay, hour (0 to 23), variable, value; sorted. counts: one row a quantity, with the number of its rows
@@ -117,16 +128,15 @@ def extract(
     Raises:
         DatasetError: a table is cut or damaged, or a value is not of its column's type; it names file and line.
     """
-    with _database(parameters) as connection:
-        connection.register("wanted", stays[["stay", "patient", "intime"]])
+    with _database(extraction) as connection:
+        connection.register("wanted", stays.loc[stays["left_out"] == "", ["stay", "patient", "intime"]])
         connection.execute(
             "CREATE TABLE stays AS SELECT stay::INTEGER AS stay, patient::INTEGER AS patient, intime FROM wanted"
         )
-        items = variables.items()
-        specimen = {"source": "labevents", "itemid": variables.SPECIMEN_ITEM, "quantity": "specimen", "written": ""}
-        connection.register("wanted_items", pd.concat([items, pd.DataFrame([specimen])], ignore_index=True))
+        specimen = {"source": "labevents", "itemid": SPECIMEN_ITEM, "quantity": "specimen", "written": ""}
+        connection.register("wanted_items", pd.concat([items(), pd.DataFrame([specimen])], ignore_index=True))
         connection.execute("CREATE TABLE items AS SELECT * REPLACE (itemid::INTEGER AS itemid) FROM wanted_items")
-        connection.register("known_units", variables.units())
+        connection.register("known_units", units())
         connection.execute("CREATE TABLE units AS FROM known_units")
         connection.execute(
             "CREATE TABLE raw (stay INTEGER, seconds INTEGER, quantity VARCHAR, number DOUBLE, text VARCHAR, "
@@ -143,12 +153,10 @@ def extract(
                 table=table,
                 hours=HOURS,
             )
-            _stream(connection, query, tables.files[table], parameters.verify)
+            _stream(connection, query, tables.files[table], extraction.verify)
         connection.execute("RESET disabled_optimizers")
-        connection.execute(
-            _JUDGE.format(arterial=variables.ARTERIAL, fraction_or_percent=_listed(variables.FRACTION_OR_PERCENT))
-        )
-        parts = variables.GCS_PARTS
+        connection.execute(_JUDGE.format(arterial=ARTERIAL, fraction_or_percent=_listed(FRACTION_OR_PERCENT)))
+        parts = GCS_PARTS
         events = connection.execute(
             _HOURLY.format(
                 gcs=_listed(parts),
@@ -167,8 +175,9 @@ def extract(
         ).fetchall()
     for quantity, unit, count in unknown:
         _log.warning("%d rows of %s are in the unknown unit %r and count as missing", count, quantity, unit)
-    counts = counts.set_index("quantity").reindex(list(variables.QUANTITIES), fill_value=0).reset_index()
-    return events.astype({"variable": pd.CategoricalDtype(variables.SERIES)}), counts
+    _log.info("%d hourly values of %d stays", len(events), events["stay"].nunique())
+    counts = counts.set_index("quantity").reindex(list(QUANTITIES), fill_value=0).reset_index()
+    return events.astype({"variable": pd.CategoricalDtype(SERIES)}), counts
 
 
 def _stream(connection: Any, query: str, file: TableFile, verify: bool) -> None:

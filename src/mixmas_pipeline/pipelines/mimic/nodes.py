@@ -18,7 +18,6 @@ from mixmas_pipeline.learning.sampling import stratified_split
 from mixmas_pipeline.pipelines.mimic import variables
 from mixmas_pipeline.pipelines.mimic.parameters import (
     CohortParameters,
-    ExtractionParameters,
     LabelParameters,
     SplitParameters,
 )
@@ -105,28 +104,12 @@ def select_stays(tables: MimicTables, cohort: CohortParameters) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def extract_events(
-    tables: MimicTables, stays: pd.DataFrame, extraction: ExtractionParameters
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Hourly values of the stays that are taken.
-
-    Returns:
-        As ``extraction.extract``: events (stay, hour, variable, value), and counts of rows a quantity.
-    """
-    from mixmas_pipeline.pipelines.mimic.extraction import extract
-
-    taken = stays[stays["left_out"] == ""]
-    events, counts = extract(tables, taken, extraction)
-    _log.info("%d hourly values of %d stays", len(events), events["stay"].nunique())
-    return events, counts
-
-
 def read_pickle(pickle: dict[str, np.ndarray], labels: LabelParameters) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The same two frames from MultiBench's arrays. They name no patients: each row counts as one of its own.
 
     Returns:
-        stays and events as of ``select_stays`` and ``extract_events``. hours_to_death is the upper edge of the class
-        (``PICKLE_EDGES``), NaN for the last one. Values that are not finite are missing.
+        stays and events as of ``select_stays`` and ``extraction.extract_events``. hours_to_death is the upper edge of
+        the class (``PICKLE_EDGES``), NaN for the last one. Values that are not finite are missing.
 
     Raises:
         ValueError: mortality is to be predicted in other classes than those of the pickle.
