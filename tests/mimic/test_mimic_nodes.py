@@ -219,6 +219,19 @@ def test_ratio_takes_the_latest_fraction_before_and_arterial_blood_only(tmp_path
     assert counts.set_index("quantity").loc["pao2", "not_arterial"] == 1
 
 
+def test_fraction_written_as_percent(tmp_path: Path) -> None:
+    rows = [chart(0.5, 223835, 0.4, "%"), chart(0.6, 220224, 100), chart(1.5, 223835, 40, "%"), chart(1.6, 220224, 80)]
+    events, _ = run_events(one_patient(rows), tmp_path)
+    assert hourly(events) == pytest.approx({(0, "pao2_fio2"): 250.0, (1, "pao2_fio2"): 200.0})
+
+
+@pytest.mark.parametrize("unit", ["K/\u00b5L", "K/\u03bcL", "K/uL", "k/ul."])
+def test_micro_is_written_in_any_way(unit: str, tmp_path: Path) -> None:
+    events, _ = run_events(one_patient([chart(0.5, 220546, 9.5, unit)]), tmp_path)
+    assert hourly(events) == {(0, "white_cells"): 9.5}
+    assert variables.normalised(unit) == "k/ul"
+
+
 def test_urine_is_summed(tmp_path: Path) -> None:
     rows = [{"hour": h, "itemid": i, "value": v, "valueuom": "ml"} for h, i, v in ((3.1, 40055, 60), (3.9, 40069, 15))]
     events, _ = run_events(one_patient(rows, "OUTPUTEVENTS"), tmp_path)

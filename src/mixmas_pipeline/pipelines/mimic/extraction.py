@@ -24,7 +24,6 @@ from mixmas_pipeline.datasets.mimic import MimicTables, TableFile
 from mixmas_pipeline.pipelines.mimic.parameters import ExtractionParameters
 from mixmas_pipeline.pipelines.mimic.variables import (
     ARTERIAL,
-    FRACTION_OR_PERCENT,
     GCS_PARTS,
     HOURS,
     QUANTITIES,
@@ -49,22 +48,23 @@ _SOURCES = {
 _READ = """
 INSERT INTO raw
 SELECT s.stay, date_diff('second', s.intime, e.charttime), i.quantity, {number}, {text}, {flagged},
-       coalesce(nullif(regexp_replace(lower(e.valueuom), '[^a-z0-9/%]', '', 'g'), ''), i.written)
+       coalesce(nullif(regexp_replace(translate(lower(e.valueuom), 'µμ', 'uu'), '[^a-z0-9/%]', '', 'g'), ''), i.written)
 FROM {scan} e
 JOIN items i ON e.itemid = i.itemid AND i.source = '{table}'
 JOIN stays s ON e.subject_id = s.patient
             AND e.charttime >= s.intime AND e.charttime < s.intime + INTERVAL {hours} HOUR
 """
 
-# A pO2 is a PaO2 unless a specimen of that moment is said to be other than arterial. FiO2 above 1 without a
-# trustworthy unit is in percent. Then what is not plausible is not kept.
+# A pO2 is a PaO2 unless a specimen of that moment is said to be other than arterial. FiO2 up to 1 is a fraction, also
+# where its unit is %; above 1 it is in percent. Then what is not plausible is not kept.
 _JUDGE = """
 CREATE TABLE judged AS
 WITH venous AS (
     SELECT DISTINCT stay, seconds FROM raw WHERE quantity = 'specimen' AND text <> '{arterial}'
 ), converted AS (
     SELECT r.*, u.low, u.high, u.unit IS NOT NULL AS unit_known, v.stay IS NOT NULL AS is_venous,
-           CASE WHEN r.quantity = 'fio2' AND u.unit IN ({fraction_or_percent}) AND r.number > 1 THEN r.number / 100
+           CASE WHEN r.quantity = 'fio2' AND u.unit IS NOT NULL
+                THEN CASE WHEN r.number > 1 THEN r.number / 100 ELSE r.number END
                 ELSE r.number * u.factor + u.shift END AS value
     FROM raw r
     LEFT JOIN units u ON r.quantity = u.quantity AND r.unit = u.unit
@@ -155,7 +155,7 @@ def extract_events(
             )
             _stream(connection, query, tables.files[table], extraction.verify)
         connection.execute("RESET disabled_optimizers")
-        connection.execute(_JUDGE.format(arterial=ARTERIAL, fraction_or_percent=_listed(FRACTION_OR_PERCENT)))
+        connection.execute(_JUDGE.format(arterial=ARTERIAL))
         parts = GCS_PARTS
         events = connection.execute(
             _HOURLY.format(
