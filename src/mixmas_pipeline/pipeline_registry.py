@@ -6,6 +6,7 @@ that have no context (``kedro registry list``, ``kedro viz``) fall back to readi
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -26,7 +27,10 @@ DATA: dict[str, Callable[[dict[str, Any]], Pipeline]] = {
 }
 # Keys of a section that not every graph made from it reads.
 _OPTIONAL: dict[str, tuple[str, ...]] = {"mimic": mimic.OPTIONAL}
+# Keys that every data set's section has, beside those of its preparation.
+_SECTIONS = ("search", "training", "compare", "validate_search")
 
+_log = logging.getLogger(__name__)
 _context_parameters: dict[str, Any] | None = None
 
 
@@ -49,9 +53,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         raise ValueError(f"the parameter 'dataset' is {dataset!r}; expected one of {sorted(DATA)}")
     if not isinstance(parameters.get(dataset), dict):
         raise ValueError(f"the parameters have no section {dataset!r} (found: {parameters.get(dataset)!r})")
-    preparations = {
-        name: make(parameters[name]) for name, make in DATA.items() if isinstance(parameters.get(name), dict)
-    }
+    preparations = _preparations(parameters, dataset)
     data = preparations[dataset]
     space = _section(dataset, parameters, "search", SearchParameters)
     comparison = _section(dataset, parameters, "compare", CompareParameters)
@@ -70,7 +72,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     everything = trained + reporting.create_pipeline(dataset)
     compared = searching + compare.create_pipeline(dataset, list(space.encoders), comparison.seeds)
     validated = data + validate_search.create_pipeline(dataset, space, validation)
-    _reject_unknown_parameters(parameters, dataset, everything + compared + validated)
+    _reject_unknown_parameters(parameters, dataset, everything + compared + validated, preparations)
     return {
         **preparations,
         "search": searching,
@@ -82,16 +84,40 @@ def register_pipelines() -> dict[str, Pipeline]:
     }
 
 
-def _reject_unknown_parameters(parameters: dict[str, Any], dataset: str, pipeline: Pipeline) -> None:
+def _preparations(parameters: dict[str, Any], dataset: str) -> dict[str, Pipeline]:
+    """Each data set's preparation. An error in the section of another data set than the active one does not stop what
+    is done with that one: it is logged, and there is no pipeline of the other's name."""
+    made = {}
+    for name, make in DATA.items():
+        if not isinstance(parameters.get(name), dict):
+            continue
+        try:
+            made[name] = make(parameters[name])
+        except Exception as error:
+            if name == dataset:
+                raise
+            _log.warning("There is no pipeline %r, since its parameters have an error: %s", name, error)
+    return made
+
+
+def _keys_read(pipeline: Pipeline, dataset: str) -> set[str]:
+    """Keys of a data set's section that a pipeline reads."""
+    prefix = f"params:{dataset}."
+    return {name.removeprefix(prefix).split(".")[0] for name in pipeline.inputs() if name.startswith(prefix)}
+
+
+def _reject_unknown_parameters(
+    parameters: dict[str, Any], dataset: str, pipeline: Pipeline, preparations: dict[str, Pipeline]
+) -> None:
     """A misspelt key would silently leave a default in force. Deeper keys are checked by the parameter models."""
-    read = [name.removeprefix(f"params:{dataset}.") for name in pipeline.inputs() if name.startswith("params:")]
-    needed = {name.split(".")[0] for name in read}
+    needed = _keys_read(pipeline, dataset)
     if missing := sorted(needed - set(parameters[dataset])):
         raise ValueError(f"the parameters have no section {dataset}.{missing[0]}")
-    for where, found, known in (
-        ("", parameters, {"dataset", "reuse", *DATA}),
-        (f"{dataset}.", parameters[dataset], needed | set(_OPTIONAL.get(dataset, ()))),
-    ):
+    sections = [
+        (f"{name}.", parameters[name], _keys_read(made, name) | {*_SECTIONS, *_OPTIONAL.get(name, ())})
+        for name, made in preparations.items()
+    ]
+    for where, found, known in [("", parameters, {"dataset", "reuse", *DATA}), *sections]:
         for key in sorted(set(found) - known):
             guess = get_close_matches(key, known, n=1)
             hint = f"; did you mean {where}{guess[0]}?" if guess else ""

@@ -12,6 +12,7 @@ import pandas as pd
 from mixmas_pipeline.datasets.mimic import MimicTables
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.pipelines.mimic import nodes
+from mixmas_pipeline.pipelines.mimic.extraction import extract_events
 from mixmas_pipeline.pipelines.mimic.parameters import (
     CohortParameters,
     ExtractionParameters,
@@ -109,7 +110,7 @@ def prepare(tables: MimicTables, labels: LabelParameters, mask_as_input: bool = 
     """Every node of the data pipeline, in order."""
     made: dict[str, Any] = {"stays": nodes.select_stays(tables, CohortParameters())}
     extraction = ExtractionParameters(memory_limit="500MB", threads=threads)
-    made["events"], made["extraction"] = nodes.extract_events(tables, made["stays"], extraction)
+    made["events"], made["extraction"] = extract_events(tables, made["stays"], extraction)
     split = SplitParameters(seed=0, validation=0.2, test=0.2)
     *examples, made["cohort"] = nodes.split_patients(made["stays"], made["events"], labels, split)
     made["examples"] = dict(zip(nodes.SPLITS, examples, strict=True))

@@ -11,7 +11,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 from pydantic import ValidationError
 
-from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline import code, pipeline_registry
 from mixmas_pipeline.pipelines.mimic.parameters import ExtractionParameters, LabelParameters, SplitParameters
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
@@ -53,13 +53,30 @@ def test_everything_is_in_the_catalog_and_versioned(env: str, source: str) -> No
     assert {node.namespace for node in made["mimic"].nodes} == {"mimic.data"}
 
 
-def test_other_data_sets_ignore_the_section() -> None:
-    config = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)["parameters"]
-    pipeline_registry.use_parameters({**config, "dataset": "avmnist"})
+def with_active(dataset: str, **sections: Any) -> dict[str, Pipeline]:
+    """The pipelines while this data set is the active one."""
+    runtime = {"dataset": dataset, **sections}
+    loader = OmegaConfigLoader(str(ROOT / "conf"), env="base", runtime_params=runtime, **CONFIG_LOADER_ARGS)
+    pipeline_registry.use_parameters(loader["parameters"])
     try:
-        assert "avmnist" in pipeline_registry.register_pipelines()
+        return pipeline_registry.register_pipelines()
     finally:
         pipeline_registry.use_parameters(None)
+
+
+def test_misspelt_keys_are_named_whatever_the_active_data_set() -> None:
+    with pytest.raises(ValueError, match=r"unknown parameter mimic.maks_as_input.*did you mean mimic.mask_as_input"):
+        with_active("avmnist", mimic={"maks_as_input": True})
+    with pytest.raises(ValueError, match=r"unknown parameter avmnist.sond.*did you mean avmnist.sound"):
+        with_active("mimic", avmnist={"sond": {}})
+    assert "mimic" in with_active("avmnist", mimic={"input": "im_pk"})
+
+
+def test_an_error_in_another_section_does_not_stop_the_active_data_set(caplog: pytest.LogCaptureFixture) -> None:
+    made = with_active("avmnist", mimic={"input": "csv"})
+    assert "avmnist" in made
+    assert "mimic" not in made
+    assert "There is no pipeline 'mimic', since its parameters have an error: mimic.input is 'csv'" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -75,6 +92,13 @@ def test_mistakes_are_named(mistake: dict[str, Any], message: str) -> None:
         pipelines("base", **mistake)
 
 
+@pytest.mark.parametrize(("env", "metric"), [("base", "accuracy"), ("paper", "f1_macro")])
+def test_rare_classes_count(env: str, metric: str) -> None:
+    mimic = configuration(env)["parameters"]["mimic"]
+    assert mimic["search"]["budget"]["balance"] == mimic["training"]["balance"] == "classes"
+    assert mimic["search"]["selection"]["metric"] == mimic["training"]["metric"] == metric
+
+
 def test_only_evaluation_reads_the_test_split() -> None:
     made = pipelines("base")
     whole = made["__default__"] + made["compare"]
@@ -82,6 +106,15 @@ def test_only_evaluation_reads_the_test_split() -> None:
     assert readers == {"mimic.training.evaluate_model", "mimic.compare.evaluate_contenders"}
     fitted = next(node for node in whole.nodes if node.name == "mimic.data.fit_statistics")
     assert set(fitted.inputs) == {"mimic.train_stays", "mimic.events"}
+
+
+def test_a_change_of_other_nodes_does_not_stream_the_tables_again() -> None:
+    (node,) = (node for node in pipelines("base")["mimic"].nodes if node.name.endswith("extract_events"))
+    reached = code._reachable(node.func.__module__)
+    mimic = {name.rpartition(".")[2] for name in reached if ".mimic." in name}
+    assert mimic == {"extraction", "parameters", "variables"}
+    assert "mixmas_pipeline.datasets.mimic" in reached
+    assert not [name for name in reached if "table" in name or "learning" in name]
 
 
 @pytest.mark.parametrize("edges", [(48, 24), (24, 24), (0, 24), ()])

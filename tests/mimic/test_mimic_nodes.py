@@ -13,6 +13,7 @@ from mimic_samples import ENTRY, Tables, same_inputs, small_tables, write_tables
 
 from mixmas_pipeline.datasets.mimic import MimicTablesDataset
 from mixmas_pipeline.pipelines.mimic import nodes, variables
+from mixmas_pipeline.pipelines.mimic.extraction import extract_events
 from mixmas_pipeline.pipelines.mimic.parameters import (
     CohortParameters,
     ExtractionParameters,
@@ -122,7 +123,7 @@ def test_mask_and_mask_as_input(prepared: dict[str, Any], prepare_changed: Prepa
 def run_events(tables: Tables, place: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     source = MimicTablesDataset(filepath=str(write_tables(tables, place)), mirror="none").load()
     stays = nodes.select_stays(source, CohortParameters())
-    return nodes.extract_events(source, stays, ExtractionParameters(threads=1))
+    return extract_events(source, stays, ExtractionParameters(threads=1))
 
 
 def one_patient(events: list[dict[str, object]], table: str = "CHARTEVENTS") -> Tables:
@@ -218,6 +219,19 @@ def test_ratio_takes_the_latest_fraction_before_and_arterial_blood_only(tmp_path
     assert counts.set_index("quantity").loc["pao2", "not_arterial"] == 1
 
 
+def test_fraction_written_as_percent(tmp_path: Path) -> None:
+    rows = [chart(0.5, 223835, 0.4, "%"), chart(0.6, 220224, 100), chart(1.5, 223835, 40, "%"), chart(1.6, 220224, 80)]
+    events, _ = run_events(one_patient(rows), tmp_path)
+    assert hourly(events) == pytest.approx({(0, "pao2_fio2"): 250.0, (1, "pao2_fio2"): 200.0})
+
+
+@pytest.mark.parametrize("unit", ["K/\u00b5L", "K/\u03bcL", "K/uL", "k/ul."])
+def test_micro_is_written_in_any_way(unit: str, tmp_path: Path) -> None:
+    events, _ = run_events(one_patient([chart(0.5, 220546, 9.5, unit)]), tmp_path)
+    assert hourly(events) == {(0, "white_cells"): 9.5}
+    assert variables.normalised(unit) == "k/ul"
+
+
 def test_urine_is_summed(tmp_path: Path) -> None:
     rows = [{"hour": h, "itemid": i, "value": v, "valueuom": "ml"} for h, i, v in ((3.1, 40055, 60), (3.9, 40069, 15))]
     events, _ = run_events(one_patient(rows, "OUTPUTEVENTS"), tmp_path)
@@ -297,6 +311,55 @@ def test_diagnosis_tasks(prepared: dict[str, Any], tables: Tables) -> None:
     found = pd.concat(examples)
     assert ((found["patient"] - 100) % 4 == 1).astype(int).equals(found["label"])
     assert labels.classes == ("no ICD-9 140-239", "ICD-9 140-239")
+
+
+@pytest.mark.parametrize("task", ["mortality", "icd9_140_239", "icd9_460_519"])
+@pytest.mark.parametrize("hide", [True, False])
+def test_label_is_not_among_the_inputs(prepared: dict[str, Any], task: Any, hide: bool) -> None:
+    labels = LabelParameters(task=task, edges=(2000, 8760), hide_own_codes=hide)
+    stays, events = prepared["stays"], prepared["events"]
+    assert stays["metastatic_cancer"].equals(stays["icd9_140_239"].astype(float)), "the one gives the other away"
+    *examples, _ = nodes.split_patients(stays, events, labels, SplitParameters(seed=0, validation=0.2, test=0.2))
+    statistics = nodes.fit_statistics(examples[0], events)
+    for frame in examples:
+        made = nodes.build_table(frame, events, statistics, labels, "made up", False).arrays["static"]
+        own = [variables.STATIC.index(name) for name in ("haematologic_malignancy", "metastatic_cancer")]
+        assert made[:, own].any() == (task != "icd9_140_239" or not hide)
+        assert made[:, 0].any()
+
+
+def one_series(stays: list[int], variable: str, values: list[float]) -> pd.DataFrame:
+    """A value in hour 0 of each stay."""
+    events = pd.DataFrame({"stay": stays, "hour": 0, "variable": variable, "value": values})
+    return events.astype({"variable": pd.CategoricalDtype(variables.SERIES)})
+
+
+def examples(stays: list[int]) -> pd.DataFrame:
+    frame = pd.DataFrame({"stay": stays, "patient": stays, "admission": stays, "label": 0})
+    return frame.assign(**dict.fromkeys(variables.STATIC, 0.1))
+
+
+def table(frame: pd.DataFrame, events: pd.DataFrame, statistics: dict[str, Any]) -> Any:
+    return nodes.build_table(frame, events, statistics, LabelParameters(), "made up", False)
+
+
+def test_a_variable_that_does_not_vary_in_training_is_not_blown_up() -> None:
+    events = one_series([*range(7), 50], "potassium", [0.1] * 7 + [5.0])
+    statistics = nodes.fit_statistics(examples(list(range(7))), events)
+    assert {entry["std"] for kind in ("series", "static") for entry in statistics[kind].values()} == {1.0}
+    other = table(examples([50]), events, statistics)
+    np.testing.assert_allclose(other.arrays["time_series"][0, :, variables.SERIES.index("potassium")], 4.9, rtol=1e-6)
+
+
+def test_a_variable_that_training_never_saw_is_missing_everywhere() -> None:
+    events = pd.concat([one_series([0, 1], "sodium", [139, 141]), one_series([50], "potassium", [5.0])])
+    events = events.astype({"variable": pd.CategoricalDtype(variables.SERIES)})
+    train = examples([0, 1]).assign(aids=np.nan)
+    statistics = nodes.fit_statistics(train, events)
+    other = table(examples([50]).assign(aids=1.0), events, statistics)
+    assert not other.arrays["time_series"].any()
+    assert not other.extra["observed"].any()
+    assert not other.arrays["static"].any()
 
 
 def test_too_few_patients_for_the_splits(prepared: dict[str, Any], labels: LabelParameters) -> None:

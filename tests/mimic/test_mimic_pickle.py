@@ -12,6 +12,7 @@ import pytest
 from kedro.io import DatasetError
 from mimic_samples import same_inputs
 
+from mixmas_pipeline.datasets import mimic
 from mixmas_pipeline.datasets.mimic import ImPickleDataset, read_arrays
 from mixmas_pipeline.pipelines.mimic import nodes
 from mixmas_pipeline.pipelines.mimic.parameters import LabelParameters, SplitParameters
@@ -82,6 +83,51 @@ def test_malicious_pickles_do_not_run(protocol: int, tmp_path: Path) -> None:
     assert not target.exists()
     pickle.loads(pickle.dumps(calls[0]))
     assert target.exists(), "the attack works where nothing is restricted"
+
+
+@pytest.mark.parametrize("name", sorted(mimic._RECORDERS))
+@pytest.mark.parametrize("state", [b"}U\x0b__defaults__)s", b"N}U\x05_callNs\x86", b"}U\x05_callNs"])
+def test_a_pickle_cannot_set_anything_of_a_recorder(name: tuple[str, str], state: bytes, tmp_path: Path) -> None:
+    """BUILD gives an object its attributes, also when the object is a function."""
+    before = {key: getattr(value, "_call", None) for key, value in mimic._RECORDERS.items()}
+    attack = b"\x80\x02}U\x01ac" + "\n".join(name).encode() + b"\n" + state + b"bs."
+    with pytest.raises(DatasetError, match=r"im.pk (is refused|is not a whole pickle)"):
+        written(attack, tmp_path / "im.pk").load()
+    assert before == {key: getattr(value, "_call", None) for key, value in mimic._RECORDERS.items()}
+    assert not mimic._record_array.__defaults__
+
+
+def bomb(depth: int, again: bytes = b"h\x00h\x00\x86q\x00") -> bytes:
+    """A tuple of twice a tuple of twice a tuple, ..."""
+    return b")q\x00" + (b"0" + again) * depth
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        b"}" + bomb(60) + b"K\x01s.",  # as a key: hashed
+        b"}" + b"U\x01a" + b"cnumpy\ndtype\n" + bomb(60) + b"\x85Rs.",  # as the name of a type
+        b"}" + b"U\x01a" + b"c_codecs\nencode\nX\x01\x00\x00\x00a" + bomb(60) + b"\x86Rs.",
+        b"}" + bomb(60, b"h\x00q\x01h\x01\x86q\x00") + b"K\x01s.",  # by another number
+        b"}" + b")" + b"2\x86" * 60 + b"K\x01s.",
+        b"}" + b")" + b"\x85" * 10**6 + b"K\x01s.",  # deep enough to end the process
+        b"}" + b"U\x01a" + b"r\xff\xff\xff\x7f" + b"K\x01s.",  # a memory of 2**31 places
+        b"}" + b"U\x01a" + b"p4000000000\n" + b"K\x01s.",
+        b"}" + b"U\x01a" + b"\x82\x01s.",
+        b"}" + b"U\x01a" + b"Psomewhere\ns.",
+        b"}" + b"U\x01a" + b"K\x01Qs.",
+    ],
+)
+def test_bombs_and_foreign_objects_are_refused_at_once(attack: bytes, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"im.pk is refused: it .{,100}$"):
+        written(b"\x80\x02" + attack, tmp_path / "im.pk").load()
+
+
+@pytest.mark.parametrize("name", [b"U\x01X", b"K\x05", b"X\x09\x00\x00\x00" + b"f" * 9])
+def test_names_of_types_are_short_text(name: bytes, tmp_path: Path) -> None:
+    attack = b"\x80\x02}U\x01acnumpy\ndtype\n" + name + b"\x85Rs."
+    with pytest.raises(DatasetError, match=r"im.pk (is refused: it holds an array of a type|holds no array)"):
+        written(attack, tmp_path / "im.pk").load()
 
 
 def test_objects_inside_arrays_are_refused(tmp_path: Path) -> None:

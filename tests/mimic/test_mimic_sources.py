@@ -5,16 +5,20 @@ from __future__ import annotations
 import gzip
 import shutil
 import threading
+import time
+import traceback
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import DatasetError
-from mimic_samples import Tables, prepare, same_inputs, write_tables
+from mimic_samples import Tables, prepare, same_inputs, small_tables, write_tables
 
 from mixmas_pipeline.datasets.mimic import MimicTablesDataset
 from mixmas_pipeline.pipelines.mimic import nodes
+from mixmas_pipeline.pipelines.mimic.extraction import extract_events
 from mixmas_pipeline.pipelines.mimic.parameters import CohortParameters, ExtractionParameters, LabelParameters
 
 
@@ -27,9 +31,10 @@ def copy(folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(folder, tmp_path / "copy"))
 
 
-def read_all(folder: Path) -> None:
+def read_all(folder: Path, verify: bool = True) -> pd.DataFrame:
     source = dataset(folder).load()
-    nodes.extract_events(source, nodes.select_stays(source, CohortParameters()), ExtractionParameters(threads=2))
+    parameters = ExtractionParameters(threads=2, verify=verify)
+    return extract_events(source, nodes.select_stays(source, CohortParameters()), parameters)[0]
 
 
 @pytest.mark.parametrize("upper", [False, True])
@@ -85,6 +90,22 @@ def test_fingerprint_follows_the_files(copy: Path) -> None:
     assert dataset(copy).fingerprint() != before
 
 
+@pytest.mark.parametrize("name", ["tables*", "tab?es", "table[s]"])
+def test_paths_that_are_patterns_are_refused(name: str, folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / name)
+    with pytest.raises(DatasetError, match=r"has . in it, which DuckDB takes for a pattern .*rename"):
+        dataset(tmp_path / name).load()
+    (tmp_path / "link").symlink_to(tmp_path / name)
+    assert len(dataset(tmp_path / "link").load().read("patients")) == 30
+
+
+def test_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "mimic-iii").write_text("")
+    assert dataset(tmp_path / "mimic-iii").fingerprint() == "absent"
+    with pytest.raises(DatasetError, match=r"mimic-iii is a file; expected the folder of MIMIC-III's tables"):
+        dataset(tmp_path / "mimic-iii").load()
+
+
 def test_missing_table(copy: Path) -> None:
     (copy / "labevents.csv").unlink()
     with pytest.raises(DatasetError, match=r"copy has no LABEVENTS.csv\[.gz\]; expected .*found: .*chartevents.csv"):
@@ -134,6 +155,38 @@ def test_truncated_gzip(copy: Path, table: str) -> None:
             read_all(copy)
 
 
+@pytest.mark.parametrize("table", ["outputevents", "services"])
+def test_damaged_gzip_is_refused_or_harmless(table: str, tmp_path: Path) -> None:
+    place = write_tables(small_tables(3), tmp_path)
+    whole = gzip.compress((place / f"{table}.csv").read_bytes(), mtime=0)
+    expected = read_all(place)
+    (place / f"{table}.csv").unlink()
+    file, harmless = place / f"{table}.csv.gz", []
+    messages: list[str] = []
+    positions = {*range(10), *np.linspace(10, len(whole) - 9, 25, dtype=int), *range(len(whole) - 8, len(whole))}
+    for position in sorted(positions):
+        damaged = bytearray(whole)
+        damaged[position] ^= 1 << position % 8
+        file.write_bytes(damaged)
+        try:
+            pd.testing.assert_frame_equal(read_all(place), expected)
+            harmless.append(position)
+        except DatasetError as error:
+            messages.append(str(error))
+    assert all(message.startswith(str(file)) for message in messages)
+    assert harmless
+    assert max(harmless) < 10, "only in what the head says of time and system"
+
+
+def test_checksums_are_compared_unless_it_is_switched_off(tmp_path: Path) -> None:
+    place = write_tables(small_tables(3), tmp_path, zipped=True)
+    file = place / "chartevents.csv.gz"
+    file.write_bytes(file.read_bytes()[:-8] + bytes(4) + file.read_bytes()[-4:])
+    with pytest.raises(DatasetError, match=r"chartevents.csv.gz: the gzip file is truncated or damaged; .*CRC"):
+        read_all(place)
+    read_all(place, verify=False)
+
+
 @pytest.mark.parametrize("wrong", ["2150-13-01 10:00:00", "01/03/2150 10:00", "yesterday"])
 @pytest.mark.parametrize("table", ["chartevents", "icustays"])
 def test_wrong_dates(copy: Path, tables: Tables, table: str, wrong: str) -> None:
@@ -153,6 +206,26 @@ def test_number_that_is_none(copy: Path, tables: Tables) -> None:
         DatasetError, match=r"labevents.csv, line 2: column valuenum holds '12,5 mg'; expected a number"
     ):
         read_all(copy)
+
+
+@pytest.mark.parametrize("table", ["labevents", "diagnoses_icd", "patients"])
+@pytest.mark.parametrize("wrong", ["number", "columns"])
+def test_no_row_reaches_the_log(table: str, wrong: str, copy: Path) -> None:
+    file = copy / f"{table}.csv"
+    header, first, *rows = file.read_text().splitlines()
+    secret = "Mr Secret,7654321"
+    cells = first.split(",")
+    if wrong == "number":
+        cells[header.split(",").index("hadm_id" if table == "diagnoses_icd" else "subject_id")] = "12x"
+        cells[-1] = "Mr Secret"
+    else:
+        cells.append(secret)
+    file.write_text("\n".join([header, ",".join(cells), *rows]) + "\n")
+    with pytest.raises(DatasetError, match=rf"{table}.csv, line 2") as caught:
+        read_all(copy)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "Secret" not in shown
+    assert "7654321" not in shown
 
 
 def test_text_that_is_not_utf8(copy: Path) -> None:
@@ -184,6 +257,7 @@ def test_nothing_is_written(folder: Path) -> None:
 
 
 def test_interrupted_extraction_leaves_nothing_running(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The query would take minutes."""
     from mixmas_pipeline.pipelines.mimic import extraction
 
     asked = iter([0])
@@ -195,7 +269,10 @@ def test_interrupted_extraction_leaves_nothing_running(folder: Path, monkeypatch
             raise KeyboardInterrupt from None
 
     monkeypatch.setattr(extraction, "_megabytes_read", interrupted)
-    running = threading.active_count()
+    slow = "INSERT INTO raw SELECT 0, 0, '', sum(sqrt(range)), '', false, '' FROM range(1000000000000)"
+    monkeypatch.setattr(extraction, "_READ", slow)
+    running, start = threading.active_count(), time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         read_all(folder)
+    assert time.monotonic() - start < 30
     assert threading.active_count() == running

@@ -172,6 +172,7 @@ def test_namespaces_collapse() -> None:
         "avmnist.validate_search",
         "avmnist.validate_search.truth",
         "avmnist.validate_search.search",
+        "mimic.data",
     }
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import gzip
 import os
 import pickle
+import pickletools
 import re
+import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -94,6 +96,24 @@ class TableFile:
             "escape='\"', nullstr='', auto_detect=false)"
         )
 
+    def verify(self, stop: threading.Event | None = None) -> None:
+        """Read a .gz file to its end and compare its checksums: DuckDB does not, and a damaged file may still parse.
+
+        Args:
+            stop: end early when it is set.
+
+        Raises:
+            DatasetError: the file is truncated or damaged.
+        """
+        if not self.path.name.lower().endswith(".gz"):
+            return
+        try:
+            with gzip.open(self.path, "rb") as stream:
+                while stream.read(1 << 20) and not (stop and stop.is_set()):
+                    pass
+        except (EOFError, OSError, zlib.error) as error:
+            raise DatasetError(f"{self.path}: {_DAMAGED} ({error})") from error
+
     @contextmanager
     def errors_named(self) -> Iterator[None]:
         """Say in which file and line reading failed, and why. A patient's row is not repeated in the message.
@@ -116,12 +136,13 @@ class TableFile:
             elif "utf-8" in text.lower() or "unicode" in text.lower():
                 what = "a character is not UTF-8; convert the file, for example with iconv -f latin1 -t utf-8"
             elif "GZIP" in text.upper():
-                what = f"the gzip file is truncated or damaged; copy it again ({text.splitlines()[0]})"
+                what = f"{_DAMAGED} ({text.splitlines()[0]})"
             else:
                 what = text.splitlines()[0]
-            raise DatasetError(f"{place}: {what}") from error
+            raise DatasetError(f"{place}: {what}") from None  # DuckDB's message has the row
 
 
+_DAMAGED = "the gzip file is truncated or damaged; copy it again"
 _MEANING = {
     "TIMESTAMP": "a date and time as 2150-01-31 23:59:00",
     "INTEGER": "a whole number",
@@ -144,6 +165,7 @@ class MimicTables:
         import duckdb
 
         file = self.files[table]
+        file.verify()
         connection = duckdb.connect()
         try:
             with file.errors_named():
@@ -160,8 +182,8 @@ class MimicTablesDataset(AbstractDataset[None, MimicTables]):
         mirror: its path below ``MIXMAS_MIRROR``, where it is looked for when ``filepath`` is not there.
 
     Raises:
-        DatasetError: there is no such folder; a needed table or column is missing, or there twice; a table is empty
-            or cut in the middle of its last line.
+        DatasetError: there is no such folder, or its path has a character that stands for others; a needed table or
+            column is missing, or there twice; a table is empty or cut in the middle of its last line.
     """
 
     def __init__(self, *, filepath: str, mirror: str, metadata: dict[str, Any] | None = None) -> None:
@@ -175,6 +197,13 @@ class MimicTablesDataset(AbstractDataset[None, MimicTables]):
             raise DatasetError(
                 f"There are no MIMIC-III tables: neither {_places(self._filepath, self._mirror)} is a folder. "
                 + _HOW_TO_GET.format(tables=tables, folder=self._filepath)
+            )
+        if not folder.is_dir():
+            raise DatasetError(f"{folder} is a file; expected the folder of MIMIC-III's tables")
+        if special := sorted(set("*?[") & set(str(folder))):
+            raise DatasetError(
+                f"the path {folder} has {' '.join(special)} in it, which DuckDB takes for a pattern of several names; "
+                "rename the folder, or give a link to it as the filepath"
             )
         found = _table_files(folder)
         if missing := [f"{table.upper()}.csv[.gz]" for table in TABLES if table not in found]:
@@ -201,7 +230,7 @@ class MimicTablesDataset(AbstractDataset[None, MimicTables]):
     def fingerprint(self) -> str:
         """Names, sizes and times of the needed files: their content is too large to be read for this."""
         folder = _locate(self._filepath, self._mirror)
-        if folder is None:
+        if folder is None or not folder.is_dir():
             return "absent"
         files = sorted(path for table, paths in _table_files(folder).items() if table in TABLES for path in paths)
         return " ".join(f"{p.name} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in files)
@@ -281,6 +310,8 @@ def read_arrays(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as stream:
+            _scan(stream)
+            stream.seek(0)
             content = _ArrayUnpickler(stream, encoding="latin1").load()
         if not isinstance(content, dict):
             raise DatasetError(f"{path} holds a {type(content).__name__}; expected a dictionary of numpy arrays")
@@ -292,18 +323,71 @@ def read_arrays(path: Path) -> dict[str, Any]:
     except DatasetError:
         raise
     except pickle.UnpicklingError as error:
-        raise DatasetError(f"{path} is refused: {error}") from error
-    except Exception as error:  # a damaged pickle fails in any way
-        raise DatasetError(f"{path} is not a whole pickle of numpy arrays ({type(error).__name__}): {error}") from error
+        raise DatasetError(f"{path} is refused: {error}") from None
+    except Exception as error:  # a damaged pickle fails in any way, with the file's content in the message
+        raise DatasetError(f"{path} is not a whole pickle of numpy arrays ({type(error).__name__})") from None
+
+
+# Far more than arrays need. Tuples within tuples take a time to hash that doubles with each that is used twice.
+_MOST_REMEMBERED, _MOST_TUPLES, _MOST_TUPLES_AGAIN = 10**6, 10**4, 30
+_REFUSED_CODES = ("EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "DUP")
+
+
+def _scan(stream: BinaryIO) -> None:
+    """Read a pickle's instructions without following them.
+
+    Raises:
+        pickle.UnpicklingError: one of them has no place among arrays, or would take memory or time without end.
+    """
+    tuples, again, before = 0, 0, ""
+    made_by: dict[int, str] = {}
+    for code, argument, _ in pickletools.genops(stream):
+        name = code.name
+        if name in _REFUSED_CODES:
+            raise pickle.UnpicklingError(f"it has the instruction {name}; expected numpy arrays and nothing else")
+        if name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            place = len(made_by) if name == "MEMOIZE" else int(argument)
+            if place > _MOST_REMEMBERED:
+                raise pickle.UnpicklingError(f"it numbers its objects beyond {_MOST_REMEMBERED:,}")
+            made_by[place] = before
+            continue
+        tuples += "TUPLE" in name
+        if name in ("GET", "BINGET", "LONG_BINGET"):
+            name = made_by.get(int(argument), "")
+            again += "TUPLE" in name
+        if tuples > _MOST_TUPLES or again > _MOST_TUPLES_AGAIN:
+            raise pickle.UnpicklingError("it is made of tuples within tuples; expected numpy arrays and nothing else")
+        before = name
+
+
+class _Recorder:
+    """Stands for a name of numpy's. A pickle may call it, and set nothing of it."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._call(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError("it changes a function; expected numpy arrays and nothing else")
 
 
 class _RecordedType:
-    """Stands for ``numpy.dtype``; keeps what its pickle says."""
+    """Stands for a ``numpy.dtype``; keeps what its pickle says."""
 
-    def __init__(self, name: str, *_: Any) -> None:
-        self.name, self.order = str(name), "="
+    __slots__ = ("name", "order")
+
+    def __init__(self, name: Any, *_: Any) -> None:
+        if type(name) is not str or len(name) >= 8:
+            raise pickle.UnpicklingError("it holds an array of a type without a short name; expected numbers")
+        self.name, self.order = name, "="
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if type(state) is not tuple or type(state[1]) is not str:
+            raise pickle.UnpicklingError("it holds an array of an unknown type; expected numbers")
         self.order = state[1]
 
     def dtype(self) -> np.dtype:
@@ -314,6 +398,8 @@ class _RecordedType:
 
 class _RecordedArray:
     """Stands for a numpy array; keeps shape, type and bytes as they are pickled."""
+
+    __slots__ = ("_content", "_fortran", "_shape", "_type")
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, self._shape, self._type, self._fortran, self._content = state
@@ -337,18 +423,18 @@ def _record_buffer(content: Any, kind: Any, shape: Any, order: str) -> _Recorded
 
 
 def _record_bytes(text: str, encoding: str) -> bytes:
-    if not isinstance(text, str) or encoding != "latin1":
-        raise pickle.UnpicklingError(f"it encodes text as {encoding!r}; expected latin1")
+    if type(text) is not str or type(encoding) is not str or encoding != "latin1":
+        raise pickle.UnpicklingError("it encodes text otherwise than as latin1")
     return text.encode("latin1")
 
 
 _RECORDERS: dict[tuple[str, str], Any] = {
-    **{(f"numpy.{core}.multiarray", "_reconstruct"): _record_array for core in ("core", "_core")},
-    **{(f"numpy.{core}.numeric", "_frombuffer"): _record_buffer for core in ("core", "_core")},
-    **{(f"numpy.{core}.multiarray", "scalar"): lambda *_: None for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): _Recorder(_record_array) for core in ("core", "_core")},
+    **{(f"numpy.{core}.numeric", "_frombuffer"): _Recorder(_record_buffer) for core in ("core", "_core")},
+    **{(f"numpy.{core}.multiarray", "scalar"): _Recorder(lambda *_: None) for core in ("core", "_core")},
     ("numpy", "ndarray"): None,
-    ("numpy", "dtype"): _RecordedType,
-    ("_codecs", "encode"): _record_bytes,
+    ("numpy", "dtype"): _Recorder(_RecordedType),
+    ("_codecs", "encode"): _Recorder(_record_bytes),
 }
 
 
@@ -358,7 +444,7 @@ class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _RECORDERS:
             raise pickle.UnpicklingError(
-                f"it asks for {module}.{name}, which was not run; expected numpy arrays and nothing else"
+                f"it asks for {f'{module}.{name}'[:80]!a}, which was not run; expected numpy arrays and nothing else"
             )
         return _RECORDERS[module, name]
 

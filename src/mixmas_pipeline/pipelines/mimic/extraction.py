@@ -3,6 +3,8 @@
 What leaves the tables are the rows of the wanted items in the 24 hours of a wanted stay, a few hundred a stay. All
 that follows works on those. Averages and sums are taken in a fixed order, so that the result does not depend on how
 the work was divided among threads.
+
+The node is in this module, and imports no other node's, so that a change of those does not stream the tables again.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import logging
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,17 @@ from typing import Any
 import pandas as pd
 
 from mixmas_pipeline.datasets.mimic import MimicTables, TableFile
-from mixmas_pipeline.pipelines.mimic import variables
 from mixmas_pipeline.pipelines.mimic.parameters import ExtractionParameters
-from mixmas_pipeline.pipelines.mimic.variables import HOURS
+from mixmas_pipeline.pipelines.mimic.variables import (
+    ARTERIAL,
+    GCS_PARTS,
+    HOURS,
+    QUANTITIES,
+    SERIES,
+    SPECIMEN_ITEM,
+    items,
+    units,
+)
 from mixmas_pipeline.progress import Progress
 
 _log = logging.getLogger(__name__)
@@ -38,22 +48,23 @@ _SOURCES = {
 _READ = """
 INSERT INTO raw
 SELECT s.stay, date_diff('second', s.intime, e.charttime), i.quantity, {number}, {text}, {flagged},
-       coalesce(nullif(regexp_replace(lower(e.valueuom), '[^a-z0-9/%]', '', 'g'), ''), i.written)
+       coalesce(nullif(regexp_replace(translate(lower(e.valueuom), 'µμ', 'uu'), '[^a-z0-9/%]', '', 'g'), ''), i.written)
 FROM {scan} e
 JOIN items i ON e.itemid = i.itemid AND i.source = '{table}'
 JOIN stays s ON e.subject_id = s.patient
             AND e.charttime >= s.intime AND e.charttime < s.intime + INTERVAL {hours} HOUR
 """
 
-# A pO2 is a PaO2 unless a specimen of that moment is said to be other than arterial. FiO2 above 1 without a
-# trustworthy unit is in percent. Then what is not plausible is not kept.
+# A pO2 is a PaO2 unless a specimen of that moment is said to be other than arterial. FiO2 up to 1 is a fraction, also
+# where its unit is %; above 1 it is in percent. Then what is not plausible is not kept.
 _JUDGE = """
 CREATE TABLE judged AS
 WITH venous AS (
     SELECT DISTINCT stay, seconds FROM raw WHERE quantity = 'specimen' AND text <> '{arterial}'
 ), converted AS (
     SELECT r.*, u.low, u.high, u.unit IS NOT NULL AS unit_known, v.stay IS NOT NULL AS is_venous,
-           CASE WHEN r.quantity = 'fio2' AND u.unit IN ({fraction_or_percent}) AND r.number > 1 THEN r.number / 100
+           CASE WHEN r.quantity = 'fio2' AND u.unit IS NOT NULL
+                THEN CASE WHEN r.number > 1 THEN r.number / 100 ELSE r.number END
                 ELSE r.number * u.factor + u.shift END AS value
     FROM raw r
     LEFT JOIN units u ON r.quantity = u.quantity AND r.unit = u.unit
@@ -102,13 +113,13 @@ ORDER BY stay, hour, variable
 VERDICTS = ("kept", "out_of_range", "unknown_unit", "no_number", "flagged", "not_arterial")
 
 
-def extract(
-    tables: MimicTables, stays: pd.DataFrame, parameters: ExtractionParameters
+def extract_events(
+    tables: MimicTables, stays: pd.DataFrame, extraction: ExtractionParameters
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Hourly values of the first 24 hours of stays.
+    """Hourly values of the first 24 hours of the stays that are taken.
 
     Args:
-        stays: columns stay, patient and intime.
+        stays: columns stay, patient, intime and left_out, which is "" for those that are taken.
 
     Returns:
         events: stay, hour (0 to 23), variable, value; sorted. counts: one row a quantity, with the number of its rows
@@ -117,16 +128,15 @@ def extract(
     Raises:
         DatasetError: a table is cut or damaged, or a value is not of its column's type; it names file and line.
     """
-    with _database(parameters) as connection:
-        connection.register("wanted", stays[["stay", "patient", "intime"]])
+    with _database(extraction) as connection:
+        connection.register("wanted", stays.loc[stays["left_out"] == "", ["stay", "patient", "intime"]])
         connection.execute(
             "CREATE TABLE stays AS SELECT stay::INTEGER AS stay, patient::INTEGER AS patient, intime FROM wanted"
         )
-        items = variables.items()
-        specimen = {"source": "labevents", "itemid": variables.SPECIMEN_ITEM, "quantity": "specimen", "written": ""}
-        connection.register("wanted_items", pd.concat([items, pd.DataFrame([specimen])], ignore_index=True))
+        specimen = {"source": "labevents", "itemid": SPECIMEN_ITEM, "quantity": "specimen", "written": ""}
+        connection.register("wanted_items", pd.concat([items(), pd.DataFrame([specimen])], ignore_index=True))
         connection.execute("CREATE TABLE items AS SELECT * REPLACE (itemid::INTEGER AS itemid) FROM wanted_items")
-        connection.register("known_units", variables.units())
+        connection.register("known_units", units())
         connection.execute("CREATE TABLE units AS FROM known_units")
         connection.execute(
             "CREATE TABLE raw (stay INTEGER, seconds INTEGER, quantity VARCHAR, number DOUBLE, text VARCHAR, "
@@ -135,12 +145,18 @@ def extract(
         # DuckDB guesses a file's rows from nothing and would hold the events in memory to stream the stays past them.
         connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
         for table, (number, text, flagged) in _SOURCES.items():
-            _stream(connection, tables.files[table], table, number, text, flagged)
+            query = _READ.format(
+                number=number,
+                text=text,
+                flagged=f"coalesce({flagged}, false)",
+                scan=tables.files[table].scan(),
+                table=table,
+                hours=HOURS,
+            )
+            _stream(connection, query, tables.files[table], extraction.verify)
         connection.execute("RESET disabled_optimizers")
-        connection.execute(
-            _JUDGE.format(arterial=variables.ARTERIAL, fraction_or_percent=_listed(variables.FRACTION_OR_PERCENT))
-        )
-        parts = variables.GCS_PARTS
+        connection.execute(_JUDGE.format(arterial=ARTERIAL))
+        parts = GCS_PARTS
         events = connection.execute(
             _HOURLY.format(
                 gcs=_listed(parts),
@@ -159,47 +175,48 @@ def extract(
         ).fetchall()
     for quantity, unit, count in unknown:
         _log.warning("%d rows of %s are in the unknown unit %r and count as missing", count, quantity, unit)
-    counts = counts.set_index("quantity").reindex(list(variables.QUANTITIES), fill_value=0).reset_index()
-    return events.astype({"variable": pd.CategoricalDtype(variables.SERIES)}), counts
+    _log.info("%d hourly values of %d stays", len(events), events["stay"].nunique())
+    counts = counts.set_index("quantity").reindex(list(QUANTITIES), fill_value=0).reset_index()
+    return events.astype({"variable": pd.CategoricalDtype(SERIES)}), counts
 
 
-def _stream(connection: Any, file: TableFile, table: str, number: str, text: str, flagged: str) -> None:
-    """Read one event table from its first row to its last."""
-    query = _READ.format(
-        number=number, text=text, flagged=f"coalesce({flagged}, false)", scan=file.scan(), table=table, hours=HOURS
-    )
-    size = max(1, file.path.stat().st_size // 10**6)
-    with file.errors_named(), Progress(size, f"{table.upper()}, MB") as progress:
-        _run(connection, query, progress, size)
+def _stream(connection: Any, query: str, file: TableFile, verify: bool) -> None:
+    """Execute a query that reads one event table from its first row to its last; verify the file meanwhile."""
+    stop = threading.Event()
+    jobs: list[Callable[[], object]] = [lambda: connection.execute(query)]
+    if verify:
+        jobs.append(lambda: file.verify(stop))
+    failures: list[BaseException] = []
 
-
-def _run(connection: Any, query: str, progress: Progress, size: int) -> None:
-    """Execute a query that reads one file of ``size`` MB, and report how far it is."""
-    failure: list[BaseException] = []
-
-    def work() -> None:
+    def work(job: Callable[[], object]) -> None:
         try:
-            connection.execute(query)
+            job()
         except BaseException as error:  # carried over to the calling thread
-            failure.append(error)
+            failures.append(error)
 
-    worker = threading.Thread(target=work)
-    before, done = _megabytes_read(), 0
-    worker.start()
-    try:
-        while worker.is_alive():
-            worker.join(timeout=0.5)
-            now = min(_megabytes_read() - before, size - 1)
-            if now > done:
-                progress.advance(now - done)
-                done = now
-    except BaseException:  # Ctrl-C: the query must not go on behind
-        connection.interrupt()
-        worker.join()
-        raise
-    if failure:
-        raise failure[0]
-    progress.advance(size - done)
+    workers = [threading.Thread(target=work, args=(job,)) for job in jobs]
+    size, before, done = max(1, file.path.stat().st_size // 10**6), _megabytes_read(), 0
+    reads = 2 if verify and file.path.name.lower().endswith(".gz") else 1
+    with file.errors_named(), Progress(size, f"{file.path.name}, MB") as progress:
+        for worker in workers:
+            worker.start()
+        try:
+            while any(worker.is_alive() for worker in workers) and not failures:
+                for worker in workers:
+                    worker.join(timeout=0.5 / len(workers))
+                now = min((_megabytes_read() - before) // reads, size - 1)
+                if now > done:
+                    progress.advance(now - done)
+                    done = now
+        finally:  # also after Ctrl-C: nothing must go on behind
+            stop.set()
+            while any(worker.is_alive() for worker in workers):
+                connection.interrupt()
+                workers[0].join(timeout=0.1)
+                workers[-1].join(timeout=0.1)
+        if failures:
+            raise failures[0]
+        progress.advance(size - done)
 
 
 def _megabytes_read() -> int:

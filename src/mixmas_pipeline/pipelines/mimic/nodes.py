@@ -18,7 +18,6 @@ from mixmas_pipeline.learning.sampling import stratified_split
 from mixmas_pipeline.pipelines.mimic import variables
 from mixmas_pipeline.pipelines.mimic.parameters import (
     CohortParameters,
-    ExtractionParameters,
     LabelParameters,
     SplitParameters,
 )
@@ -105,28 +104,12 @@ def select_stays(tables: MimicTables, cohort: CohortParameters) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def extract_events(
-    tables: MimicTables, stays: pd.DataFrame, extraction: ExtractionParameters
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Hourly values of the stays that are taken.
-
-    Returns:
-        As ``extraction.extract``: events (stay, hour, variable, value), and counts of rows a quantity.
-    """
-    from mixmas_pipeline.pipelines.mimic.extraction import extract
-
-    taken = stays[stays["left_out"] == ""]
-    events, counts = extract(tables, taken, extraction)
-    _log.info("%d hourly values of %d stays", len(events), events["stay"].nunique())
-    return events, counts
-
-
 def read_pickle(pickle: dict[str, np.ndarray], labels: LabelParameters) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The same two frames from MultiBench's arrays. They name no patients: each row counts as one of its own.
 
     Returns:
-        stays and events as of ``select_stays`` and ``extract_events``. hours_to_death is the upper edge of the class
-        (``PICKLE_EDGES``), NaN for the last one. Values that are not finite are missing.
+        stays and events as of ``select_stays`` and ``extraction.extract_events``. hours_to_death is the upper edge of
+        the class (``PICKLE_EDGES``), NaN for the last one. Values that are not finite are missing.
 
     Raises:
         ValueError: mortality is to be predicted in other classes than those of the pickle.
@@ -174,7 +157,8 @@ def split_patients(
     counts for each of their classes.
 
     Returns:
-        One frame a split: stay, patient, admission, the columns ``STATIC``, label. cohort: one row a criterion, with
+        One frame a split: stay, patient, admission, the columns ``STATIC``, label; static values that come from the
+        codes of the label are 0, unless ``labels.hide_own_codes`` is false. cohort: one row a criterion, with
         the stays, admissions and patients that are left after it, and the stays that it took.
 
     Raises:
@@ -203,7 +187,8 @@ def split_patients(
     where = np.full(len(patients), "train", dtype=object)
     for name, rows in zip(sizes, stratified_split(classes, list(sizes.values()), split.seed), strict=True):
         where[rows] = name
-    examples = examples[["stay", "patient", "admission", *STATIC]].assign(label=label)
+    hidden = variables.SAME_CODES.get(labels.task, ()) if labels.hide_own_codes else ()
+    examples = examples[["stay", "patient", "admission", *STATIC]].assign(label=label, **dict.fromkeys(hidden, 0.0))
     return (*(examples[where[of] == name].reset_index(drop=True) for name in SPLITS), cohort)
 
 
@@ -212,8 +197,8 @@ def fit_statistics(train: pd.DataFrame, events: pd.DataFrame) -> dict[str, Any]:
 
     Returns:
         "series" and "static": name -> unit; observed, the measured share; median of what was measured, which stands
-        for what was not; mean and std after filling. A variable that no training example has gets median and mean 0;
-        what does not vary gets std 1.
+        for what was not; mean and std after filling. A variable that no training example has gets median and mean 0,
+        and is missing in every split; what does not vary gets std 1.
     """
     values, static = _grid(train, events), train[list(STATIC)].to_numpy(dtype=np.float64)
     medians, static_medians = _medians(values), _medians(static)
@@ -240,7 +225,8 @@ def build_table(
 ) -> MultimodalTable:
     """One split's table: fill what is missing, standardise, keep the mask.
 
-    A missing hour takes the last value since the stay began, else the training median; never a later value.
+    A missing hour takes the last value since the stay began, else the training median; never a later value. A variable
+    that no training example has is missing.
 
     Args:
         source: name of the data, shown wherever figures made from it appear.
@@ -251,12 +237,12 @@ def build_table(
         from its training mean (models standardise a modality as a whole, not each of its variables); extra columns
         patient, admission and observed (24, 12), 1 where an hour was measured; id the admission.
     """
-    values = _grid(examples, events)
+    values = _if_seen(_grid(examples, events), statistics["series"])
     observed = np.isfinite(values)
     series = _standardised(_filled(values, _column(statistics["series"], "median")), statistics["series"])
     if mask_as_input:
         series = np.concatenate([series, observed], axis=2)
-    static = examples[list(STATIC)].to_numpy(dtype=np.float64)
+    static = _if_seen(examples[list(STATIC)].to_numpy(dtype=np.float64), statistics["static"])
     static = np.where(np.isnan(static), _column(statistics["static"], "median"), static)
     arrays = {
         "time_series": series.astype(np.float32),
@@ -326,6 +312,11 @@ def _grid(examples: pd.DataFrame, events: pd.DataFrame) -> np.ndarray:
     return values
 
 
+def _if_seen(values: np.ndarray, statistics: dict[str, dict[str, Any]]) -> np.ndarray:
+    """Without the values of variables that training never saw: there is nothing to scale them by."""
+    return np.where(_column(statistics, "observed") > 0, values, np.nan)
+
+
 def _filled(values: np.ndarray, medians: np.ndarray) -> np.ndarray:
     """The last value so far, else the median; (n, 24, 12)."""
     filled = values.copy()
@@ -344,14 +335,14 @@ def _summary(
     names: tuple[str, ...], units: dict[str, str], values: np.ndarray, filled: np.ndarray, medians: np.ndarray
 ) -> dict[str, dict[str, Any]]:
     values, filled = values.reshape(-1, len(names)), filled.reshape(-1, len(names))
-    std = filled.std(axis=0)
+    mean, std = filled.mean(axis=0), filled.std(axis=0)
     return {
         name: {
             "unit": units.get(name, ""),
             "observed": float(np.isfinite(values[:, i]).mean()),
             "median": float(medians[i]),
-            "mean": float(filled[:, i].mean()),
-            "std": float(std[i]) if std[i] > 0 else 1.0,
+            "mean": float(mean[i]),
+            "std": float(std[i]) if std[i] > 1e-9 * max(1.0, abs(mean[i])) else 1.0,  # else it is rounding
         }
         for i, name in enumerate(names)
     }

@@ -32,10 +32,12 @@ class ExtractionParameters(Parameters):
     Attributes:
         memory_limit: as DuckDB writes it; what does not fit goes to a temporary folder. Default "4GB".
         threads: null for one a core.
+        verify: compare the checksums of .gz tables, in a further thread. Default true.
     """
 
     memory_limit: str = Field("4GB", pattern=r"^\d+(\.\d+)? ?(MB|GB|MiB|GiB)$")
     threads: int | None = Field(None, ge=1)
+    verify: bool = True
 
 
 class LabelParameters(Parameters):
@@ -46,10 +48,13 @@ class LabelParameters(Parameters):
             of the ICD-9 groups 140-239 (neoplasms) or 460-519 (respiratory system).
         edges: of the classes of mortality, in hours; a class includes its upper edge, the last one has those who live
             longer. Default 1, 2 and 3 days, 1 week, 1 year.
+        hide_own_codes: give the models 0 for static values that come from the diagnosis codes to be predicted: the
+            two kinds of cancer, for icd9_140_239. Default true.
     """
 
     task: Task = "mortality"
     edges: tuple[float, ...] = Field((24.0, 48.0, 72.0, 168.0, 8760.0), min_length=1)
+    hide_own_codes: bool = True
 
     @model_validator(mode="after")
     def _check(self) -> Self:

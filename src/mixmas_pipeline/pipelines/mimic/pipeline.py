@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from kedro.pipeline import Node, Pipeline
 
-from mixmas_pipeline.pipelines.mimic import nodes
+from mixmas_pipeline.pipelines.mimic import extraction, nodes
 from mixmas_pipeline.pipelines.mimic.parameters import Source
 
 SPACE = "mimic.data"
@@ -38,7 +38,7 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
                 namespace=SPACE,
             ),
             Node(
-                nodes.extract_events,
+                extraction.extract_events,
                 ["mimic.raw_tables", stays, "params:mimic.extraction"],
                 [events, "mimic.extraction"],
                 name="extract_events",

@@ -62,10 +62,6 @@ def _same(*names: str) -> dict[str, tuple[float, float]]:
     return dict.fromkeys(names, (1.0, 0.0))
 
 
-# FiO2 is charted as a fraction and in percent, mostly without a unit or with a wrong one ("torr"). Below 1 it can only
-# be a fraction (room air has 0.21), above 1 only percent: extraction.py divides the latter by 100.
-FRACTION_OR_PERCENT = ("none", "torr", "decfrc")
-
 QUANTITIES: dict[str, Quantity] = {
     "gcs_eye": Quantity("points", 1, 4, _same("points"), "points", chart=(184, 220739)),
     "gcs_motor": Quantity("points", 1, 6, _same("points"), "points", chart=(454, 223901)),
@@ -88,7 +84,9 @@ QUANTITIES: dict[str, Quantity] = {
         "fraction",
         0.2,
         1,
-        {**_same(*FRACTION_OR_PERCENT), "%": (0.01, 0.0)},
+        # Charted as a fraction and in percent, mostly without a unit or with a wrong one. Up to 1 it can only be a
+        # fraction (room air has 0.21), above 1 only percent: extraction.py divides the latter by 100.
+        _same("none", "torr", "decfrc", "%"),
         "none",
         chart=(189, 190, 727, 2981, 3420, 3422, 223835),
         lab=(50816,),
@@ -130,8 +128,8 @@ UNITS = {
 
 
 def normalised(unit: str) -> str:
-    """A unit's name in small letters, without spaces, full stops and what stands for a degree sign."""
-    return re.sub(r"[^a-z0-9/%]", "", unit.lower())
+    """A unit's name in small letters, u for either µ, without spaces, full stops and what stands for a degree sign."""
+    return re.sub(r"[^a-z0-9/%]", "", unit.lower().translate({ord("µ"): "u", ord("μ"): "u"}))
 
 
 def items() -> pd.DataFrame:
@@ -175,6 +173,9 @@ ICD9_RANGES: dict[str, tuple[tuple[str, str], ...]] = {
     "icd9_140_239": (("140", "239"),),
     "icd9_460_519": (("460", "519"),),
 }
+
+# task -> the static values that are made of its codes, and would tell the label.
+SAME_CODES = {"icd9_140_239": ("haematologic_malignancy", "metastatic_cancer")}
 
 
 def in_icd9_group(codes: pd.Series, group: str) -> pd.Series:
