@@ -231,12 +231,6 @@ def test_two_modalities_need_one(case: Case) -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_found_by_name(name: str) -> None:
     assert find(name) is PRESETS[name]
-    assert find(PRESETS[name]) is PRESETS[name]
-
-
-def test_a_preset_of_ones_own_is_taken_as_it_is() -> None:
-    preset = one_modality()
-    assert find(preset) is preset
 
 
 @pytest.mark.parametrize("name", ["m2_mixer", "M2_MIXER_AVMNIST", ""])

@@ -36,6 +36,8 @@ class Modality:
         scale: quantity per stored unit. Default 1.
         offset: quantity at a stored 0. Default 0.
         unit: of the quantity, for people; for example "dB".
+        padded: examples of (steps, features) whose last steps may be padding. Padding is all zeros, and no other step
+            is. Default false.
     """
 
     kind: str
@@ -44,6 +46,7 @@ class Modality:
     scale: float = 1.0
     offset: float = 0.0
     unit: str = ""
+    padded: bool = False
 
 
 @dataclass(frozen=True)
