@@ -1,4 +1,4 @@
-"""Padded texts: what is padding changes nothing that is read off a model's pooled tokens, and counts in no statistic."""
+"""Padded texts: padding changes nothing that is read off a model's pooled tokens, and counts in no statistic."""
 
 from __future__ import annotations
 
