@@ -18,15 +18,16 @@ from pydantic import ValidationError
 
 from mixmas_pipeline.learning.parameters import CompareParameters, SearchParameters, ValidateSearchParameters
 from mixmas_pipeline.parameters import Parameters
-from mixmas_pipeline.pipelines import avmnist, compare, mimic, reporting, search, training, validate_search
+from mixmas_pipeline.pipelines import avmnist, compare, mimic, mmimdb, reporting, search, training, validate_search
 
 # Each is made from the data set's section of the parameters.
 DATA: dict[str, Callable[[dict[str, Any]], Pipeline]] = {
     "avmnist": lambda _: avmnist.create_pipeline(),
     "mimic": mimic.create_pipeline,
+    "mmimdb": mmimdb.create_pipeline,
 }
 # Keys of a section that not every graph made from it reads.
-_OPTIONAL: dict[str, tuple[str, ...]] = {"mimic": mimic.OPTIONAL}
+_OPTIONAL: dict[str, tuple[str, ...]] = {"mimic": mimic.OPTIONAL, "mmimdb": mmimdb.OPTIONAL}
 # Keys that every data set's section has, beside those of its preparation.
 _SECTIONS = ("search", "training", "compare", "validate_search")
 

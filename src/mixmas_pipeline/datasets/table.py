@@ -7,16 +7,19 @@ batch whose arrays are memory-mapped when loaded: 55,000 spectrograms open in mi
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 from kedro.io import DatasetError
 from kedro_datasets._typing import TablePreview
 
+from mixmas_pipeline.datasets.arrays import CHUNK_BYTES, release
 from mixmas_pipeline.datasets.artefacts import frame_preview
 from mixmas_pipeline.datasets.base import AtomicDataset
 
@@ -200,7 +203,13 @@ class TableDataset(AtomicDataset):
         columns.update({f"extra.{name}": _to_arrow(column) for name, column in data.extra.items()})
         batch = pa.record_batch(columns)
         schema = batch.schema.with_metadata({_METADATA_KEY: data.schema.to_json()})
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        # Arrow writes columns of over 2^31 numbers (5,462 texts of 512 tokens of width 768) only when asked to.
+        options = pa.ipc.IpcWriteOptions(allow_64bit=True)
+        with (
+            path.open("wb") as file,
+            pa.PythonFile(_Sink(file, data)) as sink,
+            pa.ipc.new_file(sink, schema, options=options) as writer,
+        ):
             writer.write_batch(batch.replace_schema_metadata(schema.metadata))
 
     def _read(self, path: Path) -> MultimodalTable:
@@ -237,6 +246,28 @@ class TableDataset(AtomicDataset):
         for name, column in head.extra.items():
             frame[name] = column if column.ndim == 1 else f"{'x'.join(map(str, column.shape[1:]))} {column.dtype}"
         return frame_preview(frame)
+
+
+class _Sink(io.RawIOBase):
+    """Writes a table's columns in chunks, letting go of what has been written of those that are mapped from files:
+    they may be larger than memory."""
+
+    def __init__(self, file: BinaryIO, table: MultimodalTable) -> None:
+        self._file, self._table = file, table
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data).cast("B")
+        for start in range(0, len(view), CHUNK_BYTES):
+            self._file.write(view[start : start + CHUNK_BYTES])
+            if len(view) > CHUNK_BYTES:
+                release(*self._table.arrays.values())
+        return len(view)
 
 
 def _to_arrow(array: np.ndarray) -> pa.Array:

