@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +27,6 @@ from mixmas_pipeline.datasets.base import AtomicDataset
 
 KINDS = ("image", "audio", "text", "time_series", "tabular", "embedding")
 TASKS = ("multiclass", "multilabel")
-_CHUNK_BYTES = 1 << 25
 _METADATA_KEY = b"mixmas.schema"
 
 
@@ -75,10 +76,12 @@ class TableSchema:
 
 
 def chunks(array: np.ndarray) -> Iterator[slice]:
-    """Slices of an array's rows, of about 32 MiB each: arrays may be memory-mapped and larger than memory."""
-    step = max(1, _CHUNK_BYTES // max(1, array[:1].nbytes))
+    """Slices of an array's rows, of about 32 MiB each. The array may be mapped from a file and larger than memory: what
+    has been seen is let go."""
+    step = max(1, CHUNK_BYTES // max(1, array[:1].nbytes))
     for start in range(0, len(array), step):
         yield slice(start, start + step)
+        release(array)
 
 
 class MultimodalTable:
@@ -213,20 +216,22 @@ class TableDataset(AtomicDataset):
             writer.write_batch(batch.replace_schema_metadata(schema.metadata))
 
     def _read(self, path: Path) -> MultimodalTable:
-        with pa.memory_map(str(path)) as source:
-            batch = pa.ipc.open_file(source).get_batch(0)
+        with path.open("rb") as file:
+            mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        batch = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapping))).get_batch(0)
         if _METADATA_KEY not in (batch.schema.metadata or {}):
             raise DatasetError(f"{path} is an Arrow file without the multimodal schema; it was not written here")
         schema = TableSchema.from_json(batch.schema.metadata[_METADATA_KEY])
         extra = {
-            name.removeprefix("extra."): _from_arrow(batch.column(name))
+            name.removeprefix("extra."): _from_arrow(batch.column(name), mapping)
             for name in batch.schema.names
             if name.startswith("extra.")
         }
+        arrays = {name: _from_arrow(batch.column(f"modality.{name}"), mapping) for name in schema.modalities}
         return MultimodalTable(
             schema,
-            {n: _from_arrow(batch.column(f"modality.{n}")).view(m.dtype) for n, m in schema.modalities.items()},
-            _from_arrow(batch.column("label")),
+            {name: array.view(schema.modalities[name].dtype) for name, array in arrays.items()},
+            _from_arrow(batch.column("label"), mapping),
             batch.column("id").to_numpy(zero_copy_only=False),
             extra,
             check=False,
@@ -277,7 +282,11 @@ def _to_arrow(array: np.ndarray) -> pa.Array:
     return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(stored))
 
 
-def _from_arrow(column: pa.Array) -> np.ndarray:
-    if isinstance(column, pa.FixedShapeTensorArray):
-        return column.to_numpy_ndarray()
-    return column.to_numpy(zero_copy_only=False)
+def _from_arrow(column: pa.Array, mapping: mmap.mmap) -> np.ndarray:
+    if not isinstance(column, pa.FixedShapeTensorArray):
+        return column.to_numpy(zero_copy_only=False)
+    # The same memory as column.to_numpy_ndarray(), but known to be the mapping's, so that it can be let go of.
+    dtype = column.type.value_type.to_pandas_dtype()
+    offset = column.storage.flatten().buffers()[1].address - pa.py_buffer(mapping).address
+    count = math.prod(shape := (len(column), *column.type.shape))
+    return np.frombuffer(mapping, dtype, count, offset).reshape(shape)
