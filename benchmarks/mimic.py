@@ -7,10 +7,10 @@
 ``generate`` makes CHARTEVENTS of about so many rows (and the other tables in proportion), of which most, as in the real
 one, are of items or hours that are not wanted. A signal is planted in both modalities: whoever dies within a year has a
 faster heart and a lower pressure in the second half of the day, and is older; so a model has something to find. Deaths
-fall into every class of mortality of conf/paper (24, 48, 72, 168, 8760 hours), about 3 % of the patients into each of the
-rarest; with fewer than 1,000 stays give ``mimic.labels.edges`` that leave no class without examples, as conf/base's (720,
-8760). ``measure`` runs each case in a process of its own, so that its peak memory is its
-own. Times depend on the machine and on what else it does: only the ratios of one run are to be compared.
+fall into every class of mortality of conf/paper (24, 48, 72, 168, 8760 hours), about 3 % of the patients into each of
+the rarest; with fewer than 1,000 stays give ``mimic.labels.edges`` that leave no class without examples, as conf/base's
+(720, 8760). ``measure`` runs each case in a process of its own, so that its peak memory is its own. Times depend on the
+machine and on what else it does: only the ratios of one run are to be compared.
 """
 
 from __future__ import annotations

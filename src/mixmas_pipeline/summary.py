@@ -103,8 +103,8 @@ def _metrics_table(dataset: str, metrics: dict[str, Any]) -> Table:
     splits = [split for split in ("validation", "test") if split in metrics]
     for split in splits:
         table.add_column(split, justify="right")
-    for row in metrics[splits[0]]:
-        table.add_row(row, *(f"{metrics[split][row]:.4f}" for split in splits))
+    for row in dict.fromkeys(name for split in splits for name in metrics[split]):
+        table.add_row(row, *(f"{metrics[split][row]:.4f}" if row in metrics[split] else "" for split in splits))
     return table
 
 

@@ -8,15 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
-from mixmas_pipeline.learning.metrics import chance, difference_error, predict, score
+from mixmas_pipeline.learning.metrics import best_thresholds, chance, difference_error, predict, score
 
-METRICS = ["accuracy", "f1_macro", "f1_weighted", "f1_micro"]
+METRICS = ["accuracy", "f1_macro", "f1_weighted", "f1_micro", "f1_samples"]
 
 
 def sklearn_score(metric: str, labels: np.ndarray, predicted: np.ndarray, classes: int) -> float:
     if metric == "accuracy":
         return float(accuracy_score(labels, predicted))
     average = metric.removeprefix("f1_")
+    if average == "samples" and labels.ndim == 1:
+        labels, predicted = np.eye(classes)[labels], np.eye(classes)[predicted]
+        return float(f1_score(labels, predicted, average=average, zero_division=0))
     return float(f1_score(labels, predicted, labels=range(classes), average=average, zero_division=0))
 
 
@@ -51,8 +54,24 @@ def test_perfect_and_hopeless_predictions(metric: str) -> None:
 
 
 def test_an_unknown_metric_is_named() -> None:
-    with pytest.raises(ValueError, match=r"unknown metric 'auc'; expected accuracy, f1_macro"):
+    with pytest.raises(ValueError, match=r"unknown metric 'auc'; expected one of accuracy, f1_macro"):
         score("auc", np.array([0]), np.array([0]), 2)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**16), rows=st.integers(1, 25), classes=st.integers(1, 3), steps=st.integers(1, 6))
+def test_no_threshold_beats_the_best_one(seed: int, rows: int, classes: int, steps: int) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.random((rows, classes)) < rng.random()
+    scores = rng.integers(steps + 1, size=(rows, classes)) / steps  # many equal ones
+    found = best_thresholds(labels, scores)
+    for c in range(classes):
+        if not labels[:, c].any():
+            assert found[c] == 0.5
+            continue
+        cuts = (-0.01, *np.arange(steps) / steps)
+        best = max(f1_score(labels[:, c], scores[:, c] > cut, zero_division=0) for cut in cuts)
+        assert f1_score(labels[:, c], scores[:, c] > found[c], zero_division=0) == pytest.approx(best)
 
 
 def test_predict() -> None:

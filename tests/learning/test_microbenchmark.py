@@ -365,7 +365,7 @@ def test_logits_are_those_of_eval_mode_in_the_order_of_the_rows(
     training: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(microbenchmark, "_EVALUATION_BATCH", 8)
+    monkeypatch.setattr(microbenchmark, "evaluation_rows", lambda _: [slice(0, 8), slice(8, 16), slice(16, 24)])
     table = make_table(21)
     model = initialised(MultimodalMixer, 0, make_architecture(dropout=0.5)).train(training)
     logits = compute_logits(model, table, torch.device("cpu"))

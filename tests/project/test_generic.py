@@ -117,12 +117,14 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
         seed=0, max_epochs=12, patience=12, metric="f1_weighted", learning_rate=0.01, accelerator="cpu"
     )
     model, history = training.train_model(architecture, train, validation, settings, tmp_path)
-    metrics, predictions, mistakes = training.evaluate_model(model, train, validation, test)
+    metrics, thresholds, predictions, mistakes = training.evaluate_model(model, train, validation, test)
     scores = metrics["test"]
     assert scores["f1_weighted"] > 0.85
     for modality in search.encoders:
         assert scores["f1_weighted"] > scores[f"f1_weighted, {modality} head alone"] + 0.05
-    assert scores["f1_weighted"] > scores["f1_weighted, most frequent class"]
+    assert scores["f1_weighted"] > scores["f1_weighted, most frequent labels"]
+    assert list(thresholds) == list(CLASSES)
+    assert not [name for name in metrics["validation"] if "tuned" in name]
     assert set(predictions["label"]) > {"drama", "drama, comedy"}
 
     figures = dict(
@@ -131,7 +133,7 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
         )
     )
     history_figure, heads, confusion, class_scores, classes = reporting.draw_model(
-        history, metrics, predictions, architecture
+        history, metrics, predictions, thresholds, architecture
     )
     figures |= {"history_figure": history_figure, "heads_figure": heads}
     figures |= {"confusion_figure": confusion, "class_figure": classes}
@@ -140,6 +142,9 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
     truth = np.array([[c in label.split(", ") for c in CLASSES] for label in predictions["label"]])
     guess = np.array([[c in label.split(", ") for c in CLASSES] for label in predictions["predicted"]])
     np.testing.assert_allclose(class_scores["f1"], f1_score(truth, guess, average=None))
+    tuned = np.column_stack([predictions[f"probability_{c}"] > thresholds[c] for c in CLASSES])
+    np.testing.assert_allclose(class_scores["f1, tuned"], f1_score(truth, tuned, average=None))
+    assert scores["f1_macro, thresholds tuned on validation"] == pytest.approx(f1_score(truth, tuned, average="macro"))
     page = reporting.write_report(
         sampling, architecture, board, metrics, class_scores, reporting.draw_examples(train),
         reporting.draw_mistakes(mistakes), train, **figures,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,6 +25,7 @@ from mixmas_pipeline.datasets.base import AtomicDataset
 
 KINDS = ("image", "audio", "text", "time_series", "tabular", "embedding")
 TASKS = ("multiclass", "multilabel")
+_CHUNK_BYTES = 1 << 25
 _METADATA_KEY = b"mixmas.schema"
 
 
@@ -71,6 +72,13 @@ class TableSchema:
         raw = json.loads(text)
         modalities = {name: Modality(**{**m, "shape": tuple(m["shape"])}) for name, m in raw.pop("modalities").items()}
         return cls(modalities=modalities, **{**raw, "classes": tuple(raw["classes"])})
+
+
+def chunks(array: np.ndarray) -> Iterator[slice]:
+    """Slices of an array's rows, of about 32 MiB each: arrays may be memory-mapped and larger than memory."""
+    step = max(1, _CHUNK_BYTES // max(1, array[:1].nbytes))
+    for start in range(0, len(array), step):
+        yield slice(start, start + step)
 
 
 class MultimodalTable:
@@ -152,7 +160,9 @@ class MultimodalTable:
                     f"column {name!r} is {array.dtype} {array.shape}; expected {modality.dtype} {(n, *modality.shape)}"
                 )
             if array.dtype.kind == "f":
-                finite = np.isfinite(array).reshape(n, -1).all(axis=1)
+                finite = np.concatenate(
+                    [np.isfinite(array[r]).reshape(len(array[r]), -1).all(1) for r in chunks(array)]
+                )
                 if not finite.all():
                     row = int(np.flatnonzero(~finite)[0])
                     raise ValueError(

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from torch import Tensor
 
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.metrics import predict, score
-from mixmas_pipeline.learning.microbenchmark import batch_rows, class_weights_of, make_optimiser
+from mixmas_pipeline.learning.microbenchmark import batch_rows, class_weights_of, evaluation_rows, make_optimiser
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.mixers.architecture import Architecture
 from mixmas_pipeline.mixers.encoder import initialised
@@ -29,7 +30,6 @@ from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
 from mixmas_pipeline.progress import duration
 
 Batch = tuple[dict[str, Tensor], Tensor]
-_EVALUATION_BATCH = 512
 _log = logging.getLogger(__name__)
 
 
@@ -72,7 +72,7 @@ class TableModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> Batches:
         rows = np.arange(len(self._validation))
-        return Batches(self._validation, np.array_split(rows, -(-len(rows) // _EVALUATION_BATCH)))
+        return Batches(self._validation, [rows[batch] for batch in evaluation_rows(self._validation)])
 
 
 class MixerModule(pl.LightningModule):
@@ -219,7 +219,10 @@ def train(
     last = checkpoints / "last.ckpt"
     if last.exists():
         _log.info("Going on from the checkpoint %s", last)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        # Of Lightning's own making: it is told to go on in the folder of its last checkpoint.
+        warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*")
         trainer = pl.Trainer(
             accelerator=parameters.accelerator,
             devices=parameters.devices,

@@ -10,26 +10,57 @@ from typing import NamedTuple
 
 import numpy as np
 
+METRICS = ("accuracy", "f1_macro", "f1_weighted", "f1_micro", "f1_samples")
+
 
 def predict(logits: np.ndarray, task: str) -> np.ndarray:
     """Labels from logits: the largest, or (multilabel) all above 0, which is probability 0.5."""
     return logits > 0 if task == "multilabel" else logits.argmax(axis=-1)
 
 
+def best_thresholds(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """The threshold of each class that gives the best F1: a label is set where its score is above it. (classes,)
+
+    Halfway between two scores that occur; of equally good ones the one closest to 0.5; 0.5 for a class without
+    examples. Scores made with them are to be measured on other data than these.
+
+    Args:
+        labels: (n, classes) 0 and 1.
+        scores: (n, classes), probabilities.
+    """
+    thresholds = np.full(labels.shape[1], 0.5)
+    for c in np.flatnonzero(labels.any(axis=0)):
+        values, positions = np.unique(scores[:, c], return_inverse=True)
+        of_value = np.bincount(positions, labels[:, c], len(values))
+        above = np.bincount(positions, minlength=len(values))
+        # Cutting below the i-th value takes it and all larger ones.
+        hits, taken = of_value[::-1].cumsum()[::-1], above[::-1].cumsum()[::-1]
+        f1 = 2 * hits / (taken + labels[:, c].sum())
+        cuts = (np.concatenate([[0.0], values[:-1]]) + values) / 2
+        cuts[0] = np.nextafter(cuts[0], -1)  # below a score of 0, too
+        best = np.flatnonzero(f1 >= f1.max() - 1e-12)
+        thresholds[c] = cuts[best[np.abs(cuts[best] - 0.5).argmin()]]
+    return thresholds
+
+
 def score(metric: str, labels: np.ndarray, predicted: np.ndarray, classes: int) -> float:
-    """One of accuracy, f1_macro, f1_weighted, f1_micro; in [0, 1].
+    """One of ``METRICS``; in [0, 1].
 
     Args:
         labels, predicted: (n,) class indices, or (n, classes) 0 and 1.
         classes: their number.
 
     Accuracy of multilabel predictions is the share of examples whose whole label set is right. F1 of a class without
-    true or predicted examples is 0, as in scikit-learn's default.
+    true or predicted examples is 0, as in scikit-learn's default, and so is f1_samples (the mean over examples) of one
+    without true or predicted labels.
     """
     if metric == "accuracy":
         correct = labels == predicted
         return float(correct.mean() if correct.ndim == 1 else correct.all(axis=1).mean())
     truth, guess = _matrix(labels, classes), _matrix(predicted, classes)
+    if metric == "f1_samples":
+        sizes = truth.sum(axis=1) + guess.sum(axis=1)
+        return float((2 * (truth & guess).sum(axis=1) / np.maximum(sizes, 1)).mean())
     hits = (truth & guess).sum(axis=0)
     support, guessed = truth.sum(axis=0), guess.sum(axis=0)
     if metric == "f1_micro":
@@ -39,7 +70,7 @@ def score(metric: str, labels: np.ndarray, predicted: np.ndarray, classes: int) 
         return float(f1.mean())
     if metric == "f1_weighted":
         return float((f1 * support).sum() / max(support.sum(), 1))
-    raise ValueError(f"unknown metric {metric!r}; expected accuracy, f1_macro, f1_weighted or f1_micro")
+    raise ValueError(f"unknown metric {metric!r}; expected one of {', '.join(METRICS)}")
 
 
 class Chance(NamedTuple):

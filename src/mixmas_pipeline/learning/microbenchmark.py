@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,6 @@ from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
 from mixmas_pipeline.progress import Progress
 
 _CURVE_POINTS = 40
-_EVALUATION_BATCH = 512
 
 
 @dataclass(frozen=True)
@@ -132,14 +132,21 @@ def batch_rows(rows: int, batch_size: int, seed: int, epoch: int) -> list[Tensor
     return pieces
 
 
+def evaluation_rows(table: MultimodalTable) -> Iterator[slice]:
+    """Rows of every batch that is only scored: up to 512, fewer of large examples, whose hidden layers are larger."""
+    values = sum(math.prod(modality.shape) for modality in table.schema.modalities.values())
+    step = min(512, max(16, (1 << 24) // values))
+    for start in range(0, len(table), step):
+        yield slice(start, start + step)
+
+
 @torch.inference_mode()
 def compute_logits(model: MultimodalMixer, table: MultimodalTable, device: torch.device) -> dict[str, np.ndarray]:
     """Every head's logits for every row, (n, classes) float32, in eval mode; the model's mode is restored."""
     training = model.training
     model.eval()
     parts: dict[str, list[np.ndarray]] = {}
-    for start in range(0, len(table), _EVALUATION_BATCH):
-        rows = slice(start, start + _EVALUATION_BATCH)
+    for rows in evaluation_rows(table):
         inputs = {name: torch.from_numpy(np.array(array[rows])).to(device) for name, array in table.arrays.items()}
         for head, logits in model({name: inputs[name] for name in model.architecture.inputs}).items():
             parts.setdefault(head, []).append(logits.float().cpu().numpy())

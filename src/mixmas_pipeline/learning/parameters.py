@@ -12,7 +12,7 @@ from mixmas_pipeline.mixers import presets
 from mixmas_pipeline.mixers.architecture import Block, FusionFunction, Preset, Tokeniser, Width
 from mixmas_pipeline.parameters import Parameters
 
-Metric = Literal["accuracy", "f1_macro", "f1_weighted", "f1_micro"]
+Metric = Literal["accuracy", "f1_macro", "f1_weighted", "f1_micro", "f1_samples"]
 Device = Literal["auto", "cpu", "cuda"]
 Positive = Annotated[float, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]

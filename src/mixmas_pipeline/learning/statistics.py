@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.datasets.table import MultimodalTable, chunks
 from mixmas_pipeline.mixers.architecture import Input
-
-_CHUNK = 1024
 
 
 def input_statistics(table: MultimodalTable, modality: str) -> Input:
     """Shape, mean and standard deviation of a modality's stored values, in float64 and in chunks of rows.
 
+    Of (channels, height, width) there is one of each a channel (a channel without variation gets a standard deviation
+    of 1). Padding does not count.
+
     Raises:
         ValueError: all values are the same: the modality carries nothing.
     """
-    array = table.arrays[modality]
-    shift = float(array.flat[0])  # around a typical value, so that a constant's variance is exactly 0
-    total = squares = 0.0
-    for start in range(0, len(array), _CHUNK):
-        chunk = array[start : start + _CHUNK].astype(np.float64) - shift
-        total += chunk.sum()
-        squares += np.square(chunk).sum()
-    mean = total / array.size
-    variance = max(squares / array.size - mean**2, 0.0)
-    if variance == 0:
+    array, kind = table.arrays[modality], table.schema.modalities[modality]
+    by_channel = len(kind.shape) == 3
+    axes = (0, 2, 3) if by_channel else None
+    shift = array[0].astype(np.float64).flat[0]  # around a typical value, so that a constant's variance is exactly 0
+    count, total, squares = 0, 0.0, 0.0
+    for rows in chunks(array):
+        chunk = array[rows].astype(np.float64)
+        if kind.padded:
+            chunk = chunk[chunk.any(axis=-1)]
+        chunk -= shift
+        total = total + chunk.sum(axis=axes)
+        squares = squares + np.square(chunk).sum(axis=axes)
+        count += chunk.size // (kind.shape[0] if by_channel else 1)
+    mean = np.asarray(total) / max(count, 1)
+    variance = np.maximum(np.asarray(squares) / max(count, 1) - mean**2, 0.0)
+    if not variance.any():
         raise ValueError(f"modality {modality!r}: every value is {shift}; a constant input carries no information")
-    return Input(shape=table.schema.modalities[modality].shape, mean=mean + shift, std=variance**0.5)
+    std = np.sqrt(np.where(variance > 0, variance, 1.0))
+    return Input(
+        shape=kind.shape, mean=_plain(mean + shift, by_channel), std=_plain(std, by_channel), padded=kind.padded
+    )
+
+
+def _plain(values: np.ndarray, by_channel: bool) -> float | tuple[float, ...]:
+    return tuple(map(float, values)) if by_channel else float(values)

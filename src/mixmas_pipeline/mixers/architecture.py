@@ -18,6 +18,7 @@ from mixmas_pipeline.parameters import Parameters
 FUSED = "fused"  # names the decision among the heads' logits
 Width = Annotated[int, Field(ge=1)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
 
 
 class BlockParameters(Parameters):
@@ -160,13 +161,28 @@ class Input(Parameters):
 
     Attributes:
         shape: of one example.
-        mean, std: of the stored values on the training data, one of each for all of a modality; inputs are
-            standardised with them.
+        mean, std: of the stored values on the training data; inputs are standardised with them. One of each for all of
+            a modality, or, of (channels, height, width), one a channel.
+        padded: the last steps of (steps, features) may be all zeros, and then are padding: they are not pooled.
+            Default false.
     """
 
     shape: tuple[Width, ...]
-    mean: float
-    std: Annotated[float, Field(gt=0)]
+    mean: float | tuple[float, ...]
+    std: Positive | tuple[Positive, ...]
+    padded: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for values in (self.mean, self.std):
+            if isinstance(values, tuple) and (len(self.shape) != 3 or len(values) != self.shape[0]):
+                raise ValueError(
+                    f"{len(values)} means or standard deviations for shape {self.shape}; expected one, or (of "
+                    "three-dimensional examples) one a channel"
+                )
+        if self.padded and len(self.shape) != 2:
+            raise ValueError(f"padded examples have shape {self.shape}; expected (steps, features)")
+        return self
 
 
 FUSION_FUNCTIONS = ("concat", "max", "mean", "sum")
@@ -227,6 +243,10 @@ class Architecture(Parameters):
             raise ValueError(f"{len(self.inputs)} modalities need {'no' if len(self.inputs) == 1 else 'a'} fusion")
         for name, encoder in self.encoders.items():
             grid = token_grid(encoder.tokeniser, self.inputs[name].shape, name)
+            if self.inputs[name].padded and not isinstance(encoder.tokeniser, Projection):
+                raise ValueError(
+                    f"modality {name!r} is padded; expected the tokeniser projection, found {encoder.tokeniser.type}"
+                )
             if encoder.block.needs_grid and len(grid) != 2:
                 raise ValueError(f"modality {name!r}: {encoder.block.block} needs a 2-D grid of tokens")
         if self.fusion is not None and self.fusion.network.block.needs_grid:

@@ -90,8 +90,10 @@ class Encoder(nn.Module):
         self.tokeniser = build_tokeniser(parameters.tokeniser, shape, self.hidden)
         self.blocks = MixerStack(parameters.block, parameters.depth, self.hidden, grid)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.blocks(self.tokeniser(x))
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """``mask``: (batch, tokens), false where a token is padding; it enters the blocks as zeros."""
+        tokens = self.tokeniser(x)
+        return self.blocks(tokens if mask is None else tokens * mask[..., None])
 
 
 def initialised(build: Callable[..., M], seed: int, *args: object) -> M:

@@ -52,3 +52,18 @@ class FusionFunction(nn.Module):
         if self.function == "max":
             return stacked.amax(dim=0)
         return stacked.mean(dim=0) if self.function == "mean" else stacked.sum(dim=0)
+
+    def mask(self, sequences: list[Tensor], masks: list[Tensor | None]) -> Tensor | None:
+        """Which of the result's tokens are not padding, (batch, tokens); None where all are taken.
+
+        Args:
+            sequences: as ``forward`` takes them.
+            masks: of each, (batch, tokens_m); None for one without padding.
+
+        Only a concatenation keeps padding apart: a token that comes from several modalities is one if any of them is,
+        and a modality that is not padded, or whose tokens were combined to reach another length, always is.
+        """
+        if self.function != "concat" or all(mask is None for mask in masks):
+            return None
+        whole = [torch.ones_like(x[..., 0], dtype=torch.bool) for x in sequences]
+        return torch.cat([w if mask is None else mask for w, mask in zip(whole, masks, strict=True)], dim=1)

@@ -13,30 +13,39 @@ from mixmas_pipeline.mixers.architecture import FUSED, Architecture
 from mixmas_pipeline.mixers.encoder import Encoder, MixerStack, initialised
 from mixmas_pipeline.mixers.fusion import FusionFunction
 
+Statistic = float | tuple[float, ...]  # of a whole modality, or one a channel
 WEIGHTS_FILE, ARCHITECTURE_FILE = "model.safetensors", "architecture.json"
 
 
 class Standardise(nn.Module):
     """Stored values to floats of mean 0 and standard deviation 1, with the training data's statistics."""
 
-    def __init__(self, mean: float, std: float) -> None:
+    def __init__(self, mean: Statistic, std: Statistic) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(mean))
-        self.register_buffer("std", torch.tensor(std))
+        self.register_buffer("mean", self._buffer(mean))
+        self.register_buffer("std", self._buffer(std))
+
+    @staticmethod
+    def _buffer(values: Statistic) -> Tensor:
+        return torch.tensor(values)[:, None, None] if isinstance(values, tuple) else torch.tensor(values)
 
     def forward(self, x: Tensor) -> Tensor:
         return (x.to(self.mean.dtype) - self.mean) / self.std
 
 
 class Head(nn.Module):
-    """(batch, tokens, width) -> (batch, classes): mean over the tokens, then one linear layer."""
+    """(batch, tokens, width) -> (batch, classes): mean over the tokens (those that a mask does not leave out), then one
+    linear layer."""
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
         self.linear = nn.Linear(width, classes)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.linear(x.mean(dim=1))
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is None:
+            return self.linear(x.mean(dim=1))
+        weights = mask.to(x.dtype)[..., None]
+        return self.linear((x * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1))
 
 
 class MultimodalMixer(nn.Module):
@@ -44,7 +53,9 @@ class MultimodalMixer(nn.Module):
 
     ``forward`` takes one tensor a modality, (batch, *shape) in the stored type (bytes are fine), and returns logits,
     (batch, classes): under ``"fused"`` the decision, and under each modality's name its auxiliary head's (M2-Mixer's
-    multi-head training). With one modality there is no fusion and "fused" is that modality's head.
+    multi-head training). With one modality there is no fusion and "fused" is that modality's head. The padding of a
+    padded input enters the blocks as zeros and is left out of the heads' means, the fused head's too where tokens of
+    modalities stay apart (concatenation).
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -69,13 +80,15 @@ class MultimodalMixer(nn.Module):
             self.fused_head = Head(self.fusion.width, classes)
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        tokens = {name: self.encoders[name](self.standardise[name](inputs[name])) for name in self.encoders}
-        logits = {name: self.heads[name](tokens[name]) for name in tokens}
+        masks = {n: (inputs[n] != 0).any(dim=-1) if i.padded else None for n, i in self.architecture.inputs.items()}
+        tokens = {n: self.encoders[n](self.standardise[n](inputs[n]), masks[n]) for n in self.encoders}
+        logits = {name: self.heads[name](tokens[name], masks[name]) for name in tokens}
         if self.architecture.fusion is None:
             (only,) = logits.values()
             return {FUSED: only, **logits}
         fused = self.fusion_network(self.fusion([tokens[name] for name in tokens]))
-        return {FUSED: self.fused_head(fused), **logits}
+        mask = self.fusion.mask([tokens[name] for name in tokens], [masks[name] for name in tokens])
+        return {FUSED: self.fused_head(fused, mask), **logits}
 
     def save_pretrained(self, folder: Path) -> None:
         """Write weights (safetensors) and architecture (JSON) into a new folder."""

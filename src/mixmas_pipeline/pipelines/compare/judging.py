@@ -10,9 +10,7 @@ import pandas as pd
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.parameters import CompareParameters, Metric
 from mixmas_pipeline.pipelines.compare.nodes import BASELINE
-from mixmas_pipeline.pipelines.training.nodes import most_frequent
-
-MAJORITY = "most frequent class"
+from mixmas_pipeline.pipelines.training.nodes import MOST_FREQUENT, most_frequent
 
 
 def evaluate_contenders(
@@ -64,7 +62,7 @@ def evaluate_contenders(
             }
         )
     majority = np.broadcast_to(most_frequent(train), test.labels.shape)
-    rows.append({"contender": MAJORITY, "score": score(metric, test.labels, majority, classes)})
+    rows.append({"contender": MOST_FREQUENT[test.schema.task], "score": score(metric, test.labels, majority, classes)})
     comparison = pd.DataFrame(rows).astype({"published": float})
     comparison.insert(0, "source", test.schema.source)
     comparison.insert(2, "metric", metric)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterable
 from typing import Any
 
@@ -115,11 +116,12 @@ def confusion_figure(predictions: pd.DataFrame, classes: list[str], task: str) -
     return _styled(figure, "Test: confusion (counts; colour: share of the true class)", 520)
 
 
-def class_scores(predictions: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
-    """Precision, recall, F1 and number of examples of each class, on the test split."""
+def class_scores(predictions: pd.DataFrame, classes: list[str], thresholds: dict[str, float]) -> pd.DataFrame:
+    """Precision, recall, F1 and number of examples of each class, on the test split; with thresholds tuned on the
+    validation split also those, and F1 with them."""
     truth, guess = _label_matrix(predictions["label"], classes), _label_matrix(predictions["predicted"], classes)
     hits, support, guessed = (truth & guess).sum(0), truth.sum(0), guess.sum(0)
-    return pd.DataFrame(
+    scores = pd.DataFrame(
         {
             "class": classes,
             "precision": hits / np.maximum(guessed, 1),
@@ -128,6 +130,11 @@ def class_scores(predictions: pd.DataFrame, classes: list[str]) -> pd.DataFrame:
             "examples": support,
         }
     )
+    if thresholds:
+        tuned = predictions[[f"probability_{name}" for name in classes]].to_numpy() > [thresholds[c] for c in classes]
+        scores["tuned threshold"] = [thresholds[name] for name in classes]
+        scores["f1, tuned"] = 2 * (truth & tuned).sum(0) / np.maximum(support + tuned.sum(0), 1)
+    return scores
 
 
 def class_figure(scores: pd.DataFrame) -> go.Figure:
@@ -250,9 +257,10 @@ def tau_figure(agreement: pd.DataFrame) -> go.Figure:
 
 
 def example_picture(table: MultimodalTable, captions: list[str], columns: int = 6) -> bytes:
-    """Examples side by side, one row of axes a modality; PNG. Time series are drawn with time along the width and one
-    row a variable, tabular values as bars; both with the same limits for all examples. Of other kinds, two-dimensional
-    ones are drawn as pictures, three-dimensional ones as colour pictures, one-dimensional ones as lines."""
+    """Examples side by side, one row of axes a modality; PNG. Time series and embedded texts are drawn with time along
+    the width and one row a variable, tabular values as bars; all with the same limits for all examples. Of other kinds,
+    two-dimensional ones are drawn as pictures, three-dimensional ones as colour pictures, one-dimensional ones as
+    lines."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -269,7 +277,7 @@ def example_picture(table: MultimodalTable, captions: list[str], columns: int = 
         for m, name in enumerate(modalities):
             axis = axes[(i // columns) * len(modalities) + m, i % columns]
             array, kind = table.arrays[name][i], table.schema.modalities[name].kind
-            if kind == "time_series" and array.ndim == 2:
+            if kind in ("time_series", "text") and array.ndim == 2:
                 limit = limits[name]
                 axis.imshow(array.T, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
             elif kind == "tabular" and array.ndim == 1:
@@ -285,7 +293,7 @@ def example_picture(table: MultimodalTable, captions: list[str], columns: int = 
             else:
                 axis.imshow(array, cmap="gray", aspect="auto")
             if m == 0:
-                axis.set_title(captions[i], fontsize=8)
+                axis.set_title(textwrap.fill(captions[i], 30), fontsize=8)
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()

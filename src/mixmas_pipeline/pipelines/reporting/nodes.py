@@ -19,7 +19,11 @@ def draw_examples(train: MultimodalTable) -> bytes:
     classes = range(min(6, matrix.shape[1]))
     rows = [np.flatnonzero(matrix[:, c])[k] for k in range(2) for c in classes if matrix[:, c].sum() > k]
     names = [train.schema.classes[c] for k in range(2) for c in classes if matrix[:, c].sum() > k]
-    return example_picture(train.take(np.array(rows)), names)
+    shown = train.take(np.array(rows))
+    titles = shown.extra.get("title")
+    return example_picture(
+        shown, names if titles is None else [f"{n}: {t}" for n, t in zip(names, titles, strict=True)]
+    )
 
 
 def draw_search(leaderboard: pd.DataFrame, losses: pd.DataFrame, selection: SelectionParameters) -> tuple[Any, Any]:
@@ -35,6 +39,7 @@ def draw_model(
     history: pd.DataFrame,
     metrics: dict[str, dict[str, float]],
     predictions: pd.DataFrame,
+    thresholds: dict[str, float],
     architecture: dict[str, Any],
 ) -> tuple[Any, Any, Any, pd.DataFrame, Any]:
     """Returns:
@@ -43,7 +48,7 @@ def draw_model(
     from mixmas_pipeline.pipelines.reporting import figures
 
     classes = list(architecture["classes"])
-    scores = figures.class_scores(predictions, classes)
+    scores = figures.class_scores(predictions, classes, thresholds)
     return (
         figures.history_figure(history),
         figures.heads_figure(metrics),

@@ -25,8 +25,8 @@ pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; font-size: 13px; }
 once, after everything was chosen.</p>
 <h2>Result</h2>
 <table><tr><th></th>{% for split in metrics %}<th>{{ split }}</th>{% endfor %}</tr>
-{% for name in metrics.validation %}<tr><td>{{ name }}</td>
-{% for split in metrics %}<td>{{ "%.4f" | format(metrics[split][name]) }}</td>{% endfor %}</tr>{% endfor %}</table>
+{% for name in score_names %}<tr><td>{{ name }}</td>{% for split in metrics %}<td>
+{{- "%.4f" | format(metrics[split][name]) if name in metrics[split] }}</td>{% endfor %}</tr>{% endfor %}</table>
 {{ figure("heads_figure") }}
 <h2>Search</h2>
 {% for stage, rows in stages %}<h3>{{ stage }}</h3>
@@ -87,6 +87,7 @@ def render(
             architecture=json.dumps(short, indent=2),
             stages=[(stage, _stage_rows(rows)) for stage, rows in leaderboard.groupby("stage", sort=False)],
             metrics=metrics,
+            score_names=list(dict.fromkeys(name for scores in metrics.values() for name in scores)),
             class_columns=list(class_scores),
             class_rows=[
                 [f"{cell:.3f}" if isinstance(cell, float) else cell for cell in row]

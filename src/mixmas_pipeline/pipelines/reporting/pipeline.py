@@ -26,7 +26,7 @@ def create_pipeline(dataset: str) -> Pipeline:
             ),
             Node(
                 nodes.draw_model,
-                [named("history"), named("metrics"), named("predictions"), named("architecture")],
+                list(map(named, ("history", "metrics", "predictions", "thresholds", "architecture"))),
                 [*map(named, MODEL_FIGURES), named("class_scores"), named("class_figure")],
                 name="draw_model",
                 namespace=space,

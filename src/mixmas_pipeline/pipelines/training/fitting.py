@@ -12,14 +12,12 @@ import numpy as np
 import pandas as pd
 
 from mixmas_pipeline.code import code_hash
-from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.datasets.table import MultimodalTable, chunks
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.mixers.architecture import Architecture
 
 if TYPE_CHECKING:
     from mixmas_pipeline.mixers.model import MultimodalMixer
-
-_CHUNK = 4096
 
 
 class Scratch:
@@ -75,6 +73,6 @@ def _identity(
     digest.update(json.dumps(settings, sort_keys=True).encode())
     for table in (train, validation):
         for array in (table.labels, *table.arrays.values()):
-            for start in range(0, len(array), _CHUNK):
-                digest.update(np.ascontiguousarray(array[start : start + _CHUNK]))
+            for rows in chunks(array):
+                digest.update(np.ascontiguousarray(array[rows]))
     return digest.hexdigest()

@@ -23,7 +23,7 @@ def create_pipeline(dataset: str) -> Pipeline:
             Node(
                 nodes.evaluate_model,
                 [named("model"), named("train"), named("validation"), named("test")],
-                [named("metrics"), named("predictions"), named("mistakes")],
+                [named("metrics"), named("thresholds"), named("predictions"), named("mistakes")],
                 name="evaluate_model",
                 namespace=space,
             ),
