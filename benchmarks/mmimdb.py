@@ -169,6 +169,7 @@ def prepare(folder: Path) -> dict[str, Any]:
     from kedro.io import DataCatalog
 
     from mixmas_pipeline.pipelines.mmimdb import create_pipeline
+    from mixmas_pipeline.pipelines.mmimdb import parameters as models
     from mixmas_pipeline.runners import reusing
     from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
@@ -183,8 +184,6 @@ def prepare(folder: Path) -> dict[str, Any]:
     catalog = DataCatalog.from_config(entries, save_version=version)
     parameters = config["parameters"]["mmimdb"]
     parameters["text"]["max_tokens"] = 512
-    from mixmas_pipeline.pipelines.mmimdb import parameters as models
-
     catalog["params:reuse"] = False
     catalog["params:mmimdb.pictures"] = models.PictureParameters.model_validate(parameters["pictures"])
     catalog["params:mmimdb.films"] = models.FilmParameters.model_validate(parameters["films"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +26,6 @@ from mixmas_pipeline.datasets.base import AtomicDataset
 
 KINDS = ("image", "audio", "text", "time_series", "tabular", "embedding")
 TASKS = ("multiclass", "multilabel")
-_CHUNK_BYTES = 1 << 25
 _METADATA_KEY = b"mixmas.schema"
 
 
@@ -75,10 +75,12 @@ class TableSchema:
 
 
 def chunks(array: np.ndarray) -> Iterator[slice]:
-    """Slices of an array's rows, of about 32 MiB each: arrays may be memory-mapped and larger than memory."""
-    step = max(1, _CHUNK_BYTES // max(1, array[:1].nbytes))
+    """Slices of an array's rows, of about 32 MiB each: arrays may be memory-mapped and larger than memory. What has
+    been read of a mapped array is let go of before the next slice."""
+    step = max(1, CHUNK_BYTES // max(1, array[:1].nbytes))
     for start in range(0, len(array), step):
         yield slice(start, start + step)
+        release(array)
 
 
 class MultimodalTable:
@@ -213,8 +215,9 @@ class TableDataset(AtomicDataset):
             writer.write_batch(batch.replace_schema_metadata(schema.metadata))
 
     def _read(self, path: Path) -> MultimodalTable:
-        with pa.memory_map(str(path)) as source:
-            batch = pa.ipc.open_file(source).get_batch(0)
+        with path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        batch = pa.ipc.open_file(pa.py_buffer(mapped)).get_batch(0)
         if _METADATA_KEY not in (batch.schema.metadata or {}):
             raise DatasetError(f"{path} is an Arrow file without the multimodal schema; it was not written here")
         schema = TableSchema.from_json(batch.schema.metadata[_METADATA_KEY])
@@ -225,7 +228,10 @@ class TableDataset(AtomicDataset):
         }
         return MultimodalTable(
             schema,
-            {n: _from_arrow(batch.column(f"modality.{n}")).view(m.dtype) for n, m in schema.modalities.items()},
+            {
+                name: _on(mapped, _from_arrow(batch.column(f"modality.{name}")).view(modality.dtype))
+                for name, modality in schema.modalities.items()
+            },
             _from_arrow(batch.column("label")),
             batch.column("id").to_numpy(zero_copy_only=False),
             extra,
@@ -275,6 +281,14 @@ def _to_arrow(array: np.ndarray) -> pa.Array:
         return pa.array(array)
     stored = array.view(np.uint8) if array.dtype == bool else array  # Arrow packs truth values into bits
     return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(stored))
+
+
+def _on(mapped: mmap.mmap, array: np.ndarray) -> np.ndarray:
+    """The same array, held by the mapping itself instead of Arrow, so that ``release`` finds the mapping."""
+    offset = array.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
+    if array.ndim < 2 or not 0 <= offset <= len(mapped) - array.nbytes:
+        return array  # a copy
+    return np.ndarray(array.shape, array.dtype, buffer=mapped, offset=offset)
 
 
 def _from_arrow(column: pa.Array) -> np.ndarray:
