@@ -255,7 +255,7 @@ def test_pictures_saved_anew_have_the_same_look_hash_and_others_not(seed: int, q
 
     bits = [int(hashed(poster(seed, (160, 256), quality=q)), 16) for q in (quality, 95)]
     other = int(hashed(poster(seed + 1, (160, 256))), 16)
-    assert (bits[0] ^ bits[1]).bit_count() <= 8
+    assert (bits[0] ^ bits[1]).bit_count() <= nodes._ALIKE_BITS
     assert (bits[0] ^ other).bit_count() > 40
 
 
