@@ -92,7 +92,10 @@ def embed(arguments: argparse.Namespace) -> None:
         table.add_row(way, f"{len(plots) / seconds:.1f}", f"{lengths.sum() / seconds:.0f}", f"{naive / seconds:.1f}")
     Console().print(table)
     one, other = (np.concatenate(values) for values in results.values())
-    Console().print(f"largest difference {np.abs(one - other).max():.1e}, of values up to {np.abs(one).max():.1f}")
+    apart = np.abs(one - other)
+    Console().print(
+        f"difference {apart.mean():.1e} in the mean, {apart.max():.1e} at most, of values up to {one.max():.1f}"
+    )
 
 
 # --- memory -------------------------------------------------------------------------------------------------------
