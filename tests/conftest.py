@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -12,6 +13,10 @@ MIRROR = "MIXMAS_MIRROR"
 
 # Small tensors: more threads than one a process only wait for each other. Set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Shared machines are slow at times; what is to be fast is measured in benchmarks/.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 if MIRROR not in os.environ and (ROOT.parent / "shared" / "datasets").is_dir():
     os.environ[MIRROR] = str(ROOT.parent / "shared" / "datasets")

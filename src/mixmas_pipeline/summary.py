@@ -176,7 +176,8 @@ def _agreement_text(summary: dict[str, Any]) -> str:
         f"{summary['combinations']} combinations, trained on {summary['rows']} examples for {summary['epochs']} epochs",
         f"  scores from {summary['worst_score']:.3f} to {summary['best_score']:.3f}",
         f"  noise of a seed {summary['noise']:.3f}",
-        f"  a choice at random loses {summary['random_regret']:.4f}",
+        f"  a choice at random loses {summary['random_regret']:.4f}"
+        + (f", M2-Mixer {m2:.4f}" if (m2 := summary["m2_mixer_regret"]) is not None else ""),
         "The cheapest stage-by-stage search that is as good as the best",
         f"  {pick['rows']} examples, {pick['epochs']} epochs, learning rate {pick['learning_rate']:g}, "
         f"seeds: {pick['seeds']} (sample.margin {pick['margin']:.4f}, budget.steps {pick['steps']})",

@@ -13,7 +13,8 @@ from artefact_samples import assert_same_table, small_table
 from kedro.io import DatasetError
 from kedro.io.core import Version
 
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableDataset, TableSchema
+from mixmas_pipeline.datasets.arrays import release
+from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableDataset, TableSchema, chunks
 
 
 def saved(table: MultimodalTable, path: Path) -> TableDataset:
@@ -184,3 +185,28 @@ def test_preview_shows_extra_arrays_by_their_shape(tmp_path: Path) -> None:
     preview = saved(all_types_table("multiclass"), tmp_path / "t.arrow").preview()
     row = dict(zip(preview["columns"], preview["data"][0], strict=True))
     assert (row["observed"], row["spread"], row["take"]) == ("24x12 uint8", "3 float64", 0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_of_a_loaded_table_can_be_let_go(tmp_path: Path) -> None:
+    def resident() -> int:
+        """MiB of mapped files."""
+        (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("RssFile")]
+        return int(line.split()[1]) >> 10
+
+    pixels = np.random.default_rng(0).integers(0, 255, (64, 3, 512, 512), dtype=np.uint8)  # 48 MiB
+    schema = TableSchema({"poster": Modality("image", (3, 512, 512), "uint8")}, "multiclass", ("a", "b"))
+    table = saved(
+        MultimodalTable(schema, {"poster": pixels}, np.arange(64) % 2, np.arange(64).astype(str)), tmp_path / "t.arrow"
+    ).load()
+    array, before = table.arrays["poster"], resident()
+    assert array.sum() == pixels.sum()
+    assert resident() > before + 40
+    release(array)
+    assert resident() < before + 8
+    assert array.sum() == pixels.sum()
+    release(array)
+    seen = [array[rows].sum() for rows in chunks(array)]
+    assert len(seen) > 1
+    assert sum(seen) == pixels.sum()
+    assert resident() < before + 8

@@ -37,7 +37,7 @@ def predictions(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(case=predictions())
 def test_score_is_that_of_scikit_learn(metric: str, case: tuple[np.ndarray, np.ndarray, int]) -> None:
     assert score(metric, *case) == pytest.approx(sklearn_score(metric, *case), abs=1e-12)
@@ -58,7 +58,7 @@ def test_an_unknown_metric_is_named() -> None:
         score("auc", np.array([0]), np.array([0]), 2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**16), rows=st.integers(1, 25), classes=st.integers(1, 3), steps=st.integers(1, 6))
 def test_no_threshold_beats_the_best_one(seed: int, rows: int, classes: int, steps: int) -> None:
     rng = np.random.default_rng(seed)

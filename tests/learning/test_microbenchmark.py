@@ -269,7 +269,7 @@ def test_a_loss_that_explodes_is_an_error(make_table: MakeTable, make_architectu
 # --- Batches
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     rows=st.integers(1, 200),
     batch_size=st.integers(2, 70),

@@ -61,7 +61,7 @@ def populations(draw: st.DrawFn, multilabel: bool) -> tuple[np.ndarray, list[int
     return labels, sizes
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(case=st.booleans().flatmap(lambda multilabel: populations(multilabel)), seed=st.integers(0, 1000))
 def test_samples_are_disjoint_sorted_exact_and_repeatable(case: tuple[np.ndarray, list[int]], seed: int) -> None:
     labels, sizes = case
@@ -77,7 +77,7 @@ def test_samples_are_disjoint_sorted_exact_and_repeatable(case: tuple[np.ndarray
     np.testing.assert_array_equal(labels, before)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(case=populations(multilabel=False), seed=st.integers(0, 1000))
 def test_one_label_samples_have_every_class_in_proportion(case: tuple[np.ndarray, list[int]], seed: int) -> None:
     """Each class is dealt out to within an example, but for the last ones: they fill what room is left."""

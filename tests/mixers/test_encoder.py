@@ -20,7 +20,7 @@ from mixmas_pipeline.mixers.model import Head, Standardise
 SIDES = st.tuples(st.integers(1, 4), st.integers(1, 4))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(channels=st.integers(0, 3), patch=SIDES, grid=SIDES)
 def test_patch_tokeniser_cuts_row_by_row(channels: int, patch: tuple[int, int], grid: tuple[int, int]) -> None:
     (height, width), (rows, columns) = patch, grid

@@ -174,7 +174,7 @@ def counter(hidden: int, grid: tuple[int, ...]) -> Callable[[BlockParameters], i
 
 
 @pytest.mark.parametrize("name", MIXING)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(target=st.integers(12_000, 400_000))
 def test_match_parameters_brings_every_block_within_tolerance(name: str, target: int) -> None:
     count = counter(16, (3, 5))

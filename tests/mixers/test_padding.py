@@ -143,7 +143,7 @@ def table() -> MultimodalTable:
 
 
 def test_statistics_are_by_channel_and_without_padding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mixmas_pipeline.datasets.table._CHUNK_BYTES", 150)  # several chunks
+    monkeypatch.setattr("mixmas_pipeline.datasets.table.CHUNK_BYTES", 150)  # several chunks
     data = table()
     poster, plot = (input_statistics(data, name) for name in ("poster", "plot"))
     pixels = data.arrays["poster"].astype(float)

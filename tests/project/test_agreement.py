@@ -21,11 +21,11 @@ from mixmas_pipeline.pipelines.validate_search.agreement import (
 )
 
 
-def truths() -> dict[str, dict[str, Any]]:
+def truths(encoders: tuple[str, str] = ("bad", "good"), functions: tuple[str, str] = ("max", "sum")) -> Any:
     """Two encoders and two functions; "good" is 0.2 better than "bad", "sum" 0.1 better than "max"."""
     found = {}
-    for i, encoder in enumerate(("bad", "good")):
-        for j, function in enumerate(("max", "sum")):
+    for i, encoder in enumerate(encoders):
+        for j, function in enumerate(functions):
             score = 0.5 + 0.2 * i + 0.1 * j
             found[f"{encoder}__{function}"] = {
                 "choice": {"image": encoder, "fusion_function": function},
@@ -89,6 +89,7 @@ def test_truth_table_ranks_by_mean() -> None:
     assert list(table["combination"]) == ["good__sum", "good__max", "bad__sum", "bad__max"]
     assert table["mean"].tolist() == pytest.approx([0.8, 0.7, 0.6, 0.5])
     assert table["spread"].tolist() == pytest.approx([0.02 / 2**0.5] * 4)
+    assert table["regret"].tolist() == pytest.approx([0, 0.1, 0.2, 0.3])
     assert list(table["image"]) == ["good", "good", "bad", "bad"]
 
 
@@ -180,3 +181,6 @@ def test_the_cheapest_budget_within_a_standard_error_of_the_best_is_recommended(
     # Losing 0, 0.1, 0.2 or 0.3 with equal chances.
     assert summary["random_regret"] == pytest.approx(0.15)
     assert summary["exhaustive_flops"] == 100
+    assert summary["m2_mixer_regret"] is None
+    with_m2_mixer = truths(("mlp_mixer", "ramlp"), ("concat", "max"))
+    assert summarise(with_m2_mixer, agreement)["m2_mixer_regret"] == pytest.approx(0.3)

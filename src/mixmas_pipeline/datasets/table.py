@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -75,8 +76,8 @@ class TableSchema:
 
 
 def chunks(array: np.ndarray) -> Iterator[slice]:
-    """Slices of an array's rows, of about 32 MiB each: arrays may be memory-mapped and larger than memory. What has
-    been read of a mapped array is let go of before the next slice."""
+    """Slices of an array's rows, of about 32 MiB each. The array may be mapped from a file and larger than memory: what
+    has been seen is let go."""
     step = max(1, CHUNK_BYTES // max(1, array[:1].nbytes))
     for start in range(0, len(array), step):
         yield slice(start, start + step)
@@ -216,23 +217,21 @@ class TableDataset(AtomicDataset):
 
     def _read(self, path: Path) -> MultimodalTable:
         with path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        batch = pa.ipc.open_file(pa.py_buffer(mapped)).get_batch(0)
+            mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        batch = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapping))).get_batch(0)
         if _METADATA_KEY not in (batch.schema.metadata or {}):
             raise DatasetError(f"{path} is an Arrow file without the multimodal schema; it was not written here")
         schema = TableSchema.from_json(batch.schema.metadata[_METADATA_KEY])
         extra = {
-            name.removeprefix("extra."): _from_arrow(batch.column(name))
+            name.removeprefix("extra."): _from_arrow(batch.column(name), mapping)
             for name in batch.schema.names
             if name.startswith("extra.")
         }
+        arrays = {name: _from_arrow(batch.column(f"modality.{name}"), mapping) for name in schema.modalities}
         return MultimodalTable(
             schema,
-            {
-                name: _on(mapped, _from_arrow(batch.column(f"modality.{name}")).view(modality.dtype))
-                for name, modality in schema.modalities.items()
-            },
-            _from_arrow(batch.column("label")),
+            {name: array.view(schema.modalities[name].dtype) for name, array in arrays.items()},
+            _from_arrow(batch.column("label"), mapping),
             batch.column("id").to_numpy(zero_copy_only=False),
             extra,
             check=False,
@@ -283,15 +282,11 @@ def _to_arrow(array: np.ndarray) -> pa.Array:
     return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(stored))
 
 
-def _on(mapped: mmap.mmap, array: np.ndarray) -> np.ndarray:
-    """The same array, held by the mapping itself instead of Arrow, so that ``release`` finds the mapping."""
-    offset = array.ctypes.data - np.frombuffer(mapped, np.uint8).ctypes.data
-    if array.ndim < 2 or not 0 <= offset <= len(mapped) - array.nbytes:
-        return array  # a copy
-    return np.ndarray(array.shape, array.dtype, buffer=mapped, offset=offset)
-
-
-def _from_arrow(column: pa.Array) -> np.ndarray:
-    if isinstance(column, pa.FixedShapeTensorArray):
-        return column.to_numpy_ndarray()
-    return column.to_numpy(zero_copy_only=False)
+def _from_arrow(column: pa.Array, mapping: mmap.mmap) -> np.ndarray:
+    if not isinstance(column, pa.FixedShapeTensorArray):
+        return column.to_numpy(zero_copy_only=False)
+    # The same memory as column.to_numpy_ndarray(), but known to be the mapping's, so that it can be let go of.
+    dtype = column.type.value_type.to_pandas_dtype()
+    offset = column.storage.flatten().buffers()[1].address - pa.py_buffer(mapping).address
+    count = math.prod(shape := (len(column), *column.type.shape))
+    return np.frombuffer(mapping, dtype, count, offset).reshape(shape)

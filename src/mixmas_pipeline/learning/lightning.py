@@ -19,6 +19,7 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
+from mixmas_pipeline.datasets.arrays import release
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.metrics import predict, score
 from mixmas_pipeline.learning.microbenchmark import batch_rows, class_weights_of, evaluation_rows, make_optimiser
@@ -30,6 +31,7 @@ from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
 from mixmas_pipeline.progress import duration
 
 Batch = tuple[dict[str, Tensor], Tensor]
+_RELEASE_BYTES = 1 << 28
 _log = logging.getLogger(__name__)
 
 
@@ -48,9 +50,14 @@ class Batches:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[Batch]:
+        arrays, read = self._table.arrays, 0
         for rows in self._rows:
-            inputs = {name: torch.from_numpy(array[rows]) for name, array in self._table.arrays.items()}
+            inputs = {name: torch.from_numpy(array[rows]) for name, array in arrays.items()}
             yield inputs, torch.from_numpy(self._table.labels[rows])
+            read += sum(tensor.nbytes for tensor in inputs.values())
+            if read > _RELEASE_BYTES:
+                release(*arrays.values())
+                read = 0
 
 
 class TableModule(pl.LightningDataModule):

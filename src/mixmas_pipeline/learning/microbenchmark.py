@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mixmas_pipeline.datasets.arrays import release
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.metrics import predict, score
 from mixmas_pipeline.learning.parameters import BudgetParameters, OptimiserParameters
@@ -150,6 +151,7 @@ def compute_logits(model: MultimodalMixer, table: MultimodalTable, device: torch
         inputs = {name: torch.from_numpy(np.array(array[rows])).to(device) for name, array in table.arrays.items()}
         for head, logits in model({name: inputs[name] for name in model.architecture.inputs}).items():
             parts.setdefault(head, []).append(logits.float().cpu().numpy())
+        release(*table.arrays.values())
     model.train(training)
     return {head: np.concatenate(pieces) for head, pieces in parts.items()}
 

@@ -11,6 +11,7 @@ from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.parameters import CompareParameters, Metric
 from mixmas_pipeline.pipelines.compare.nodes import BASELINE
 from mixmas_pipeline.pipelines.training.nodes import MOST_FREQUENT, most_frequent
+from mixmas_pipeline.progress import Progress
 
 
 def evaluate_contenders(
@@ -38,10 +39,11 @@ def evaluate_contenders(
         table.check()
     names = list(dict.fromkeys(key.split("/")[0] for key in inputs))
     models = {name: [inputs[f"{name}/seed_{seed}"] for seed in compare.seeds] for name in names}
-    guesses = {name: _predict(models[name], test) for name in names}
+    with Progress(2 * len(names) * len(compare.seeds), "Scoring models") as progress:
+        known = {name: _predict(models[name], validation, progress) for name in names}
+        guesses = {name: _predict(models[name], test, progress) for name in names}
     classes, rows = len(test.schema.classes), []
     for name in names:
-        known = _predict(models[name], validation)
         scores = [score(metric, test.labels, guess, classes) for guess in guesses[name]]
         entry, by_seed = inputs[f"{name}/contender"], inputs[f"{name}/history"].groupby("seed")
         rows.append(
@@ -49,7 +51,7 @@ def evaluate_contenders(
                 "contender": name,
                 "score": float(np.mean(scores)),
                 "spread": float(np.std(scores, ddof=1)),
-                "validation_score": float(np.mean([score(metric, validation.labels, g, classes) for g in known])),
+                "validation_score": float(np.mean([score(metric, validation.labels, g, classes) for g in known[name]])),
                 **_difference(guesses[name], guesses[BASELINE], test, compare, metric),
                 "parameters": entry["parameters"],
                 "flops_per_example": entry["flops"],
@@ -80,15 +82,18 @@ def draw_comparison(comparison: pd.DataFrame) -> Any:
     return comparison_figure(comparison)
 
 
-def _predict(models: list[Any], table: MultimodalTable) -> np.ndarray:
+def _predict(models: list[Any], table: MultimodalTable, progress: Progress) -> np.ndarray:
     """Labels that each model gives, (models, rows[, classes])."""
     from mixmas_pipeline.learning.metrics import predict
     from mixmas_pipeline.learning.microbenchmark import compute_logits, pick_device
     from mixmas_pipeline.mixers.model import FUSED
 
     device = pick_device("auto")
-    logits = (compute_logits(model.to(device), table, device)[FUSED] for model in models)
-    return np.array([predict(values, table.schema.task) for values in logits])
+    guesses = []
+    for model in models:
+        guesses.append(predict(compute_logits(model.to(device), table, device)[FUSED], table.schema.task))
+        progress.advance()
+    return np.array(guesses)
 
 
 def _difference(

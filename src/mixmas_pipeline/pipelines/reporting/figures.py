@@ -227,6 +227,10 @@ def regret_figure(agreement: pd.DataFrame, summary: dict[str, Any]) -> go.Figure
     figure.add_hline(
         y=summary["random_regret"], line_dash="dot", line_color="#888", annotation_text="a choice at random"
     )
+    if summary["m2_mixer_regret"] is not None:
+        figure.add_hline(
+            y=summary["m2_mixer_regret"], line_dash="dash", line_color="#888", annotation_text="M2-Mixer, no search"
+        )
     figure.add_hline(y=0, line_color="#bbb")
     figure.update_xaxes(type="log", title_text="cost: share of the FLOPs of training every combination")
     figure.update_yaxes(title_text="regret: score lost by the choice")

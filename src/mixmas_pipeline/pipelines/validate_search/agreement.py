@@ -16,19 +16,22 @@ _SETTINGS = ["method", "rows", "epochs", "learning_rate", "seeds"]
 
 
 def truth_table(truths: Truths) -> pd.DataFrame:
-    """One row a combination, best mean score first: name, a column a stage, mean, spread, seed_*, a training's cost."""
+    """One row a combination, best mean score first: name, a column a stage, mean, spread, regret (see ``regrets``),
+    seed_*, a training's cost."""
+    lost = regrets(np.array([t["halves"] for t in truths.values()]))
     rows = [
         {
             "combination": name,
             **truth["choice"],
             "mean": float(np.mean(truth["scores"])),
             "spread": float(np.std(truth["scores"], ddof=1)),
+            "regret": float(regret),
             **{f"seed_{i}": score for i, score in enumerate(truth["scores"])},
             "parameters": truth["parameters"],
             "flops": truth["flops"],
             "seconds": truth["seconds"],
         }
-        for name, truth in truths.items()
+        for (name, truth), regret in zip(truths.items(), lost, strict=True)
     ]
     return pd.DataFrame(rows).sort_values(["mean", "combination"], ascending=[False, True], ignore_index=True)
 
@@ -69,7 +72,7 @@ def agreement_table(truths: Truths, searches: list[dict[str, Any]]) -> pd.DataFr
     equal); ``cost``: FLOPs as a share of training every combination once.
     """
     table = truth_table(truths)
-    lost = dict(zip(truths, regrets(np.array([t["halves"] for t in truths.values()])), strict=True))
+    lost = table.set_index("combination")["regret"]
     rows = []
     for entry in searches:
         chosen = name_of(entry["choice"])
@@ -124,7 +127,8 @@ def summarise(truths: Truths, agreement: pd.DataFrame) -> dict[str, Any]:
         "median_score": float(table["mean"].median()),
         "worst_score": float(table["mean"].iloc[-1]),
         "noise": noise,
-        "random_regret": float(regrets(np.array([t["halves"] for t in truths.values()])).mean()),
+        "random_regret": float(table["regret"].mean()),
+        "m2_mixer_regret": _m2_mixer_regret(table, list(next(iter(truths.values()))["choice"])),
         "exhaustive_flops": float(table["flops"].sum()),
         "exhaustive_seconds": float(table["seconds"].sum()),
         "recommended": {
@@ -132,6 +136,13 @@ def summarise(truths: Truths, agreement: pd.DataFrame) -> dict[str, Any]:
             **{key: float(pick[key]) for key in ("learning_rate", "regret", "top1", "cost", "seconds")},
         },
     }
+
+
+def _m2_mixer_regret(table: pd.DataFrame, stages: list[str]) -> float | None:
+    """Of MLP-Mixer everywhere and concatenation; None where the sub-space does not have it."""
+    fixed = pd.Series({stage: "concat" if stage == FUSION_FUNCTION else "mlp_mixer" for stage in stages})
+    rows = table[(table[stages] == fixed).all(axis=1)]
+    return float(rows["regret"].iloc[0]) if len(rows) else None
 
 
 def _taus(truth: pd.DataFrame, entry: dict[str, Any]) -> dict[str, float]:
