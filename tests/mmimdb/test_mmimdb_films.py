@@ -126,7 +126,7 @@ def test_copies_in_two_splits_are_reported(members: Films, select: Select, caplo
     assert quality.loc["same plot in two splits", "examples"] == ["0000006 (validation) = 0000007 (test)"]
     assert (films["left_out"] == "").all()
     assert films.loc["0000007", "same_poster"] == ["0000001"]
-    assert "same poster in two splits: 4 films reported" in caplog.text
+    assert "same poster in two splits: 4 films (reported)" in caplog.text
 
 
 def test_copies_are_dropped_but_never_from_the_test_split(members: Films, select: Select) -> None:
