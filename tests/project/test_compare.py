@@ -180,7 +180,7 @@ def test_scores_and_intervals_by_hand(contenders: dict[str, dict[str, Any]], tmp
         inputs |= {f"{name}/contender": contenders[name], f"{name}/tuned": tuned}
     comparison, predictions = judging.evaluate_contenders(TRAIN, VALIDATION, TEST, COMPARE, "f1_weighted", **inputs)
     rows = comparison.set_index("contender")
-    assert list(rows.index) == [*names, "most frequent class"]
+    assert list(rows.index) == [*names, "most frequent labels"]
 
     def labels(column: str) -> np.ndarray:
         return np.array([[digit == "1" for digit in text] for text in predictions[column]])
