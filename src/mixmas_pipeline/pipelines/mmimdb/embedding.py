@@ -81,7 +81,7 @@ def embed_plots(
     embeddings = _gather(folder, parts, lengths, model.config.hidden_size, scratch)
     seconds = time.perf_counter() - started
     tokens = pd.DataFrame({"id": taken["id"].to_numpy(), "tokens": lengths, "whole": whole})
-    info = {
+    info: dict[str, Any] = {
         "model": encoder.name,
         "revision": encoder.revision,
         "content": encoder.content,

@@ -184,7 +184,9 @@ def _quality(
 def _report(quality: pd.DataFrame) -> None:
     for row in quality.itertuples():
         if row.films and row.effect != "longest taken" and row.effect not in ("found", "taken"):
-            _log.warning("%s: %d films (%s), such as %s", row.problem, row.films, row.effect, "; ".join(row.examples[:3]))
+            _log.warning(
+                "%s: %d films (%s), such as %s", row.problem, row.films, row.effect, "; ".join(row.examples[:3])
+            )
         elif row.effect == "taken":
             _log.info("%s: %d", row.problem, row.films)
 
