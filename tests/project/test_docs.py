@@ -55,6 +55,8 @@ def test_kedro_command_runs(command: str, copy_of_finished: Callable[[], Path]) 
         pytest.skip("starts a server; looked at by hand")
     if "mimic" in command and not os.environ.get("MIXMAS_MIRROR"):
         pytest.skip("reads the MIMIC-III demo: set MIXMAS_MIRROR to a folder that has mimic-iii-demo")
+    if "mmimdb" in command and not os.environ.get("MIXMAS_MIRROR"):
+        pytest.skip("reads films in MM-IMDB's layout: set MIXMAS_MIRROR to a folder that has movies/movies.zip")
     arguments = [word for word in words[1:] if not word.startswith("--env")]
     if arguments[0] == "run":
         arguments.append("--env=test")

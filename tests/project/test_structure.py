@@ -173,6 +173,7 @@ def test_namespaces_collapse() -> None:
         "avmnist.validate_search.truth",
         "avmnist.validate_search.search",
         "mimic.data",
+        "mmimdb.data",
     }
 
 

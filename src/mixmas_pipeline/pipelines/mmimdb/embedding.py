@@ -71,15 +71,17 @@ def embed_plots(
         for number, part in enumerate(parts):
             path = folder / f"{number:05d}.npy"
             if not path.exists():
-                values = [embed_batch(model, [ids[i] for i in batch], tokeniser.pad_token_id or 0) for batch in part]
-                order = [i for batch in part for i in batch]
-                _save(path, _as_half(np.concatenate(values), [taken["id"].iloc[i] for i in order], lengths[order]))
-                computed += int(lengths[order].sum())
+                values = []
+                for batch in part:
+                    states = embed_batch(model, [ids[i] for i in batch], tokeniser.pad_token_id or 0)
+                    values.append(_as_half(states, list(taken["id"].iloc[batch]), lengths[batch]))
+                _save(path, np.concatenate(values))
+                computed += sum(map(len, values))
             progress.advance(note=f"{computed:,} tokens")
     embeddings = _gather(folder, parts, lengths, model.config.hidden_size, scratch)
     seconds = time.perf_counter() - started
     tokens = pd.DataFrame({"id": taken["id"].to_numpy(), "tokens": lengths, "whole": whole})
-    info = {
+    info: dict[str, Any] = {
         "model": encoder.name,
         "revision": encoder.revision,
         "content": encoder.content,

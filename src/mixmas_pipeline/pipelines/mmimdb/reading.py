@@ -25,7 +25,7 @@ from mixmas_pipeline.progress import Progress
 HDF5_SPLITS = {"train": 15552, "validation": 2608, "test": 7799}
 # What VGG's authors subtract from blue, green and red.
 _VGG_MEAN = np.array([103.939, 116.779, 123.68]).reshape(1, 3, 1, 1)
-_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP")
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP")
 _SIDEWAYS = (5, 6, 7, 8)  # orientations of EXIF that exchange height and width
 _ORIENTATION = 0x0112
 _HASH_SIDE = 16

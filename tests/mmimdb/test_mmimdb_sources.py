@@ -1,0 +1,242 @@
+"""Folders and archives of films: the same films whatever the packing, and errors that name what is wrong."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.io import DatasetError
+from mmimdb_samples import SMALL, SPLITS, Films, poster, record, write_encoder, write_folder, write_tar, write_zip
+
+from mixmas_pipeline.datasets.arrays import ArrayDataset, RowFile
+from mixmas_pipeline.datasets.encoders import EncoderDataset
+from mixmas_pipeline.datasets.films import FilmFiles, FilmFilesDataset, classify
+from mixmas_pipeline.pipelines.mmimdb import reading
+
+
+def dataset(path: Path, mirror: str = "movies/movies.zip") -> FilmFilesDataset:
+    return FilmFilesDataset(filepath=str(path), mirror=mirror)
+
+
+PACKINGS: dict[str, Callable[[Path, Films], Path]] = {
+    "folder": lambda place, members: write_folder(place / "films", members),
+    "inner folder": lambda place, members: write_folder(place / "films/mmimdb", members).parent,
+    "zip": lambda place, members: write_zip(place / "films.zip", members),
+    "zip with a folder": lambda place, members: write_zip(
+        place / "films.zip", {f"mmimdb/{name}": content for name, content in members.items()}
+    ),
+    "tar": lambda place, members: write_tar(place / "films.tar", members, "w"),
+    "tar.gz": lambda place, members: write_tar(place / "films.tar.gz", members),
+    "split.json last": lambda place, members: write_tar(
+        place / "films.tar.gz", dict(sorted(members.items(), key=lambda item: item[0] == "split.json"))
+    ),
+    "with an operating system's files": lambda place, members: write_zip(
+        place / "films.zip", {**members, "__MACOSX/dataset/._0000001.jpeg": b"x", "dataset/.DS_Store": b"y"}
+    ),
+}
+
+
+@pytest.mark.parametrize("packing", PACKINGS)
+def test_same_films_whatever_the_packing(
+    packing: str, members: Films, read: Callable[..., Any], tmp_path: Path
+) -> None:
+    films, pictures = read(members)
+    (place := tmp_path / "place").mkdir()
+    source = dataset(PACKINGS[packing](place, members)).load()
+    others, decoded = reading.read_raw(source, SMALL, tmp_path)
+    rows = ["picture_row"]
+    pd.testing.assert_frame_equal(others.drop(columns=rows), films.drop(columns=rows))
+    np.testing.assert_array_equal(decoded[others["picture_row"]], pictures[films["picture_row"]])
+    assert list(films["id"]) == [film for split in SPLITS.values() for film in split]
+    assert source.units > 0
+
+
+def test_mirror_is_asked_when_the_folder_is_not_there(
+    members: Films, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mirror/movies").mkdir(parents=True)
+    there = write_zip(tmp_path / "mirror/movies/movies.zip", members)
+    monkeypatch.setenv("MIXMAS_MIRROR", str(tmp_path / "mirror"))
+    source = dataset(tmp_path / "nothing")
+    assert source.load().path == there
+    before = source.fingerprint()
+    write_zip(there, {**members, "dataset/0000008.json": record()})
+    assert source.fingerprint() != before
+
+
+def test_without_data_the_message_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MIXMAS_MIRROR", raising=False)
+    with pytest.raises(DatasetError, match=r"(?s)no films: .*nowhere.*archive.org/details/mmimdb.*MIXMAS_MIRROR"):
+        dataset(tmp_path / "nowhere").load()
+    write_zip(tmp_path / "mmimdb.zip", {})
+    with pytest.raises(DatasetError, match=r"has no split.json beside a folder dataset \(it has mmimdb.zip"):
+        dataset(tmp_path).load()
+
+
+def damaged_tar(path: Path, members: Films) -> Path:
+    whole = write_tar(path, members)
+    whole.write_bytes(whole.read_bytes()[:2000])
+    return whole
+
+
+def linked_tar(path: Path, members: Films) -> Path:
+    with tarfile.open(path, "w") as archive:
+        link = tarfile.TarInfo("dataset/0000001.jpeg")
+        link.type, link.linkname = tarfile.SYMTYPE, "0000002.jpeg"
+        archive.addfile(link)
+    return path
+
+
+def climbing_tar(path: Path, members: Films) -> Path:
+    with tarfile.open(path, "w") as archive:
+        entry = tarfile.TarInfo("../dataset/0000001.jpeg")
+        entry.size = 1
+        archive.addfile(entry, io.BytesIO(b"x"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("a.tar.gz", damaged_tar, "no whole .zip, .tar or .tar.gz"),
+        ("a.tar", linked_tar, "is no file but a link; refused"),
+        ("a.tar", climbing_tar, "points outside the archive; refused"),
+        ("a.zip", lambda path, members: write_zip(path, {"../dataset/1.jpeg": b"x"}), "points outside the archive"),
+        ("a.zip", lambda path, members: write_zip(path, {"dataset/1.json": b"{}"}), "holds no split.json"),
+        ("a.rar", lambda path, members: write_folder(path.parent, {"a.rar": b"Rar!"}) / "a.rar", "no whole .zip"),
+        (
+            "a.zip",
+            lambda path, members: write_zip(path, {**members, "other/split.json": b"{}"}),
+            "holds split.json and other/split.json; expected only one",
+        ),
+    ],
+)
+def test_bad_archives_are_refused(
+    name: str, make: Callable[[Path, Films], Path], message: str, members: Films, tmp_path: Path
+) -> None:
+    path = make(tmp_path / name, members)
+    with pytest.raises(DatasetError, match=message):
+        list(FilmFiles(path).read())
+
+
+def test_a_damaged_member_of_a_zip_is_named(members: Films, tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "a.zip", members)
+    content = members["dataset/0000003.jpeg"]
+    path.write_bytes(path.read_bytes().replace(content, content[:-5] + b"XXXXX"))
+    with pytest.raises(DatasetError, match=r"damaged at dataset/0000003.jpeg"):
+        list(FilmFiles(path).read())
+
+
+def test_only_films_count() -> None:
+    assert classify("mmimdb/dataset/0000001.jpeg") == ("picture", "0000001")
+    assert classify("dataset/0000001.json") == ("record", "0000001")
+    assert classify("x/split.json") == ("split", "")
+    for other in ("dataset/", "dataset/readme.txt", "0000001.jpeg", "__MACOSX/dataset/1.jpeg", "dataset/.x.json"):
+        assert classify(other) is None
+
+
+# --- arrays larger than memory ------------------------------------------------------------------------------------
+def test_rows_survive_the_file_they_were_written_to(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    wanted = rng.integers(0, 255, (70, 3, 5), dtype=np.uint8)
+    with RowFile(tmp_path, (3, 5), np.uint8) as rows:
+        for part in np.array_split(wanted, 7):
+            rows.append(part)
+        with pytest.raises(ValueError, match=r"rows of shape \(5, 3\); expected \(3, 5\)"):
+            rows.append(np.zeros((1, 5, 3)))
+        array = rows.array()
+    np.testing.assert_array_equal(array, wanted)
+    assert not list(tmp_path.iterdir()), "the file has no name"
+    kept = ArrayDataset(filepath=str(tmp_path / "a.npy"))
+    kept.save(array)
+    loaded = kept.load()
+    np.testing.assert_array_equal(loaded, wanted)
+    assert isinstance(loaded, np.memmap)
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), wanted)
+    with RowFile(tmp_path, (3,), np.float16) as nothing:
+        kept.save(nothing.array())
+    assert kept.load().shape == (0, 3)
+
+
+# --- encoders -----------------------------------------------------------------------------------------------------
+def test_encoders_are_found(tmp_path: Path) -> None:
+    folder = write_encoder(tmp_path / "tiny")
+    local = EncoderDataset(encoder=str(folder))
+    found = local.load()
+    assert (found.folder, found.revision) == (folder, "")
+    before = local.fingerprint()
+    write_encoder(tmp_path / "other", seed=1)
+    (tmp_path / "other/model.safetensors").replace(folder / "model.safetensors")
+    assert local.load().content != found.content
+    assert local.fingerprint() != before
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("package:no_such_package/model", r"no_such_package.*not installed: pip install no-such-package"),
+        ("package:json/model", "has no folder 'model'"),
+        ("package:json/../json", "has no folder"),
+        ("/no/such/folder", "there is no folder /no/such/folder; expected a folder"),
+    ],
+)
+def test_missing_encoders_say_what_to_do(name: str, message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        EncoderDataset(encoder=name).load()
+
+
+def test_a_folder_without_weights_is_named(tmp_path: Path) -> None:
+    folder = write_encoder(tmp_path / "tiny")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(DatasetError, match=r"has no weights \(\*.safetensors\); pytorch_model.bin is a pickle"):
+        EncoderDataset(encoder=str(folder)).load()
+    (folder / "config.json").unlink()
+    with pytest.raises(DatasetError, match="has no configuration"):
+        EncoderDataset(encoder=str(folder)).load()
+
+
+def test_the_hub_out_of_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(DatasetError, match=r"hub cannot be reached \(HF_HUB_OFFLINE is set\).*local folder.*HF_HOME"):
+        EncoderDataset(encoder="google-bert/bert-base-uncased").load()
+    assert "no pinned revision" in caplog.text
+
+
+def test_a_cached_hub_model_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache's own layout, made by hand."""
+    from huggingface_hub import constants
+
+    commit = "0123456789" * 4
+    place = tmp_path / "models--someone--tiny"
+    write_encoder(place / "snapshots" / commit)
+    (place / "refs").mkdir()
+    (place / "refs/main").write_text(commit)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    assert EncoderDataset(encoder="someone/tiny").load().revision == commit
+    pinned = EncoderDataset(encoder="someone/tiny", revision=commit)
+    assert pinned.load().folder == place / "snapshots" / commit
+    assert commit in pinned.fingerprint()
+
+
+def test_posters_that_are_too_large_are_refused(
+    members: Films, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mixmas_pipeline.datasets import films
+
+    monkeypatch.setattr(films, "_LARGEST", 1000)
+    members["dataset/0000001.jpeg"] = poster(1, (400, 600))
+    with pytest.raises(DatasetError, match=r"dataset/0000001.jpeg has more than"):
+        list(FilmFiles(write_folder(tmp_path, members)).read())
