@@ -108,15 +108,22 @@ def test_a_change_of_what_judges_or_draws_trains_nothing_again(trains: str, judg
 
 def test_validation_trains_every_combination_and_the_space_decides() -> None:
     """3 x 3 encoders, 4 functions, 2 networks; no combination twice, none left out."""
+    functions, networks = ["concat", "max", "mean", "sum"], ["mlp_mixer", "hyper_mixer"]
+    whole = {"validate_search": {"space": {"fusion_function": functions, "fusion_network": networks}}}
 
     def trained(**runtime: object) -> set[str]:
         nodes = pipelines("base", **runtime)["validate_search"].nodes
         return {n.name.removeprefix("avmnist.validate_search.truth.train_") for n in nodes if ".truth.train_" in n.name}
 
-    assert len(trained()) == 3 * 3 * 4 * 2
-    assert "ramlp__mlp_mixer__max__hyper_mixer" in trained()
+    assert len(trained(avmnist=whole)) == 3 * 3 * 4 * 2
+    assert "ramlp__mlp_mixer__max__hyper_mixer" in trained(avmnist=whole)
+    assert trained() < trained(avmnist=whole)
     narrow = {"validate_search": {"space": {"image": ["ramlp"], "fusion_function": ["max", "sum"]}}}
-    assert trained(avmnist=narrow) == {c for c in trained() if c.startswith("ramlp") and ("max" in c or "sum" in c)}
+    assert trained(avmnist=narrow) == {
+        f"ramlp__{audio}__{function}__mlp_mixer"
+        for audio in ("mlp_mixer", "hyper_mixer", "ramlp")
+        for function in ("max", "sum")
+    }
 
 
 @pytest.mark.parametrize(
