@@ -2,6 +2,7 @@
 
     python benchmarks/mmimdb.py embed movies.zip --films 150
     python benchmarks/mmimdb.py memory /tmp/films
+    python benchmarks/mmimdb.py training /tmp/tables
 
 ``embed`` takes films of an archive in MM-IMDB's layout and embeds the same plots twice with the same encoder: by the
 project's length-sorted batches, and one film at a time padded to the encoder's whole length, as published code does.
@@ -9,7 +10,9 @@ It compares the numbers before they are rounded to half precision. ``memory`` ge
 with posters of random colours, plots of about MM-IMDB's length and an encoder of BERT's width (768) with one small
 layer of random weights, and runs the whole preparation with 512 tokens, in a process of its own. It needs about 60 GB
 of disk in the folder and removes what it has written. Anonymous memory is what the process itself holds; resident
-memory has pages of mapped files beside, which the system takes back when it needs them.
+memory has pages of mapped files beside, which the system takes back when it needs them. ``training`` makes tables of
+that size from random numbers, draws the search's samples from them, tries one candidate for some steps, and trains the
+small M2-Mixer of conf/base for one epoch.
 """
 
 from __future__ import annotations
@@ -229,21 +232,117 @@ def measure_memory(arguments: argparse.Namespace) -> None:
         found = json.loads(done.stdout.splitlines()[-1])
     finally:
         shutil.rmtree(folder)
-    table = Table(title=f"{found['source']}: {found['sizes']}, {found['info']['mean_tokens']:.0f} tokens each")
-    for column in ("node", "seconds", "anonymous MB", "resident MB"):
-        table.add_column(column, justify="left" if column == "node" else "right")
-    for name, entry in found["nodes"].items():
-        table.add_row(name, f"{entry['seconds']:.0f}", f"{entry['RssAnon']:,.0f}", f"{entry['VmRSS']:,.0f}")
-    Console().print(table)
+    title = f"{found['source']}: {found['sizes']}, {found['info']['mean_tokens']:.0f} tokens each"
+    Console().print(memory_table(title, found["nodes"]))
     Console().print(
         f"all: {found['seconds']:.0f} s, most resident {found['VmHWM']:,.0f} MB, {found['disk']:.1f} GB written"
     )
 
 
+# --- training -----------------------------------------------------------------------------------------------------
+def random_table(folder: Path, rows: int, seed: int) -> Any:
+    """A split of MM-IMDB's shapes."""
+    from mixmas_pipeline.datasets.arrays import RowFile
+    from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
+    from mixmas_pipeline.pipelines.mmimdb.parameters import GENRES
+
+    rng = np.random.default_rng(seed)
+    lengths = np.clip(np.exp(rng.normal(np.log(115), 0.75, rows)), 12, 512).astype(int)
+    words = rng.standard_normal((4096, 768)).astype(np.float16)
+    with RowFile(folder, (3, 256, 160), np.uint8) as images, RowFile(folder, (512, 768), np.float16) as texts:
+        for length in lengths:
+            images.append(rng.integers(0, 256, (1, 3, 256, 160), dtype=np.uint8))
+            text = np.zeros((1, 512, 768), np.float16)
+            text[0, :length] = words[rng.integers(0, len(words), length)]
+            texts.append(text)
+        arrays = {"image": images.array(), "text": texts.array()}
+    schema = TableSchema(
+        {
+            "image": Modality("image", (3, 256, 160), "uint8", scale=1 / 255),
+            "text": Modality("text", (512, 768), "float16", padded=True),
+        },
+        "multilabel",
+        GENRES,
+        "random numbers of MM-IMDB's shapes",
+    )
+    labels = (rng.random((rows, len(GENRES))) < 0.12).astype(np.uint8)
+    return MultimodalTable(schema, arrays, labels, np.arange(rows).astype(str), check=False)
+
+
+def train(folder: Path) -> dict[str, Any]:
+    """Samples, one candidate, one epoch; memory of each."""
+    from kedro.config import OmegaConfigLoader
+
+    from mixmas_pipeline.datasets.table import TableDataset
+    from mixmas_pipeline.learning import parameters as models
+    from mixmas_pipeline.learning.microbenchmark import run_trial
+    from mixmas_pipeline.mixers import presets
+    from mixmas_pipeline.pipelines.search.nodes import sample_for_search
+    from mixmas_pipeline.pipelines.training.fitting import with_statistics
+    from mixmas_pipeline.pipelines.training.nodes import train_model
+    from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
+
+    files = {name: TableDataset(filepath=str(folder / f"{name}.arrow")) for name in ("train", "validation", "sample")}
+    for seed, (split, rows) in enumerate((("train", SIZES["train"]), ("validation", SIZES["dev"]))):
+        files[split].save(random_table(folder, rows, seed))
+    parameters = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)["parameters"]["mmimdb"]
+    watch = Watch()
+    tables = {split: files[split].load() for split in ("train", "validation")}
+    watch.begin("draw the samples (1,000 and 1,000)")
+    sampling = models.SampleParameters(seed=0, margin=0.03, holdout_margin=0.03)
+    sample, holdout, _ = sample_for_search(tables["train"], sampling)
+    baseline = models.CompareParameters.model_validate(parameters["compare"]).baseline
+    plan = presets.build(baseline, "multilabel", sample.schema.classes, with_inputs(sample))
+    files["sample"].save(sample)
+    del sample
+    watch.begin("a candidate, 10 steps")
+    budget = models.BudgetParameters.model_validate(parameters["search"]["budget"])
+    run_trial(plan, files["sample"].load(), holdout, budget, 10, 0, "f1_weighted", "candidate")
+    del holdout
+    watch.begin("train for one epoch")
+    settings = models.TrainingParameters.model_validate({**parameters["training"], "max_epochs": 1})
+    architecture = with_statistics(plan.model_dump(mode="json"), tables["train"])
+    train_model(architecture.model_dump(mode="json"), tables["train"], tables["validation"], settings, folder)
+    watch.begin("end")
+    nodes = {name: entry for name, entry in watch.nodes.items() if name not in ("start", "end")}
+    return {"nodes": nodes, **memory()}
+
+
+def with_inputs(table: Any) -> dict[str, Any]:
+    """Every modality's statistics."""
+    from mixmas_pipeline.learning.statistics import input_statistics
+
+    return {name: input_statistics(table, name) for name in table.schema.modalities}
+
+
+def measure_training(arguments: argparse.Namespace) -> None:
+    """In a process of its own; report, remove."""
+    arguments.place.mkdir(parents=True)
+    try:
+        command = [sys.executable, __file__, "train", str(arguments.place), "--threads", str(arguments.threads)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        found = json.loads(done.stdout.splitlines()[-1])
+    finally:
+        shutil.rmtree(arguments.place)
+    Console().print(memory_table("15,552 random films, 512 x 768", found["nodes"]))
+    Console().print(f"most resident {found['VmHWM']:,.0f} MB")
+
+
+def memory_table(title: str, nodes: dict[str, dict[str, float]]) -> Table:
+    table = Table(title=title)
+    for column in ("node", "seconds", "anonymous MB", "resident MB"):
+        table.add_column(column, justify="left" if column == "node" else "right")
+    for name, entry in nodes.items():
+        table.add_row(name, f"{entry['seconds']:.0f}", f"{entry['RssAnon']:,.0f}", f"{entry['VmRSS']:,.0f}")
+    return table
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["embed", "memory", "prepare"])
-    parser.add_argument("place", type=Path, help="embed: folder or archive of films; memory: a folder to be made")
+    parser.add_argument("command", choices=["embed", "memory", "training", "prepare", "train"])
+    parser.add_argument(
+        "place", type=Path, help="embed: folder or archive of films; memory, training: a folder to be made"
+    )
     parser.add_argument("--films", type=int, default=None, help="embed: a random subset; memory: how many")
     parser.add_argument("--encoder", default=PACKAGED)
     parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
@@ -255,12 +354,15 @@ def main() -> None:
         embed(arguments)
     elif arguments.command == "memory":
         measure_memory(arguments)
+    elif arguments.command == "training":
+        measure_training(arguments)
     else:
         import torch
 
         torch.set_num_threads(arguments.threads)
         logging.basicConfig(level=logging.INFO, stream=sys.stderr)
-        print(json.dumps(prepare(arguments.place)))  # noqa: T201
+        run = {"prepare": prepare, "train": train}[arguments.command]
+        print(json.dumps(run(arguments.place)))  # noqa: T201
 
 
 if __name__ == "__main__":
