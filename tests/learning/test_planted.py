@@ -169,3 +169,51 @@ def _choices() -> list[dict[str, str]]:
         for function in ("concat", "sum")
         for network in ("blind", "mixes")
     ]
+
+
+class GoodInCompany:
+    """Trials by rule: alone "blind" scores 0.9 and "mixes" 0.7; within a fused model the left encoder "mixes" adds 0.2
+    to 0.6, the right one nothing."""
+
+    labels = np.arange(400) % 2
+
+    def flops(self, proposal: dict[str, Any]) -> float:
+        return 1.0
+
+    def one(self, proposal: dict[str, Any], number: int) -> dict[str, Any]:
+        encoders = proposal["architecture"]["encoders"]
+        mixes = {name for name, encoder in encoders.items() if encoder["block"]["block"] != "mlp"}
+        right = (0.7 if mixes else 0.9) if len(encoders) == 1 else 0.6 + 0.2 * ("left" in mixes)
+        predicted = np.where(np.arange(400) < right * 400, self.labels, 1 - self.labels)
+        return {"score": right, "predicted": predicted, "seconds": 1.0, "steps": 1}
+
+
+def test_what_is_best_in_company_is_found_by_a_second_visit() -> None:
+    sample = table(200, 0, {"left": 1, "right": 1})
+    both = {"blind": BLIND, "mixes": MIXES}
+    search = space(["left", "right"], both, ["sum"], {"blind": BLIND}, 0)
+    search = search.model_copy(update={"match": search.match.model_copy(update={"tolerance": None})})
+    found = [
+        stage_by_stage(search, Builder(sample, search), GoodInCompany(), 2, SELECTION, revisit)  # type: ignore[arg-type]
+        for revisit in (False, True)
+    ]
+    first, second = (outcome.choice for outcome in found)
+    assert (first["left"], first["right"]) == ("blind", "blind")
+    assert (second["left"], second["right"]) == ("mixes", "blind")
+    # Two seeds of: one other left encoder, one other right encoder. Those of the model before are known.
+    assert found[1].flops - found[0].flops == 4
+
+
+def test_a_second_visit_exchanges_one_encoder_and_nothing_else() -> None:
+    sample = table(200, 0, {"left": 1, "right": 1})
+    search = space(["left", "right"], {"blind": BLIND, "mixes": MIXES}, ["sum"], {"blind": BLIND}, 0)
+    builder = Builder(sample, search)
+    chosen = {"left": "blind", "right": "mixes", "fusion_function": "sum", "fusion_network": "blind"}
+    choice = {"architecture": builder.whole(chosen)["architecture"]}
+    alone = builder.stage("left", {})
+    proposals = nodes.propose_again(choice, **alone)
+    assert list(proposals) == ["blind", "mixes"]
+    for name, proposal in proposals.items():
+        assert proposal["architecture"] == builder.whole({**chosen, "left": name})["architecture"]
+        assert (proposal["stage"], proposal["modality"], proposal["candidate"]) == ("revisit_left", "left", name)
+        assert proposal["parameters"] == builder.whole({**chosen, "left": name})["parameters"]

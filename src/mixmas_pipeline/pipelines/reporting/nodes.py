@@ -12,13 +12,17 @@ from mixmas_pipeline.learning.parameters import SelectionParameters
 
 
 def draw_examples(train: MultimodalTable) -> bytes:
-    """Two training examples of each of the first six classes, as they are given to the models."""
+    """Two training examples of each of the first six classes, as they are given to the models; none twice, though it
+    may have several of them."""
     from mixmas_pipeline.pipelines.reporting.figures import example_picture
 
-    matrix = train.label_matrix()
-    classes = range(min(6, matrix.shape[1]))
-    rows = [np.flatnonzero(matrix[:, c])[k] for k in range(2) for c in classes if matrix[:, c].sum() > k]
-    names = [train.schema.classes[c] for k in range(2) for c in classes if matrix[:, c].sum() > k]
+    left = train.label_matrix().copy()
+    rows, names = [], []
+    for c in [*range(min(6, left.shape[1]))] * 2:
+        if left[:, c].any():
+            rows.append(int(left[:, c].argmax()))
+            names.append(train.schema.classes[c])
+            left[rows[-1]] = False
     shown = train.take(np.array(rows))
     titles = shown.extra.get("title")
     return example_picture(
