@@ -70,10 +70,31 @@ def test_without_token_mixing_padding_has_no_effect(function: str) -> None:
         encoder = model.encoders["text"]
         tokens = encoder.blocks(encoder.tokeniser(steps[None]))
         torch.testing.assert_close(logits["text"][row], model.heads["text"].linear(tokens.mean(dim=1))[0])
+        image = model.encoders["image"](model.standardise["image"](inputs["image"][row : row + 1]))
         if function == "concat":
-            image = model.encoders["image"](model.standardise["image"](inputs["image"][row : row + 1]))
-            fused = model.fusion_network(torch.cat([image, tokens], dim=1)).mean(dim=1)
-            torch.testing.assert_close(logits[FUSED][row], model.fused_head.linear(fused)[0])
+            both = torch.cat([image, tokens], dim=1)
+        else:  # the image's 4 tokens become 6, so that all 6 count; the text's are 0 after its end
+            longer = model.fusion.token_alignment[0](image.transpose(1, 2)).transpose(1, 2)
+            text_tokens = torch.cat([tokens, torch.zeros(1, STEPS - length, 8)], dim=1)
+            stack = torch.stack([longer, text_tokens])
+            both = {"max": stack.amax(dim=0), "mean": stack.mean(dim=0), "sum": stack.sum(dim=0)}[function]
+        fused = model.fusion_network(both).mean(dim=1)
+        torch.testing.assert_close(logits[FUSED][row], model.fused_head.linear(fused)[0])
+
+
+@pytest.mark.parametrize("block", ["mlp_mixer", "hyper_mixer", "monarch_mixer"])
+def test_padding_is_zero_before_every_block_and_after_the_last(block: str) -> None:
+    sizes = {"mlp_mixer": {"token_dim": 4}, "hyper_mixer": {"token_dim": 4}, "monarch_mixer": {"blocks": 2}}[block]
+    model = initialised(MultimodalMixer, 0, architecture("max", {"block": block, "channel_dim": 8, **sizes}))
+    encoder, mask = model.encoders["text"], torch.arange(STEPS) < torch.tensor([2, 5])[:, None]
+    seen = []
+    for module in encoder.blocks:
+        module.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    seen.append(encoder(text(2, 5), mask))
+    assert len(seen) == 4  # two blocks, the norm, the result
+    for tokens in seen:
+        assert not tokens[~mask].any()
+        assert tokens[mask].any(dim=-1).all()
 
 
 @pytest.mark.parametrize("block", ["mlp_mixer", "hyper_mixer", "monarch_mixer"])
@@ -92,6 +113,13 @@ def test_mask_of_fused_tokens() -> None:
     assert torch.equal(joined[:, 4:], mask)
     assert FusionFunction("concat", [(4, 3), (6, 3)]).mask([x, y], [None, None]) is None
     assert FusionFunction("max", [(4, 3), (6, 3)]).mask([x, y], [None, mask]) is None
+    other = ~mask & (torch.arange(6) < 3)
+    either = FusionFunction("sum", [(6, 3), (6, 3)]).mask([y, y], [mask, other])
+    assert either is not None
+    assert either.tolist() == [[a or b for a, b in zip(*rows)] for rows in zip(mask.tolist(), other.tolist())]  # noqa: B905
+    assert FusionFunction("sum", [(6, 3), (6, 3)]).mask([y, y], [mask, None]) is None
+    # The shorter one's tokens are combined to be as many as the longer one's: none of them is padding.
+    assert FusionFunction("sum", [(4, 3), (6, 3)]).mask([x, y], [mask[:, :4], mask]) is None
 
 
 def test_model_exports_for_any_batch() -> None:
@@ -140,6 +168,16 @@ def table() -> MultimodalTable:
     return MultimodalTable(
         schema, {"poster": posters, "plot": plots}, np.ones((9, 2), np.uint8), np.arange(9).astype(str)
     )
+
+
+def test_zeros_before_the_end_are_refused() -> None:
+    data = table()
+    data.check()
+    data.arrays["plot"][5, 2] = 0
+    with pytest.raises(
+        ValueError, match=r"column 'plot', row 5 \(id 5\): a step of zeros, which is padding, comes before"
+    ):
+        data.check()
 
 
 def test_statistics_are_by_channel_and_without_padding(monkeypatch: pytest.MonkeyPatch) -> None:

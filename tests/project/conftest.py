@@ -20,6 +20,12 @@ def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project
 
 
+@pytest.fixture(scope="session")
+def films_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project for runs on the mirror's films; each may use what an earlier one has left."""
+    return make_project(tmp_path_factory.mktemp("films") / "project")
+
+
 @pytest.fixture
 def copy_of_finished(finished_project: Path, tmp_path: Path) -> Callable[[], Path]:
     """Makes copies of the finished project that may be changed."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.learning.parameters import (
@@ -124,6 +126,7 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
         assert scores["f1_weighted"] > scores[f"f1_weighted, {modality} head alone"] + 0.05
     assert scores["f1_weighted"] > scores["f1_weighted, most frequent labels"]
     assert list(thresholds) == list(CLASSES)
+    _check_scores(model, train, validation, test, metrics, thresholds)
     assert not [name for name in metrics["validation"] if "tuned" in name]
     assert set(predictions["label"]) > {"drama", "drama, comedy"}
 
@@ -150,6 +153,42 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
         reporting.draw_mistakes(mistakes), train, **figures,
     )  # fmt: skip
     assert "planted films" in page
+
+
+def _check_scores(
+    model: Any,
+    train: MultimodalTable,
+    validation: MultimodalTable,
+    test: MultimodalTable,
+    metrics: dict[str, dict[str, float]],
+    thresholds: dict[str, float],
+) -> None:
+    """Thresholds come from the validation split alone; average precision is scikit-learn's; the constant answer is the
+    best one of its kind on training data."""
+    from sklearn.metrics import average_precision_score, f1_score
+
+    from mixmas_pipeline.learning.metrics import best_thresholds
+    from mixmas_pipeline.learning.microbenchmark import compute_logits
+    from mixmas_pipeline.mixers.model import FUSED
+
+    probabilities = {
+        name: 1 / (1 + np.exp(-compute_logits(model, split, torch.device("cpu"))[FUSED].astype(float)))
+        for name, split in (("validation", validation), ("test", test))
+    }
+    np.testing.assert_allclose(
+        list(thresholds.values()), best_thresholds(validation.labels, probabilities["validation"]), atol=1e-6
+    )
+    other = test.take(np.arange(len(test)))
+    other.labels = np.roll(other.labels, 1, axis=0)
+    assert training.evaluate_model(model, train, validation, other)[1] == thresholds
+    for name, split in (("validation", validation), ("test", test)):
+        expected = average_precision_score(split.labels, probabilities[name], average="macro")
+        assert metrics[name]["average_precision_macro"] == pytest.approx(expected, abs=1e-4)
+    order = np.argsort(-train.labels.sum(axis=0), kind="stable")
+    answers = [np.tile(np.isin(np.arange(len(order)), order[: k + 1]), (len(train), 1)) for k in range(len(order))]
+    best = max(answers, key=lambda answer: f1_score(train.labels, answer, average="weighted"))
+    said = f1_score(test.labels, best[: len(test)], average="weighted")
+    assert metrics["test"]["f1_weighted, most frequent labels"] == pytest.approx(said)
 
 
 def test_graph_follows_the_modalities() -> None:

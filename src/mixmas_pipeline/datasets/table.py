@@ -84,6 +84,15 @@ def chunks(array: np.ndarray) -> Iterator[slice]:
         release(array)
 
 
+def _gather(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """``array[rows]``, of which no more is in memory than the result and a chunk."""
+    taken = np.empty((len(rows), *array.shape[1:]), array.dtype)
+    for part in chunks(taken):
+        taken[part] = array[rows[part]]
+        release(array)
+    return taken
+
+
 class MultimodalTable:
     """Aligned examples of several modalities.
 
@@ -97,7 +106,8 @@ class MultimodalTable:
 
     Raises:
         ValueError: a column is missing, or has another length, shape or dtype than the schema says; a value is
-            NaN or infinite; a label is outside the classes; an id occurs twice. The message names column and row.
+            NaN or infinite; a step of zeros is followed by others where zeros are padding; a label is outside the
+            classes; an id occurs twice. The message names column and row.
     """
 
     def __init__(
@@ -130,7 +140,7 @@ class MultimodalTable:
         rows = np.asarray(rows)
         return MultimodalTable(
             self.schema,
-            {name: np.ascontiguousarray(array[rows]) for name, array in self.arrays.items()},
+            {name: _gather(array, rows) for name, array in self.arrays.items()},
             self.labels[rows],
             self.ids[rows],
             {name: column[rows] for name, column in self.extra.items()},
@@ -172,6 +182,8 @@ class MultimodalTable:
                         f"column {name!r}, row {row} (id {self.ids[row]}): NaN or infinity "
                         f"({int((~finite).sum())} such rows of {n}); expected finite numbers"
                     )
+            if modality.padded:
+                self._check_padding(name, array)
         self._check_labels(n)
         values, counts = np.unique(self.ids, return_counts=True)
         if (counts > 1).any():
@@ -179,6 +191,17 @@ class MultimodalTable:
         for name, column in self.extra.items():
             if len(column) != n:
                 raise ValueError(f"extra column {name!r} has {len(column)} rows; expected {n}")
+
+    def _check_padding(self, name: str, array: np.ndarray) -> None:
+        for part in chunks(array):
+            steps = array[part].any(axis=-1)  # (rows, steps): what is not padding
+            bad = np.flatnonzero((steps[:, 1:] & ~steps[:, :-1]).any(axis=1))
+            if len(bad):
+                row = part.start + int(bad[0])
+                raise ValueError(
+                    f"column {name!r}, row {row} (id {self.ids[row]}): a step of zeros, which is padding, comes before "
+                    "others; expected zeros at the end only"
+                )
 
     def _check_labels(self, n: int) -> None:
         classes = len(self.schema.classes)

@@ -23,10 +23,18 @@ def build_block(parameters: BlockParameters, hidden: int, grid: tuple[int, ...])
 
 
 class MixerStack(nn.Sequential):
-    """``depth`` blocks and a LayerNorm: (batch, tokens, hidden) -> the same shape."""
+    """``depth`` blocks and a LayerNorm: (batch, tokens, hidden) -> the same shape. With a mask, (batch, tokens), tokens
+    that are padding are zeros before every block and in the result."""
 
     def __init__(self, parameters: BlockParameters, depth: int, hidden: int, grid: tuple[int, ...]) -> None:
         super().__init__(*(build_block(parameters, hidden, grid) for _ in range(depth)), nn.LayerNorm(hidden))
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is None:
+            return super().forward(x)
+        for module in self:
+            x = module(x * mask[..., None])
+        return x * mask[..., None]
 
 
 class PatchTokeniser(nn.Module):
@@ -91,9 +99,8 @@ class Encoder(nn.Module):
         self.blocks = MixerStack(parameters.block, parameters.depth, self.hidden, grid)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """``mask``: (batch, tokens), false where a token is padding; it enters the blocks as zeros."""
-        tokens = self.tokeniser(x)
-        return self.blocks(tokens if mask is None else tokens * mask[..., None])
+        """``mask``: (batch, tokens), false where a token is padding."""
+        return self.blocks(self.tokeniser(x), mask)
 
 
 def initialised(build: Callable[..., M], seed: int, *args: object) -> M:

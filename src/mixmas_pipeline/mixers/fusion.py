@@ -60,10 +60,17 @@ class FusionFunction(nn.Module):
             sequences: as ``forward`` takes them.
             masks: of each, (batch, tokens_m); None for one without padding.
 
-        Only a concatenation keeps padding apart: a token that comes from several modalities is one if any of them is,
-        and a modality that is not padded, or whose tokens were combined to reach another length, always is.
+        Where tokens are combined, the result's is padding if that of every modality is. No token of a modality that is
+        not padded is, nor of one whose tokens were combined to reach another length.
         """
-        if self.function != "concat" or all(mask is None for mask in masks):
-            return None
-        whole = [torch.ones_like(x[..., 0], dtype=torch.bool) for x in sequences]
-        return torch.cat([w if mask is None else mask for w, mask in zip(whole, masks, strict=True)], dim=1)
+        if self.function == "concat":
+            if all(mask is None for mask in masks):
+                return None
+            whole = [torch.ones_like(x[..., 0], dtype=torch.bool) for x in sequences]
+            return torch.cat([w if mask is None else mask for w, mask in zip(whole, masks, strict=True)], dim=1)
+        union: Tensor | None = None
+        for mask, align in zip(masks, self.token_alignment, strict=True):
+            if mask is None or not isinstance(align, nn.Identity):
+                return None
+            union = mask if union is None else union | mask
+        return union

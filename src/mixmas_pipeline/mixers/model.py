@@ -53,9 +53,9 @@ class MultimodalMixer(nn.Module):
 
     ``forward`` takes one tensor a modality, (batch, *shape) in the stored type (bytes are fine), and returns logits,
     (batch, classes): under ``"fused"`` the decision, and under each modality's name its auxiliary head's (M2-Mixer's
-    multi-head training). With one modality there is no fusion and "fused" is that modality's head. The padding of a
-    padded input enters the blocks as zeros and is left out of the heads' means, the fused head's too where tokens of
-    modalities stay apart (concatenation).
+    multi-head training). With one modality there is no fusion and "fused" is that modality's head. Padding enters every
+    block as zeros and is left out of the heads' means; after fusion a token is padding if nothing else was combined
+    into it.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -86,8 +86,9 @@ class MultimodalMixer(nn.Module):
         if self.architecture.fusion is None:
             (only,) = logits.values()
             return {FUSED: only, **logits}
-        fused = self.fusion_network(self.fusion([tokens[name] for name in tokens]))
-        mask = self.fusion.mask([tokens[name] for name in tokens], [masks[name] for name in tokens])
+        sequences = [tokens[name] for name in tokens]
+        mask = self.fusion.mask(sequences, [masks[name] for name in tokens])
+        fused = self.fusion_network(self.fusion(sequences), mask)
         return {FUSED: self.fused_head(fused, mask), **logits}
 
     def save_pretrained(self, folder: Path) -> None:

@@ -21,7 +21,7 @@ from mixmas_pipeline.learning.parameters import (
     SelectionParameters,
 )
 from mixmas_pipeline.learning.selection import Verdict, judge, needs_extension
-from mixmas_pipeline.mixers.architecture import Architecture, Block, Encoder, Fusion, FusionNetwork
+from mixmas_pipeline.mixers.architecture import Architecture, Block, Encoder, Fusion, FusionNetwork, Input
 
 FUSION_FUNCTION, FUSION_NETWORK, REVISIT = "fusion_function", "fusion_network", "revisit_"
 _log = logging.getLogger(__name__)
@@ -99,14 +99,23 @@ def propose_encoders(
             f"the search space describes the modalities {sorted(encoders)}; "
             f"the table has {sorted(sample.schema.modalities)}"
         )
+    from mixmas_pipeline.learning.statistics import input_statistics
+
     proposals = {}
     for modality in sample.schema.modalities:
         stage = TypeAdapter(EncoderStage).validate_python(encoders[modality])
+        statistics = {modality: input_statistics(sample, modality)}
 
-        def alone(name: str, block: Block, modality: str = modality, stage: EncoderStage = stage) -> Architecture:
+        def alone(
+            name: str,
+            block: Block,
+            modality: str = modality,
+            stage: EncoderStage = stage,
+            statistics: dict[str, Input] = statistics,
+        ) -> Architecture:
             tokeniser = stage.tokenisers.get(name, stage.tokeniser)
             encoder = Encoder(tokeniser=tokeniser, hidden_dim=stage.hidden_dim, depth=stage.depth, block=block)
-            return _architecture(sample, {modality: encoder}, None)
+            return _architecture(sample, statistics, {modality: encoder}, None)
 
         for name, architecture in _matched(stage, alone, match).items():
             proposals[f"{modality}.{name}"] = _proposal(modality, modality, name, architecture)
@@ -124,14 +133,17 @@ def propose_fusion_functions(
     Returns:
         fusion function -> proposal.
     """
-    encoders = {}
+    encoders, inputs = {}, {}
     for modality in sample.schema.modalities:
         chosen = Architecture.model_validate(choices[modality]["architecture"])
-        encoders[modality] = chosen.encoders[modality]
+        encoders[modality], inputs[modality] = chosen.encoders[modality], chosen.inputs[modality]
     fixed = FusionNetwork(depth=network.depth, block=network.reference_block)
     return {
         function: _proposal(
-            FUSION_FUNCTION, "", function, _architecture(sample, encoders, Fusion(function=function, network=fixed))
+            FUSION_FUNCTION,
+            "",
+            function,
+            _architecture(sample, inputs, encoders, Fusion(function=function, network=fixed)),
         )
         for function in functions
     }
@@ -274,13 +286,13 @@ def conclude(choice: dict[str, Any], *tables: pd.DataFrame) -> tuple[dict[str, A
     return choice["architecture"], boards, losses
 
 
-def _architecture(sample: MultimodalTable, encoders: dict[str, Encoder], fusion: Fusion | None) -> Architecture:
-    from mixmas_pipeline.learning.statistics import input_statistics
-
+def _architecture(
+    sample: MultimodalTable, inputs: dict[str, Input], encoders: dict[str, Encoder], fusion: Fusion | None
+) -> Architecture:
     return Architecture(
         task=sample.schema.task,
         classes=sample.schema.classes,
-        inputs={name: input_statistics(sample, name) for name in encoders},
+        inputs=inputs,
         encoders=encoders,
         fusion=fusion,
     )
