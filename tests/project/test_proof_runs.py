@@ -59,13 +59,11 @@ def test_validate_search(copy_of_finished: Callable[[], Path]) -> None:
     ]
     assert combinations["mean"].is_monotonic_decreasing
     agreement = pd.read_parquet(newest(project, "agreement.parquet"))
-    assert len(agreement) == 3 * 2 * 2  # methods, epochs, seeds
+    assert len(agreement) == 2 * 2 * 2  # methods, epochs, seeds
     assert (agreement["replicates"] == 2).all()
     by_method: dict[str, Any] = dict(iter(agreement.groupby("method")))
     costs = [by_method[m].set_index(["epochs", "seeds"])["cost"] for m in ("stage by stage", "joint (TPE)")]
     assert (costs[1] >= costs[0]).all()  # the joint search is never given less
-    revisited = by_method["stage by stage, revisited"].set_index(["epochs", "seeds"])["cost"]
-    assert (revisited > costs[0]).all()
     summary = json.loads(newest(project, "agreement_summary.json").read_text())
     assert summary["best"] == combinations["combination"].iloc[0]
     # The budget that follows from it is set in the search's parameters: nothing is to be trained again for that.

@@ -163,19 +163,6 @@ def test_one_node_a_candidate_and_the_space_decides() -> None:
     assert trained(avmnist={"search": space}) - base == {"audio.train_monarch"}
 
 
-def test_encoders_are_chosen_once_more_where_that_is_asked_for() -> None:
-    plain = pipelines("base")["search"]
-    revisited = pipelines("base", avmnist={"search": {"revisit": True}})["search"]
-    added = {node.name for node in revisited.nodes} - {node.name for node in plain.nodes}
-    stages = {name.rpartition(".")[0] for name in added}
-    assert stages == {"avmnist.search.revisit_image", "avmnist.search.revisit_audio"}
-    inputs = {node.name: set(node.inputs) for node in revisited.nodes}
-    assert "avmnist.search.fusion_network.choice" in inputs["avmnist.search.revisit_image.propose"]
-    assert "avmnist.search.revisit_image.choice" in inputs["avmnist.search.revisit_audio.propose"]
-    assert "avmnist.search.revisit_audio.choice" in inputs["avmnist.search.conclude"]
-    assert "avmnist.search.revisit_audio.leaderboard" in inputs["avmnist.search.conclude"]
-
-
 def test_namespaces_collapse() -> None:
     namespaces = {node.namespace for node in all_pipelines("base").nodes}
     assert namespaces == {

@@ -128,7 +128,7 @@ class MatchParameters(Parameters):
     hyperparameter: Literal["channel_dim"] = "channel_dim"
 
 
-# Names of stages and of the search nodes' other arguments. Stages that start with "revisit_" revisit a modality.
+# Names of stages and of the search nodes' other arguments.
 _TAKEN = (
     *("sample", "holdout", "selection", "budget", "decision", "functions", "network"),
     *("fusion_function", "fusion_network"),
@@ -138,10 +138,10 @@ _TAKEN = (
 def _check_names(names: Iterable[str]) -> None:
     """Modalities and candidates name nodes, data sets and files."""
     for name in names:
-        if not re.fullmatch(r"(?!revisit_)[a-z][a-z0-9_]*", name) or name in _TAKEN:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in _TAKEN:
             raise ValueError(
                 f"{name!r} cannot name a candidate or modality; expected small letters, digits and _, starting with a "
-                f"letter and not with revisit_, and none of {', '.join(_TAKEN)}"
+                f"letter, and none of {', '.join(_TAKEN)}"
             )
 
 
@@ -228,12 +228,7 @@ class FusionNetworkStage(Candidates):
 
 
 class SearchParameters(Parameters):
-    """A data set's search space and how it is searched.
-
-    Attributes:
-        revisit: after the fusion stages, choose each modality's encoder once more, within the fused model: what is best
-            alone need not be best in company. Goes beyond MixMAS, and costs a fused stage a modality. Default false.
-    """
+    """A data set's search space and how it is searched."""
 
     sample: SampleParameters
     budget: BudgetParameters
@@ -242,7 +237,6 @@ class SearchParameters(Parameters):
     encoders: dict[str, EncoderStage] = Field(min_length=1)
     fusion_functions: Annotated[tuple[FusionFunction, ...], Distinct] = Field(min_length=1)
     fusion_network: FusionNetworkStage
-    revisit: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:

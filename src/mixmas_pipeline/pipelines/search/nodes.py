@@ -23,7 +23,7 @@ from mixmas_pipeline.learning.parameters import (
 from mixmas_pipeline.learning.selection import Verdict, judge, needs_extension
 from mixmas_pipeline.mixers.architecture import Architecture, Block, Encoder, Fusion, FusionNetwork, Input
 
-FUSION_FUNCTION, FUSION_NETWORK, REVISIT = "fusion_function", "fusion_network", "revisit_"
+FUSION_FUNCTION, FUSION_NETWORK = "fusion_function", "fusion_network"
 _log = logging.getLogger(__name__)
 
 
@@ -167,26 +167,6 @@ def propose_fusion_networks(
         name: _proposal(FUSION_NETWORK, "", name, architecture)
         for name, architecture in _matched(network, whole, match).items()
     }
-
-
-def propose_again(choice: dict[str, Any], **proposals: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The model chosen so far with each of a modality's encoders in turn.
-
-    Args:
-        choice: of the stage before.
-        proposals: candidate -> the proposal of that modality's encoder alone.
-
-    Returns:
-        candidate -> proposal.
-    """
-    chosen = Architecture.model_validate(choice["architecture"])
-    found = {}
-    for name, alone in proposals.items():
-        modality = alone["modality"]
-        encoder = Architecture.model_validate(alone["architecture"]).encoders[modality]
-        exchanged = chosen.model_copy(update={"encoders": {**chosen.encoders, modality: encoder}})
-        found[name] = _proposal(f"{REVISIT}{modality}", modality, name, exchanged)
-    return found
 
 
 def train_candidate(

@@ -2,8 +2,7 @@
 
 sample -> propose_encoders -> [modality]: train_* -> decide -> extend_* -> choose
        -> [fusion_function]: propose -> train_* -> ... -> choose
-       -> [fusion_network]:  propose -> train_* -> ... -> choose
-       -> ([revisit_modality]: propose -> train_* -> ... -> choose) -> conclude
+       -> [fusion_network]:  propose -> train_* -> ... -> choose -> conclude
 """
 
 from __future__ import annotations
@@ -72,14 +71,6 @@ def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:
         ):
             outputs = {name: f"{root}.{stage}.{name}_architecture" for name in names}
             graph.append(Node(propose, inputs, outputs, name="propose", namespace=f"{root}.{stage}"))
-            graph += _stage(root, stage, names)
-            stages[stage] = names
-            last = stage
-        for modality in modalities if search.revisit else ():
-            stage, names = f"{nodes.REVISIT}{modality}", stages[modality]
-            outputs = {name: f"{root}.{stage}.{name}_architecture" for name in names}
-            inputs = {"choice": f"{root}.{last}.choice", **{name: proposals[f"{modality}.{name}"] for name in names}}
-            graph.append(Node(nodes.propose_again, inputs, outputs, name="propose", namespace=f"{root}.{stage}"))
             graph += _stage(root, stage, names)
             stages[stage] = names
             last = stage

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 def narrow(search: dict[str, Any], space: dict[str, list[str]]) -> dict[str, Any]:
     """The sub-space: the search's parameters with the named candidates only, without its budget and samples."""
-    return _sub_space(search, space).model_dump(mode="json", exclude={"budget", "sample", "selection", "revisit"})
+    return _sub_space(search, space).model_dump(mode="json", exclude={"budget", "sample", "selection"})
 
 
 def draw_truth_rows(train: MultimodalTable, truth: TruthParameters, sample: SampleParameters) -> MultimodalTable:
@@ -153,8 +153,7 @@ def budget_grid(proxy: ProxyParameters) -> dict[str, tuple[int, int, float, int]
 def search_within_budget(
     cell: dict[str, Any], train: MultimodalTable, space: dict[str, Any], selection: SelectionParameters
 ) -> list[dict[str, Any]]:
-    """Search the sub-space stage by stage, without and with encoders revisited, and jointly at the price of the first,
-    with one budget and one replicate.
+    """Search the sub-space stage by stage, and jointly at the same price, with one budget and one replicate.
 
     A stage is not extended here when a candidate is at chance: the budget is what is tried.
 
@@ -174,10 +173,7 @@ def search_within_budget(
     builder = Builder(sample, search)
     # Seeds of different replicates must not meet; no candidate has a thousand trials.
     trials = Trials(sample, holdout, cell["epochs"], budget, selection.metric, seed=1000 * (replicate + 1))
-    found = {
-        method: [stage_by_stage(search, builder, trials, seeds, selection, revisit) for seeds in cell["seeds"]]
-        for method, revisit in (("stage by stage", False), ("stage by stage, revisited", True))
-    }
+    found = {"stage by stage": [stage_by_stage(search, builder, trials, seeds, selection) for seeds in cell["seeds"]]}
     if cell["joint"]:
         found["joint (TPE)"] = jointly(
             search, builder, trials, [outcome.flops for outcome in found["stage by stage"]], replicate

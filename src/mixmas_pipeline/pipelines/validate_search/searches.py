@@ -96,15 +96,9 @@ class Trials:
 
 
 def stage_by_stage(
-    search: SearchParameters,
-    builder: Builder,
-    trials: Trials,
-    seeds: int,
-    selection: SelectionParameters,
-    revisit: bool = False,
+    search: SearchParameters, builder: Builder, trials: Trials, seeds: int, selection: SelectionParameters
 ) -> Outcome:
-    """Choose stage after stage, by the rule of the search, with ``seeds`` trials a candidate; with ``revisit`` each
-    encoder once more at the end, within the fused model."""
+    """Choose stage after stage, by the rule of the search, with ``seeds`` trials a candidate."""
     choice: Combination = {}
     scores: dict[str, dict[str, float]] = {}
     flops = seconds = 0.0
@@ -117,16 +111,6 @@ def stage_by_stage(
             seconds += sum(trial["seconds"] for trial in done)
         scores[stage] = {r["candidate"]: float(np.mean([t["score"] for t in r["trials"]])) for r in results}
         choice[stage] = judge(results, trials.labels, selection).winner
-    for modality in search.encoders if revisit and len(search.encoders) > 1 else ():
-        results = []
-        for name in search.encoders[modality].names:
-            proposal = {**builder.whole({**choice, modality: name}), "candidate": name}
-            done = [trials.one(proposal, number) for number in range(seeds)]
-            results.append({**proposal, "trials": done})
-            if name != choice[modality]:  # that one has been trained already
-                flops += seeds * trials.flops(proposal)
-                seconds += sum(trial["seconds"] for trial in done)
-        choice[modality] = judge(results, trials.labels, selection).winner
     return Outcome(choice, scores, flops, seconds)
 
 
