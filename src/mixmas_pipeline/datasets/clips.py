@@ -12,14 +12,19 @@ import re
 import shutil
 import tempfile
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 
 from mixmas_pipeline.datasets.digits import _stat_fingerprint
 from mixmas_pipeline.datasets.sources import fetch, open_archive, package_version
+from mixmas_pipeline.lazy import lazy
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
 
 
 class ClipArchiveDataset(AbstractDataset[None, pd.DataFrame]):

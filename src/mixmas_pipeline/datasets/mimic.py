@@ -16,13 +16,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 
 from mixmas_pipeline.datasets.sources import MIRROR_VARIABLE
+from mixmas_pipeline.lazy import lazy
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
 
 # What is read of each table, and as what. Names of files and columns come in either case.
 TABLES: dict[str, dict[str, str]] = {

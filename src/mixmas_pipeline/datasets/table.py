@@ -14,16 +14,21 @@ import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-import pyarrow as pa
 from kedro.io import DatasetError
 from kedro_datasets._typing import TablePreview
 
 from mixmas_pipeline.datasets.arrays import CHUNK_BYTES, release
 from mixmas_pipeline.datasets.artefacts import frame_preview
 from mixmas_pipeline.datasets.base import AtomicDataset
+from mixmas_pipeline.lazy import lazy
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+else:
+    pa = lazy("pyarrow")
 
 KINDS = ("image", "audio", "text", "time_series", "tabular", "embedding")
 TASKS = ("multiclass", "multilabel")

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.pipelines.avmnist.parameters import PairingParameters, PictureParameters, SoundParameters
 from mixmas_pipeline.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
 
 SPLITS = ("train", "validation", "test")
 DIGITS = tuple("0123456789")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.learning.parameters import CompareParameters, Metric
 from mixmas_pipeline.pipelines.compare.nodes import BASELINE
 from mixmas_pipeline.pipelines.training.nodes import MOST_FREQUENT, most_frequent
 from mixmas_pipeline.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
 
 
 def evaluate_contenders(

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.mixers import presets
 from mixmas_pipeline.mixers.architecture import Architecture, Encoder, Preset
 from mixmas_pipeline.pipelines.training.fitting import Scratch, with_statistics
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
 
 BASELINE, SEARCHED = "baseline", "searched"
 _log = logging.getLogger(__name__)

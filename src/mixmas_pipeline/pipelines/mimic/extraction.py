@@ -16,11 +16,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from mixmas_pipeline.datasets.mimic import MimicTables, TableFile
+from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.pipelines.mimic.parameters import ExtractionParameters
 from mixmas_pipeline.pipelines.mimic.variables import (
     ARTERIAL,
@@ -33,6 +32,11 @@ from mixmas_pipeline.pipelines.mimic.variables import (
     units,
 )
 from mixmas_pipeline.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
 
 _log = logging.getLogger(__name__)
 

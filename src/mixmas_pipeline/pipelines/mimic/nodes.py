@@ -7,13 +7,13 @@ Both sources lead to the same two frames, ``stays`` (one row a stay, with its st
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mixmas_pipeline.datasets.mimic import MimicTables
 from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.learning.sampling import stratified_split
 from mixmas_pipeline.pipelines.mimic import variables
 from mixmas_pipeline.pipelines.mimic.parameters import (
@@ -23,11 +23,16 @@ from mixmas_pipeline.pipelines.mimic.parameters import (
 )
 from mixmas_pipeline.pipelines.mimic.variables import HOURS, SERIES, STATIC
 
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
+
 SPLITS = ("train", "validation", "test")
 # The upstream code of im.pk labels 30 days where the papers say 1 week.
 PICKLE_EDGES = (24.0, 48.0, 72.0, 720.0, 8760.0)
 _PICKLE_GROUPS = {"icd9_140_239": 1, "icd9_460_519": 7}  # columns of y_icd9, MultiBench's tasks 1 and 7
-_YEAR = pd.Timedelta(days=365.25)
+_DAYS_A_YEAR = 365.25
 _SHIFTED_AGE, _AGE_WHEN_SHIFTED = 89.0, 91.4
 WITHOUT_EVENTS = "any event in the first 24 h"
 _log = logging.getLogger(__name__)
@@ -55,7 +60,7 @@ def select_stays(tables: MimicTables, cohort: CohortParameters) -> pd.DataFrame:
                 f"expected whole tables of one version (is {tables.files[name.lower()].path} cut?)"
             )
     stays = stays.merge(admissions, on="hadm_id", how="left").merge(patients, on="subject_id", how="left")
-    age = (stays["admittime"] - stays["dob"]) / _YEAR
+    age = (stays["admittime"] - stays["dob"]) / pd.Timedelta(days=_DAYS_A_YEAR)
     if (age < 0).any():
         row = stays.loc[(age < 0).idxmax()]
         raise ValueError(

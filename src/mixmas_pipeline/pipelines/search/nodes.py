@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from pydantic import TypeAdapter
 
 from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.learning.parameters import (
     BudgetParameters,
     EncoderStage,
@@ -22,6 +22,11 @@ from mixmas_pipeline.learning.parameters import (
 )
 from mixmas_pipeline.learning.selection import Verdict, judge, needs_extension
 from mixmas_pipeline.mixers.architecture import Architecture, Block, Encoder, Fusion, FusionNetwork, Input
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
 
 FUSION_FUNCTION, FUSION_NETWORK = "fusion_function", "fusion_network"
 _log = logging.getLogger(__name__)

@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mixmas_pipeline.code import code_hash
 from mixmas_pipeline.datasets.table import MultimodalTable, chunks
+from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.mixers.architecture import Architecture
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mixmas_pipeline.mixers.model import MultimodalMixer
+else:
+    pd = lazy("pandas")
 
 
 class Scratch:

@@ -6,14 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.pipelines.training.fitting import Scratch, with_statistics
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mixmas_pipeline.mixers.model import MultimodalMixer
+else:
+    pd = lazy("pandas")
 
 MISTAKES = 12
 # What is answered without looking, by task.

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
+from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.pipelines.search.nodes import FUSION_FUNCTION, FUSION_NETWORK
 from mixmas_pipeline.pipelines.validate_search.space import name_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
 
 Truths = dict[str, dict[str, Any]]
 GREEDY = "stage by stage"

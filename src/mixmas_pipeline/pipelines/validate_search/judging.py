@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.learning.parameters import SampleParameters, TruthParameters
 from mixmas_pipeline.pipelines.validate_search.agreement import agreement_table, summarise, truth_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
 
 
 def measure_agreement(
