@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
+import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -105,7 +109,7 @@ def climbing_tar(path: Path, members: Films) -> Path:
     ("name", "make", "message"),
     [
         ("a.tar.gz", damaged_tar, "no whole .zip, .tar or .tar.gz"),
-        ("a.tar", linked_tar, "is no file but a link; refused"),
+        ("a.tar", linked_tar, "is no plain file but a link"),
         ("a.tar", climbing_tar, "points outside the archive; refused"),
         ("a.zip", lambda path, members: write_zip(path, {"../dataset/1.jpeg": b"x"}), "points outside the archive"),
         ("a.zip", lambda path, members: write_zip(path, {"dataset/1.json": b"{}"}), "holds no split.json"),
@@ -123,6 +127,90 @@ def test_bad_archives_are_refused(
     path = make(tmp_path / name, members)
     with pytest.raises(DatasetError, match=message):
         list(FilmFiles(path).read())
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("split.json", b'{"train": [], "dev": [], "test": ["0000002"]}'),
+        ("dataset/0000002.json", record()),
+        ("dataset/0000002.jpeg", poster(50)),
+    ],
+)
+@pytest.mark.parametrize("packing", ["zip", "tar"])
+def test_a_member_that_is_there_twice_under_one_name_is_refused(
+    packing: str, name: str, content: bytes, members: Films, tmp_path: Path
+) -> None:
+    """Otherwise the second would replace the first: a second split.json moves films between splits."""
+    path = tmp_path / f"films.{packing}"
+    if packing == "zip":
+        write_zip(path, members, (name, content))
+    else:
+        write_tar(path, members, "w", [(name, content)])
+    with pytest.raises(DatasetError, match=rf"holds {name} and {name}; expected only one"):
+        reading.read_raw(FilmFiles(path), SMALL, tmp_path)
+
+
+def test_reading_a_zip_of_many_members_takes_no_square_of_their_number(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "films.zip", {"split.json": b"{}", **{f"dataset/{i}.json": b"" for i in range(25_000)}})
+    start = time.process_time()
+    assert sum(1 for _ in FilmFiles(path).read()) == 25_001
+    assert time.process_time() - start < 5, "seconds; looking for each name in the list of all takes over 10"
+
+
+def long_name_tar(path: Path, members: Films) -> Path:
+    """A header of 200 MB, of which gzip makes 200 kB."""
+    with gzip.open(path, "wb") as stream:
+        entry = tarfile.TarInfo("././@LongLink")
+        entry.type, entry.size = tarfile.GNUTYPE_LONGNAME, 200 << 20
+        stream.write(entry.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(200):
+            stream.write(b"a" * (1 << 20))
+    return path
+
+
+def long_pax_tar(path: Path, members: Films) -> Path:
+    with gzip.open(path, "wb") as stream:
+        folder = tarfile.TarInfo("a folder that states a size")
+        folder.type, folder.size = tarfile.DIRTYPE, 1 << 32
+        entry = tarfile.TarInfo("header")
+        entry.type, entry.size = tarfile.XHDTYPE, 200 << 20
+        stream.write(folder.tobuf(tarfile.GNU_FORMAT) + entry.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(200):
+            stream.write(b"a" * (1 << 20))
+    return path
+
+
+@pytest.mark.parametrize("make", [long_name_tar, long_pax_tar])
+def test_a_header_of_any_size_is_refused_before_it_is_in_memory(
+    make: Callable[[Path, Films], Path], members: Films, tmp_path: Path
+) -> None:
+    path = make(tmp_path / "a.tar.gz", members)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DatasetError, match="has a header of over 1 MiB; refused"):
+            list(FilmFiles(path).read())
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("packing", ["zip", "tar.gz"])
+def test_a_member_of_any_size_is_refused_before_it_is_in_memory(packing: str, members: Films, tmp_path: Path) -> None:
+    bomb = {"dataset/0000009.json": b" " * (20 << 20)}
+    path = (write_zip if packing == "zip" else write_tar)(tmp_path / f"films.{packing}", {**members, **bomb})
+    tracemalloc.start()
+    try:
+        with pytest.raises(DatasetError, match=r"dataset/0000009.json has more than 16 MiB"):
+            list(FilmFiles(path).read())
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_large_files_of_no_concern_are_passed_over(members: Films, tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "films.tar.xz", {"multimodal_imdb.hdf5": b"x" * (20 << 20), **members}, "w:xz")
+    assert sum(1 for _ in FilmFiles(path).read()) == len(members)
 
 
 def test_a_damaged_member_of_a_zip_is_named(members: Films, tmp_path: Path) -> None:
@@ -177,6 +265,18 @@ def test_encoders_are_found(tmp_path: Path) -> None:
     assert local.fingerprint() != before
 
 
+@pytest.mark.parametrize("where", ["folder", "package"])
+def test_a_revision_pins_no_files_of_ones_own(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "a_package").mkdir()
+    (tmp_path / "a_package/__init__.py").touch()
+    folder = write_encoder(tmp_path / "a_package/tiny")
+    source = EncoderDataset(encoder=str(folder) if where == "folder" else "package:a_package/tiny", revision="0" * 40)
+    before = source.fingerprint()
+    (folder / "vocab.txt").write_text("other")
+    assert source.fingerprint() != before
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -184,6 +284,7 @@ def test_encoders_are_found(tmp_path: Path) -> None:
         ("package:json/model", "has no folder 'model'"),
         ("package:json/../json", "has no folder"),
         ("/no/such/folder", "there is no folder /no/such/folder; expected a folder"),
+        ("a--b/c", "there is no folder a--b/c, and that is no name of the hub"),
     ],
 )
 def test_missing_encoders_say_what_to_do(name: str, message: str) -> None:
@@ -201,9 +302,27 @@ def test_a_folder_without_weights_is_named(tmp_path: Path) -> None:
         EncoderDataset(encoder=str(folder)).load()
 
 
-def test_the_hub_out_of_reach(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ("RepositoryNotFoundError", "neither a folder nor a hub repository 'someone/tiny'"),
+        ("RevisionNotFoundError", "the hub's someone/tiny has no revision v9"),
+        ("GatedRepoError", "gives someone/tiny only to people who were let in"),
+        ("HfHubHTTPError", "hub cannot be reached"),
+    ],
+)
+def test_what_the_hub_refuses_is_told_apart(error: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import errors
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise getattr(errors, error)("refused", response=SimpleNamespace(headers={}, request=None))
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    with pytest.raises(DatasetError, match=message):
+        EncoderDataset(encoder="someone/tiny", revision="v9").load()
+
+
+def test_the_hub_out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -211,11 +330,12 @@ def test_the_hub_out_of_reach(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(DatasetError, match=r"hub cannot be reached \(HF_HUB_OFFLINE is set\).*local folder.*HF_HOME"):
         EncoderDataset(encoder="google-bert/bert-base-uncased").load()
-    assert "no pinned revision" in caplog.text
 
 
-def test_a_cached_hub_model_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cache's own layout, made by hand."""
+def test_a_cached_hub_model_needs_no_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The cache's own layout, made by hand. A branch is no pinned revision: its weights may change."""
     from huggingface_hub import constants
 
     commit = "0123456789" * 4
@@ -225,10 +345,21 @@ def test_a_cached_hub_model_needs_no_network(tmp_path: Path, monkeypatch: pytest
     (place / "refs/main").write_text(commit)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    assert EncoderDataset(encoder="someone/tiny").load().revision == commit
+    for revision in (None, "main"):
+        caplog.clear()
+        assert EncoderDataset(encoder="someone/tiny", revision=revision).load().revision == commit
+        assert "no pinned revision" in caplog.text
+        assert f"revision: {commit}" in caplog.text
+    branch = EncoderDataset(encoder="someone/tiny", revision="main")
+    before = branch.fingerprint()
+    write_encoder(place / "snapshots" / ("f" * 40), seed=1)
+    (place / "refs/main").write_text("f" * 40)
+    assert branch.fingerprint() != before
+    caplog.clear()
     pinned = EncoderDataset(encoder="someone/tiny", revision=commit)
     assert pinned.load().folder == place / "snapshots" / commit
     assert commit in pinned.fingerprint()
+    assert not caplog.text
 
 
 def test_posters_that_are_too_large_are_refused(
