@@ -15,16 +15,21 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mixmas_pipeline.code import code_hash
 from mixmas_pipeline.datasets.arrays import RowFile, release
 from mixmas_pipeline.datasets.encoders import EncoderFiles
+from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.pipelines.mmimdb.parameters import TextParameters
 from mixmas_pipeline.progress import Progress, duration
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
 
 _PART_TOKENS = 1 << 15
 _TOKENISE_AT_ONCE = 1024

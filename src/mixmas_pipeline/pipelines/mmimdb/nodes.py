@@ -6,14 +6,19 @@ import logging
 import zlib
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mixmas_pipeline.datasets.arrays import RowFile, release
 from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.pipelines.mmimdb.parameters import GENRES, LOOK_SIDE, FilmParameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
 
 SPLITS = ("train", "validation", "test")
 PUBLISHED = {"train": 15552, "validation": 2608, "test": 7799}

@@ -12,16 +12,21 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from kedro.io import DatasetError
 
 from mixmas_pipeline.datasets.arrays import RowFile
 from mixmas_pipeline.datasets.films import SPLITS, FilmArrays, FilmFile, FilmFiles
+from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.pipelines.mmimdb.parameters import GENRES, LOOK_SIDE, PictureParameters
 from mixmas_pipeline.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
 
 # Of the HDF5 file, whose splits follow each other.
 HDF5_SPLITS = {"train": 15552, "validation": 2608, "test": 7799}
