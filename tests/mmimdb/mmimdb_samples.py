@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import warnings
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,16 +80,19 @@ def write_folder(folder: Path, members: Films) -> Path:
     return folder
 
 
-def write_zip(path: Path, members: Films) -> Path:
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
+def write_zip(path: Path, members: Films, *more: tuple[str, bytes]) -> Path:
+    """``more`` may have names that are there already."""
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as archive:
+        warnings.simplefilter("ignore")  # a name is there twice
+        for name, content in (*members.items(), *more):
             archive.writestr(name, content)
     return path
 
 
-def write_tar(path: Path, members: Films, mode: str = "w:gz") -> Path:
+def write_tar(path: Path, members: Films, mode: str = "w:gz", more: Sequence[tuple[str, bytes]] = ()) -> Path:
+    """``more`` may have names that are there already."""
     with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
-        for name, content in members.items():
+        for name, content in (*members.items(), *more):
             entry = tarfile.TarInfo(name)
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))

@@ -14,13 +14,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmimdb_samples import SPLITS, Films, poster, record
-from PIL import Image
+from PIL import Image, ImageFile
 
 from mixmas_pipeline.pipelines.mmimdb import nodes
 from mixmas_pipeline.pipelines.mmimdb.parameters import GENRES, FilmParameters
-from mixmas_pipeline.pipelines.mmimdb.reading import decode_picture, look_hash, parse_record, parse_splits
+from mixmas_pipeline.pipelines.mmimdb.reading import decode_picture, look_of, parse_record, parse_splits
 
 Select = Callable[..., tuple[pd.DataFrame, pd.DataFrame]]
+
+
+def giant() -> bytes:
+    """A PNG of 8 kB that is decoded to 64 million pixels."""
+    stream = io.BytesIO()
+    Image.new("1", (8000, 8000)).save(stream, "PNG")
+    return stream.getvalue()
 
 
 # --- what is left out ---------------------------------------------------------------------------------------------
@@ -32,6 +39,7 @@ Select = Callable[..., tuple[pd.DataFrame, pd.DataFrame]]
         ({"dataset/0000002.jpeg": b"no picture at all"}, "broken picture"),
         ({"dataset/0000002.jpeg": poster(5)[:-200]}, "broken picture"),
         ({"dataset/0000002.jpeg": b""}, "broken picture"),
+        ({"dataset/0000002.jpeg": giant()}, "broken picture"),
         ({"dataset/0000002.json": record(plot=None)}, "no plot"),
         ({"dataset/0000002.json": record(plot=[])}, "no plot"),
         ({"dataset/0000002.json": record(plot=["", "  "])}, "no plot"),
@@ -137,6 +145,39 @@ def test_copies_are_dropped_but_never_from_the_test_split(members: Films, select
     assert (films.loc["0000007", "left_out"], films.loc["0000003", "left_out"]) == ("", "")
 
 
+def sparse(column: int, row: int, quality: int = 90) -> bytes:
+    """A black poster with one white box."""
+    picture = np.zeros((256, 160, 3), np.uint8)
+    picture[row : row + 150, column : column + 40] = 255
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
+
+
+def test_sparse_posters_with_little_in_common_are_no_copies(members: Films, select: Select) -> None:
+    """Most of their fields are as bright as the ones beside them, in all of them; that says nothing."""
+    members |= {
+        "dataset/0000001.jpeg": sparse(20, 20),
+        "dataset/0000002.jpeg": sparse(70, 60),
+        "dataset/0000005.jpeg": sparse(70, 20),
+        "dataset/0000007.jpeg": sparse(20, 20, quality=70),
+    }
+    _, quality = select(members, leaks="drop")
+    assert quality.loc["same poster in two splits", "examples"] == ["0000001 (train) = 0000007 (test)"]
+
+
+def test_posters_that_are_nearly_of_one_colour_are_no_copies(members: Films, select: Select) -> None:
+    for film, column in (("0000001", 10), ("0000007", 12)):
+        picture = np.zeros((256, 160, 3), np.uint8)
+        picture[30:60, column : column + 30] = 255
+        stream = io.BytesIO()
+        Image.fromarray(picture).save(stream, "PNG")
+        members[f"dataset/{film}.jpeg"] = stream.getvalue()
+    films, quality = select(members)
+    assert quality.loc["same poster in two splits", "films"] == 0
+    assert films.loc["0000001", "look"] == ""
+
+
 # --- bad JSON and splits ------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("content", "message"),
@@ -147,6 +188,8 @@ def test_copies_are_dropped_but_never_from_the_test_split(members: Films, select
         (record(plot="a text"), r"dataset/0000003.json: plot is 'a text'; expected a list of texts"),
         (record(genres=[1]), r"dataset/0000003.json: genres is '\[1\]'; expected a list of texts"),
         (b"[" * 100_000, r"dataset/0000003.json is no JSON"),
+        (rb'{"plot": ["a \ud800 b"], "genres": ["Drama"]}', r"dataset/0000003.json: .* is no text that UTF-8 can hold"),
+        (rb'{"title": "\udfff", "plot": ["a"]}', r"dataset/0000003.json: .* is no text that UTF-8 can hold"),
     ],
 )
 def test_malformed_json_is_named(content: bytes, message: str, members: Films, select: Select) -> None:
@@ -163,6 +206,7 @@ def test_malformed_json_is_named(content: bytes, message: str, members: Films, s
         ({**SPLITS, "dev": "0000005"}, r"dev is a str; expected a list"),
         ({**SPLITS, "dev": [5]}, r"dev has 5; expected the id of a film as text"),
         ([1], r"found: list"),
+        ({**SPLITS, "dev": ["\ud800"]}, r"split.json: .* is no text that UTF-8 can hold"),
     ],
 )
 def test_bad_splits_are_named(splits: Any, message: str) -> None:
@@ -221,6 +265,33 @@ def test_a_rotated_picture_is_turned_upright() -> None:
     assert np.abs(array.astype(int) - as_pillow(poster(4, (40, 60)), 60, 40)).mean() < 3
 
 
+@pytest.mark.parametrize("orientation", [0, 1, 9, 700])
+def test_orientations_that_turn_nothing_are_not_counted(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = poster(4, exif=exif)
+    array, found = decode_picture(content, 60, 40)
+    assert found.converted == ""
+    np.testing.assert_array_equal(array, as_pillow(content, 60, 40))
+
+
+def test_a_giant_picture_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
+    array, found = decode_picture(giant(), 24, 16)
+    assert array is None
+    assert found.problem == "8000 x 8000 pixels; expected at most 50,000,000"
+    assert (found.width, found.height) == (8000, 8000)
+
+
+def test_too_little_memory_is_no_problem_of_the_poster(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(self: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", load)
+    with pytest.raises(MemoryError):
+        decode_picture(poster(1), 24, 16)
+
+
 def test_transparency_becomes_white() -> None:
     clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
     stream = io.BytesIO()
@@ -249,18 +320,21 @@ def test_large_pictures_are_decoded_smaller_with_the_same_look() -> None:
 
 @given(st.integers(0, 10_000), st.integers(60, 95))
 @settings(max_examples=25, deadline=None)
-def test_pictures_saved_anew_have_the_same_look_hash_and_others_not(seed: int, quality: int) -> None:
-    def hashed(content: bytes) -> str:
-        return look_hash(np.asarray(Image.open(io.BytesIO(content)).convert("RGB").resize((160, 256))))
+def test_pictures_saved_anew_look_alike_and_others_not(seed: int, quality: int) -> None:
+    def look(content: bytes) -> str:
+        return look_of(np.asarray(Image.open(io.BytesIO(content)).convert("RGB").resize((160, 256))))
 
-    bits = [int(hashed(poster(seed, (160, 256), quality=q)), 16) for q in (quality, 95)]
-    other = int(hashed(poster(seed + 1, (160, 256))), 16)
-    assert (bits[0] ^ bits[1]).bit_count() <= nodes._ALIKE_BITS
-    assert (bits[0] ^ other).bit_count() > 40
+    def alike(*looks: str) -> bool:
+        films = {"id": list("ab"), "split": ["train", "test"], "look": looks}
+        return nodes._alike(pd.DataFrame(films)) == {("a", "b")}
+
+    first, again = (look(poster(seed, (160, 256), quality=q)) for q in (quality, 95))
+    assert alike(first, again)
+    assert not alike(first, look(poster(seed + 1, (160, 256))))
 
 
 def test_a_picture_of_one_colour_has_no_look() -> None:
-    assert look_hash(np.full((20, 20, 3), 7, np.uint8)) == ""
+    assert look_of(np.full((20, 20, 3), 7, np.uint8)) == ""
 
 
 # --- the name of the data -----------------------------------------------------------------------------------------

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from kedro.io import DatasetError
+from kedro.config import OmegaConfigLoader
+from kedro.io import AbstractDataset, DatasetError
 from mmimdb_samples import SPLITS, Films, poster, record, write_folder, write_zip
 from PIL import Image
 
 from mixmas_pipeline.datasets.films import FilmArraysDataset, read_vocabulary
 from mixmas_pipeline.pipelines.mmimdb import reading
 from mixmas_pipeline.pipelines.mmimdb.parameters import GENRES, PictureParameters
+from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
 h5py = pytest.importorskip("h5py", reason="needs the extra hdf5")
+ROOT = Path(__file__).parents[2]
 SIZE = PictureParameters(height=256, width=160)
 MEAN = np.array([103.939, 116.779, 123.68])  # blue, green, red
 
@@ -95,6 +100,33 @@ def test_plots_from_a_vocabulary(form: str, members: Films, tmp_path: Path) -> N
         reading.read_hdf5(dataset(path, vocabulary=str(tmp_path / "few.txt")).load(), SIZE, tmp_path)
 
 
+def test_the_vocabulary_is_read_in_the_folder_that_the_catalog_names(members: Films, tmp_path: Path) -> None:
+    """The same folder may hold the plots: it is there also when it holds the HDF5 file and the words alone."""
+    config = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)
+    entry = config["catalog"]["mmimdb.raw_hdf5"]
+    folder = tmp_path / "mmimdb"
+    folder.mkdir()
+    for option in ("filepath", "plots", "vocabulary"):
+        entry[option] = re.sub(r".*/mmimdb(?=/|$)", str(folder), entry[option])
+    members = posters(members)
+    _, words = write_hdf5(folder / "multimodal_imdb.hdf5", members)
+    source = AbstractDataset.from_config("raw_hdf5", entry)
+    with pytest.raises(DatasetError, match=r"nothing says which words.*split.json beside dataset") as raised:
+        source.load()
+    assert "MIXMAS_MIRROR" not in str(raised.value)
+    (folder / "words.json").write_text(json.dumps(words))
+    assert source.load().vocabulary == tuple(words)
+    write_folder(folder, members)
+    assert source.load().records.path == folder, "whole plots win"
+
+
+def test_words_end_at_the_end_of_a_line_only(tmp_path: Path) -> None:
+    words = ("_UNK_", "caf\x85e", "a\u2028b", "", "last")
+    for ending in ("", "\n"):
+        (tmp_path / "words.txt").write_text("\n".join(words) + ending, encoding="utf-8")
+        assert read_vocabulary(tmp_path / "words.txt") == words
+
+
 def test_without_words_the_message_says_what_is_needed(members: Films, tmp_path: Path) -> None:
     path, _ = write_hdf5(tmp_path / "films.hdf5", posters(members))
     np.save(tmp_path / "metadata.npy", np.array({"ix_to_word": {}}, dtype=object))
@@ -120,6 +152,40 @@ def test_damaged_files_and_missing_arrays_are_named(members: Films, tmp_path: Pa
         dataset(path, vocabulary=str(tmp_path / "words.txt")).load().open()
 
 
+@pytest.mark.parametrize("array", ["images", "genres"])
+def test_damage_within_an_array_names_it(array: str, members: Films, tmp_path: Path) -> None:
+    path, words = write_hdf5(tmp_path / "films.hdf5", posters(members))
+    (tmp_path / "words.txt").write_text("\n".join(words))
+    with h5py.File(path, "a") as file:
+        values, attributes = file[array][:], dict(file[array].attrs)
+        del file[array]
+        damaged = file.create_dataset(array, data=values, chunks=values.shape, compression="gzip", fletcher32=True)
+        damaged.attrs.update(attributes)
+        place = damaged.id.get_chunk_info(0).byte_offset
+    with path.open("r+b") as stream:
+        stream.seek(place + 20)
+        stream.write(b"damaged")
+    source = dataset(path, vocabulary=str(tmp_path / "words.txt")).load()
+    with pytest.raises(DatasetError, match=rf"films.hdf5 is damaged in its array {array}: "):
+        reading.read_hdf5(source, SIZE, tmp_path)
+
+
+def test_genres_without_names_have_to_be_in_the_order_of_their_frequency(members: Films, tmp_path: Path) -> None:
+    path, words = write_hdf5(tmp_path / "films.hdf5", posters(members))
+    (tmp_path / "words.txt").write_text("\n".join(words))
+    source = dataset(path, vocabulary=str(tmp_path / "words.txt")).load()
+    with h5py.File(path, "a") as file:
+        del file["genres"].attrs["target_names"]
+    with pytest.raises(ValueError, match=r"does not say which genres it has.*they have \[5, 2, 0, 0"):
+        reading.read_hdf5(source, SIZE, tmp_path)
+    matrix = np.zeros((7, 23), dtype="int32")
+    matrix[:, 0], matrix[:3, 1] = 1, 1
+    with h5py.File(path, "a") as file:
+        file["genres"][:] = matrix
+    found, _ = reading.read_hdf5(source, SIZE, tmp_path)
+    assert list(found["genres"].iloc[0]) == list(GENRES[:2])
+
+
 def test_films_whose_splits_are_not_said(members: Films, tmp_path: Path) -> None:
     path, words = write_hdf5(tmp_path / "films.hdf5", posters(members), attributes=False)
     (tmp_path / "words.txt").write_text("\n".join(words))
@@ -128,12 +194,8 @@ def test_films_whose_splits_are_not_said(members: Films, tmp_path: Path) -> None
 
 
 def test_published_sizes_give_the_splits() -> None:
-    ids = np.array([f"{i:07d}" for i in range(25959)], dtype="S7")
-
-    class File(dict[str, Any]):
-        attrs: dict[str, Any] = {}  # noqa: RUF012
-
-    found = reading._hdf5_splits(File(imdb_ids=ids), Path("x"), len(ids))
+    ids = [f"{i:07d}" for i in range(25959)]
+    found = reading._hdf5_splits(SimpleNamespace(attrs={}), Path("x"), ids)
     assert [found[f"{i:07d}"] for i in (0, 15551, 15552, 18159, 18160, 25958)] == [
         *(("train", 0), ("train", 15551), ("validation", 0), ("validation", 2607), ("test", 0), ("test", 7798))
     ]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
+import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,7 +108,7 @@ def climbing_tar(path: Path, members: Films) -> Path:
     ("name", "make", "message"),
     [
         ("a.tar.gz", damaged_tar, "no whole .zip, .tar or .tar.gz"),
-        ("a.tar", linked_tar, "is no file but a link; refused"),
+        ("a.tar", linked_tar, "is no plain file but a link"),
         ("a.tar", climbing_tar, "points outside the archive; refused"),
         ("a.zip", lambda path, members: write_zip(path, {"../dataset/1.jpeg": b"x"}), "points outside the archive"),
         ("a.zip", lambda path, members: write_zip(path, {"dataset/1.json": b"{}"}), "holds no split.json"),
@@ -123,6 +126,90 @@ def test_bad_archives_are_refused(
     path = make(tmp_path / name, members)
     with pytest.raises(DatasetError, match=message):
         list(FilmFiles(path).read())
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("split.json", b'{"train": [], "dev": [], "test": ["0000002"]}'),
+        ("dataset/0000002.json", record()),
+        ("dataset/0000002.jpeg", poster(50)),
+    ],
+)
+@pytest.mark.parametrize("packing", ["zip", "tar"])
+def test_a_member_that_is_there_twice_under_one_name_is_refused(
+    packing: str, name: str, content: bytes, members: Films, tmp_path: Path
+) -> None:
+    """Otherwise the second would replace the first: a second split.json moves films between splits."""
+    path = tmp_path / f"films.{packing}"
+    if packing == "zip":
+        write_zip(path, members, (name, content))
+    else:
+        write_tar(path, members, "w", [(name, content)])
+    with pytest.raises(DatasetError, match=rf"holds {name} and {name}; expected only one"):
+        reading.read_raw(FilmFiles(path), SMALL, tmp_path)
+
+
+def test_reading_a_zip_of_many_members_takes_no_square_of_their_number(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "films.zip", {"split.json": b"{}", **{f"dataset/{i}.json": b"" for i in range(25_000)}})
+    start = time.process_time()
+    assert sum(1 for _ in FilmFiles(path).read()) == 25_001
+    assert time.process_time() - start < 5, "seconds; looking for each name in the list of all takes over 10"
+
+
+def long_name_tar(path: Path, members: Films) -> Path:
+    """A header of 200 MB, of which gzip makes 200 kB."""
+    with gzip.open(path, "wb") as stream:
+        entry = tarfile.TarInfo("././@LongLink")
+        entry.type, entry.size = tarfile.GNUTYPE_LONGNAME, 200 << 20
+        stream.write(entry.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(200):
+            stream.write(b"a" * (1 << 20))
+    return path
+
+
+def long_pax_tar(path: Path, members: Films) -> Path:
+    with gzip.open(path, "wb") as stream:
+        folder = tarfile.TarInfo("a folder that states a size")
+        folder.type, folder.size = tarfile.DIRTYPE, 1 << 32
+        entry = tarfile.TarInfo("header")
+        entry.type, entry.size = tarfile.XHDTYPE, 200 << 20
+        stream.write(folder.tobuf(tarfile.GNU_FORMAT) + entry.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(200):
+            stream.write(b"a" * (1 << 20))
+    return path
+
+
+@pytest.mark.parametrize("make", [long_name_tar, long_pax_tar])
+def test_a_header_of_any_size_is_refused_before_it_is_in_memory(
+    make: Callable[[Path, Films], Path], members: Films, tmp_path: Path
+) -> None:
+    path = make(tmp_path / "a.tar.gz", members)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DatasetError, match="has a header of over 1 MiB; refused"):
+            list(FilmFiles(path).read())
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("packing", ["zip", "tar.gz"])
+def test_a_member_of_any_size_is_refused_before_it_is_in_memory(packing: str, members: Films, tmp_path: Path) -> None:
+    bomb = {"dataset/0000009.json": b" " * (20 << 20)}
+    path = (write_zip if packing == "zip" else write_tar)(tmp_path / f"films.{packing}", {**members, **bomb})
+    tracemalloc.start()
+    try:
+        with pytest.raises(DatasetError, match=r"dataset/0000009.json has more than 16 MiB"):
+            list(FilmFiles(path).read())
+        assert tracemalloc.get_traced_memory()[1] < 10 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_large_files_of_no_concern_are_passed_over(members: Films, tmp_path: Path) -> None:
+    path = write_tar(tmp_path / "films.tar.xz", {"multimodal_imdb.hdf5": b"x" * (20 << 20), **members}, "w:xz")
+    assert sum(1 for _ in FilmFiles(path).read()) == len(members)
 
 
 def test_a_damaged_member_of_a_zip_is_named(members: Films, tmp_path: Path) -> None:

@@ -6,8 +6,11 @@ https://archive.org/details/mmimdb.
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
 import json
+import lzma
 import os
 import tarfile
 import zipfile
@@ -15,7 +18,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from kedro.io import AbstractDataset, DatasetError
 
@@ -26,7 +29,10 @@ SPLIT_FILE = "split.json"
 SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 _FOLDER = "dataset"
 _KINDS: dict[str, Literal["record", "picture"]] = {".json": "record", ".jpeg": "picture"}
-_LARGEST = 64 << 20  # bytes; a poster has about 50 kB
+# Bytes. A poster has about 50 kB, split.json 300 kB; a few kB of an archive may stand for any number of them.
+_LARGEST = 16 << 20
+_LARGEST_HEADERS = 1 << 20
+_DECOMPRESS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open, b"\xfd7": lzma.open}
 _HOW_TO_GET = (
     "Get MM-IMDB from https://archive.org/details/mmimdb and put it into {folder}, so that {folder}/split.json and "
     "{folder}/dataset/*.jpeg are there; or name the folder or archive (.zip, .tar, .tar.gz) as the filepath of this "
@@ -80,13 +86,16 @@ class FilmFiles:
 
         Raises:
             DatasetError: the archive is damaged or truncated; it names files outside itself; a film's file or
-                split.json is there twice, or there is no split.json; a file has over 64 MiB.
+                split.json is there twice, or there is no split.json; a file has over 16 MiB, or the headers between
+                two files of a tar archive over 1 MiB.
         """
         seen: dict[tuple[str, str], str] = {}
         reader = self._read_folder if self.path.is_dir() else self._read_tar if self._is_tar else self._read_zip
         for file in reader():
-            if (other := seen.setdefault((file.kind, file.film), file.name)) != file.name:
+            # Also under one name: an archive may hold that twice, and the second would replace the first.
+            if other := seen.get((file.kind, file.film)):
                 raise DatasetError(f"{self.path} holds {other} and {file.name}; expected only one")
+            seen[file.kind, file.film] = file.name
             yield file
         if ("split", "") not in seen:
             raise DatasetError(f"{self.path} holds no {SPLIT_FILE}; expected the lists train, dev and test of film ids")
@@ -109,13 +118,11 @@ class FilmFiles:
 
     def _read_zip(self) -> Iterator[FilmFile]:
         with open_archive(self.path) as archive:
-            names = archive.namelist()
-            if twice := sorted({name for name in names if classify(name) and names.count(name) > 1}):
-                raise DatasetError(f"{self.path} holds {twice[0]} twice; expected only one")
-            for name in names:
-                if classify(name):
+            for member in archive.infolist():
+                if classify(name := member.filename):
+                    self._check_size(name, member.file_size)
                     try:
-                        with archive.open(name) as stream:
+                        with archive.open(member) as stream:
                             content = stream.read(_LARGEST + 1)
                     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
                         raise DatasetError(f"{self.path} is damaged at {name}: {error}") from error
@@ -124,32 +131,61 @@ class FilmFiles:
     def _read_tar(self) -> Iterator[FilmFile]:
         passed = 0
         with self.path.open("rb") as raw:
+            opener = _DECOMPRESS.get(raw.read(2))
+            raw.seek(0)
             try:
+                plain = _Rationed(opener(raw) if opener else raw, self.path)
                 # Read once from the beginning to the end: a compressed archive cannot be jumped about in.
-                with tarfile.open(fileobj=raw, mode="r|*") as archive:
+                with tarfile.open(fileobj=plain, mode="r|") as archive:
                     for member in archive:
                         tarfile.data_filter(member, "/films")  # refuses what points outside the archive
+                        # Only a plain file's size is that of its bytes: a folder or a sparse file may state any.
+                        plain.allow(member.size if (whole := member.isreg() and not member.issparse()) else 0)
                         if not classify(member.name):
                             continue
-                        stream = archive.extractfile(member) if member.isfile() else None
+                        stream = archive.extractfile(member) if whole else None
                         if stream is None:
-                            raise DatasetError(f"{self.path}: {member.name} is no file but a link; refused")
-                        content = stream.read(_LARGEST + 1)
-                        yield self._file(member.name, content, raw.tell() - passed)
+                            raise DatasetError(f"{self.path}: {member.name} is no plain file but a link or the like")
+                        self._check_size(member.name, member.size)
+                        yield self._file(member.name, stream.read(), raw.tell() - passed)
                         passed = raw.tell()
             except tarfile.FilterError as error:
                 raise DatasetError(
                     f"{self.path} holds a member that points outside the archive; refused: {error}"
                 ) from None
-            except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+            except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, RecursionError) as error:
                 raise DatasetError(f"{self.path} is no whole .zip, .tar or .tar.gz (truncated?): {error}") from error
 
-    def _file(self, name: str, content: bytes, units: int) -> FilmFile:
-        if len(content) > _LARGEST:
+    def _check_size(self, name: str, size: int) -> None:
+        if size > _LARGEST:
             raise DatasetError(f"{self.path}: {name} has more than {_LARGEST >> 20} MiB; expected a poster or a plot")
+
+    def _file(self, name: str, content: bytes, units: int) -> FilmFile:
+        self._check_size(name, len(content))
         found = classify(name)
         assert found is not None
         return FilmFile(found[0], name, found[1], content, units)
+
+
+class _Rationed:
+    """A tar archive's decompressed bytes, of which only as many are given as members have, and a little for headers:
+    tarfile itself takes any header into memory whole, and a megabyte of an archive may stand for a header of gigabytes.
+    """
+
+    def __init__(self, stream: BinaryIO, path: Path) -> None:
+        self._stream, self._path = stream, path
+        self._left = _LARGEST_HEADERS
+
+    def allow(self, size: int) -> None:
+        """The next member has so many bytes, and headers come after it."""
+        self._left = size + _LARGEST_HEADERS
+
+    def read(self, size: int) -> bytes:
+        content = self._stream.read(size)
+        self._left -= len(content)
+        if self._left < 0:
+            raise DatasetError(f"{self._path} has a header of over {_LARGEST_HEADERS >> 20} MiB; refused")
+        return content
 
 
 def classify(name: str) -> tuple[Literal["split", "record", "picture"], str] | None:
@@ -162,6 +198,15 @@ def classify(name: str) -> tuple[Literal["split", "record", "picture"], str] | N
     if path.parent.name == _FOLDER and (kind := _KINDS.get(path.suffix)):
         return kind, path.stem
     return None
+
+
+def find_films(path: Path) -> FilmFiles | None:
+    """The films at a path: an archive (any file), or a folder in the layout of MM-IMDB or with such a folder in it."""
+    if path.is_file():
+        return FilmFiles(path)
+    folders = [path, *sorted(p for p in path.iterdir() if p.is_dir())] if path.is_dir() else []
+    whole = [folder for folder in folders if (folder / SPLIT_FILE).is_file() and (folder / _FOLDER).is_dir()]
+    return FilmFiles(whole[0]) if whole else None
 
 
 class FilmFilesDataset(AbstractDataset[None, FilmFiles]):
@@ -184,15 +229,11 @@ class FilmFilesDataset(AbstractDataset[None, FilmFiles]):
         how = _HOW_TO_GET.format(folder=self._filepath, mirror=self._mirror)
         if path is None:
             raise DatasetError(f"There are no films: neither {_places(self._filepath, self._mirror)} is there. {how}")
-        if path.is_file():
-            return FilmFiles(path)
-        folders = [path, *sorted(p for p in path.iterdir() if p.is_dir())]
-        whole = [folder for folder in folders if (folder / SPLIT_FILE).is_file() and (folder / _FOLDER).is_dir()]
-        if not whole:
-            archives = sorted(p.name for p in path.iterdir() if p.name.endswith((".zip", ".tar", ".tar.gz", ".tgz")))
-            hint = f" (it has {archives[0]}: name that as the filepath, or unpack it)" if archives else ""
-            raise DatasetError(f"{path} has no {SPLIT_FILE} beside a folder {_FOLDER}{hint}. {how}")
-        return FilmFiles(whole[0])
+        if films := find_films(path):
+            return films
+        archives = sorted(p.name for p in path.iterdir() if p.name.endswith((".zip", ".tar", ".tar.gz", ".tgz")))
+        hint = f" (it has {archives[0]}: name that as the filepath, or unpack it)" if archives else ""
+        raise DatasetError(f"{path} has no {SPLIT_FILE} beside a folder {_FOLDER}{hint}. {how}")
 
     def save(self, data: None) -> None:
         raise DatasetError(f"{self._filepath} is a source; it is only read")
@@ -260,8 +301,8 @@ class FilmArraysDataset(AbstractDataset[None, FilmArrays]):
         mirror: its path below ``MIXMAS_MIRROR``.
         vocabulary: a text file of a word a line, or a JSON list of words, or a JSON object from index to word.
             Default none.
-        plots: folder or archive with ``split.json`` and ``dataset/{id}.json``. It wins over ``vocabulary``: there the
-            words are lower case and without numbers. Default none.
+        plots: folder or archive with ``split.json`` and ``dataset/{id}.json``. If these are there, they win over
+            ``vocabulary``, whose words are lower case and without numbers. Default none.
 
     Raises:
         DatasetError: there is no such file, or nothing that says the words.
@@ -288,16 +329,18 @@ class FilmArraysDataset(AbstractDataset[None, FilmArrays]):
                 "multimodal_imdb.hdf5 from https://archive.org/details/mmimdb; or, to start from posters and JSON "
                 "files, set the parameter mmimdb.input to raw"
             )
-        if self._plots and self._plots.exists():
-            return FilmArrays(path, None, FilmFilesDataset(filepath=str(self._plots), mirror="none").load())
+        # The folder of plots may be there and hold something else, such as the HDF5 file and its vocabulary.
+        if self._plots and (records := find_films(self._plots)):
+            return FilmArrays(path, None, records)
         if self._vocabulary and self._vocabulary.is_file():
             return FilmArrays(path, read_vocabulary(self._vocabulary), None)
         raise DatasetError(
             f"{path} holds plots as word indices, and nothing says which words they are: expected the published JSON "
-            f"files at {self._plots} (option plots of this data set), or a vocabulary at {self._vocabulary} (option "
-            "vocabulary: a word a line, or JSON). The published vocabulary is in metadata.npy, a pickle, which is not "
-            "loaded here since a pickle can run anything; convert it where you trust it: json.dump(numpy.load("
-            "'metadata.npy', allow_pickle=True, encoding='latin1').item()['ix_to_word'], open('words.json', 'w'))"
+            f"files at {self._plots} (option plots of this data set: an archive, or a folder with {SPLIT_FILE} beside "
+            f"{_FOLDER}/*.json), or a vocabulary at {self._vocabulary} (option vocabulary: a word a line, or JSON). "
+            "The published vocabulary is in metadata.npy, a pickle, which is not loaded since it can run anything; "
+            "convert it where you trust it: json.dump(numpy.load('metadata.npy', allow_pickle=True, encoding='latin1')"
+            ".item()['ix_to_word'], open('words.json', 'w'))"
         )
 
     def save(self, data: None) -> None:
@@ -323,7 +366,8 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
     try:
         text = path.read_text(encoding="utf-8")
         if path.suffix != ".json":
-            return tuple(text.splitlines())
+            # Not splitlines(): a word may hold what that takes for the end of a line, such as U+0085.
+            return tuple(text.removesuffix("\n").split("\n"))
         words = json.loads(text)
         if isinstance(words, dict):
             words = [words[str(index)] for index in range(len(words))]

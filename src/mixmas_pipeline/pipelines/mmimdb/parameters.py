@@ -18,6 +18,8 @@ GENRES = (
     *("Sci-Fi", "Fantasy", "Family", "Biography", "War", "History", "Music", "Animation", "Musical", "Western"),
     *("Sport", "Short", "Film-Noir"),
 )
+# A poster's look is the brightness of so many rows of fields, each of one more.
+LOOK_SIDE = 16
 
 
 class PictureParameters(Parameters):

@@ -6,19 +6,21 @@ import hashlib
 import io
 import json
 import os
-from collections import deque
+import zlib
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from kedro.io import DatasetError
 
 from mixmas_pipeline.datasets.arrays import RowFile
 from mixmas_pipeline.datasets.films import SPLITS, FilmArrays, FilmFile, FilmFiles
-from mixmas_pipeline.pipelines.mmimdb.parameters import GENRES, PictureParameters
+from mixmas_pipeline.pipelines.mmimdb.parameters import GENRES, LOOK_SIDE, PictureParameters
 from mixmas_pipeline.progress import Progress
 
 # Of the HDF5 file, whose splits follow each other.
@@ -26,9 +28,12 @@ HDF5_SPLITS = {"train": 15552, "validation": 2608, "test": 7799}
 # What VGG's authors subtract from blue, green and red.
 _VGG_MEAN = np.array([103.939, 116.779, 123.68]).reshape(1, 3, 1, 1)
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP")
-_SIDEWAYS = (5, 6, 7, 8)  # orientations of EXIF that exchange height and width
+_TURNED, _SIDEWAYS = range(2, 9), range(5, 9)  # orientations of EXIF; the latter exchange height and width
 _ORIENTATION = 0x0112
-_HASH_SIDE = 16
+_MOST_PIXELS = 50_000_000  # decoded, that is 150 MB; a few kB of PNG can stand for any number of pixels
+# A picture whose neighbouring fields differ by more than 2 of 255 in fewer of 256 places says too little to compare:
+# of the mirror's 3,509 posters, the plainest one has 50.
+_LEAST_EDGES = 16
 _HDF5_CHUNK = 64
 
 
@@ -41,8 +46,9 @@ class Picture:
         width, height: of the file, in pixels.
         converted: what was not as expected and was converted, for example "CMYK" or "rotated"; "" for a plain RGB JPEG.
         file_hash: of the file's bytes.
-        look_hash: of the picture's coarse light and dark; the same for copies that were saved anew. "" for a picture
-            of one colour.
+        look: of the picture's coarse light and dark, see ``look_of``; nearly the same for copies that were saved anew.
+            "" for a picture that is too plain to be compared.
+        checksum: crc32 of the decoded picture, by which its row is known again; 0 if there is none.
     """
 
     problem: str = ""
@@ -50,7 +56,8 @@ class Picture:
     height: int = 0
     converted: str = ""
     file_hash: str = ""
-    look_hash: str = ""
+    look: str = ""
+    checksum: int = 0
 
 
 def read_raw(files: FilmFiles, pictures: PictureParameters, scratch: Path) -> tuple[pd.DataFrame, np.ndarray]:
@@ -60,13 +67,13 @@ def read_raw(files: FilmFiles, pictures: PictureParameters, scratch: Path) -> tu
         films: one row a film, by split and position in it: id, split ("" for none), title, year, plot (the longest of
             its plots, "" if there is none), plots (their number), genres (list), record (has a JSON file),
             picture_row (in the pictures, -1 for none), picture_problem, picture_width, picture_height,
-            picture_converted, file_hash, look_hash.
+            picture_converted, picture_checksum, file_hash, look.
         pictures: uint8 (pictures, 3, height, width), RGB, in the order of the source.
 
     Raises:
         DatasetError: the source is damaged.
-        ValueError: a JSON file is malformed (names it); split.json has other lists than train, dev and test, or a
-            film is in them twice (names it).
+        ValueError: a JSON file is malformed or holds text that no file can hold (names it); split.json has other lists
+            than train, dev and test, or a film is in them twice (names it).
     """
     splits: dict[str, tuple[str, int]] = {}
     records: dict[str, dict[str, Any]] = {}
@@ -132,6 +139,7 @@ def parse_splits(name: str, content: bytes) -> dict[str, tuple[str, int]]:
         for position, film in enumerate(lists[key]):
             if not isinstance(film, str):
                 raise ValueError(f"{name}: {key} has {film!r}; expected the id of a film as text")
+            _check_text(name, film)
             if film in places:
                 other = places[film][0]
                 where = f"twice in {split}" if other == split else f"in two splits, {other} and {split}"
@@ -144,7 +152,7 @@ def parse_record(name: str, content: bytes) -> dict[str, Any]:
     """Title, year, plot (the longest), number of plots and genres, of a film's JSON file.
 
     Raises:
-        ValueError: it is no JSON object, or plot or genres are no lists of texts.
+        ValueError: it is no JSON object; plot or genres are no lists of texts; a text has half of a surrogate pair.
     """
     film = _parse_json(name, content)
     if not isinstance(film, dict):
@@ -155,9 +163,12 @@ def parse_record(name: str, content: bytes) -> dict[str, Any]:
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
             raise ValueError(f"{name}: {key} is {str(film[key])[:60]!r}; expected a list of texts")
         lists[key] = [text.strip() for text in value if text.strip()]
+    title, year = (str(film.get(key) or "") for key in ("title", "year"))
+    for text in (title, year, *lists["plot"], *lists["genres"]):
+        _check_text(name, text)
     return {
-        "title": str(film.get("title") or ""),
-        "year": str(film.get("year") or ""),
+        "title": title,
+        "year": year,
         "plot": max(lists["plot"], key=len, default=""),
         "plots": len(lists["plot"]),
         "genres": list(dict.fromkeys(lists["genres"])),
@@ -171,14 +182,26 @@ def _parse_json(name: str, content: bytes) -> Any:
         raise ValueError(f"{name} is no JSON in UTF-8: {error}") from None
 
 
+def _check_text(name: str, text: str) -> None:
+    """JSON's escapes can write half of a surrogate pair, which cannot be saved."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name}: {text[:60]!r} is no text that UTF-8 can hold: {error}") from None
+
+
 def decode_picture(content: bytes, height: int, width: int) -> tuple[np.ndarray | None, Picture]:
-    """An image file's bytes as uint8 (3, height, width), RGB, upright; None if it cannot be decoded."""
+    """An image file's bytes as uint8 (3, height, width), RGB, upright; None if it cannot be decoded or has over 50
+    million pixels."""
     from PIL import Image, ImageOps
 
     file_hash = hashlib.blake2b(content, digest_size=16).hexdigest()
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             size = image.size
+            if size[0] * size[1] > _MOST_PIXELS:
+                problem = f"{size[0]} x {size[1]} pixels; expected at most {_MOST_PIXELS:,}"
+                return None, Picture(problem, *size, file_hash=file_hash)
             orientation = image.getexif().get(_ORIENTATION, 1)
             converted = [] if image.format in ("JPEG", "MPO") else [image.format or ""]
             converted += [] if image.mode == "RGB" else [image.mode]
@@ -186,7 +209,7 @@ def decode_picture(content: bytes, height: int, width: int) -> tuple[np.ndarray 
                 return None, Picture(f"16 or more bits a channel ({image.mode})", *size, file_hash=file_hash)
             if image.mode == "RGB" and orientation not in _SIDEWAYS:
                 image.draft("RGB", (2 * width, 2 * height))  # a JPEG of several times this size is decoded smaller
-            if orientation != 1:
+            if orientation in _TURNED:
                 converted.append("rotated")
             upright = ImageOps.exif_transpose(image)
             if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
@@ -195,29 +218,39 @@ def decode_picture(content: bytes, height: int, width: int) -> tuple[np.ndarray 
                 upright.alpha_composite(clear)
                 converted.append("transparency")
             picture = upright.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
+    except MemoryError:  # says something about this computer, nothing about the poster
+        raise
     except Exception as error:  # a damaged file makes Pillow fail in any way
         return None, Picture(f"broken: {type(error).__name__}: {error}"[:200], file_hash=file_hash)
     array = np.asarray(picture, dtype=np.uint8)
-    return array.transpose(2, 0, 1), Picture(
-        "", *size, converted=" ".join(converted), file_hash=file_hash, look_hash=look_hash(array)
-    )
+    return _with_channels_first(array, Picture("", *size, converted=" ".join(converted), file_hash=file_hash))
 
 
-def look_hash(picture: np.ndarray) -> str:
-    """Hash of a picture's coarse light and dark: of 16 x 17 grey fields, is each lighter than its left neighbour?
+def _with_channels_first(picture: np.ndarray, known: Picture) -> tuple[np.ndarray, Picture]:
+    """A decoded picture (height, width, 3) as it is kept, (3, height, width), and what is known of it then."""
+    kept = np.ascontiguousarray(picture.transpose(2, 0, 1))
+    return kept, replace(known, look=look_of(picture), checksum=zlib.crc32(kept))
+
+
+def look_of(picture: np.ndarray) -> str:
+    """A picture's coarse light and dark: the brightness of 16 x 17 fields.
 
     Args:
         picture: uint8 (height, width, 3).
 
     Returns:
-        64 hexadecimal digits; "" where all fields are alike.
+        a byte a field, row by row, as 544 hexadecimal digits; "" where nearly all fields are as bright as the ones
+            beside them.
     """
     from PIL import Image
 
-    small = Image.fromarray(picture).convert("L").resize((_HASH_SIDE + 1, _HASH_SIDE), Image.Resampling.BOX)
-    fields = np.asarray(small, dtype=np.int16)
-    lighter = fields[:, 1:] > fields[:, :-1]
-    return np.packbits(lighter).tobytes().hex() if lighter.any() else ""
+    small = Image.fromarray(picture).convert("L").resize((LOOK_SIDE + 1, LOOK_SIDE), Image.Resampling.BOX)
+    fields = np.asarray(small)
+    edges = np.abs(np.diff(fields.astype(np.int16))) > 2
+    return fields.tobytes().hex() if edges.sum() >= _LEAST_EDGES else ""
+
+
+_OF_PICTURE = ("row", "problem", "width", "height", "converted", "checksum")
 
 
 def _film_frame(
@@ -239,8 +272,8 @@ def _film_frame(
                 "split": splits.get(film, nowhere)[0],
                 **record,
                 "record": film in records,
-                **{f"picture_{key}": picture[key] for key in ("row", "problem", "width", "height", "converted")},
-                **{key: picture[key] for key in ("file_hash", "look_hash")},
+                **{f"picture_{key}": picture[key] for key in _OF_PICTURE},
+                **{key: picture[key] for key in ("file_hash", "look")},
             }
         )
     return pd.DataFrame(rows)
@@ -251,27 +284,29 @@ def read_hdf5(source: FilmArrays, pictures: PictureParameters, scratch: Path) ->
 
     Its pictures are blue, green, red less VGG's means (103.939, 116.779, 123.68), cut off to whole numbers; that is
     undone, to within 1 of 255. Pictures without a negative number are taken to be RGB already. Genres are named by
-    the attribute ``target_names`` of ``genres``, else they are the 23 of MM-IMDB in the order of their frequency.
+    the attribute ``target_names`` of ``genres``, else they are the 23 of MM-IMDB in the order of their frequency, if
+    the columns are in such an order.
 
     Raises:
-        DatasetError: the file is damaged or lacks an array.
-        ValueError: the rows are not 25,959 films and no attribute ``split`` names their splits; a film is there twice
-            or its plot is not in the JSON files; a word is not in the vocabulary; JSON files name other genres.
+        DatasetError: the file is damaged (names the array) or lacks an array.
+        ValueError: nothing says the genres; the rows are not 25,959 films and no attribute ``split`` names their
+            splits; a film is there twice or its plot is not in the JSON files; a word is not in the vocabulary; JSON
+            files name other genres.
     """
     from PIL import Image
 
     with source.open() as file, RowFile(scratch, (3, pictures.height, pictures.width), np.uint8) as rows:
-        ids = [value.decode() if isinstance(value, bytes) else str(value) for value in file["imdb_ids"][:]]
-        genres = _genre_lists(file)
-        splits = _hdf5_splits(file, source.path, len(ids))
+        ids = [value.decode() if isinstance(value, bytes) else str(value) for value in _rows(file, "imdb_ids")]
+        splits = _hdf5_splits(file, source.path, ids)
+        genres = _genre_lists(file, source.path)
         if len(set(ids)) != len(ids):
-            twice = next(film for film in ids if ids.count(film) > 1)
+            twice = Counter(ids).most_common(1)[0][0]
             raise ValueError(f"{source.path}: the film {twice} is there twice")
         looked_at: dict[str, dict[str, Any]] = {}
-        subtracted = _has_mean_subtracted(file["images"])
+        subtracted = _has_mean_subtracted(_rows(file, "images", slice(256)))
         with Progress(len(ids), f"Reading {source.path.name}") as progress:
             for start in range(0, len(ids), _HDF5_CHUNK):
-                block = file["images"][start : start + _HDF5_CHUNK]
+                block = _rows(file, "images", slice(start, start + _HDF5_CHUNK))
                 for film, picture in zip(ids[start:], _as_rgb(block, subtracted), strict=False):
                     image = np.ascontiguousarray(picture.transpose(1, 2, 0))
                     height, width = image.shape[:2]
@@ -280,16 +315,24 @@ def read_hdf5(source: FilmArrays, pictures: PictureParameters, scratch: Path) ->
                         size = (pictures.width, pictures.height)
                         resized = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
                     digest = hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
-                    known = Picture("", width, height, "", digest, look_hash(resized))
+                    kept, known = _with_channels_first(resized, Picture("", width, height, file_hash=digest))
                     looked_at[film] = {"row": len(rows), **asdict(known)}
-                    rows.append(resized.transpose(2, 0, 1)[None])
+                    rows.append(kept[None])
                 progress.advance(len(block))
         records = _hdf5_records(source, file, ids, genres)
         return _film_frame(splits, records, looked_at), rows.array()
 
 
-def _genre_lists(file: Any) -> list[list[str]]:
-    matrix = file["genres"][:]
+def _rows(file: Any, name: str, rows: slice = slice(None)) -> np.ndarray:
+    """Rows of one of the file's arrays."""
+    try:
+        return file[name][rows]
+    except (OSError, RuntimeError) as error:  # as h5py tells of chunks that cannot be read
+        raise DatasetError(f"{file.filename} is damaged in its array {name}: {error}") from error
+
+
+def _genre_lists(file: Any, path: Path) -> list[list[str]]:
+    matrix = _rows(file, "genres")
     if "target_names" in file["genres"].attrs:
         names = tuple(json.loads(file["genres"].attrs["target_names"]))
     else:
@@ -298,12 +341,19 @@ def _genre_lists(file: Any) -> list[list[str]]:
         raise ValueError(
             f"genres are {matrix.shape} with values to {matrix.max()}; expected 0 and 1, {len(names)} wide"
         )
+    counts = matrix.sum(axis=0)
+    if "target_names" not in file["genres"].attrs and (np.diff(counts) > 0).any():
+        raise ValueError(
+            f"{path} does not say which genres it has (attribute target_names of genres), and its columns are not in "
+            f"the order of their frequency, as MM-IMDB's are: they have {counts.tolist()} films"
+        )
     return [[names[c] for c in np.flatnonzero(row)] for row in matrix]
 
 
-def _hdf5_splits(file: Any, path: Path, films: int) -> dict[str, tuple[str, int]]:
+def _hdf5_splits(file: Any, path: Path, ids: list[str]) -> dict[str, tuple[str, int]]:
     """By the attribute ``split`` (of Fuel: rows with split, source, start, stop), else by MM-IMDB's sizes."""
     spans: list[tuple[str, int, int]] = []
+    films = len(ids)
     if "split" in file.attrs:
         for row in file.attrs["split"]:
             name, array = (value.decode() if isinstance(value, bytes) else str(value) for value in (row[0], row[1]))
@@ -320,7 +370,6 @@ def _hdf5_splits(file: Any, path: Path, films: int) -> dict[str, tuple[str, int]
             f"{path} has {films} films and no attribute 'split' that puts each into train, dev or test; expected that, "
             f"or the {sum(HDF5_SPLITS.values())} films of MM-IMDB in the order of their splits"
         )
-    ids = [value.decode() if isinstance(value, bytes) else str(value) for value in file["imdb_ids"][:]]
     return {ids[row]: (split, row - start) for split, start, stop in spans for row in range(start, stop)}
 
 
@@ -342,7 +391,9 @@ def _hdf5_records(source: FilmArrays, file: Any, ids: list[str], genres: list[li
         assert source.vocabulary is not None
         return {
             film: {"title": "", "year": "", "plot": plot, "plots": int(plot != ""), "genres": names}
-            for film, plot, names in zip(ids, _words(source.vocabulary, file["sequences"], ids), genres, strict=True)
+            for film, plot, names in zip(
+                ids, _words(source.vocabulary, _rows(file, "sequences"), ids), genres, strict=True
+            )
         }
     wanted = dict(zip(ids, genres, strict=True))
     records = {
