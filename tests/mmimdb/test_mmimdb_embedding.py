@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kedro.io import DatasetError
@@ -124,6 +127,75 @@ def test_a_killed_run_goes_on_and_ends_the_same(
     assert len(computed) == parts - after
 
 
+def damage_cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def damage_emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def damage_shorter(path: Path) -> None:
+    np.save(path, np.load(path)[:-1])
+
+
+@pytest.mark.parametrize("damage", [damage_cut, damage_emptied, damage_shorter])
+def test_a_part_that_is_not_whole_is_computed_again(
+    damage: Callable[[Path], None], encoder: EncoderFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding, "_PART_TOKENS", 100)
+    whole, _, _ = embedding.embed_plots(films(), encoder, TEXT, tmp_path)
+    part = sorted(tmp_path.rglob("*.npy"))[1]
+    damage(part)
+    again, _, info = embedding.embed_plots(films(), encoder, TEXT, tmp_path)
+    np.testing.assert_array_equal(again, whole)
+    assert info["resumed"]
+
+
+def test_unfinished_parts_are_swept_and_finished_ones_are_on_the_disk(
+    encoder: EncoderFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(embedding.os, "fsync", synced.append)
+    embedding.embed_plots(films(), encoder, TEXT, tmp_path)
+    (only,) = tmp_path.rglob("*.npy")
+    assert len(synced) == 1
+    left = only.with_name(".00000.npy.1.partial")
+    left.write_bytes(b"half of it")
+    embedding.embed_plots(films(), encoder, TEXT, tmp_path)
+    assert not left.exists()
+
+
+def test_parts_of_others_are_kept_by_a_run_that_fails_or_while_they_are_made(
+    encoder: EncoderFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedding.embed_plots(films(), encoder, TEXT, tmp_path)
+    (before,) = tmp_path.iterdir()
+    batch = embedding.embed_batch
+
+    def failing(model: Any, ids: Any, pad: int) -> np.ndarray:
+        if len(ids) > 1:  # not the trial
+            raise Killed
+        return batch(model, ids, pad)
+
+    other = TEXT.model_copy(update={"max_tokens": 19})
+    monkeypatch.setattr(embedding, "embed_batch", failing)
+    with pytest.raises(Killed):
+        embedding.embed_plots(films(), encoder, other, tmp_path)
+    assert before.exists()
+
+    def beside(model: Any, ids: Any, pad: int) -> np.ndarray:
+        (before / "00001.npy").touch()
+        return batch(model, ids, pad)
+
+    monkeypatch.setattr(embedding, "embed_batch", beside)
+    embedding.embed_plots(films(), encoder, other, tmp_path)
+    assert before.exists()
+    monkeypatch.setattr(embedding, "embed_batch", batch)
+    embedding.embed_plots(films(), encoder, other, tmp_path)
+    assert not before.exists()
+
+
 def test_parts_of_other_plots_encoders_or_settings_are_not_gone_on_with(encoder: EncoderFiles, tmp_path: Path) -> None:
     other = EncoderDataset(encoder=str(write_encoder(tmp_path / "other", seed=1))).load()
     scratch = tmp_path / "scratch"
@@ -174,6 +246,30 @@ def test_more_tokens_than_the_encoder_takes(encoder: EncoderFiles, tmp_path: Pat
         embedding.embed_plots(films(), encoder, TEXT.model_copy(update={"max_tokens": 33}), tmp_path)
 
 
+def test_models_that_take_less_than_they_say_or_more_than_tokens_are_named(
+    encoder: EncoderFiles, tmp_path: Path
+) -> None:
+    from transformers import RobertaConfig, RobertaModel, T5Config, T5Model
+
+    words = len((encoder.folder / "vocab.txt").read_text().splitlines())
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    # Its positions begin at 2, so that it takes 30 tokens.
+    roberta = RobertaModel(RobertaConfig(vocab_size=words, max_position_embeddings=32, **shape))
+    t5 = T5Model(T5Config(vocab_size=words, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2))
+    files = {}
+    for name, model in (("roberta", roberta), ("t5", t5)):
+        shutil.copytree(encoder.folder, tmp_path / name)
+        model.save_pretrained(tmp_path / name)
+        files[name] = EncoderDataset(encoder=str(tmp_path / name)).load()
+    embedding.load_encoder(files["roberta"], 30)
+    with pytest.raises(
+        DatasetError, match=r"roberta fails on a text of mmimdb.text.max_tokens = 31 tokens .*out of bounds"
+    ):
+        embedding.load_encoder(files["roberta"], 31)
+    with pytest.raises(DatasetError, match=r"t5 fails on a text of .* 20 tokens .*state from the tokens alone"):
+        embedding.load_encoder(files["t5"], 20)
+
+
 def test_a_folder_that_is_no_model(encoder: EncoderFiles, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"nothing")
@@ -192,9 +288,30 @@ def test_what_half_precision_cannot_hold_names_the_film(value: float, message: s
         embedding._as_half(values, ["a", "b"], np.array([2, 3]))
 
 
-def test_auto_precision_is_fast_where_it_runs() -> None:
-    assert embedding._precision("float32", "cuda") == "float32"
-    assert embedding._precision("auto", "cpu") in ("float32", "bfloat16")
-    if not __import__("torch").cuda.is_available():
-        with pytest.raises(ValueError, match="device is cuda; torch finds no GPU"):
-            embedding._device("cuda")
+@pytest.mark.parametrize(
+    ("precision", "device", "fast", "expected"),
+    [
+        ("float32", "cuda", True, "float32"),
+        ("bfloat16", "cpu", False, "bfloat16"),
+        ("auto", "cpu", True, "bfloat16"),
+        ("auto", "cpu", False, "float32"),
+        ("auto", "cuda", True, "bfloat16"),
+        ("auto", "cuda", False, "float32"),
+    ],
+)
+def test_auto_precision_is_bfloat16_where_that_is_fast(
+    precision: str, device: str, fast: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, elsewhere = (fast, not fast) if device == "cuda" else (not fast, fast)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: here)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: elsewhere, raising=False)
+    assert embedding._precision(precision, device) == expected
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert [embedding._device(device) for device in ("auto", "cpu", "cuda")] == ["cuda", "cpu", "cuda"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert [embedding._device(device) for device in ("auto", "cpu")] == ["cpu", "cpu"]
+    with pytest.raises(ValueError, match="device is cuda; torch finds no GPU"):
+        embedding._device("cuda")

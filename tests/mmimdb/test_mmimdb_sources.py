@@ -9,6 +9,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -271,6 +272,7 @@ def test_encoders_are_found(tmp_path: Path) -> None:
         ("package:json/model", "has no folder 'model'"),
         ("package:json/../json", "has no folder"),
         ("/no/such/folder", "there is no folder /no/such/folder; expected a folder"),
+        ("a--b/c", "there is no folder a--b/c, and that is no name of the hub"),
     ],
 )
 def test_missing_encoders_say_what_to_do(name: str, message: str) -> None:
@@ -288,9 +290,27 @@ def test_a_folder_without_weights_is_named(tmp_path: Path) -> None:
         EncoderDataset(encoder=str(folder)).load()
 
 
-def test_the_hub_out_of_reach(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ("RepositoryNotFoundError", "neither a folder nor a hub repository 'someone/tiny'"),
+        ("RevisionNotFoundError", "the hub's someone/tiny has no revision v9"),
+        ("GatedRepoError", "gives someone/tiny only to people who were let in"),
+        ("HfHubHTTPError", "hub cannot be reached"),
+    ],
+)
+def test_what_the_hub_refuses_is_told_apart(error: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import errors
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise getattr(errors, error)("refused", response=SimpleNamespace(headers={}, request=None))
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    with pytest.raises(DatasetError, match=message):
+        EncoderDataset(encoder="someone/tiny", revision="v9").load()
+
+
+def test_the_hub_out_of_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
@@ -298,11 +318,12 @@ def test_the_hub_out_of_reach(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(DatasetError, match=r"hub cannot be reached \(HF_HUB_OFFLINE is set\).*local folder.*HF_HOME"):
         EncoderDataset(encoder="google-bert/bert-base-uncased").load()
-    assert "no pinned revision" in caplog.text
 
 
-def test_a_cached_hub_model_needs_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cache's own layout, made by hand."""
+def test_a_cached_hub_model_needs_no_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The cache's own layout, made by hand. A branch is no pinned revision: its weights may change."""
     from huggingface_hub import constants
 
     commit = "0123456789" * 4
@@ -312,10 +333,21 @@ def test_a_cached_hub_model_needs_no_network(tmp_path: Path, monkeypatch: pytest
     (place / "refs/main").write_text(commit)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    assert EncoderDataset(encoder="someone/tiny").load().revision == commit
+    for revision in (None, "main"):
+        caplog.clear()
+        assert EncoderDataset(encoder="someone/tiny", revision=revision).load().revision == commit
+        assert "no pinned revision" in caplog.text
+        assert f"revision: {commit}" in caplog.text
+    branch = EncoderDataset(encoder="someone/tiny", revision="main")
+    before = branch.fingerprint()
+    write_encoder(place / "snapshots" / ("f" * 40), seed=1)
+    (place / "refs/main").write_text("f" * 40)
+    assert branch.fingerprint() != before
+    caplog.clear()
     pinned = EncoderDataset(encoder="someone/tiny", revision=commit)
     assert pinned.load().folder == place / "snapshots" / commit
     assert commit in pinned.fingerprint()
+    assert not caplog.text
 
 
 def test_posters_that_are_too_large_are_refused(

