@@ -1,12 +1,14 @@
 """Measure MM-IMDB's preparation: how fast plots are embedded, and how much memory its full size takes.
 
     python benchmarks/mmimdb.py embed movies.zip --films 150
+    python benchmarks/mmimdb.py encoder
     python benchmarks/mmimdb.py memory /tmp/films
     python benchmarks/mmimdb.py training /tmp/tables
 
-``embed`` takes films of an archive in MM-IMDB's layout and embeds the same plots twice with the same encoder: by the
-project's length-sorted batches, and one film at a time padded to the encoder's whole length, as published code does.
-It compares the numbers before they are rounded to half precision. ``memory`` generates as many films as MM-IMDB has,
+``embed`` takes films of an archive in MM-IMDB's layout and embeds the same plots with the same encoder: one film at a
+time padded to the encoder's whole length, as published code does, and by the project's length-sorted batches, in
+float32 and in bfloat16. It compares the numbers before they are rounded to half precision. ``encoder`` measures what
+BERT base takes in memory while it embeds. ``memory`` generates as many films as MM-IMDB has,
 with posters of random colours, plots of about MM-IMDB's length and an encoder of BERT's width (768) with one small
 layer of random weights, and runs the whole preparation with 512 tokens, in a process of its own. It needs about 60 GB
 of disk in the folder and removes what it has written. Anonymous memory is what the process itself holds; resident
@@ -43,7 +45,7 @@ _WORDS = 2000
 
 # --- speed --------------------------------------------------------------------------------------------------------
 def embed(arguments: argparse.Namespace) -> None:
-    """Both ways on the same plots, the naive one only on those."""
+    """All ways on the same plots."""
     import torch
 
     from mixmas_pipeline.datasets.encoders import EncoderDataset
@@ -58,14 +60,8 @@ def embed(arguments: argparse.Namespace) -> None:
     plots = [plots[i] for i in sorted(rng.permutation(len(plots))[: arguments.films])]
     most = 512
     tokeniser, model = embedding.load_encoder(EncoderDataset(encoder=arguments.encoder).load(), most)
-    model = model.to(embedding._torch_dtype(arguments.precision))
     ids, _ = embedding.tokenise(tokeniser, plots, most)
     lengths = np.array([len(text) for text in ids])
-    table = Table(
-        title=f"{len(plots)} plots, {lengths.mean():.0f} tokens each, {arguments.precision}, {arguments.encoder}"
-    )
-    for column in ("way", "films/s", "tokens/s", "times"):
-        table.add_column(column, justify="left" if column == "way" else "right")
 
     def sorted_batches() -> list[np.ndarray]:
         found: dict[int, np.ndarray] = {}
@@ -83,21 +79,66 @@ def embed(arguments: argparse.Namespace) -> None:
             found.append(states[: int(padded["attention_mask"].sum())].float().numpy())
         return found
 
-    embedding.embed_batch(model, ids[:2], tokeniser.pad_token_id)  # not measured: the first call sets things up
-    taken: dict[str, float] = {}
-    results = {}
-    for way, run in (("one at a time, padded to 512", one_by_one), ("length-sorted batches", sorted_batches)):
+    table = Table(title=f"{len(plots)} plots, {lengths.mean():.0f} tokens each, {arguments.encoder}")
+    for column in ("way", "precision", "films/s", "tokens/s", "times", "apart", "relative", "at most"):
+        table.add_column(column, justify="left" if column in ("way", "precision") else "right")
+    naive, batched = "one at a time, padded to 512", "length-sorted batches"
+    seconds, exact = 0.0, np.zeros(0)
+    for way, run, precision in (
+        (naive, one_by_one, "float32"),
+        (batched, sorted_batches, "float32"),
+        (batched, sorted_batches, "bfloat16"),
+    ):
+        model = model.to(embedding._torch_dtype(precision))
+        embedding.embed_batch(model, ids[:2], tokeniser.pad_token_id)  # not measured: the first call sets things up
         start = time.perf_counter()
-        results[way] = run()
-        taken[way] = time.perf_counter() - start
-    naive = next(iter(taken.values()))
-    for way, seconds in taken.items():
-        table.add_row(way, f"{len(plots) / seconds:.1f}", f"{lengths.sum() / seconds:.0f}", f"{naive / seconds:.1f}")
+        values = np.concatenate(run())
+        taken = time.perf_counter() - start
+        if not exact.size:
+            seconds, exact = taken, values
+        apart = np.abs(values - exact)
+        relative = np.linalg.norm(values - exact, axis=1) / np.linalg.norm(exact, axis=1)  # of each token
+        table.add_row(
+            way,
+            precision,
+            f"{len(plots) / taken:.1f}",
+            f"{lengths.sum() / taken:.0f}",
+            f"{seconds / taken:.1f}",
+            f"{apart.max():.1e}",
+            f"{relative.mean():.1e}",
+            f"{relative.max():.1e}",
+        )
     Console().print(table)
-    one, other = (np.concatenate(values) for values in results.values())
-    apart = np.abs(one - other)
     Console().print(
-        f"difference {apart.mean():.1e} in the mean, {apart.max():.1e} at most, of values up to {one.max():.1f}"
+        f"apart: largest difference from the first row, whose values have magnitudes up to {np.abs(exact).max():.1f}; "
+        "relative: norm of a token's difference by that of the token, in the mean and at most"
+    )
+
+
+# --- one encoder's memory -----------------------------------------------------------------------------------------
+def encoder_memory(arguments: argparse.Namespace) -> None:
+    """Of BERT base with random weights, while it embeds full batches of 512 tokens."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    from mixmas_pipeline.pipelines.mmimdb import embedding
+
+    torch.set_num_threads(arguments.threads)
+    watch = Watch()
+    watch.begin("before")
+    time.sleep(0.5)
+    watch.begin("model")
+    model = BertModel(BertConfig()).eval()
+    watch.begin("batches")
+    rng = np.random.default_rng(arguments.seed)
+    for _ in range(3):
+        texts = [rng.integers(1000, 30_000, 512) for _ in range(max(1, arguments.batch_tokens // 512))]
+        embedding.embed_batch(model, texts, 0)
+    watch.begin("end")
+    before, while_working = watch.nodes["before"]["RssAnon"], watch.nodes["batches"]["RssAnon"]
+    Console().print(
+        f"BERT base, batches of {len(texts)} x 512 tokens: {while_working - before:,.0f} MB of anonymous memory more "
+        f"than without the model ({while_working:,.0f} MB)"
     )
 
 
@@ -339,19 +380,22 @@ def memory_table(title: str, nodes: dict[str, dict[str, float]]) -> Table:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["embed", "memory", "training", "prepare", "train"])
+    parser.add_argument("command", choices=["embed", "encoder", "memory", "training", "prepare", "train"])
     parser.add_argument(
-        "place", type=Path, help="embed: folder or archive of films; memory, training: a folder to be made"
+        "place", type=Path, nargs="?", help="embed: folder or archive of films; memory, training: a folder to be made"
     )
     parser.add_argument("--films", type=int, default=None, help="embed: a random subset; memory: how many")
     parser.add_argument("--encoder", default=PACKAGED)
-    parser.add_argument("--precision", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--batch-tokens", type=int, default=2048)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    if arguments.place is None and arguments.command != "encoder":
+        parser.error(f"{arguments.command} needs a place")
     if arguments.command == "embed":
         embed(arguments)
+    elif arguments.command == "encoder":
+        encoder_memory(arguments)
     elif arguments.command == "memory":
         measure_memory(arguments)
     elif arguments.command == "training":
