@@ -11,6 +11,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 from pydantic import ValidationError
 
+import graphs
 from mixmas_pipeline import code, pipeline_registry
 from mixmas_pipeline.pipelines.mimic.parameters import ExtractionParameters, LabelParameters, SplitParameters
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
@@ -18,17 +19,16 @@ from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 ROOT = Path(__file__).parents[2]
 
 
-def configuration(env: str, **mimic: Any) -> OmegaConfigLoader:
-    runtime = {"dataset": "mimic", **({"mimic": mimic} if mimic else {})}
-    return OmegaConfigLoader(str(ROOT / "conf"), env=env, runtime_params=runtime, **CONFIG_LOADER_ARGS)
+def runtime(section: dict[str, Any]) -> dict[str, Any]:
+    return {"dataset": "mimic", **({"mimic": section} if section else {})}
 
 
-def pipelines(env: str, **mimic: Any) -> dict[str, Pipeline]:
-    pipeline_registry.use_parameters(configuration(env, **mimic)["parameters"])
-    try:
-        return pipeline_registry.register_pipelines()
-    finally:
-        pipeline_registry.use_parameters(None)
+def configuration(env: str, **section: Any) -> OmegaConfigLoader:
+    return graphs.configuration(env, **runtime(section))
+
+
+def pipelines(env: str, **section: Any) -> dict[str, Pipeline]:
+    return graphs.pipelines(env, **runtime(section))
 
 
 @pytest.mark.parametrize(("env", "source"), [("base", "tables"), ("paper", "tables"), ("test", "im_pk")])

@@ -10,24 +10,23 @@ from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 
-from mixmas_pipeline import code, pipeline_registry
+import graphs
+from mixmas_pipeline import code
 from mixmas_pipeline.pipelines.mmimdb.parameters import GENRES, FilmParameters, PictureParameters, TextParameters
-from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).parents[2]
 
 
-def configuration(env: str, **mmimdb: Any) -> OmegaConfigLoader:
-    runtime = {"dataset": "mmimdb", **({"mmimdb": mmimdb} if mmimdb else {})}
-    return OmegaConfigLoader(str(ROOT / "conf"), env=env, runtime_params=runtime, **CONFIG_LOADER_ARGS)
+def runtime(section: dict[str, Any]) -> dict[str, Any]:
+    return {"dataset": "mmimdb", **({"mmimdb": section} if section else {})}
 
 
-def pipelines(env: str, **mmimdb: Any) -> dict[str, Pipeline]:
-    pipeline_registry.use_parameters(configuration(env, **mmimdb)["parameters"])
-    try:
-        return pipeline_registry.register_pipelines()
-    finally:
-        pipeline_registry.use_parameters(None)
+def configuration(env: str, **section: Any) -> OmegaConfigLoader:
+    return graphs.configuration(env, **runtime(section))
+
+
+def pipelines(env: str, **section: Any) -> dict[str, Pipeline]:
+    return graphs.pipelines(env, **runtime(section))
 
 
 @pytest.mark.parametrize(("env", "source"), [("base", "raw"), ("paper", "hdf5")])

@@ -8,28 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 from project_runs import ROOT, kedro, make_project
 
-from mixmas_pipeline import code, pipeline_registry
-from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
+from graphs import configuration, pipelines
+from mixmas_pipeline import code
 
 SOURCE = ROOT / "src" / "mixmas_pipeline"
 ENVIRONMENTS = ["base", "paper", "test"]
-
-
-def configuration(env: str, **runtime: object) -> OmegaConfigLoader:
-    return OmegaConfigLoader(str(ROOT / "conf"), env=env, runtime_params=runtime or None, **CONFIG_LOADER_ARGS)
-
-
-def pipelines(env: str, **runtime: object) -> dict[str, Pipeline]:
-    pipeline_registry.use_parameters(configuration(env, **runtime)["parameters"])
-    try:
-        return pipeline_registry.register_pipelines()
-    finally:
-        pipeline_registry.use_parameters(None)
 
 
 def all_pipelines(env: str) -> Pipeline:

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Literal
 
-from kedro.io import AbstractDataset, DatasetError
+from kedro.io import DatasetError
 
-from mixmas_pipeline.datasets.sources import MIRROR_VARIABLE, open_archive, package_version
+from mixmas_pipeline.datasets.sources import MIRROR_VARIABLE, OwnSourceDataset, open_archive, package_version
 
 SPLIT_FILE = "split.json"
 # split.json and the HDF5 file say "dev"; everything here says "validation".
@@ -210,7 +210,7 @@ def find_films(path: Path) -> FilmFiles | None:
     return FilmFiles(whole[0]) if whole else None
 
 
-class FilmFilesDataset(AbstractDataset[None, FilmFiles]):
+class FilmFilesDataset(OwnSourceDataset):
     """Films in the layout of MM-IMDB, read where they are: a folder, a .zip, a .tar or a .tar.gz.
 
     Args:
@@ -221,33 +221,20 @@ class FilmFilesDataset(AbstractDataset[None, FilmFiles]):
         DatasetError: there is neither, or the folder has no split.json and dataset.
     """
 
-    def __init__(self, *, filepath: str, mirror: str, metadata: dict[str, Any] | None = None) -> None:
-        self.metadata = metadata
-        self._filepath, self._mirror = Path(filepath), mirror
-
     def load(self) -> FilmFiles:
-        path = _locate(self._filepath, self._mirror)
+        path = self.locate()
         how = _HOW_TO_GET.format(folder=self._filepath, mirror=self._mirror)
         if path is None:
-            raise DatasetError(f"There are no films: neither {_places(self._filepath, self._mirror)} is there. {how}")
+            raise DatasetError(f"There are no films: neither {self.places()} is there. {how}")
         if films := find_films(path):
             return films
         archives = sorted(p.name for p in path.iterdir() if p.name.endswith((".zip", ".tar", ".tar.gz", ".tgz")))
         hint = f" (it has {archives[0]}: name that as the filepath, or unpack it)" if archives else ""
         raise DatasetError(f"{path} has no {SPLIT_FILE} beside a folder {_FOLDER}{hint}. {how}")
 
-    def save(self, data: None) -> None:
-        raise DatasetError(f"{self._filepath} is a source; it is only read")
-
-    def _exists(self) -> bool:
-        return _locate(self._filepath, self._mirror) is not None
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath), "mirror": self._mirror}
-
     def fingerprint(self) -> str:
         """Names, sizes and times of the files, and what decodes them."""
-        return f"{_stamp(_locate(self._filepath, self._mirror))} {package_version('pillow')}"
+        return f"{_stamp(self.locate())} {package_version('pillow')}"
 
 
 @dataclass(frozen=True)
@@ -291,7 +278,7 @@ class FilmArrays:
         return file
 
 
-class FilmArraysDataset(AbstractDataset[None, FilmArrays]):
+class FilmArraysDataset(OwnSourceDataset):
     """The authors' ``multimodal_imdb.hdf5``. Its plots are word indices, and the words are in another file.
 
     Those words are published in ``metadata.npy``, a pickle, which is a program: it is not loaded here. Either give
@@ -318,15 +305,14 @@ class FilmArraysDataset(AbstractDataset[None, FilmArrays]):
         plots: str | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self.metadata = metadata
-        self._filepath, self._mirror = Path(filepath), mirror
+        super().__init__(filepath=filepath, mirror=mirror, metadata=metadata)
         self._vocabulary, self._plots = (Path(path) if path else None for path in (vocabulary, plots))
 
     def load(self) -> FilmArrays:
-        path = _locate(self._filepath, self._mirror)
+        path = self.locate()
         if path is None:
             raise DatasetError(
-                f"There is no HDF5 file of films: neither {_places(self._filepath, self._mirror)} is there. Get "
+                f"There is no HDF5 file of films: neither {self.places()} is there. Get "
                 "multimodal_imdb.hdf5 from https://archive.org/details/mmimdb; or, to start from posters and JSON "
                 "files, set the parameter mmimdb.input to raw"
             )
@@ -344,18 +330,12 @@ class FilmArraysDataset(AbstractDataset[None, FilmArrays]):
             ".item()['ix_to_word'], open('words.json', 'w'))"
         )
 
-    def save(self, data: None) -> None:
-        raise DatasetError(f"{self._filepath} is a source; it is only read")
-
-    def _exists(self) -> bool:
-        return _locate(self._filepath, self._mirror) is not None
-
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath), "mirror": self._mirror, "plots": str(self._plots)}
+        return {**super()._describe(), "plots": str(self._plots)}
 
     def fingerprint(self) -> str:
         """Sizes and times of the files."""
-        return " ".join(map(_stamp, (_locate(self._filepath, self._mirror), self._vocabulary, self._plots)))
+        return " ".join(map(_stamp, (self.locate(), self._vocabulary, self._plots)))
 
 
 def read_vocabulary(path: Path) -> tuple[str, ...]:
@@ -380,18 +360,6 @@ def read_vocabulary(path: Path) -> tuple[str, ...]:
             f"{path} is no vocabulary ({type(error).__name__}: {error}); expected a word a line, a JSON list of words, "
             "or a JSON object of words by index from 0"
         ) from error
-
-
-def _locate(path: Path, mirror: str) -> Path | None:
-    if path.exists():
-        return path
-    folder = os.environ.get(MIRROR_VARIABLE)
-    return place if folder and (place := Path(folder) / mirror).exists() else None
-
-
-def _places(path: Path, mirror: str) -> str:
-    folder = os.environ.get(MIRROR_VARIABLE)
-    return f"{path} nor {Path(folder) / mirror}" if folder else f"{path} nor {mirror} in {MIRROR_VARIABLE} (not set)"
 
 
 def _stamp(path: Path | None) -> str:

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-from kedro.io import AbstractDataset, DatasetError
+from kedro.io import DatasetError
 
-from mixmas_pipeline.datasets.sources import MIRROR_VARIABLE
+from mixmas_pipeline.datasets.sources import MIRROR_VARIABLE, OwnSourceDataset
 from mixmas_pipeline.lazy import lazy
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class MimicTables:
             connection.close()
 
 
-class MimicTablesDataset(AbstractDataset[None, MimicTables]):
+class MimicTablesDataset(OwnSourceDataset):
     """A folder of MIMIC-III's CSV tables, read where they are: CHARTEVENTS alone has 33 GB.
 
     Args:
@@ -191,16 +191,12 @@ class MimicTablesDataset(AbstractDataset[None, MimicTables]):
             column is missing, or there twice; a table is empty or cut in the middle of its last line.
     """
 
-    def __init__(self, *, filepath: str, mirror: str, metadata: dict[str, Any] | None = None) -> None:
-        self.metadata = metadata
-        self._filepath, self._mirror = Path(filepath), mirror
-
     def load(self) -> MimicTables:
-        folder = _locate(self._filepath, self._mirror)
+        folder = self.locate()
         if folder is None:
             tables = ", ".join(map(str.upper, TABLES))
             raise DatasetError(
-                f"There are no MIMIC-III tables: neither {_places(self._filepath, self._mirror)} is a folder. "
+                f"There are no MIMIC-III tables: neither {self.places()} is a folder. "
                 + _HOW_TO_GET.format(tables=tables, folder=self._filepath)
             )
         if not folder.is_dir():
@@ -223,18 +219,9 @@ class MimicTablesDataset(AbstractDataset[None, MimicTables]):
             files[table] = TableFile(found[table][0], _header(found[table][0], types), types)
         return MimicTables(files)
 
-    def save(self, data: None) -> None:
-        raise DatasetError(f"{self._filepath} is a source folder; it is only read")
-
-    def _exists(self) -> bool:
-        return _locate(self._filepath, self._mirror) is not None
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath), "mirror": self._mirror}
-
     def fingerprint(self) -> str:
         """Names, sizes and times of the needed files: their content is too large to be read for this."""
-        folder = _locate(self._filepath, self._mirror)
+        folder = self.locate()
         if folder is None or not folder.is_dir():
             return "absent"
         files = sorted(path for table, paths in _table_files(folder).items() if table in TABLES for path in paths)
@@ -251,7 +238,7 @@ _PICKLED: dict[str, tuple[int, ...]] = {
 _AT_LEAST = ("adm_labels_all", "y_icd9")
 
 
-class ImPickleDataset(AbstractDataset[None, dict[str, np.ndarray]]):
+class ImPickleDataset(OwnSourceDataset):
     """MultiBench's preprocessed ``im.pk`` (Liang et al. 2021): a pickle, of which only numpy arrays are admitted.
 
     Loads as ep_tdata (n, 24, 12), adm_features_all (n, 5), adm_labels_all (n, 6 or more) and y_icd9 (n, 8 or more).
@@ -267,15 +254,11 @@ class ImPickleDataset(AbstractDataset[None, dict[str, np.ndarray]]):
             another shape.
     """
 
-    def __init__(self, *, filepath: str, mirror: str, metadata: dict[str, Any] | None = None) -> None:
-        self.metadata = metadata
-        self._filepath, self._mirror = Path(filepath), mirror
-
     def load(self) -> dict[str, np.ndarray]:
-        path = _locate(self._filepath, self._mirror)
+        path = self.locate()
         if path is None:
             raise DatasetError(
-                f"There is no preprocessed MIMIC-III: neither {_places(self._filepath, self._mirror)} is a file. "
+                f"There is no preprocessed MIMIC-III: neither {self.places()} is a file. "
                 "im.pk is given by MultiBench's authors (https://github.com/pliang279/MultiBench) to those who have "
                 "access to MIMIC-III on PhysioNet. To start from the tables instead, set the parameter mimic.input "
                 "to tables"
@@ -292,18 +275,9 @@ class ImPickleDataset(AbstractDataset[None, dict[str, np.ndarray]]):
                 raise DatasetError(f"{path}: {name} has the shape {array.shape}; expected {wanted}{least}")
         return {name: content[name] for name in _PICKLED}
 
-    def save(self, data: None) -> None:
-        raise DatasetError(f"{self._filepath} is a source file; it is only read")
-
-    def _exists(self) -> bool:
-        return _locate(self._filepath, self._mirror) is not None
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath), "mirror": self._mirror}
-
     def fingerprint(self) -> str:
         """Size and time of the file."""
-        path = _locate(self._filepath, self._mirror)
+        path = self.locate()
         return "absent" if path is None else f"{path.stat().st_size} {path.stat().st_mtime_ns}"
 
 
@@ -455,18 +429,6 @@ class _ArrayUnpickler(pickle.Unpickler):
 
     def persistent_load(self, pid: Any) -> Any:
         raise pickle.UnpicklingError("it refers to objects outside itself; expected numpy arrays and nothing else")
-
-
-def _locate(path: Path, mirror: str) -> Path | None:
-    if path.exists():
-        return path
-    folder = os.environ.get(MIRROR_VARIABLE)
-    return place if folder and (place := Path(folder) / mirror).exists() else None
-
-
-def _places(path: Path, mirror: str) -> str:
-    folder = os.environ.get(MIRROR_VARIABLE)
-    return f"{path} nor {Path(folder) / mirror}" if folder else f"{path} nor {mirror} in {MIRROR_VARIABLE} (not set)"
 
 
 def _table_files(folder: Path) -> dict[str, list[Path]]:

@@ -21,12 +21,48 @@ import uuid
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from kedro.io import DatasetError
+from kedro.io import AbstractDataset, DatasetError
 
 MIRROR_VARIABLE = "MIXMAS_MIRROR"
 _CHUNK = 1 << 20
 _log = logging.getLogger(__name__)
+
+
+class OwnSourceDataset(AbstractDataset[None, Any]):
+    """A file or folder of the user's own, read where it is and never written; it cannot be downloaded for them.
+
+    Args:
+        filepath: where it is.
+        mirror: its path below ``MIXMAS_MIRROR``, where it is looked for when ``filepath`` is not there.
+    """
+
+    def __init__(self, *, filepath: str, mirror: str, metadata: dict[str, Any] | None = None) -> None:
+        self.metadata = metadata
+        self._filepath, self._mirror = Path(filepath), mirror
+
+    def locate(self) -> Path | None:
+        """Where it is found; None if it is nowhere."""
+        if self._filepath.exists():
+            return self._filepath
+        folder = os.environ.get(MIRROR_VARIABLE)
+        return place if folder and (place := Path(folder) / self._mirror).exists() else None
+
+    def places(self) -> str:
+        """Where it was looked for, in words: "this nor that"."""
+        folder = os.environ.get(MIRROR_VARIABLE)
+        other = Path(folder) / self._mirror if folder else f"{self._mirror} in {MIRROR_VARIABLE} (not set)"
+        return f"{self._filepath} nor {other}"
+
+    def save(self, data: None) -> None:
+        raise DatasetError(f"{self._filepath} is a source; it is only read")
+
+    def _exists(self) -> bool:
+        return self.locate() is not None
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath), "mirror": self._mirror}
 
 
 def fetch(path: Path, *, mirror: str, url: str, sha256: str | None, members: str = "") -> Path:
