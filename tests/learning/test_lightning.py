@@ -97,6 +97,33 @@ def test_resumed_training_ends_as_the_unbroken_one(
         assert torch.equal(weight, resumed[name]), name
 
 
+def test_training_whose_folder_was_moved_still_knows_its_best_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning forgets the best score when the folder of its checkpoint is another: a later, worse epoch then wins."""
+    settings = parameters(learning_rate=0.5, clip_norm=100.0)
+    weights, history = fit(tmp_path / "unbroken", settings)
+    best = int(history["validation_accuracy_fused"].idxmax())
+    assert 0 <= best < 3, "the best epoch is before the crash; else the test proves nothing"
+    original = lightning.MixerModule.training_step
+
+    def crashing(self: lightning.MixerModule, batch: Any, index: int) -> torch.Tensor:
+        if self.current_epoch == 3:
+            raise RuntimeError("power cut")
+        return original(self, batch, index)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lightning.MixerModule, "training_step", crashing)
+        with pytest.raises(RuntimeError, match="power cut"):
+            fit(tmp_path / "here" / "broken", settings)
+    (tmp_path / "here").rename(tmp_path / "there")
+    resumed, resumed_history = fit(tmp_path / "there" / "broken", settings)
+    pd.testing.assert_frame_equal(resumed_history, history)
+    for name, weight in weights.items():
+        assert torch.equal(weight, resumed[name]), name
+    assert not (tmp_path / "here").exists()
+
+
 def test_finished_training_is_not_gone_on_with(tmp_path: Path) -> None:
     """Neither after its last epoch nor after an early stop: the second call returns what the first did."""
     for folder, settings in (
