@@ -296,7 +296,7 @@ def _this_process() -> dict[str, Any]:
     program = Path(sys.argv[0])
     name = program.parent.name if program.name == "__main__.py" else program.name
     return {
-        "command": shlex.join([name, *sys.argv[1:]]),
+        "command": f"{name} {shlex.join(sys.argv[1:])}",
         "host": gethostname(),
         "pid": os.getpid(),
         "since": datetime.now().astimezone().isoformat(timespec="seconds"),
