@@ -124,6 +124,28 @@ def test_training_whose_folder_was_moved_still_knows_its_best_epoch(
     assert not (tmp_path / "here").exists()
 
 
+def test_only_the_epoch_that_was_cut_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when none of the epochs before it was the best: each leaves a checkpoint."""
+    settings = parameters(learning_rate=1e-8)
+    _, history = fit(tmp_path / "unbroken", settings)
+    assert history["validation_accuracy_fused"].idxmax() < 2, "else the test proves nothing"
+    epochs: list[int] = []
+    original = lightning.MixerModule.training_step
+
+    def crashing(self: lightning.MixerModule, batch: Any, index: int) -> torch.Tensor:
+        if index == 0:
+            epochs.append(self.current_epoch)
+            if epochs.count(4) == 1 and self.current_epoch == 4:
+                raise RuntimeError("power cut")
+        return original(self, batch, index)
+
+    monkeypatch.setattr(lightning.MixerModule, "training_step", crashing)
+    with pytest.raises(RuntimeError, match="power cut"):
+        fit(tmp_path / "broken", settings)
+    fit(tmp_path / "broken", settings)
+    assert epochs == [0, 1, 2, 3, 4, 4]
+
+
 def test_finished_training_is_not_gone_on_with(tmp_path: Path) -> None:
     """Neither after its last epoch nor after an early stop: the second call returns what the first did."""
     for folder, settings in (

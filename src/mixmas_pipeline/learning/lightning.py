@@ -233,16 +233,17 @@ def train(
         "best",
         monitor="monitor",
         mode="max",
-        save_last=True,
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
+    # Not save_last of the one above: Lightning 2.6 heeds that only in epochs that are a new best.
+    last = MovableCheckpoints(checkpoints, "last", save_on_train_epoch_end=True, enable_version_counter=False)
     stop = ResumableEarlyStopping(
         "monitor", mode="max", patience=parameters.patience, check_on_train_epoch_end=True, check_finite=True
     )
-    last = checkpoints / "last.ckpt"
-    if last.exists():
-        _log.info("Going on from the checkpoint %s", last)
+    left = checkpoints / "last.ckpt"
+    if left.exists():
+        _log.info("Going on from the checkpoint %s", left)
     with torch.random.fork_rng(), warnings.catch_warnings():
         # Of Lightning's own making: it is told to go on in the folder of its last checkpoint.
         warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
@@ -255,7 +256,7 @@ def train(
             precision=parameters.precision,  # type: ignore[arg-type]
             max_epochs=parameters.max_epochs,
             gradient_clip_val=parameters.clip_norm,
-            callbacks=[stop, best],
+            callbacks=[stop, best, last],
             plugins=[AtomicCheckpoints()],
             reload_dataloaders_every_n_epochs=1,
             use_distributed_sampler=False,
@@ -266,7 +267,7 @@ def train(
             default_root_dir=str(checkpoints),
         )
         data = TableModule(train_table, validation, parameters)
-        trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+        trainer.fit(module, data, ckpt_path=str(left) if left.exists() else None, weights_only=True)
     weights = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"]
     module.cpu().load_state_dict(weights)
     return module.model.eval(), pd.DataFrame(module.history)
