@@ -105,7 +105,7 @@ class MixerModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         # Lightning's mixed precision cannot clip gradients of a fused optimiser.
         fused = not self._training.precision.endswith("-mixed")
-        optimiser, schedule = make_optimiser(self._training, self.model, self._steps, fused)
+        optimiser, schedule = make_optimiser(self._training, self.model.parameters(), self._steps, fused)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_train_epoch_start(self) -> None:

@@ -14,6 +14,7 @@ from mixmas_pipeline.parameters import Parameters
 
 Metric = Literal["accuracy", "f1_macro", "f1_weighted", "f1_micro", "f1_samples"]
 Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 Positive = Annotated[float, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -73,6 +74,20 @@ class OptimiserParameters(Parameters):
     balance: Literal["none", "classes"] = "none"
 
 
+class RaceParameters(Parameters):
+    """A paired race: every candidate is trained with the first seeds; who is then clearly behind the stage's best is
+    dropped, and the others are trained with the remaining seeds.
+
+    Attributes:
+        seeds: how many of the budget's seeds come first.
+        behind: standard errors of the difference (paired by seed and by example) from which on a candidate is dropped.
+            Default 3.
+    """
+
+    seeds: int = Field(ge=2)
+    behind: Positive = 3.0
+
+
 class BudgetParameters(OptimiserParameters):
     """What a candidate may spend. All candidates of a stage spend the same.
 
@@ -80,16 +95,33 @@ class BudgetParameters(OptimiserParameters):
         steps: optimiser steps.
         extended_steps: steps when a stage is extended because a candidate was not clearly above chance.
         seeds: initialisations and batch orders; every candidate is trained once with each.
+        race: drop candidates on the way that are clearly behind; null to train every one with every seed. Default null.
         device: "cpu", "cuda" or "auto" (cuda where there is one).
+        precision: "float32", "tf32", "bfloat16" (autocast; weights stay float32), or "auto": bfloat16 on a GPU that has
+            it and on a CPU with AMX, float32 elsewhere. Default "float32".
+        batched: train a candidate's seeds as one model; "auto" does so on a GPU. Default "auto".
     """
 
     steps: int = Field(ge=1)
     extended_steps: int = Field(ge=1)
     seeds: Annotated[tuple[Seed, ...], Distinct] = Field(min_length=2)
+    race: RaceParameters | None = None
     device: Device = "auto"
+    precision: Precision = "float32"
+    batched: bool | Literal["auto"] = "auto"
+
+    @property
+    def first_seeds(self) -> tuple[int, ...]:
+        """Those that every candidate is trained with."""
+        return self.seeds if self.race is None else self.seeds[: self.race.seeds]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.race is not None and self.race.seeds >= len(self.seeds):
+            raise ValueError(
+                f"race.seeds is {self.race.seeds} of {len(self.seeds)} seeds: nothing is left to race for; expected "
+                "fewer, or race: null"
+            )
         if self.extended_steps < self.steps:
             raise ValueError(f"extended_steps is {self.extended_steps}; expected at least steps, {self.steps}")
         return self

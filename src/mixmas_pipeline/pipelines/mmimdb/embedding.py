@@ -61,8 +61,10 @@ def embed_plots(
     """
     began, started = time.time(), time.perf_counter()
     taken = films[films["left_out"] == ""]
-    device = _device(text.device)
-    precision = _precision(text.precision, device)
+    from mixmas_pipeline.learning.devices import pick_device, pick_precision
+
+    place = pick_device(text.device)
+    device, precision = place.type, pick_precision(text.precision, place)
     with _quiet():
         tokeniser, model = load_encoder(encoder, text.max_tokens)
         ids, whole = tokenise(tokeniser, list(taken["plot"]), text.max_tokens)
@@ -295,26 +297,6 @@ def _identity(encoder: EncoderFiles, ids: list[np.ndarray], text: TextParameters
     for tokens in ids:
         digest.update(len(tokens).to_bytes(4, "little") + tokens.tobytes())
     return digest.hexdigest()
-
-
-def _device(device: str) -> str:
-    import torch
-
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("mmimdb.text.device is cuda; torch finds no GPU here (expected cpu or auto)")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-
-
-def _precision(precision: str, device: str) -> str:
-    """What "auto" stands for. On a CPU with AVX512-BF16 alone bfloat16 is slower than float32, see docs/mmimdb.md."""
-    import torch
-
-    if precision != "auto":
-        return precision
-    if device == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    return "bfloat16" if amx() else "float32"
 
 
 def _torch_dtype(precision: str) -> Any:
