@@ -158,6 +158,30 @@ def test_decision_of_a_race(accuracies: dict[str, float], dropped: list[str], fi
     assert (at_chance["dropped"], at_chance["finish"]) == ({}, [])
 
 
+def test_the_leaderboard_says_who_was_dropped_and_when(capsys: pytest.CaptureFixture[str]) -> None:
+    from mixmas_pipeline.pipelines.reporting.page import _stage_rows
+    from mixmas_pipeline.summary import print_summary
+
+    seconds = {"losses": [(1, 1.0)], "seconds": 1.0}
+    results = {"far": result("far", 0.5, 1, seeds=2), "top": result("top", 0.8, 9, seeds=4)}
+    for one in results.values():
+        one["trials"] = [{**trial, **seconds} for trial in one["trials"]]
+    holdout = table(600)
+    holdout.labels = LABELS
+    decision = {"extend": False, "dropped": {"far": "After 2 seeds 0.300 ± 0.020 behind top."}}
+    choice, board, _ = nodes.choose(SELECTION, holdout, decision, **results)
+    assert choice["candidate"] == "top"
+    assert list(board["trials"]) == [4, 2]
+    assert list(board["dropped"]) == [False, True]
+    assert np.isnan(board["seed_3"].iloc[1])
+    assert board["reason"].iloc[1] == decision["dropped"]["far"]
+    by_candidate = {row["candidate"]: row for row in _stage_rows(board)}
+    assert by_candidate["far"]["notes"] == "dropped after 2 seeds"
+    assert len(by_candidate["far"]["by_seed"].split()) == 2
+    print_summary("x", leaderboard=board)
+    assert "dropped after 2 seeds" in capsys.readouterr().out
+
+
 def test_a_race_needs_seeds_to_race_for() -> None:
     with pytest.raises(ValueError, match=r"race.seeds is 4 of 4 seeds"):
         BudgetParameters.model_validate({**RACE.model_dump(), "race": {"seeds": 4}})

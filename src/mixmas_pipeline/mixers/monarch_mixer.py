@@ -23,7 +23,7 @@ from mixmas_pipeline.mixers.architecture import MonarchMixerParameters
 
 
 class Monarch(nn.Module):
-    """y = P L P' R x over the last axis but one, with block-diagonal L and R and transpositions P: ``inputs -> outputs``.
+    """y = P L P' R x over the last axis but one, ``inputs -> outputs``: block-diagonal L and R, transpositions P.
 
     Args:
         inputs, outputs: lengths; any.
