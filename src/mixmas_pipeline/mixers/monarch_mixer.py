@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mixmas_pipeline.mixers.architecture import MonarchMixerParameters
+from mixmas_pipeline.mixers.layers import Dropout
 
 
 class Monarch(nn.Module):
@@ -75,7 +76,7 @@ class MonarchMixing(nn.Module):
         super().__init__()
         self.first = Monarch(dim, hidden, blocks)
         self.kernel = nn.Parameter(torch.ones(kernel))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.second = Monarch(hidden, dim, blocks, gain=2.0)
 
     def forward(self, x: Tensor) -> Tensor:
