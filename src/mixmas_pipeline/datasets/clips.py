@@ -162,7 +162,8 @@ class DemoSpeechDataset(AbstractDataset[None, pd.DataFrame]):
             ) from error
         # In a process of its own: some voices draw from the C library's random numbers, which other threads of this
         # process may draw from too (Ray's do).
-        order = pickle.dumps((espeakng_loader.get_library_path(), espeakng_loader.get_data_path(), self._language, self._rates))
+        library, data = espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
+        order = pickle.dumps((library, data, self._language, self._rates))
         paths = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
         command = [sys.executable, "-c", f"from {__name__} import _speak_for; _speak_for()"]
         environment = {**os.environ, "PYTHONPATH": paths}

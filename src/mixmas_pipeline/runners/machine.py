@@ -84,7 +84,7 @@ class Machine:
 
     def wait(self) -> list[Ended]:
         """Wait until at least one node has ended: those, each with its error, if it had one."""
-        if self._working or self._idle or len(self._queued) > 1:
+        if self._working or self._idle or len(self._queued) > 1 or any(map(self._blind, self._queued)):
             for node in self._queued:
                 self._send(node)
             self._queued = []
@@ -97,10 +97,12 @@ class Machine:
                 worker, error = self._ended.get(block=not ended)
             except Empty:
                 break
-            node = self._working.pop(worker)
+            if worker not in self._working:  # it was killed while it had nothing to do
+                self._idle.remove(worker)
+                continue
+            ended.append((self._working.pop(worker), error))
             if worker.alive:
                 self._idle.append(worker)
-            ended.append((node, error))
         for node, _ in ended:
             for gpu, share in self._taken.pop(node)[1].items():
                 self._free_gpus()[gpu] += share
@@ -113,8 +115,11 @@ class Machine:
     def _runs_here(self, node: Node) -> bool:
         if self._compute.tag(node) is None:
             return True
-        hidden = self._compute.share(node).gpus == 0 and bool(self._free_gpus())
-        return self._cores_of(node) == self._cores and not hidden
+        return self._cores_of(node) == self._cores and not self._blind(node)
+
+    def _blind(self, node: Node) -> bool:
+        """Whether GPUs that this process sees are to be hidden from the node."""
+        return self._compute.share(node).gpus == 0 and bool(self._free_gpus())
 
     def _do(self, node: Node) -> Exception | None:
         try:
@@ -126,7 +131,7 @@ class Machine:
 
     def _send(self, node: Node) -> None:
         visible = self._visible(node)
-        worker = next((worker for worker in self._idle if worker.visible == visible), None)
+        worker = next((worker for worker in self._idle if worker.alive and worker.visible == visible), None)
         if worker is None:
             worker = _Worker(visible, self._ended)
         else:
@@ -144,9 +149,8 @@ class Machine:
         """The GPUs that a node gets, and how much of each; None where it has to wait."""
         if (tag := self._compute.tag(node)) is None:
             return {}
-        wanted, free = self._compute.share(node).gpus, self._free_gpus()
-        if wanted == "auto":
-            wanted = min(1, len(free))
+        asked, free = self._compute.share(node).gpus, self._free_gpus()
+        wanted: float = min(1, len(free)) if asked == "auto" else asked
         if wanted > len(free):
             raise ValueError(f"compute.shares.{tag}.gpus is {wanted}; this machine has {len(free)}")
         if wanted == 0:

@@ -154,17 +154,21 @@ def _machines() -> list[dict[str, float]]:
 def _error(task: Any) -> Exception | None:
     import ray
 
-    lost = (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.OutOfMemoryError)
-    lost += (ray.exceptions.LocalRayletDiedError, ray.exceptions.ObjectLostError)
     try:
         result = ray.get(task)
-    except lost as error:
+    except (
+        ray.exceptions.WorkerCrashedError,
+        ray.exceptions.NodeDiedError,
+        ray.exceptions.LocalRayletDiedError,
+        ray.exceptions.OutOfMemoryError,
+        ray.exceptions.ObjectLostError,
+    ) as error:
         return WorkerLost(f"its worker or machine was lost ({type(error).__name__}: {str(error).splitlines()[0]})")
     if result is None:
         return None
-    error, text = result
-    error.__cause__ = RemoteTraceback(text)
-    return error
+    raised, text = result
+    raised.__cause__ = RemoteTraceback(text)
+    return raised
 
 
 def _read(mailbox: Any) -> None:

@@ -18,6 +18,7 @@ from kedro.pipeline.node import Node
 from kedro.runner.task import Task
 from pluggy import PluginManager
 
+from mixmas_pipeline.datasets.base import AtomicDataset
 from mixmas_pipeline.runners.compute import threads
 
 _log = logging.getLogger(__name__)
@@ -115,8 +116,7 @@ def discard(node: Node, catalog: CatalogProtocol) -> None:
     """Remove what an earlier, killed attempt of the same run has saved of this node's outputs: a version is written
     once only."""
     for name in node.outputs:
-        dataset = catalog.get(name)
-        if hasattr(dataset, "discard"):
+        if isinstance(dataset := catalog.get(name), AtomicDataset):
             dataset.discard()
 
 
