@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,11 @@ class KillsAtFirstSave(JSONDataset):
         super().save(data)
 
 
+def in_memory(**_: Any) -> MemoryDataset:
+    """A data set that is not kept."""
+    return MemoryDataset()
+
+
 def same(value: Any) -> Any:
     """Its input."""
     return value
@@ -133,24 +139,23 @@ def run(
     graph: Pipeline,
     values: dict[str, Any],
     runner: AbstractRunner | None = None,
-    outputs: dict[str, Any] | None = None,
+    outputs: dict[str, Callable[..., Any]] | None = None,
     **section: Any,
 ) -> dict[str, Any]:
     """Run a pipeline whose outputs are kept in a folder; with the section ``compute``.
 
     Args:
-        outputs: other data sets than JSON files.
+        outputs: classes of other data sets than JSON files.
 
     Returns:
-        The outputs by name.
+        The outputs that are kept, by name.
     """
     version = f"2026-01-01T00.00.{next(_number):02d}.000Z"
     parameters = {**values, "params:reuse": True, "params:compute": section}
     kept = {
-        name: JSONDataset(filepath=str(folder / name), version=Version(None, version)) for name in graph.all_outputs()
+        name: (outputs or {}).get(name, JSONDataset)(filepath=str(folder / name), version=Version(None, version))
+        for name in graph.all_outputs()
     }
-    catalog = DataCatalog(
-        {**{name: MemoryDataset(value) for name, value in parameters.items()}, **kept, **(outputs or {})}
-    )
+    catalog = DataCatalog({**{name: MemoryDataset(value) for name, value in parameters.items()}, **kept})
     (runner or ReusingRunner()).run(graph, catalog, _create_hook_manager(), run_id=version)
-    return {name: catalog.load(name) for name in sorted(graph.all_outputs())}
+    return {name: catalog.load(name) for name in sorted(kept) if not kept[name]._EPHEMERAL}

@@ -14,7 +14,6 @@ from typing import Any
 
 import probes
 import pytest
-from kedro.io import MemoryDataset, Version
 from kedro.pipeline import Node, Pipeline
 
 from graphs import pipelines
@@ -134,6 +133,7 @@ def test_results_are_the_same_bits_whatever_cores_is_and_are_reused(
     results = [probes.run(tmp_path / str(c), graph, values, cores=c, shares=shares) for c in (1, 4)]
     assert results[0] == results[1]
     caplog.set_level(logging.INFO)
+    caplog.clear()
     assert probes.run(tmp_path / "4", graph, values, cores=1, shares=shares) == results[0]
     assert "Running" not in caplog.text
     assert "Reused: run_a, run_b, run_c" in caplog.text
@@ -157,10 +157,8 @@ def test_a_killed_worker_costs_its_node_an_attempt(tmp_path: Path, caplog: pytes
         Node(probes.both, "params:other", ["two", "three"], name="two", tags="trial"),
         Node(probes.look, "params:marker", "four", name="four", tags="trial"),
     ]
-    version = Version(None, "2025-01-01T00.00.00.000Z")
-    killing = {"three": probes.KillsAtFirstSave(filepath=str(tmp_path / "three"), version=version)}
     values = {"params:marker": str(tmp_path / "marker"), "params:other": str(tmp_path / "other")}
-    seen = probes.run(tmp_path, Pipeline(nodes), values, outputs=killing, cores=3)
+    seen = probes.run(tmp_path, Pipeline(nodes), values, outputs={"three": probes.KillsAtFirstSave}, cores=3)
     assert (seen["one"], seen["two"], seen["three"]) == ("alive", "first", values["params:other"])
     assert len(list((tmp_path / "two").iterdir())) == 1
     for name in ("one", "two"):
@@ -207,11 +205,10 @@ def test_what_lives_in_memory_only_is_refused_before_anything_runs(tmp_path: Pat
             Node(probes.same, "made", "used", name="use", tags="trial"),
         ]
     )
-    memory = {"made": MemoryDataset()}
     with pytest.raises(ValueError, match=r"^made: would live in memory only.* or run with compute.cores=1"):
-        probes.run(tmp_path, graph, {"params:a": 1}, outputs=memory, cores=2)
+        probes.run(tmp_path, graph, {"params:a": 1}, outputs={"made": probes.in_memory}, cores=2)
     assert not (tmp_path / "used").exists()
-    probes.run(tmp_path / "alone", graph, {"params:a": 1}, outputs={"made": MemoryDataset()}, cores=1)
+    probes.run(tmp_path / "alone", graph, {"params:a": 1}, outputs={"made": probes.in_memory}, cores=1)
 
 
 def test_what_cannot_be_sent_is_named(tmp_path: Path) -> None:

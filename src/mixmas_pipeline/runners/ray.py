@@ -53,6 +53,7 @@ class Cluster:
     def __init__(self, compute: ComputeParameters, pack: Callable[[Node], bytes], address: str) -> None:
         self._compute, self._pack, self._address = compute, pack, address
         self._running: dict[Any, Node] = {}
+        self._most: dict[str, float] = {}  # of any machine
         self._mailbox: Any = None
         self._reader: threading.Thread | None = None
         self._connected = False
@@ -119,36 +120,22 @@ class Cluster:
         self._mailbox = ray.remote(remote.Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()
         self._reader = threading.Thread(target=_read, args=(self._mailbox,), daemon=True)
         self._reader.start()
+        # Looked up once: when a machine is lost, what is asked for must not change with it.
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        for kind in ("CPU", "GPU"):
+            self._most[kind] = max(machine.get(kind, 0) for machine in machines)
         total = ray.cluster_resources()
-        _log.info(
-            "Ray: %d machines with %g CPUs and %g GPUs",
-            len(_machines()),
-            total.get("CPU", 0),
-            total.get("GPU", 0),
-        )
+        _log.info("Ray: %d machines, %g CPUs, %g GPUs", len(machines), total.get("CPU", 0), total.get("GPU", 0))
 
     def _asked(self, node: Node) -> tuple[float, float]:
-        """CPUs and GPUs to ask Ray for. A node that wants more CPUs than any machine has gets one to itself.
-
-        Raises:
-            ValueError: no machine has so many GPUs.
-        """
-        share, machines = self._compute.share(node), _machines()
-        cpus = min(share.threads, max((machine.get("CPU", 0) for machine in machines), default=1))
-        most = max((machine.get("GPU", 0) for machine in machines), default=0)
-        if (tag := self._compute.tag(node)) is None:
-            return cpus, 0
-        gpus = min(1, most) if share.gpus == "auto" else share.gpus
-        if gpus > most:
-            raise ValueError(f"compute.shares.{tag}.gpus is {gpus}; no machine of the cluster has more than {most:g}")
-        return cpus, gpus
-
-
-def _machines() -> list[dict[str, float]]:
-    """Resources of every machine that is alive."""
-    import ray
-
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        """CPUs and GPUs to ask Ray for. A node that wants more CPUs than any machine has gets one to itself."""
+        share = self._compute.share(node)
+        if self._compute.tag(node) is None:
+            return share.threads, 0
+        gpus = min(1, self._most["GPU"]) if share.gpus == "auto" else share.gpus
+        if gpus > self._most["GPU"]:
+            _log.warning("%s waits for a machine with %g GPUs; the cluster had none at the start", node.name, gpus)
+        return min(share.threads, self._most["CPU"]), gpus
 
 
 def _error(task: Any) -> Exception | None:
