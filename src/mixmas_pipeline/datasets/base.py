@@ -62,6 +62,12 @@ class AtomicDataset(AbstractVersionedDataset[Any, Any]):
                     final.parent.rmdir()
             raise
 
+    def discard(self) -> None:
+        """Remove the version that this run would save: a killed attempt has left it, and the next one writes anew."""
+        if self._version is not None:
+            _remove(Path(self._get_versioned_path(self.resolve_save_version() or "")))
+            self.release()
+
     @abstractmethod
     def _read(self, path: Path) -> Any:
         """What the file or folder holds."""

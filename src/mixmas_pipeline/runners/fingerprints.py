@@ -21,6 +21,7 @@ from kedro.io.core import AbstractVersionedDataset, VersionNotFoundError
 from kedro.pipeline.node import Node
 
 from mixmas_pipeline.code import code_hash
+from mixmas_pipeline.runners.compute import ComputeParameters
 
 PROVENANCE_FILE = "provenance.json"
 _LIBRARIES = (
@@ -42,8 +43,12 @@ _CHUNK = 1 << 22
 Fingerprint = dict[str, dict[str, str]]
 
 
-def fingerprint(node: Node, catalog: CatalogProtocol) -> Fingerprint | None:
-    """The node's fingerprint, or None when an input has no known content (it lives in memory only)."""
+def fingerprint(node: Node, catalog: CatalogProtocol, compute: ComputeParameters) -> Fingerprint | None:
+    """The node's fingerprint, or None when an input has no known content (it lives in memory only).
+
+    The number of cores counts as it is written in ``compute``, since the bits of a result depend on the number of
+    threads: "all" is the same thing on every machine.
+    """
     parts: Fingerprint = {
         "code": {node.func.__module__: code_hash(node.func.__module__)},
         "libraries": _versions(),
@@ -51,6 +56,8 @@ def fingerprint(node: Node, catalog: CatalogProtocol) -> Fingerprint | None:
         "inputs": {},
         "node": {"name": node.name, "function": node.func.__qualname__, "inputs": json.dumps(_order(node))},
     }
+    if compute.tag(node):
+        parts["node"]["cpus"] = str(compute.share(node).cpus)
     for name in node.inputs:
         if name == "parameters" or name.startswith("params:"):
             parts["parameters"][name] = _dump(catalog.load(name))

@@ -102,6 +102,7 @@ def _stage(root: str, stage: str, names: list[str]) -> list[Node]:
                 f"{space}.{name}_first",
                 name=f"train_{name}",
                 namespace=space,
+                tags="trial",
             )
         )
         graph.append(
@@ -111,6 +112,7 @@ def _stage(root: str, stage: str, names: list[str]) -> list[Node]:
                 f"{space}.{name}_result",
                 name=f"finish_{name}",
                 namespace=space,
+                tags="trial",
             )
         )
     graph.append(
