@@ -12,30 +12,41 @@ import json
 import logging
 import socket
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("mixmas_pipeline.learning.join")  # not __name__: this is run as a command
 
 
-def main() -> None:
-    """The command."""
+def main(words: Sequence[str] | None = None) -> None:
+    """The command.
+
+    Args:
+        words: its arguments. Default: those of the process.
+    """
+    server, port, host = parse(words)
+    from mixmas_pipeline.learning.processes import log_as_kedro
+
+    log_as_kedro()
+    _log.info("Waiting for a training at %s:%d", server, port)
+    last = ""
+    while True:
+        last = _take_part(server, port, host, last)
+        time.sleep(1)
+
+
+def parse(words: Sequence[str] | None) -> tuple[str, int, int]:
+    """The run's host and port, and the number of this host. What is wrong is said, and ends the process."""
     parser = argparse.ArgumentParser(prog="python -m mixmas_pipeline.learning.join", description=__doc__)
     parser.add_argument("address", help="host:port, as the parameter training.address has it")
     parser.add_argument("--host", type=int, required=True, help="number of this host: from 1 to num_nodes - 1")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     if arguments.host < 1:
         parser.error(f"--host is {arguments.host}; the host on which the run is started is 0: expected 1 or more")
     server, _, port = arguments.address.rpartition(":")
     if not server or not port.isdigit():
         parser.error(f"the address is {arguments.address!r}; expected host:port")
-    from mixmas_pipeline.learning.processes import log_as_kedro
-
-    log_as_kedro()
-    _log.info("Waiting for a training at %s", arguments.address)
-    last = ""
-    while True:
-        last = _take_part(server, int(port), arguments.host, last)
-        time.sleep(1)
+    return server, int(port), arguments.host
 
 
 def _take_part(server: str, port: int, host: int, last: str) -> str:

@@ -286,16 +286,22 @@ def fit(
         logging.getLogger(noisy).setLevel(logging.WARNING)
     batches = len(batch_rows(len(train_table), parameters.batch_size, 0, 0))
     module = MixerModule(architecture, parameters, steps=batches * parameters.max_epochs, labels=train_table.labels)
-    often = {"save_on_train_epoch_end": True, "enable_version_counter": False}
-    best = ModelCheckpoint(checkpoints, "best", monitor="monitor", mode="max", **often)
+    best = ModelCheckpoint(
+        checkpoints,
+        "best",
+        monitor="monitor",
+        mode="max",
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
     # Not save_last of the one above: Lightning 2.6 heeds that only in epochs that are a new best.
-    every = ModelCheckpoint(checkpoints, "last", **often)
+    last = ModelCheckpoint(checkpoints, "last", save_on_train_epoch_end=True, enable_version_counter=False)
     stop = ResumableEarlyStopping(
         "monitor", mode="max", patience=parameters.patience, check_on_train_epoch_end=True, check_finite=True
     )
-    last = checkpoints / "last.ckpt"
-    if last.exists():
-        _log.info("Going on from the checkpoint %s", last)
+    left = checkpoints / "last.ckpt"
+    if left.exists():
+        _log.info("Going on from the checkpoint %s", left)
     with torch.random.fork_rng(), warnings.catch_warnings():
         # Of Lightning's own making: it is told to go on in the folder of its last checkpoint.
         warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
@@ -307,13 +313,13 @@ def fit(
             accelerator=parameters.accelerator,
             devices=parameters.devices,
             num_nodes=parameters.num_nodes,
-            # The model's buffers are constants; and in validation a broadcast a batch would wait for ever, since not all
-            # processes have as many batches.
+            # The model's buffers are constants; and a broadcast of them in every validation batch would wait for ever,
+            # since some processes have fewer batches.
             strategy=DDPStrategy(broadcast_buffers=False) if together else parameters.strategy,
             precision=parameters.precision,  # type: ignore[arg-type]
             max_epochs=parameters.max_epochs,
             gradient_clip_val=parameters.clip_norm,
-            callbacks=[stop, best, every],
+            callbacks=[stop, best, last],
             plugins=[AtomicCheckpoints(), *([LightningEnvironment()] if together else [])],
             reload_dataloaders_every_n_epochs=1,
             use_distributed_sampler=False,
@@ -324,7 +330,7 @@ def fit(
             default_root_dir=str(checkpoints),
         )
         data = TableModule(train_table, validation, parameters, module.class_weights)
-        trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+        trainer.fit(module, data, ckpt_path=str(left) if left.exists() else None, weights_only=True)
 
 
 def trained(architecture: Architecture, checkpoints: Path) -> tuple[MultimodalMixer, pd.DataFrame]:

@@ -2,8 +2,8 @@
 
 The process that wants the model (the node's) takes no part. It keeps a store, which is a server on a port, puts the job
 into it, and starts this module once for every device of its host; on the other hosts ``learning.join`` does the same.
-What comes back is the folder of checkpoints, which the first process alone writes. So everyone maps the tables from their
-files, nothing is sent or forked, and the node may run in a daemonic worker.
+What comes back is the folder of checkpoints, which the first process alone writes. So everyone maps the tables from
+their files, nothing is sent or forked, and the node may run in a daemonic worker.
 
 Nobody is left behind: each process ends when the one that has started it does, however that ended.
 """
@@ -76,6 +76,7 @@ def train(
         raise ValueError(
             f"there are {len(validation)} validation examples for {processes} processes; expected one or more for each"
         )
+    last = checkpoints / "last.ckpt"
     with _files({"train": train_table, "validation": validation}, checkpoints) as files:
         job = {
             "id": uuid.uuid4().hex,
@@ -84,6 +85,7 @@ def train(
             "parameters": parameters.model_dump(mode="json"),
             "tables": files,
             "checkpoints": str(checkpoints.absolute()),
+            "needed": [*files.values(), *([str(last.absolute())] if last.exists() else [])],
             "versions": _versions(),
         }
         store, address = _serve(parameters)
@@ -169,7 +171,7 @@ def _files(tables: dict[str, MultimodalTable], checkpoints: Path) -> Iterator[di
     files = {}
     try:
         for name, table in tables.items():
-            files[name] = table.file or str(folder / f"{name}.arrow")
+            files[name] = table.file or str((folder / f"{name}.arrow").absolute())
             if table.file is None:
                 TableDataset(filepath=files[name]).save(table)
         yield files
@@ -272,7 +274,7 @@ def _fit(job: dict[str, Any]) -> None:
     host = socket.gethostname()
     if (versions := _versions()) != job["versions"]:
         raise ValueError(f"host {host} has {versions}; the host that has started the training has {job['versions']}")
-    for file in job["tables"].values():
+    for file in job["needed"]:
         if not Path(file).exists():
             raise FileNotFoundError(f"{file} is not there on host {host}; all hosts see the data under the same path")
     tables = {name: TableDataset(filepath=file).load() for name, file in job["tables"].items()}
