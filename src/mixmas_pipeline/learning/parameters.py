@@ -305,7 +305,13 @@ class TrainingParameters(OptimiserParameters):
         patience: epochs without a better validation score before training stops.
         metric: validation score that is watched.
         fusion_weight_step: growth an epoch of the fused head's weight in the multi-head loss. Default 0.
-        accelerator, devices, num_nodes, strategy, precision: as PyTorch Lightning's Trainer takes them.
+        accelerator, precision: as PyTorch Lightning's Trainer takes them.
+        devices: processes on each host, each with a device of its own: how many, the numbers of the GPUs, or "auto"
+            (or -1): all GPUs there are. Default 1.
+        num_nodes: hosts. Default 1.
+        address: "host:port" of the host on which the run is started, as the other hosts reach it; the port has to be
+            free there. Needed, and only read, when there are several hosts.
+        strategy: "ddp" or "auto", which is the same thing when there are several processes.
     """
 
     seed: Seed
@@ -316,8 +322,49 @@ class TrainingParameters(OptimiserParameters):
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"] = "auto"
     devices: int | list[int] | Literal["auto"] = 1
     num_nodes: int = Field(1, ge=1)
-    strategy: Literal["auto", "ddp", "ddp_spawn", "ddp_notebook", "fsdp"] = "auto"
+    address: str | None = None
+    strategy: Literal["auto", "ddp"] = "auto"
     precision: Literal["32-true", "64-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"] = "32-true"
+
+    @model_validator(mode="after")
+    def _check_devices(self) -> Self:
+        devices, gpus = self.devices, self.accelerator in ("auto", "gpu", "cuda")
+        if isinstance(devices, int) and (devices == 0 or devices < -1):
+            raise ValueError(f"devices is {devices}; expected a number from 1, or -1 for all")
+        if isinstance(devices, list):
+            if not gpus:
+                raise ValueError(
+                    f"devices is {devices} with accelerator {self.accelerator!r}; a list has the numbers of GPUs: "
+                    "expected how many processes"
+                )
+            if not devices or len(set(devices)) != len(devices) or min(devices) < 0:
+                raise ValueError(f"devices is {devices}; expected numbers of GPUs, each once")
+        each = len(devices) if isinstance(devices, list) else devices
+        if self.num_nodes > 1:
+            if not isinstance(each, int) or each < 1:
+                raise ValueError(
+                    f"devices is {devices!r} with num_nodes {self.num_nodes}; every host has the same number of "
+                    "processes: expected that number"
+                )
+            if self.address is None:
+                raise ValueError(
+                    f"num_nodes is {self.num_nodes} and there is no address; expected host:port of the host on which "
+                    "the run is started, for example address: 10.0.0.1:29500"
+                )
+        if self.address is not None and not re.fullmatch(r".+:[1-9]\d{0,4}", self.address):
+            raise ValueError(f"address is {self.address!r}; expected host:port, for example 10.0.0.1:29500")
+        if isinstance(each, int) and each * self.num_nodes > 1:
+            if not (gpus or self.accelerator == "cpu"):
+                raise ValueError(
+                    f"accelerator is {self.accelerator!r} with {each * self.num_nodes} processes; several work on cpu "
+                    "or gpu only"
+                )
+            if self.batch_size < each * self.num_nodes:
+                raise ValueError(
+                    f"batch_size is {self.batch_size} with {each * self.num_nodes} processes, which share every batch; "
+                    "expected at least one example for each"
+                )
+        return self
 
 
 class CompareParameters(Parameters):

@@ -42,8 +42,8 @@ class Scratch:
         validation: MultimodalTable,
         training: TrainingParameters,
     ) -> tuple[MultimodalMixer, pd.DataFrame]:
-        """The best epoch's model and the history of every epoch, as ``learning.lightning.train`` gives them."""
-        from mixmas_pipeline.learning.lightning import train as fit
+        """The best epoch's model and the history of every epoch, as ``learning.processes.train`` gives them."""
+        from mixmas_pipeline.learning.processes import train as fit
 
         name = _identity(architecture, train, validation, training)
         self._used.add(name)
