@@ -97,6 +97,55 @@ def test_resumed_training_ends_as_the_unbroken_one(
         assert torch.equal(weight, resumed[name]), name
 
 
+def test_training_whose_folder_was_moved_still_knows_its_best_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lightning forgets the best score when the folder of its checkpoint is another: a later, worse epoch then wins."""
+    settings = parameters(learning_rate=0.5, clip_norm=100.0)
+    weights, history = fit(tmp_path / "unbroken", settings)
+    best = int(history["validation_accuracy_fused"].idxmax())
+    assert 0 <= best < 3, "the best epoch is before the crash; else the test proves nothing"
+    original = lightning.MixerModule.training_step
+
+    def crashing(self: lightning.MixerModule, batch: Any, index: int) -> torch.Tensor:
+        if self.current_epoch == 3:
+            raise RuntimeError("power cut")
+        return original(self, batch, index)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lightning.MixerModule, "training_step", crashing)
+        with pytest.raises(RuntimeError, match="power cut"):
+            fit(tmp_path / "here" / "broken", settings)
+    (tmp_path / "here").rename(tmp_path / "there")
+    resumed, resumed_history = fit(tmp_path / "there" / "broken", settings)
+    pd.testing.assert_frame_equal(resumed_history, history)
+    for name, weight in weights.items():
+        assert torch.equal(weight, resumed[name]), name
+    assert not (tmp_path / "here").exists()
+
+
+def test_only_the_epoch_that_was_cut_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when none of the epochs before it was the best: each leaves a checkpoint."""
+    settings = parameters(learning_rate=1e-8)
+    _, history = fit(tmp_path / "unbroken", settings)
+    assert history["validation_accuracy_fused"].idxmax() < 2, "else the test proves nothing"
+    epochs: list[int] = []
+    original = lightning.MixerModule.training_step
+
+    def crashing(self: lightning.MixerModule, batch: Any, index: int) -> torch.Tensor:
+        if index == 0:
+            epochs.append(self.current_epoch)
+            if epochs.count(4) == 1 and self.current_epoch == 4:
+                raise RuntimeError("power cut")
+        return original(self, batch, index)
+
+    monkeypatch.setattr(lightning.MixerModule, "training_step", crashing)
+    with pytest.raises(RuntimeError, match="power cut"):
+        fit(tmp_path / "broken", settings)
+    fit(tmp_path / "broken", settings)
+    assert epochs == [0, 1, 2, 3, 4, 4]
+
+
 def test_finished_training_is_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither after its last epoch nor after an early stop: the second call returns what the first did."""
     original, steps = lightning.MixerModule.training_step, []

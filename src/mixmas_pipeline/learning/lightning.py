@@ -233,6 +233,23 @@ class AtomicCheckpoints(TorchCheckpointIO):
         partial.replace(path)
 
 
+class MovableCheckpoints(ModelCheckpoint):
+    """Knows its best epoch also when the folder was moved: Lightning keeps absolute paths, and forgets the best score
+    where they differ, so that a later, worse epoch would take its place."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        folder = self.dirpath
+        assert folder is not None
+
+        def here(path: str) -> str:
+            return str(Path(folder, Path(path).name)) if path else path
+
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        moved = {**state_dict, "dirpath": folder, **{name: here(state_dict[name]) for name in paths}}
+        moved["best_k_models"] = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(moved)
+
+
 class ResumableEarlyStopping(EarlyStopping):
     """Stops at once when it is resumed from a checkpoint of a training that had already stopped."""
 
@@ -286,7 +303,7 @@ def fit(
         logging.getLogger(noisy).setLevel(logging.WARNING)
     batches = len(batch_rows(len(train_table), parameters.batch_size, 0, 0))
     module = MixerModule(architecture, parameters, steps=batches * parameters.max_epochs, labels=train_table.labels)
-    best = ModelCheckpoint(
+    best = MovableCheckpoints(
         checkpoints,
         "best",
         monitor="monitor",
@@ -295,7 +312,7 @@ def fit(
         enable_version_counter=False,
     )
     # Not save_last of the one above: Lightning 2.6 heeds that only in epochs that are a new best.
-    last = ModelCheckpoint(checkpoints, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+    last = MovableCheckpoints(checkpoints, "last", save_on_train_epoch_end=True, enable_version_counter=False)
     stop = ResumableEarlyStopping(
         "monitor", mode="max", patience=parameters.patience, check_on_train_epoch_end=True, check_finite=True
     )
