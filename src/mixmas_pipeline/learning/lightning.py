@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 import warnings
@@ -20,6 +19,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from mixmas_pipeline.datasets.arrays import release
+from mixmas_pipeline.datasets.places import is_whole, local, place, write_whole
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.metrics import predict, score
 from mixmas_pipeline.learning.microbenchmark import batch_rows, class_weights_of, evaluation_rows, make_optimiser
@@ -170,17 +170,17 @@ class MixerModule(pl.LightningModule):
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Checkpoints that appear under their name only when they are whole, on any file system."""
+    """Checkpoints that appear under their name only when they are whole, on any file system and in object stores."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        with partial.open("wb") as stream:
-            torch.save(checkpoint, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
+        def write(partial: Path) -> None:
+            with partial.open("wb") as stream:
+                torch.save(checkpoint, stream)
+
+        write_whole(place(path), write)
+
+    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return super().load_checkpoint(local(place(path)), *args, **kwargs)
 
 
 class ResumableEarlyStopping(EarlyStopping):
@@ -212,7 +212,7 @@ def train(
     batches = len(batch_rows(len(train_table), parameters.batch_size, 0, 0))
     module = MixerModule(architecture, parameters, steps=batches * parameters.max_epochs, labels=train_table.labels)
     best = ModelCheckpoint(
-        checkpoints,
+        str(checkpoints),
         "best",
         monitor="monitor",
         mode="max",
@@ -224,7 +224,8 @@ def train(
         "monitor", mode="max", patience=parameters.patience, check_on_train_epoch_end=True, check_finite=True
     )
     last = checkpoints / "last.ckpt"
-    if last.exists():
+    resumes = is_whole(last)
+    if resumes:
         _log.info("Going on from the checkpoint %s", last)
     with torch.random.fork_rng(), warnings.catch_warnings():
         # Of Lightning's own making: it is told to go on in the folder of its last checkpoint.
@@ -249,7 +250,7 @@ def train(
             default_root_dir=str(checkpoints),
         )
         data = TableModule(train_table, validation, parameters)
-        trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
-    weights = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"]
+        trainer.fit(module, data, ckpt_path=str(last) if resumes else None, weights_only=True)
+    weights = torch.load(local(checkpoints / "best.ckpt"), map_location="cpu", weights_only=True)["state_dict"]
     module.cpu().load_state_dict(weights)
     return module.model.eval(), pd.DataFrame(module.history)
