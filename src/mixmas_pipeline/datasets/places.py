@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
@@ -50,9 +49,13 @@ def place(url: str | Path) -> Place:
             f"{text}: {protocol}:// is not known to replace a file as a whole; expected one of {', '.join(_STORES)}. "
             "Mount it on every machine and give the path"
         )
+    from fsspec import get_filesystem_class
     from upath import UPath
 
-    _make_known(protocol)
+    try:
+        get_filesystem_class(protocol)
+    except ImportError as error:
+        raise DatasetError(f"{text}: the package that reads {protocol}:// is not installed: {error}") from error
     return UPath(text)
 
 
@@ -280,26 +283,8 @@ def _marker(path: UPath) -> UPath:
 
 def _store(path: UPath) -> Any:
     """The path's fsspec file system, which has forgotten all that it had listed."""
-    _make_known(path.protocol)
-    fs = path.fs
-    fs.invalidate_cache()
-    return fs
-
-
-def _make_known(protocol: str) -> None:
-    """fsspec's own packages (s3fs, gcsfs, adlfs) where they are installed, else obstore, which reads all of these."""
-    import fsspec
-
-    try:
-        fsspec.get_filesystem_class(protocol)
-    except ImportError as error:
-        if importlib.util.find_spec("obstore") is None:
-            raise DatasetError(
-                f"{protocol}:// needs a package that reads it: pip install 'mixmas_pipeline[s3]' ({error})"
-            ) from error
-        from obstore.fsspec import register
-
-        register(protocol)
+    path.fs.invalidate_cache()
+    return path.fs
 
 
 def _flush(written: Path) -> None:
