@@ -155,7 +155,7 @@ def test_unfinished_parts_are_swept_and_finished_ones_are_on_the_disk(
     encoder: EncoderFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[int] = []
-    monkeypatch.setattr(embedding.os, "fsync", synced.append)
+    monkeypatch.setattr("os.fsync", synced.append)
     embedding.embed_plots(films(), encoder, TEXT, tmp_path)
     (only,) = tmp_path.rglob("*.npy")
     assert len(synced) == 1

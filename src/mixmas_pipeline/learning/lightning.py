@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +22,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 
 from mixmas_pipeline.datasets.arrays import release
+from mixmas_pipeline.datasets.places import is_whole, local, place, write_whole
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.metrics import predict, score
 from mixmas_pipeline.learning.microbenchmark import batch_rows, class_weights_of, evaluation_rows, make_optimiser
@@ -32,6 +32,9 @@ from mixmas_pipeline.mixers.encoder import initialised
 from mixmas_pipeline.mixers.loss import fusion_weight, multi_head_loss, task_loss
 from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
 from mixmas_pipeline.progress import duration
+
+if TYPE_CHECKING:
+    from mixmas_pipeline.datasets.places import Place
 
 Batch = tuple[dict[str, Tensor], Tensor, float]
 _RELEASE_BYTES = 1 << 28
@@ -220,17 +223,17 @@ class MixerModule(pl.LightningModule):
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Checkpoints that appear under their name only when they are whole, on any file system."""
+    """Checkpoints that appear under their name only when they are whole, on any file system and in object stores."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        with partial.open("wb") as stream:
-            torch.save(checkpoint, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
+        def write(partial: Path) -> None:
+            with partial.open("wb") as stream:
+                torch.save(checkpoint, stream)
+
+        write_whole(place(path), write)
+
+    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return super().load_checkpoint(local(place(path)), *args, **kwargs)
 
 
 class MovableCheckpoints(ModelCheckpoint):
@@ -242,7 +245,7 @@ class MovableCheckpoints(ModelCheckpoint):
         assert folder is not None
 
         def here(path: str) -> str:
-            return str(Path(folder, Path(path).name)) if path else path
+            return f"{folder}/{Path(path).name}" if path else path
 
         paths = ("best_model_path", "kth_best_model_path", "last_model_path")
         moved = {**state_dict, "dirpath": folder, **{name: here(state_dict[name]) for name in paths}}
@@ -263,7 +266,7 @@ def train(
     train_table: MultimodalTable,
     validation: MultimodalTable,
     parameters: TrainingParameters,
-    checkpoints: Path,
+    checkpoints: Place,
 ) -> tuple[MultimodalMixer, pd.DataFrame]:
     """Train in this process until the validation score has not improved for ``patience`` epochs; return the best
     epoch's model.
@@ -284,7 +287,7 @@ def fit(
     train_table: MultimodalTable,
     validation: MultimodalTable,
     parameters: TrainingParameters,
-    checkpoints: Path,
+    checkpoints: Place,
     *,
     together: bool = False,
 ) -> None:
@@ -304,7 +307,7 @@ def fit(
     batches = len(batch_rows(len(train_table), parameters.batch_size, 0, 0))
     module = MixerModule(architecture, parameters, steps=batches * parameters.max_epochs, labels=train_table.labels)
     best = MovableCheckpoints(
-        checkpoints,
+        str(checkpoints),
         "best",
         monitor="monitor",
         mode="max",
@@ -312,12 +315,13 @@ def fit(
         enable_version_counter=False,
     )
     # Not save_last of the one above: Lightning 2.6 heeds that only in epochs that are a new best.
-    last = MovableCheckpoints(checkpoints, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+    last = MovableCheckpoints(str(checkpoints), "last", save_on_train_epoch_end=True, enable_version_counter=False)
     stop = ResumableEarlyStopping(
         "monitor", mode="max", patience=parameters.patience, check_on_train_epoch_end=True, check_finite=True
     )
     left = checkpoints / "last.ckpt"
-    if left.exists():
+    resumes = is_whole(left)
+    if resumes:
         _log.info("Going on from the checkpoint %s", left)
     with torch.random.fork_rng(), warnings.catch_warnings():
         # Of Lightning's own making: it is told to go on in the folder of its last checkpoint.
@@ -347,14 +351,14 @@ def fit(
             default_root_dir=str(checkpoints),
         )
         data = TableModule(train_table, validation, parameters, module.class_weights)
-        trainer.fit(module, data, ckpt_path=str(left) if left.exists() else None, weights_only=True)
+        trainer.fit(module, data, ckpt_path=str(left) if resumes else None, weights_only=True)
 
 
-def trained(architecture: Architecture, checkpoints: Path) -> tuple[MultimodalMixer, pd.DataFrame]:
+def trained(architecture: Architecture, checkpoints: Place) -> tuple[MultimodalMixer, pd.DataFrame]:
     """What a finished training has left in its folder: see ``train``."""
-    best = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"]
+    best = torch.load(local(checkpoints / "best.ckpt"), map_location="cpu", weights_only=True)["state_dict"]
     weights = {name.removeprefix("model."): weight for name, weight in best.items()}
     model = initialised(MultimodalMixer, 0, architecture).to(next(iter(weights.values())).dtype)
     model.load_state_dict(weights)
-    history = torch.load(checkpoints / "last.ckpt", map_location="cpu", weights_only=True)["history"]
+    history = torch.load(local(checkpoints / "last.ckpt"), map_location="cpu", weights_only=True)["history"]
     return model.eval(), pd.DataFrame(history)

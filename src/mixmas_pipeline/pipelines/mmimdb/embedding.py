@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +20,7 @@ import numpy as np
 from mixmas_pipeline.code import code_hash
 from mixmas_pipeline.datasets.arrays import RowFile, release
 from mixmas_pipeline.datasets.encoders import EncoderFiles
+from mixmas_pipeline.datasets.places import folders, is_remote, last_written, local, remove, write_whole
 from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.pipelines.mmimdb.parameters import TextParameters
 from mixmas_pipeline.progress import Progress, duration
@@ -244,7 +243,7 @@ def _gather(folder: Path, parts: list[list[list[int]]], lengths: np.ndarray, hid
         for i in (i for batch in part for i in batch):
             place[i] = (number, first)
             first += int(lengths[i])
-    opened = [np.load(folder / f"{number:05d}.npy", mmap_mode="r") for number in range(len(parts))]
+    opened = [np.load(local(folder / f"{number:05d}.npy"), mmap_mode="r") for number in range(len(parts))]
     with RowFile(scratch, (hidden,), np.float16) as rows:
         for i, length in enumerate(lengths):
             number, first = place[i]
@@ -256,19 +255,18 @@ def _gather(folder: Path, parts: list[list[list[int]]], lengths: np.ndarray, hid
 
 def _save(path: Path, values: np.ndarray) -> None:
     """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as sink:
-        np.save(sink, values)
-        sink.flush()
-        os.fsync(sink.fileno())  # else the name may outlive a crash of the system without the content
-    partial.replace(path)
+
+    def write(partial: Path) -> None:
+        with partial.open("wb") as sink:  # np.save would add an ending to a name
+            np.save(sink, values)
+
+    write_whole(path, write)
 
 
 def _is_whole(path: Path, tokens: int, hidden: int) -> bool:
     """Is the part there, with all its content?"""
     try:
-        part = np.load(path, mmap_mode="r", allow_pickle=False)
+        part = np.load(local(path), mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return False
     return bool(part.shape == (tokens, hidden) and part.dtype == np.float16)
@@ -279,11 +277,12 @@ def _sweep(scratch: Path, used: Path, began: float) -> None:
     Not before, since a run that fails should destroy nothing; and nothing that was written to since this run began,
     since a run with other settings may be at work beside it.
     """
-    for stale in scratch.iterdir():
-        if stale != used and stale.is_dir() and stale.stat().st_mtime < began:
-            shutil.rmtree(stale)
-    for unfinished in used.glob(".*.partial"):
-        unfinished.unlink(missing_ok=True)
+    for stale in folders(scratch):
+        if stale.name != used.name and last_written(stale) < began:
+            remove(stale)
+    if not is_remote(used):  # a store shows no unfinished file
+        for unfinished in used.glob(".*.partial"):
+            unfinished.unlink(missing_ok=True)
 
 
 def _identity(encoder: EncoderFiles, ids: list[np.ndarray], text: TextParameters, precision: str, device: str) -> str:
