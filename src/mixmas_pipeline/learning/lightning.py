@@ -313,9 +313,7 @@ def fit(
             accelerator=parameters.accelerator,
             devices=parameters.devices,
             num_nodes=parameters.num_nodes,
-            # The model's buffers are constants; and a broadcast of them in every validation batch would wait for ever,
-            # since some processes have fewer batches.
-            strategy=DDPStrategy(broadcast_buffers=False) if together else parameters.strategy,
+            strategy=_together() if together else parameters.strategy,
             precision=parameters.precision,  # type: ignore[arg-type]
             max_epochs=parameters.max_epochs,
             gradient_clip_val=parameters.clip_norm,
@@ -331,6 +329,18 @@ def fit(
         )
         data = TableModule(train_table, validation, parameters, module.class_weights)
         trainer.fit(module, data, ckpt_path=str(left) if left.exists() else None, weights_only=True)
+
+
+def _together() -> DDPStrategy:
+    """Every process has the whole model, and all take the same steps."""
+    return DDPStrategy(
+        # The model's buffers are constants; and a broadcast of them in every validation batch would wait for ever,
+        # since some processes have fewer batches.
+        broadcast_buffers=False,
+        # There are none. Without it torch lays out the gradients anew after the first step, and where each lies decides
+        # in which order the parts of more than two processes are added up: a resumed training would end otherwise.
+        find_unused_parameters=True,
+    )
 
 
 def trained(architecture: Architecture, checkpoints: Path) -> tuple[MultimodalMixer, pd.DataFrame]:

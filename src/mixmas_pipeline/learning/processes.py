@@ -119,6 +119,8 @@ def run_ranks(store: TCPStore, address: str, host: int, devices: int) -> None:
         "MASTER_ADDR": server,
         "MASTER_PORT": str(port),
         "NODE_RANK": str(host),
+        # What torch warns of is that no parameter is unused (see lightning._together); errors are exceptions.
+        "TORCH_CPP_LOG_LEVEL": os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR"),
         # torch: the store is served already, so that no port is chosen twice.
         "TORCHELASTIC_USE_AGENT_STORE": "True",
     }
@@ -147,11 +149,13 @@ def run_ranks(store: TCPStore, address: str, host: int, devices: int) -> None:
 
 
 def _devices(parameters: TrainingParameters) -> int:
-    """Processes on each host."""
-    if isinstance(parameters.devices, int) and parameters.devices > 0:
-        return parameters.devices
-    if isinstance(parameters.devices, list):
-        return len(parameters.devices)
+    """Processes on each host.
+
+    Raises:
+        Exception: Lightning's, where this host has not the GPUs that are asked for.
+    """
+    if parameters.devices == 1 or (parameters.accelerator == "cpu" and isinstance(parameters.devices, int)):
+        return max(1, int(parameters.devices))  # -1: all, and the CPU is one
     trainer = pl.Trainer(
         accelerator=parameters.accelerator,
         devices=parameters.devices,
@@ -226,9 +230,7 @@ def _failure(store: TCPStore, codes: dict[int, int]) -> Exception:
         said.append(f"process {report['rank']} failed: {report['type']}: {report['message']}")
     if not said:
         said = [f"process {rank} ended with exit code {code}" for rank, code in codes.items()]
-    return RuntimeError(
-        f"training in several processes: {'; '.join(said)}. The next run goes on from the last checkpoint"
-    )
+    return RuntimeError(f"{'; '.join(said)}. The next run goes on from the last checkpoint")
 
 
 def _versions() -> dict[str, str]:
