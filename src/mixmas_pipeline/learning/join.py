@@ -8,6 +8,7 @@ It waits for the run, may be started before it, and goes on to the next training
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import socket
@@ -30,9 +31,10 @@ def main(words: Sequence[str] | None = None) -> None:
     log_as_kedro()
     _log.info("Waiting for a training at %s:%d", server, port)
     last = ""
-    while True:
-        last = _take_part(server, port, host, last)
-        time.sleep(1)
+    with contextlib.suppress(KeyboardInterrupt):  # how it is meant to be stopped
+        while True:
+            last = _take_part(server, port, host, last)
+            time.sleep(1)
 
 
 def parse(words: Sequence[str] | None) -> tuple[str, int, int]:

@@ -25,7 +25,13 @@ from mixmas_pipeline.datasets.arrays import release
 from mixmas_pipeline.datasets.places import is_whole, local, place, write_whole
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.metrics import predict, score
-from mixmas_pipeline.learning.microbenchmark import batch_rows, class_weights_of, evaluation_rows, make_optimiser
+from mixmas_pipeline.learning.microbenchmark import (
+    batch_rows,
+    class_weights_of,
+    evaluation_rows,
+    make_optimiser,
+    to_tensors,
+)
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.mixers.architecture import Architecture
 from mixmas_pipeline.mixers.encoder import initialised
@@ -51,16 +57,27 @@ class Batches:
         table: the data.
         rows: of each batch, for this process.
         shares: what each batch's loss is to be multiplied by. Default 1.
+        held: the table's tensors, where they are on the device already: see ``hold``. Default none.
     """
 
-    def __init__(self, table: MultimodalTable, rows: list[np.ndarray], shares: list[float] | None = None) -> None:
+    def __init__(
+        self,
+        table: MultimodalTable,
+        rows: list[np.ndarray],
+        shares: list[float] | None = None,
+        held: tuple[dict[str, Tensor], Tensor] | None = None,
+    ) -> None:
         self._table, self._rows = table, rows
         self._shares = shares or [1.0] * len(rows)
+        self._held = held
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[Batch]:
+        if self._held is not None:
+            yield from self._from_device(*self._held)
+            return
         arrays, read = self._table.arrays, 0
         for rows, share in zip(self._rows, self._shares, strict=True):
             inputs = {name: torch.from_numpy(array[rows]) for name, array in arrays.items()}
@@ -69,6 +86,21 @@ class Batches:
             if read > _RELEASE_BYTES:
                 release(*arrays.values())
                 read = 0
+
+    def _from_device(self, inputs: dict[str, Tensor], labels: Tensor) -> Iterator[Batch]:
+        # One copy of all row numbers: a copy to a GPU makes the host wait.
+        every = torch.from_numpy(np.concatenate(self._rows)).to(labels.device)
+        for rows, share in zip(every.split([len(rows) for rows in self._rows]), self._shares, strict=True):
+            yield {name: tensor[rows] for name, tensor in inputs.items()}, labels[rows], share
+
+
+def hold(table: MultimodalTable, device: torch.device) -> tuple[dict[str, Tensor], Tensor] | None:
+    """The whole table on a GPU, if it takes at most a quarter of the memory that is free there; else None."""
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    size = table.labels.nbytes + sum(array.nbytes for array in table.arrays.values())
+    return to_tensors(table, device) if size <= free / 4 else None
 
 
 class TableModule(pl.LightningDataModule):
@@ -90,9 +122,15 @@ class TableModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self._train, self._validation, self._parameters = train, validation, parameters
+        self._held: dict[str, tuple[dict[str, Tensor], Tensor] | None] = {}
         self._weights = np.ones(len(train))  # of every example in a batch's mean loss
         if class_weights is not None and train.schema.task == "multiclass":
             self._weights = class_weights.double().numpy()[train.labels]
+
+    def setup(self, stage: str) -> None:
+        assert self.trainer is not None
+        device = self.trainer.strategy.root_device
+        self._held = {"train": hold(self._train, device), "validation": hold(self._validation, device)}
 
     def train_dataloader(self) -> Batches:
         epoch = self.trainer.current_epoch if self.trainer else 0
@@ -106,13 +144,13 @@ class TableModule(pl.LightningDataModule):
             # which nothing is left computes an example that counts 0: all must take part in every step.
             shares.append(world * weights[rank::world].sum() / weights.sum())
             rows.append(mine if len(mine) else whole[:1])
-        return Batches(self._train, rows, shares)
+        return Batches(self._train, rows, shares, self._held.get("train"))
 
     def val_dataloader(self) -> Batches:
         rank, world = self._place()
         rows = np.array_split(np.arange(len(self._validation)), world)[rank]
         batches = [rows[batch] for batch in evaluation_rows(self._validation)]
-        return Batches(self._validation, [batch for batch in batches if len(batch)])
+        return Batches(self._validation, [batch for batch in batches if len(batch)], held=self._held.get("validation"))
 
     def _place(self) -> tuple[int, int]:
         """This process's number and how many there are."""
@@ -334,9 +372,7 @@ def fit(
             accelerator=parameters.accelerator,
             devices=parameters.devices,
             num_nodes=parameters.num_nodes,
-            # The model's buffers are constants; and a broadcast of them in every validation batch would wait for ever,
-            # since some processes have fewer batches.
-            strategy=DDPStrategy(broadcast_buffers=False) if together else parameters.strategy,
+            strategy=_together() if together else parameters.strategy,
             precision=parameters.precision,  # type: ignore[arg-type]
             max_epochs=parameters.max_epochs,
             gradient_clip_val=parameters.clip_norm,
@@ -352,6 +388,18 @@ def fit(
         )
         data = TableModule(train_table, validation, parameters, module.class_weights)
         trainer.fit(module, data, ckpt_path=str(left) if resumes else None, weights_only=True)
+
+
+def _together() -> DDPStrategy:
+    """Every process has the whole model, and all take the same steps."""
+    return DDPStrategy(
+        # The model's buffers are constants; and a broadcast of them in every validation batch would wait for ever,
+        # since some processes have fewer batches.
+        broadcast_buffers=False,
+        # There are none. Without it torch lays out the gradients anew after the first step, and where each lies decides
+        # in which order the parts of more than two processes are added up: a resumed training would end otherwise.
+        find_unused_parameters=True,
+    )
 
 
 def trained(architecture: Architecture, checkpoints: Place) -> tuple[MultimodalMixer, pd.DataFrame]:

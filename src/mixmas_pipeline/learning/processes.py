@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -34,6 +33,7 @@ from pytorch_lightning.plugins.environments import LightningEnvironment
 from torch.distributed import TCPStore
 
 from mixmas_pipeline.code import code_hash
+from mixmas_pipeline.datasets.places import is_remote, is_whole, place, remove
 from mixmas_pipeline.datasets.table import MultimodalTable, TableDataset
 from mixmas_pipeline.learning import lightning
 from mixmas_pipeline.learning.parameters import TrainingParameters
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from mixmas_pipeline.datasets.places import Place
     from mixmas_pipeline.mixers.model import MultimodalMixer
 
 # Seconds that the other hosts have to join a training.
@@ -57,7 +58,7 @@ def train(
     train_table: MultimodalTable,
     validation: MultimodalTable,
     parameters: TrainingParameters,
-    checkpoints: Path,
+    checkpoints: Place,
 ) -> tuple[MultimodalMixer, pd.DataFrame]:
     """``learning.lightning.train``, in as many processes as the parameters ask for: in this one if that is one.
 
@@ -77,7 +78,8 @@ def train(
             f"there are {len(validation)} validation examples for {processes} processes; expected one or more for each"
         )
     last = checkpoints / "last.ckpt"
-    with _files({"train": train_table, "validation": validation}, checkpoints) as files:
+    everywhere = parameters.num_nodes > 1
+    with _files({"train": train_table, "validation": validation}, checkpoints, everywhere) as files:
         job = {
             "id": uuid.uuid4().hex,
             "devices": devices,
@@ -85,7 +87,7 @@ def train(
             "parameters": parameters.model_dump(mode="json"),
             "tables": files,
             "checkpoints": str(checkpoints.absolute()),
-            "needed": [*files.values(), *([str(last.absolute())] if last.exists() else [])],
+            "needed": [*files.values(), *([str(last.absolute())] if is_whole(last) else [])],
             "versions": _versions(),
         }
         store, address = _serve(parameters)
@@ -119,6 +121,8 @@ def run_ranks(store: TCPStore, address: str, host: int, devices: int) -> None:
         "MASTER_ADDR": server,
         "MASTER_PORT": str(port),
         "NODE_RANK": str(host),
+        # What torch warns of is that no parameter is unused (see lightning._together); errors are exceptions.
+        "TORCH_CPP_LOG_LEVEL": os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR"),
         # torch: the store is served already, so that no port is chosen twice.
         "TORCHELASTIC_USE_AGENT_STORE": "True",
     }
@@ -147,11 +151,13 @@ def run_ranks(store: TCPStore, address: str, host: int, devices: int) -> None:
 
 
 def _devices(parameters: TrainingParameters) -> int:
-    """Processes on each host."""
-    if isinstance(parameters.devices, int) and parameters.devices > 0:
-        return parameters.devices
-    if isinstance(parameters.devices, list):
-        return len(parameters.devices)
+    """Processes on each host.
+
+    Raises:
+        Exception: Lightning's, where this host has not the GPUs that are asked for.
+    """
+    if parameters.devices == 1 or (parameters.accelerator == "cpu" and isinstance(parameters.devices, int)):
+        return max(1, int(parameters.devices))  # -1: all, and the CPU is one
     trainer = pl.Trainer(
         accelerator=parameters.accelerator,
         devices=parameters.devices,
@@ -165,18 +171,20 @@ def _devices(parameters: TrainingParameters) -> int:
 
 
 @contextmanager
-def _files(tables: dict[str, MultimodalTable], checkpoints: Path) -> Iterator[dict[str, str]]:
-    """A file for every table. What has none, such as a sample, is written beside the checkpoints for the while."""
+def _files(tables: dict[str, MultimodalTable], checkpoints: Place, everywhere: bool) -> Iterator[dict[str, str]]:
+    """A file for every table. What has none, such as a sample, is written beside the checkpoints for the while; so is
+    this machine's copy of what lies in an object store, if it is needed ``everywhere``."""
     folder = checkpoints / "tables"
     files = {}
     try:
         for name, table in tables.items():
-            files[name] = table.file or str((folder / f"{name}.arrow").absolute())
-            if table.file is None:
+            file = None if everywhere and is_remote(checkpoints) else table.file
+            files[name] = file or str((folder / f"{name}.arrow").absolute())
+            if file is None:
                 TableDataset(filepath=files[name]).save(table)
         yield files
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder)
 
 
 def _serve(parameters: TrainingParameters) -> tuple[TCPStore, str]:
@@ -226,9 +234,7 @@ def _failure(store: TCPStore, codes: dict[int, int]) -> Exception:
         said.append(f"process {report['rank']} failed: {report['type']}: {report['message']}")
     if not said:
         said = [f"process {rank} ended with exit code {code}" for rank, code in codes.items()]
-    return RuntimeError(
-        f"training in several processes: {'; '.join(said)}. The next run goes on from the last checkpoint"
-    )
+    return RuntimeError(f"{'; '.join(said)}. The next run goes on from the last checkpoint")
 
 
 def _versions() -> dict[str, str]:
@@ -275,7 +281,7 @@ def _fit(job: dict[str, Any]) -> None:
     if (versions := _versions()) != job["versions"]:
         raise ValueError(f"host {host} has {versions}; the host that has started the training has {job['versions']}")
     for file in job["needed"]:
-        if not Path(file).exists():
+        if not is_whole(place(file)):
             raise FileNotFoundError(f"{file} is not there on host {host}; all hosts see the data under the same path")
     tables = {name: TableDataset(filepath=file).load() for name, file in job["tables"].items()}
     lightning.fit(
@@ -283,7 +289,7 @@ def _fit(job: dict[str, Any]) -> None:
         tables["train"],
         tables["validation"],
         TrainingParameters.model_validate(job["parameters"]),
-        Path(job["checkpoints"]),
+        place(job["checkpoints"]),
         together=True,
     )
     torch.distributed.destroy_process_group()
