@@ -182,11 +182,11 @@ class MixerModule(pl.LightningModule):
         optimiser, schedule = make_optimiser(self._training, self.model.parameters(), self._steps, fused)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def configure_gradient_clipping(self, optimizer: Any, gradient_clip_val: Any = None, *args: Any) -> None:
+    def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
         if self._training.precision == "16-mixed":
-            super().configure_gradient_clipping(optimizer, gradient_clip_val, *args)
+            super().configure_gradient_clipping(optimizer, *args, **kwargs)
         else:  # Lightning refuses to clip for a fused optimiser in any mixed precision; only scaling is in the way
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), gradient_clip_val)
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._training.clip_norm)
 
     def on_train_epoch_start(self) -> None:
         # Dropout draws from the global generator; a fresh seed an epoch makes a resumed run equal an unbroken one.
