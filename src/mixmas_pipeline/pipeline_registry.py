@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from mixmas_pipeline.learning.parameters import CompareParameters, SearchParameters, ValidateSearchParameters
 from mixmas_pipeline.parameters import Parameters
 from mixmas_pipeline.pipelines import avmnist, compare, mimic, mmimdb, reporting, search, training, validate_search
+from mixmas_pipeline.runners.compute import ComputeParameters
 
 # Each is made from the data set's section of the parameters.
 DATA: dict[str, Callable[[dict[str, Any]], Pipeline]] = {
@@ -54,6 +55,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         raise ValueError(f"the parameter 'dataset' is {dataset!r}; expected one of {sorted(DATA)}")
     if not isinstance(parameters.get(dataset), dict):
         raise ValueError(f"the parameters have no section {dataset!r} (found: {parameters.get(dataset)!r})")
+    _checked(parameters.get("compute", {}), "compute", ComputeParameters)
     preparations = _preparations(parameters, dataset)
     data = preparations[dataset]
     space = _section(dataset, parameters, "search", SearchParameters)
@@ -118,7 +120,7 @@ def _reject_unknown_parameters(
         (f"{name}.", parameters[name], _keys_read(made, name) | {*_SECTIONS, *_OPTIONAL.get(name, ())})
         for name, made in preparations.items()
     ]
-    for where, found, known in [("", parameters, {"dataset", "reuse", *DATA}), *sections]:
+    for where, found, known in [("", parameters, {"dataset", "reuse", "compute", *DATA}), *sections]:
         for key in sorted(set(found) - known):
             guess = get_close_matches(key, known, n=1)
             hint = f"; did you mean {where}{guess[0]}?" if guess else ""
@@ -131,16 +133,32 @@ P = TypeVar("P", bound=Parameters)
 def _section(dataset: str, parameters: dict[str, Any], name: str, model: type[P]) -> P:
     """A section of a data set's parameters, checked."""
     try:
-        return model.model_validate(parameters[dataset][name])
+        section = parameters[dataset][name]
     except KeyError as error:
         raise ValueError(
             f"the parameters of {dataset!r} have no {error}; see conf/base/parameters_{name}.yml"
         ) from error
+    return _checked(section, f"{dataset}.{name}", model)
+
+
+def _checked(section: Any, where: str, model: type[P]) -> P:
+    try:
+        return model.model_validate(section)
     except ValidationError as error:
         details = "\n".join(
-            f"  {dataset}.{name}.{_place(e['loc'])}: {e['msg']} (found: {_short(e['input'])})" for e in error.errors()
+            f"  {where}.{_place(e['loc'])}: {e['msg']} (found: {_short(e['input'])}){_hint(e, model)}"
+            for e in error.errors()
         )
+        name = where.rpartition(".")[2]
         raise ValueError(f"the {name} parameters have {error.error_count()} error(s):\n{details}") from None
+
+
+def _hint(error: Any, model: type[Parameters]) -> str:
+    """The keys that are known beside a mistaken one, where it stands at the top of its section."""
+    if error["type"] != "extra_forbidden" or len(error["loc"]) != 1:
+        return ""
+    guess = get_close_matches(str(error["loc"][0]), model.model_fields, n=1)
+    return f"; did you mean {guess[0]}?" if guess else f"; expected one of {', '.join(model.model_fields)}"
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -13,7 +13,7 @@ import torch
 from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.learning import lightning
 from mixmas_pipeline.learning.metrics import predict, score
-from mixmas_pipeline.learning.microbenchmark import compute_logits
+from mixmas_pipeline.learning.microbenchmark import compute_logits, to_tensors
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.mixers.architecture import Architecture
 
@@ -203,3 +203,36 @@ def test_misspelt_trainer_settings_are_refused_at_once(wrong: dict[str, str]) ->
 def test_bfloat16(tmp_path: Path) -> None:
     _, history = fit(tmp_path, parameters(precision="bf16-mixed", max_epochs=2))
     assert np.isfinite(history["validation_loss"]).all()
+
+
+def test_batches_of_tensors_that_are_on_the_device_are_the_mapped_ones() -> None:
+    made = table(23, 0)
+    rows = [np.array([5, 2, 9]), np.array([0, 22]), np.array([7])]
+    shares = [1.0, 0.5, 2.0]
+    held = to_tensors(made, torch.device("cpu"))
+    for mapped, resident in zip(
+        lightning.Batches(made, rows, shares), lightning.Batches(made, rows, shares, held), strict=True
+    ):
+        assert mapped[2] == resident[2]
+        assert torch.equal(mapped[1], resident[1])
+        for name, values in mapped[0].items():
+            assert torch.equal(values, resident[0][name])
+
+
+@pytest.mark.parametrize(("free", "fits"), [(8960, True), (8959, False)])
+def test_a_table_is_held_where_it_takes_a_quarter_of_the_free_memory_at_most(
+    monkeypatch: pytest.MonkeyPatch, free: int, fits: bool
+) -> None:
+    made = table(20, 0)  # 20 examples of 16 + 10 values of 4 bytes, and a label of 8: 2,240 bytes
+    asked: list[torch.device] = []
+
+    def record(table: Any, device: torch.device) -> str:
+        asked.append(device)
+        return "held"
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, free))
+    monkeypatch.setattr(lightning, "to_tensors", record)
+    gpu = torch.device("cuda", 1)
+    assert lightning.hold(made, gpu) == ("held" if fits else None)
+    assert asked == ([gpu] if fits else [])
+    assert lightning.hold(made, torch.device("cpu")) is None

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kedro.io import DatasetError
@@ -156,7 +155,7 @@ def test_unfinished_parts_are_swept_and_finished_ones_are_on_the_disk(
     encoder: EncoderFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[int] = []
-    monkeypatch.setattr(embedding.os, "fsync", synced.append)
+    monkeypatch.setattr("os.fsync", synced.append)
     embedding.embed_plots(films(), encoder, TEXT, tmp_path)
     (only,) = tmp_path.rglob("*.npy")
     assert len(synced) == 1
@@ -286,32 +285,3 @@ def test_what_half_precision_cannot_hold_names_the_film(value: float, message: s
     values[3] = value
     with pytest.raises(ValueError, match=rf"{message} in half precision, for 1 films, such as \['b'\]"):
         embedding._as_half(values, ["a", "b"], np.array([2, 3]))
-
-
-@pytest.mark.parametrize(
-    ("precision", "device", "fast", "expected"),
-    [
-        ("float32", "cuda", True, "float32"),
-        ("bfloat16", "cpu", False, "bfloat16"),
-        ("auto", "cpu", True, "bfloat16"),
-        ("auto", "cpu", False, "float32"),
-        ("auto", "cuda", True, "bfloat16"),
-        ("auto", "cuda", False, "float32"),
-    ],
-)
-def test_auto_precision_is_bfloat16_where_that_is_fast(
-    precision: str, device: str, fast: bool, expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    here, elsewhere = (fast, not fast) if device == "cuda" else (not fast, fast)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: here)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: elsewhere, raising=False)
-    assert embedding._precision(precision, device) == expected
-
-
-def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert [embedding._device(device) for device in ("auto", "cpu", "cuda")] == ["cuda", "cpu", "cuda"]
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert [embedding._device(device) for device in ("auto", "cpu")] == ["cpu", "cpu"]
-    with pytest.raises(ValueError, match="device is cuda; torch finds no GPU"):
-        embedding._device("cuda")

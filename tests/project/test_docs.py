@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from project_runs import ROOT, kedro
 
 from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline.learning import join
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
@@ -34,16 +35,29 @@ def commands() -> list[str]:
 
 
 KEDRO_COMMANDS = [c for c in commands() if "kedro " in c]
+JOIN = "python -m mixmas_pipeline.learning.join "
 
 
 def test_every_command_is_of_a_kind_that_is_tried() -> None:
-    others = [c for c in commands() if c not in KEDRO_COMMANDS]
+    others = [c for c in commands() if c not in KEDRO_COMMANDS and not c.startswith(JOIN)]
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     assert others, "the README shows the make targets"
     for command in others:
         program, target = command.split()[:2]
         assert program == "make", command
         assert target in targets, command
+
+
+def test_command_for_other_hosts_fits_the_parameters() -> None:
+    """It is run in tests/learning/test_processes.py; here are the words that are shown."""
+    shown = [yaml.safe_load(block) for _, block in blocks("yaml")]
+    sections = [section.get("avmnist", {}).get("training", {}) for section in shown]
+    hosts = {section["address"]: section["num_nodes"] for section in sections if "address" in section}
+    joining = [c for c in commands() if c.startswith(JOIN)]
+    assert joining
+    for command in joining:
+        server, port, host = join.parse(shlex.split(command.removeprefix(JOIN)))
+        assert host < hosts[f"{server}:{port}"]
 
 
 @pytest.mark.parametrize("command", KEDRO_COMMANDS)

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import io
+import os
+import pickle
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -156,28 +160,17 @@ class DemoSpeechDataset(AbstractDataset[None, pd.DataFrame]):
                 "the embedded demo's digits are spoken by the package espeakng-loader, which is not installed: "
                 "pip install 'mixmas_pipeline[demo]' (or `make run`, which does it)"
             ) from error
-        synthesiser = _Synthesiser(espeakng_loader.get_library_path(), espeakng_loader.get_data_path())
-        variants = Path(espeakng_loader.get_data_path()) / "voices" / "!v"
-        rows = []
-        for voice in sorted(path.name for path in variants.iterdir() if path.is_file()):
-            if not synthesiser.use(f"{self._language}+{voice}"):
-                continue
-            for take, rate in enumerate(self._rates):
-                for digit, word in enumerate(self.WORDS):
-                    waveform = synthesiser.say(word, rate)
-                    if len(waveform) == 0 or not waveform.any():
-                        raise DatasetError(f"the voice {voice!r} is silent when it says {word!r} at {rate} wpm")
-                    rows.append(
-                        {
-                            "digit": str(digit),
-                            "speaker": voice,
-                            "take": str(take),
-                            "file": f"{digit}_{voice}_{take}",
-                            "sample_rate": synthesiser.sample_rate,
-                            "waveform": waveform,
-                        }
-                    )
-        return pd.DataFrame(rows)
+        # In a process of its own: some voices draw from the C library's random numbers, which other threads of this
+        # process may draw from too (Ray's do).
+        library, data = espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
+        order = pickle.dumps((library, data, self._language, self._rates))
+        paths = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
+        command = [sys.executable, "-c", f"from {__name__} import _speak_for; _speak_for()"]
+        environment = {**os.environ, "PYTHONPATH": paths}
+        done = subprocess.run(command, input=order, capture_output=True, env=environment, check=False)
+        if done.returncode != 0:
+            raise DatasetError(f"eSpeak NG could not speak: {done.stderr.decode(errors='replace').strip()}")
+        return pd.DataFrame(pickle.loads(done.stdout))
 
     def save(self, data: None) -> None:
         raise DatasetError("the embedded speech is only read")
@@ -191,6 +184,37 @@ class DemoSpeechDataset(AbstractDataset[None, pd.DataFrame]):
     def fingerprint(self) -> str:
         """The synthesiser's version and what it is asked to say."""
         return f"{package_version('espeakng-loader')} {self._describe()}"
+
+
+def _speak_for() -> None:
+    """In a process of its own: what is to be said comes by the standard input, the clips' rows go to the output."""
+    rows = _speak(*pickle.load(sys.stdin.buffer))
+    sys.stdout.buffer.write(pickle.dumps(rows))
+
+
+def _speak(library: str, data: str, language: str, rates: tuple[int, ...]) -> list[dict[str, Any]]:
+    synthesiser = _Synthesiser(library, data)
+    variants = Path(data) / "voices" / "!v"
+    rows = []
+    for voice in sorted(path.name for path in variants.iterdir() if path.is_file()):
+        if not synthesiser.use(f"{language}+{voice}"):
+            continue
+        for take, rate in enumerate(rates):
+            for digit, word in enumerate(DemoSpeechDataset.WORDS):
+                waveform = synthesiser.say(word, rate)
+                if len(waveform) == 0 or not waveform.any():
+                    raise DatasetError(f"the voice {voice!r} is silent when it says {word!r} at {rate} wpm")
+                rows.append(
+                    {
+                        "digit": str(digit),
+                        "speaker": voice,
+                        "take": str(take),
+                        "file": f"{digit}_{voice}_{take}",
+                        "sample_rate": synthesiser.sample_rate,
+                        "waveform": waveform,
+                    }
+                )
+    return rows
 
 
 class _Synthesiser:

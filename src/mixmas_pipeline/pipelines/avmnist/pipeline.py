@@ -31,6 +31,7 @@ def create_pipeline() -> Pipeline:
             "avmnist.energy_basis",
             name="fit_energy_basis",
             namespace="avmnist.data",
+            tags="preparation",
         ),
         Node(
             nodes.reduce_images,
@@ -38,6 +39,7 @@ def create_pipeline() -> Pipeline:
             reduced,
             name="reduce_images",
             namespace="avmnist.data",
+            tags="preparation",
         ),
     ]
     steps += [
@@ -47,6 +49,7 @@ def create_pipeline() -> Pipeline:
             f"avmnist.{split}",
             name=f"build_{split}",
             namespace="avmnist.data",
+            tags="preparation",
         )
         for split in nodes.SPLITS
     ]

@@ -55,6 +55,7 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
                 f"{own}.tuned",
                 name="tune",
                 namespace=own,
+                tags="training",
             ),
             Node(
                 nodes.train_seeds,
@@ -67,6 +68,7 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
                 {"history": f"{own}.history", **models},
                 name="train_seeds",
                 namespace=own,
+                tags="training",
             ),
         ]
         results |= {f"{name}/{kind}": f"{own}.{kind}" for kind in ("contender", "tuned", "history")}
@@ -85,6 +87,7 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
             [f"{dataset}.comparison", f"{space}.predictions"],
             name="evaluate_contenders",
             namespace=space,
+            tags="training",
         ),
         Node(
             judging.draw_comparison,

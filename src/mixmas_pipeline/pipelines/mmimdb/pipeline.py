@@ -53,6 +53,7 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
                 [embeddings, tokens, "mmimdb.embedding_info"],
                 name="embed_plots",
                 namespace=SPACE,
+                tags="preparation",
             ),
             *(
                 Node(

@@ -19,6 +19,7 @@ def create_pipeline(dataset: str) -> Pipeline:
                 [named("model"), named("history")],
                 name="train_model",
                 namespace=space,
+                tags="training",
             ),
             Node(
                 nodes.evaluate_model,
@@ -26,6 +27,7 @@ def create_pipeline(dataset: str) -> Pipeline:
                 [named("metrics"), named("thresholds"), named("predictions"), named("mistakes")],
                 name="evaluate_model",
                 namespace=space,
+                tags="training",
             ),
         ]
     )

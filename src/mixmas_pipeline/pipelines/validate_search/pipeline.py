@@ -62,6 +62,7 @@ def create_pipeline(dataset: str, search: SearchParameters, validate: ValidateSe
             f"{space}.truth.{name}_result",
             name=f"train_{name}",
             namespace=f"{space}.truth",
+            tags="training",
         )
         for name in names
     ]
@@ -72,6 +73,7 @@ def create_pipeline(dataset: str, search: SearchParameters, validate: ValidateSe
             f"{space}.search.{name}_result",
             name=f"search_{name}",
             namespace=f"{space}.search",
+            tags="trial",
         )
         for name in budgets
     ]

@@ -1,0 +1,174 @@
+"""One node's work, as it is done in another process or on another machine than the run's own."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import sys
+import traceback
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import cache
+from logging.handlers import QueueHandler
+
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+from kedro.runner.task import Task
+from pluggy import PluginManager
+
+from mixmas_pipeline.datasets.base import AtomicDataset
+from mixmas_pipeline.runners.compute import threads
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that a worker needs to know.
+
+    Attributes:
+        catalog: with the versions as the run knows them, so that the worker loads what was looked at to decide whether
+            the node has to run, and saves under the run's version.
+        threads: to compute with.
+        package: the project's, for its settings and hooks.
+        levels: of the run's loggers.
+    """
+
+    node: Node
+    catalog: CatalogProtocol
+    run_id: str | None
+    threads: int
+    package: str | None
+    levels: dict[str, int]
+
+    def pack(self) -> bytes:
+        """The work as bytes.
+
+        Raises:
+            ValueError: the node's function or its data sets cannot be sent.
+        """
+        try:
+            return pickle.dumps(replace(self, catalog=_importable(self.catalog)))
+        except Exception as error:
+            raise ValueError(
+                f"{self.node.name} cannot be sent to another process ({error}); expected a function at a module's top "
+                "level, and data sets that can be pickled. It runs with compute.cores=1"
+            ) from error
+
+    def do(self, send: Callable[[logging.LogRecord], None], where: str = "") -> None:
+        """Load, run, save. Log records go where the run can show them, with the node's name before them.
+
+        Args:
+            where: logged first, if it says anything.
+        """
+        with threads(self.threads):
+            manager = _hooks(self.package)
+            _log_to(send, self.node.name, self.levels)
+            if where:
+                _log.info(where)
+            discard(self.node, self.catalog)
+            Task(self.node, self.catalog, is_async=False, hook_manager=manager, run_id=self.run_id).execute()
+
+
+def _importable(catalog: CatalogProtocol) -> CatalogProtocol:
+    """The catalog as one of a class that another process can import: a session mixes in its commands, which makes a
+    class that has no place in any module."""
+    plain = copy(catalog)
+    for base in type(catalog).__mro__:
+        if getattr(sys.modules.get(base.__module__), base.__name__, None) is base:
+            plain.__class__ = base
+            break
+    return plain
+
+
+class WorkerLost(Exception):
+    """A worker ended before its node did: killed, out of memory, or its machine is gone."""
+
+
+class RemoteTraceback(Exception):
+    """The cause of an error that was raised in another process: shows where."""
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.args[0]}"""'
+
+
+def failure(error: Exception) -> tuple[Exception, str]:
+    """An error that can be sent, with its traceback. One that pickle changes is replaced by a ``RuntimeError``."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        copy = pickle.loads(pickle.dumps(error))
+        faithful = type(copy) is type(error) and str(copy) == str(error)
+    except Exception:
+        faithful = False
+    return (error if faithful else RuntimeError(f"{type(error).__name__}: {error}")), text
+
+
+def levels() -> dict[str, int]:
+    """Levels of this process's loggers by name; the root's is that of ""."""
+    known = logging.root.manager.loggerDict.items()
+    found = {name: logger.level for name, logger in known if isinstance(logger, logging.Logger) and logger.level}
+    return {"": logging.root.level, **found}
+
+
+def discard(node: Node, catalog: CatalogProtocol) -> None:
+    """Remove what an earlier, killed attempt of the same run has saved of this node's outputs: a version is written
+    once only."""
+    for name in node.outputs:
+        if isinstance(dataset := catalog.get(name), AtomicDataset):
+            dataset.discard()
+
+
+def refuse_memory_only(pipeline: Pipeline, nodes: list[Node], catalog: CatalogProtocol, instead: str) -> None:
+    """What lives in memory only does not get from one process to another.
+
+    Args:
+        nodes: those that run elsewhere.
+        instead: what the user can do.
+
+    Raises:
+        ValueError: names the outputs.
+    """
+    touched = {name for node in nodes for name in (*node.inputs, *node.outputs)} & pipeline.all_outputs()
+    if lost := sorted(name for name in touched if getattr(catalog.get(name), "_EPHEMERAL", False)):
+        raise ValueError(
+            f"{', '.join(lost)}: would live in memory only, and get to no other process. Give each an entry in the "
+            f"catalog{instead}"
+        )
+
+
+@cache
+def _hooks(package: str | None) -> PluginManager:
+    """The hooks of the project's settings, set up once a process.
+
+    Those of installed plugins stay with the run: they rest on what the session tells them first (kedro-viz's and
+    kedro-mlflow's, for example), and there is no session here.
+    """
+    from kedro.framework.hooks import manager
+    from kedro.framework.project import configure_project, settings
+
+    if package:
+        configure_project(package)
+    hooks = manager._create_hook_manager()
+    manager._register_hooks(hooks, settings.HOOKS)
+    return hooks
+
+
+class _Sender(QueueHandler):
+    """Sends log records, their text complete. A record that cannot be sent is dropped: no work is lost for it."""
+
+    def __init__(self, send: Callable[[logging.LogRecord], None], name: str) -> None:
+        super().__init__(None)  # type: ignore[arg-type]
+        self._send, self._name = send, name
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        record.msg = record.message = f"{self._name}: {record.msg}"
+        self._send(record)
+
+
+def _log_to(send: Callable[[logging.LogRecord], None], name: str, levels: dict[str, int]) -> None:
+    logging.disable(logging.NOTSET)
+    for logger, level in levels.items():
+        logging.getLogger(logger or None).setLevel(level)
+    logging.root.handlers = [_Sender(send, name)]
