@@ -23,7 +23,8 @@ class ObjectStore:
 
     Attributes:
         url: of the prefix.
-        folder: where the prefix's objects lie, each a file.
+        folder: where the prefix's objects lie, each a file. To look at: of files that come or go behind its back the
+            server hears late.
         environment: the variables that say where the server is and who asks.
     """
 
@@ -45,17 +46,9 @@ def start(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    key = f"{KEYS['AWS_ACCESS_KEY_ID']},{KEYS['AWS_SECRET_ACCESS_KEY']}"
     process = subprocess.Popen(
-        [
-            found,
-            "serve",
-            "s3",
-            "--addr",
-            f"127.0.0.1:{port}",
-            "--auth-key",
-            ",".join(list(KEYS.values())[:2]),
-            str(folder),
-        ],
+        [found, "serve", "s3", "--addr", f"127.0.0.1:{port}", "--auth-key", key, str(folder)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "RCLONE_CONFIG": os.devnull},
