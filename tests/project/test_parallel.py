@@ -78,7 +78,7 @@ def children(parent: int) -> list[int]:
 
 
 def test_a_finished_run_imports_and_starts_nothing(copy_of_finished: Callable[[], Path]) -> None:
-    """On as many cores as there are, and with Ray's runner: neither torch nor Ray is needed to see that all is there."""
+    """On as many cores as there are, and with Ray's runner: neither torch nor Ray is needed to see that."""
     project = copy_of_finished()
     script = (
         "import sys, subprocess; from pathlib import Path;"
