@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from kedro.framework.cli.project import run
 from kedro.framework.cli.utils import env_option
 from kedro.framework.startup import ProjectMetadata
+
+if TYPE_CHECKING:
+    from mixmas_pipeline.datasets.places import Place
 
 __all__ = ["cli", "run"]
 
@@ -48,13 +50,14 @@ def prune(metadata: ProjectMetadata, env: str | None, keep: int, older_than: tim
     """
     from contextlib import nullcontext
 
+    from mixmas_pipeline.datasets.places import folders
     from mixmas_pipeline.locking import locked
     from mixmas_pipeline.retention import delete, leftovers, saved_versions, size, superfluous, sweep
 
     root = _data_root(metadata, env)
-    if not root.is_dir():
+    if not folders(root):
         raise click.ClickException(f"there is no data root {root}: nothing has been run in this environment")
-    with locked(str(root)) if yes else nullcontext():
+    with locked(root) if yes else nullcontext():
         versions = saved_versions(root)
         old, unfinished = superfluous(versions, keep, older_than), leftovers(root)
         rows = [(saved.dataset, saved.version, size(saved.artefact.parent)) for saved in old]
@@ -74,7 +77,7 @@ def prune(metadata: ProjectMetadata, env: str | None, keep: int, older_than: tim
         click.echo("Nothing has been deleted: add --yes to do so.")
 
 
-def _data_root(metadata: ProjectMetadata, env: str | None) -> Path:
+def _data_root(metadata: ProjectMetadata, env: str | None) -> Place:
     from kedro.config import OmegaConfigLoader
     from kedro.framework.project import settings
 
@@ -84,16 +87,10 @@ def _data_root(metadata: ProjectMetadata, env: str | None) -> Path:
     loader = OmegaConfigLoader(
         str(project / settings.CONF_SOURCE), env=env or os.environ.get("KEDRO_ENV"), **settings.CONFIG_LOADER_ARGS
     )
-    root = data_root(loader["globals"], project)
-    if "://" in root:
-        raise click.ClickException(
-            f"the data root is {root}; only folders can be pruned. Object storage has rules of "
-            "its own for the life of objects, but they do not know which versions are in use"
-        )
-    return Path(root)
+    return data_root(loader["globals"], project)
 
 
-def _show(root: Path, rows: list[tuple[Path, str, int]]) -> None:
+def _show(root: Place, rows: list[tuple[Place, str, int]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -102,7 +99,7 @@ def _show(root: Path, rows: list[tuple[Path, str, int]]) -> None:
     table = Table("data set", "version", "size", title=f"In {root}", title_justify="left")
     table.columns[2].justify = "right"
     for path, version, amount in rows:
-        table.add_row(path.relative_to(root).as_posix(), version, _bytes(amount))
+        table.add_row(str(path).removeprefix(str(root)).lstrip("/"), version, _bytes(amount))
     Console().print(table)
 
 

@@ -75,7 +75,8 @@ class DataRootHooks:
         context = self._session.context
         root = data_root(context.config_loader["globals"], context.project_path)
         self._held[threading.get_ident()] = data_root_lock(root).acquire(run_params["run_id"])
-        if "://" not in root and (swept := sweep(Path(root))):
+        # A store shows nothing that is unfinished, and to look through it takes a while: there `kedro prune` does it.
+        if isinstance(root, Path) and (swept := sweep(root)):
             _log.info("Removed %d unfinished files or folders that an interrupted run had left in %s", swept, root)
 
     @hook_impl

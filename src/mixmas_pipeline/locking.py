@@ -22,9 +22,14 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from socket import gethostname
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import click
+
+from mixmas_pipeline.datasets.places import place
+
+if TYPE_CHECKING:
+    from mixmas_pipeline.datasets.places import Place
 
 LOCK_FILE = ".run.lock"
 HOLDER_FILE = ".run.json"
@@ -258,16 +263,13 @@ class LeaseLock(DataRootLock):
         return self._clock() - found["beat"] > DEAD_AFTER
 
 
-def data_root_lock(root: str) -> DataRootLock:
-    """The lock for a data root: a folder, or a URL such as ``s3://bucket/folder``."""
-    from fsspec.core import split_protocol
-
-    protocol, path = split_protocol(root)
-    return DiskLock(Path(path)) if protocol in (None, "file", "local") else LeaseLock(root)
+def data_root_lock(root: Place) -> DataRootLock:
+    """The lock for a data root: a folder of this machine, or one in an object store."""
+    return DiskLock(root) if isinstance(root, Path) else LeaseLock(str(root))
 
 
 @contextmanager
-def locked(root: str) -> Iterator[None]:
+def locked(root: Place) -> Iterator[None]:
     """Hold the data root while something is done that saves no versions."""
     lock = data_root_lock(root).acquire()
     try:
@@ -276,8 +278,8 @@ def locked(root: str) -> Iterator[None]:
         lock.release()
 
 
-def data_root(globals_: dict[str, Any], project: Path) -> str:
-    """The data root that the configuration names: a URL as it is, a path made absolute from the project folder.
+def data_root(globals_: dict[str, Any], project: Path) -> Place:
+    """The data root that the configuration names; a relative path begins at the project folder.
 
     Args:
         globals_: ``config_loader["globals"]``.
@@ -289,7 +291,8 @@ def data_root(globals_: dict[str, Any], project: Path) -> str:
     root = globals_.get("data_root")
     if not isinstance(root, str) or not root:
         raise ValueError(f"data_root is {root!r} in conf/*/globals.yml; expected a folder or a URL")
-    return root if "://" in root else str(project / root)
+    found = place(root)
+    return project / found if isinstance(found, Path) else found
 
 
 def _this_process() -> dict[str, Any]:

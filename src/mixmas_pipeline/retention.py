@@ -1,7 +1,8 @@
 """What may be deleted below a data root: old versions, and what killed runs have left unfinished.
 
 A version is a folder ``<data set>/<version>/`` with a file or folder of the data set's name in it. Only what looks
-exactly like that, or like a temporary name of this project, is ever touched.
+exactly like that, or like a temporary name of this project, is ever touched. The data root is a folder of this machine
+or in an object store.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from mixmas_pipeline.datasets.places import folders, is_whole, read_bytes, remove
+
+if TYPE_CHECKING:
+    from mixmas_pipeline.datasets.places import Place
 
 _PROVENANCE_FILE = "provenance.json"
 _VERSION = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z")
@@ -33,11 +38,11 @@ class Saved:
         record: its provenance; {} where there is none.
     """
 
-    artefact: Path
+    artefact: Place
     record: dict[str, Any]
 
     @property
-    def dataset(self) -> Path:
+    def dataset(self) -> Place:
         """The folder of the data set's versions."""
         return self.artefact.parent.parent
 
@@ -52,11 +57,11 @@ class Saved:
         return datetime.strptime(self.version, "%Y-%m-%dT%H.%M.%S.%fZ").replace(tzinfo=UTC)
 
 
-def saved_versions(root: Path) -> dict[Path, list[Saved]]:
+def saved_versions(root: Place) -> dict[Place, list[Saved]]:
     """Data set -> its whole versions, newest first."""
-    found: dict[Path, list[Saved]] = {}
+    found: dict[Place, list[Saved]] = {}
     for folder in _version_folders(root):
-        if (artefact := folder / folder.parent.name).exists():
+        if is_whole(artefact := folder / folder.parent.name):
             found.setdefault(folder.parent, []).append(Saved(artefact, _record(folder)))
     for versions in found.values():
         versions.sort(key=lambda saved: saved.version, reverse=True)
@@ -64,7 +69,7 @@ def saved_versions(root: Path) -> dict[Path, list[Saved]]:
 
 
 def superfluous(
-    versions: dict[Path, list[Saved]], keep: int, older_than: timedelta | None = None, now: datetime | None = None
+    versions: dict[Place, list[Saved]], keep: int, older_than: timedelta | None = None, now: datetime | None = None
 ) -> list[Saved]:
     """The versions that may go, oldest first.
 
@@ -104,42 +109,44 @@ def superfluous(
 
 def delete(saved: Saved) -> None:
     """Delete a version. It is gone in one step: a kill leaves no half of it that looks whole."""
-    doomed = saved.artefact.with_name(f".{saved.artefact.name}.{uuid.uuid4().hex}.partial")
-    saved.artefact.rename(doomed)
+    doomed = saved.artefact
+    if isinstance(doomed, Path):  # a store's folder stops being whole with its marker, which ``remove`` removes first
+        doomed = doomed.rename(doomed.with_name(f".{doomed.name}.{uuid.uuid4().hex}.partial"))
     remove(doomed)
-    (saved.artefact.parent / _PROVENANCE_FILE).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):  # somebody has put something of his own beside it
-        saved.artefact.parent.rmdir()
+    remove(saved.artefact.parent / _PROVENANCE_FILE)
+    if isinstance(doomed, Path):
+        with contextlib.suppress(OSError):  # somebody has put something of his own beside it
+            doomed.parent.rmdir()
 
 
-def leftovers(root: Path) -> list[Path]:
+def leftovers(root: Place) -> list[Place]:
     """What killed saves and killed deletions have left. All of it is nobody's while no run is at work there."""
-    found = [path for path in _walk(root) if _PARTIAL.fullmatch(path.name)]
-    found += [old for old in _walk(root) if _is_replaced(old)]
+    found: list[Place] = []
+    if isinstance(root, Path):
+        found += [path for path in _walk(root) if _PARTIAL.fullmatch(path.name) or _is_replaced(path)]
     for folder in _version_folders(root):
+        artefact = folder / folder.parent.name
         names = {path.name for path in folder.iterdir() if not _PARTIAL.fullmatch(path.name)}
-        if names <= {_PROVENANCE_FILE}:
+        if not is_whole(artefact) and names <= {_PROVENANCE_FILE, artefact.name}:
             found.append(folder)
     return found
 
 
-def sweep(root: Path) -> int:
+def sweep(root: Place) -> int:
     """Remove the leftovers; the data root must be locked. Returns how many there were."""
-    for old in [path for path in _walk(root) if _REPLACED.fullmatch(path.name) and not _is_replaced(path)]:
-        old.rename(_successor(old))  # the kill came between the two renames: this is all there is of it
+    if isinstance(root, Path):
+        for old in [path for path in _walk(root) if _REPLACED.fullmatch(path.name) and not _is_replaced(path)]:
+            old.rename(_successor(old))  # the kill came between the two renames: this is all there is of it
     found = leftovers(root)
     for path in found:
         remove(path)
     return len(found)
 
 
-def remove(path: Path) -> None:
-    """Delete a file or folder that may be gone already."""
-    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-
-
-def size(path: Path) -> int:
+def size(path: Place) -> int:
     """Bytes of a file, or of all files of a folder."""
+    if not isinstance(path, Path):
+        return int(path.fs.du(path.path))
     return sum(file.stat().st_size for file in (_walk(path) if path.is_dir() else [path]) if file.is_file())
 
 
@@ -151,8 +158,12 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield from _walk(path)
 
 
-def _version_folders(root: Path) -> list[Path]:
-    return [path for path in _walk(root) if _VERSION.fullmatch(path.name) and path.is_dir()]
+def _version_folders(folder: Place) -> Iterator[Place]:
+    for path in sorted(folders(folder)):
+        if _VERSION.fullmatch(path.name):
+            yield path
+        elif not path.is_symlink() and not _PARTIAL.fullmatch(path.name):
+            yield from _version_folders(path)
 
 
 def _is_replaced(path: Path) -> bool:
@@ -165,9 +176,9 @@ def _successor(old: Path) -> Path:
     return old.with_name(name["name"])
 
 
-def _record(version: Path) -> dict[str, Any]:
+def _record(version: Place) -> dict[str, Any]:
     try:
-        record = json.loads((version / _PROVENANCE_FILE).read_text())
-    except (OSError, ValueError):
+        record = json.loads(read_bytes(version / _PROVENANCE_FILE))
+    except (FileNotFoundError, ValueError):
         return {}
     return record if {"dataset", "content", "fingerprint"} <= set(record) else {}

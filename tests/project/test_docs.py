@@ -73,7 +73,7 @@ def test_kedro_command_runs(command: str, copy_of_finished: Callable[[], Path], 
     if "mmimdb" in command and not os.environ.get("MIXMAS_MIRROR"):
         pytest.skip("reads films in MM-IMDB's layout: set MIXMAS_MIRROR to a folder that has movies/movies.zip")
     arguments = [word for word in words[1:] if not word.startswith("--env")]
-    if arguments[0] == "run":
+    if arguments[0] in ("run", "prune"):
         arguments.append("--env=test")
     # Films take a while to read: what one command has made, the next may use.
     done = kedro(films_project if "mmimdb" in command else copy_of_finished(), *arguments)

@@ -23,7 +23,9 @@ from pyarrow import parquet
 
 SEED = 20241126
 EPOCHS = 16
-COMMAND = ["run", "--env=test", f"--params=avmnist.training.max_epochs={EPOCHS},avmnist.training.patience={EPOCHS}"]
+# One node after the other, in the process that is watched and killed.
+PARAMETERS = f"compute.cores=1,avmnist.training.max_epochs={EPOCHS},avmnist.training.patience={EPOCHS}"
+COMMAND = ["run", "--env=test", f"--params={PARAMETERS}"]
 # How many points are drawn of which nodes, and how many kills come at random times between them.
 POINTS = {"data.": 10, "search.": 18, "training.train_model": 14, "training.evaluate_model": 5, "reporting.": 4}
 RANDOM_TIMES = 6

@@ -21,7 +21,16 @@ from project_runs import kedro, make_project
 
 from mixmas_pipeline import locking
 from mixmas_pipeline.hooks import DataRootHooks
-from mixmas_pipeline.locking import DEAD_AFTER, HOLDER_FILE, DataRootBusy, DiskLock, LeaseLock, data_root_lock, locked
+from mixmas_pipeline.locking import (
+    DEAD_AFTER,
+    HOLDER_FILE,
+    DataRootBusy,
+    DiskLock,
+    LeaseLock,
+    data_root,
+    data_root_lock,
+    locked,
+)
 
 EARLY, LATE = "2026-01-01T00.00.00.000Z", "2026-01-01T00.00.00.001Z"
 ONE_NODE = "avmnist.data.resample_noise"
@@ -80,7 +89,7 @@ def test_every_runner_takes_the_lock_and_environments_have_their_own(copy_of_fin
     other.mkdir()
     (other / "globals.yml").write_text("data_root: data/other\nraw_root: data/01_raw\n")
     before = versions(project)
-    with locked(str(project / "data/test")):
+    with locked(project / "data/test"):
         threads = kedro(project, "run", "--env=test", "--runner=ThreadRunner", f"--nodes={ONE_NODE}")
         assert threads.returncode != 0
         assert f"process {os.getpid()}" in text(threads)
@@ -103,7 +112,7 @@ def test_sessions_from_python_take_the_lock_and_readers_do_not_care(
 ) -> None:
     project = copy_of_finished()
     bootstrap_project(project)
-    with locked(str(project / "data/test")):
+    with locked(project / "data/test"):
         with pytest.raises(DataRootBusy, match=f"process {os.getpid()}"):
             run_one_node(project)
         with KedroSession.create(project_path=project, env="test") as session:
@@ -137,8 +146,9 @@ def test_session_that_began_before_the_last_run_is_told_so(copy_of_finished: Cal
 
 FORKING = """
 import os, sys, time
+from pathlib import Path
 from mixmas_pipeline.locking import data_root_lock
-lock = data_root_lock(sys.argv[1]).acquire()
+lock = data_root_lock(Path(sys.argv[1])).acquire()
 if (worker := os.fork()) == 0:
     time.sleep(60)
     os._exit(0)
@@ -153,11 +163,11 @@ def test_worker_that_outlives_a_killed_run_does_not_hold_the_lock(tmp_path: Path
     worker = int(driver.stdout.readline())
     try:
         with pytest.raises(DataRootBusy, match=f"process {driver.pid}"):
-            data_root_lock(str(tmp_path)).acquire()
+            data_root_lock(tmp_path).acquire()
         driver.kill()
         driver.wait()
         os.kill(worker, 0)  # the worker is still there
-        data_root_lock(str(tmp_path)).acquire().release()
+        data_root_lock(tmp_path).acquire().release()
     finally:
         os.kill(worker, signal.SIGKILL)
         driver.stdout.close()
@@ -233,14 +243,16 @@ def claim(url: str, **changes: Any) -> None:
 
 
 def test_kind_of_lock_follows_from_the_address(tmp_path: Path, url: str) -> None:
-    assert isinstance(data_root_lock(str(tmp_path)), DiskLock)
-    assert isinstance(data_root_lock(f"file://{tmp_path}"), DiskLock)
-    assert isinstance(data_root_lock(url), LeaseLock)
-    for root in ("s3://bucket/data", "file:///data"):
-        assert locking.data_root({"data_root": root}, tmp_path) == root
-    assert locking.data_root({"data_root": "data/x"}, tmp_path) == str(tmp_path / "data/x")
+    def root(address: str) -> Any:
+        return data_root({"data_root": address}, tmp_path)
+
+    assert root("data/x") == tmp_path / "data/x"
+    assert root(f"file://{tmp_path}") == tmp_path
+    assert str(root(url)) == url
+    assert isinstance(data_root_lock(root("data/x")), DiskLock)
+    assert isinstance(data_root_lock(root(url)), LeaseLock)
     with pytest.raises(ValueError, match="data_root is None"):
-        locking.data_root({}, tmp_path)
+        data_root({}, tmp_path)
 
 
 def test_lease_is_refused_while_it_is_alive(url: str) -> None:

@@ -17,7 +17,7 @@ from project_runs import kedro, make_project
 
 from mixmas_pipeline import retention
 from mixmas_pipeline.datasets.artefacts import JSONDataset
-from mixmas_pipeline.locking import locked
+from mixmas_pipeline.locking import DataRootBusy, data_root_lock, locked
 from mixmas_pipeline.retention import delete, leftovers, saved_versions, superfluous, sweep
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -192,7 +192,7 @@ def test_command_says_what_it_would_do_does_it_and_harms_no_reuse(copy_of_finish
 
     kept = kedro(project, "prune", "--env=test", "--older-than=1d", "--yes", "--keep=1")
     assert "Deleted 0 versions and 1 unfinished" in kept.stdout, kept.stderr
-    with locked(str(data)):
+    with locked(data):
         busy = kedro(project, "prune", "--env=test", "--keep=1", "--yes")
         assert busy.returncode != 0
         assert f"process {os.getpid()}" in " ".join((busy.stdout + busy.stderr).split())
@@ -222,3 +222,37 @@ def test_wrong_use_is_explained(arguments: list[str], said: str, tmp_path: Path)
     done = kedro(make_project(tmp_path / "project"), "prune", *arguments)
     assert done.returncode != 0
     assert said in " ".join((done.stdout + done.stderr).split())
+
+
+def test_object_store(tmp_path: Path) -> None:
+    """The same in a store: a folder's version, and what an upload that was cut has left."""
+    from upath import UPath
+
+    from mixmas_pipeline.datasets.places import is_whole, write_whole
+
+    root = UPath(f"memory://{tmp_path.name}/data")
+
+    def folder(path: Path) -> None:
+        path.mkdir()
+        (path / "weights").write_text("1")
+
+    model = root / "06_models" / "model"
+    for number in (1, 2, 3):
+        write_whole(model / day(number) / "model", folder)
+        record = {"dataset": "model", "content": str(number), "fingerprint": {}}
+        write_whole(
+            model / day(number) / "provenance.json", lambda path, record=record: path.write_text(json.dumps(record))
+        )
+    (model / day(4) / "model" / "weights").write_text("half of an upload")
+    assert [(saved.version, saved.record["content"]) for saved in saved_versions(root)[model]] == [
+        (day(number), str(number)) for number in (3, 2, 1)
+    ]
+    assert [str(path) for path in leftovers(root)] == [str(model / day(4))]
+    (old,) = superfluous(saved_versions(root), keep=2)
+    assert retention.size(old.artefact.parent) > 50
+    delete(old)
+    assert sweep(root) >= 1, "a store in memory also keeps the emptied folder"
+    assert {path.name for path in model.iterdir()} == {day(2), day(3)}
+    assert all(is_whole(model / day(number) / "model") for number in (2, 3))
+    with locked(root), pytest.raises(DataRootBusy):
+        data_root_lock(root).acquire()
