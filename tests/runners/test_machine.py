@@ -114,7 +114,7 @@ def test_gpus_are_shared_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     """On a machine that is said to have two: halves of them to four nodes at once, and only those are seen."""
     monkeypatch.setattr(machine, "gpus_here", lambda: 2)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
-    graph, values = probes.pipeline(probes.look, {**NAMES, "e": "e"})
+    graph, values = probes.pipeline(probes.look_for_gpus, {**NAMES, "e": "e"})
     halves = probes.run(tmp_path / "halves", graph, values, cores=5, shares={"trial": {"cpus": 1, "gpus": 0.5}})
     assert {found["gpus"] for found in halves.values()} == {"3", "5"}
     assert len({found["process"] for found in halves.values()}) <= 4
