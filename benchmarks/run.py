@@ -1,11 +1,13 @@
-"""Measure data preparation and the search's unit, each against a plain reference in the same run.
+"""Measure data preparation, whole searches, the blocks and a training epoch, each against a plain reference.
 
-    python benchmarks/run.py                      both, on the embedded demo's sources
+    python benchmarks/run.py                        all of it
     python benchmarks/run.py preparation --pairs 70000
-    python benchmarks/run.py search --steps 60
+    python benchmarks/run.py blocks --steps 160     1,000 examples, 10 epochs: a candidate of the published size
+    python benchmarks/run.py search epoch
 
 Every case runs in a process of its own, so that its peak memory is its own. Times depend on the machine and on what
-else it does: only the ratios of one run are to be compared. Nothing here is a test.
+else it does: only the ratios of one run are to be compared. Nothing here is a test. Whether cheaper searches
+choose alike is measured by ``benchmarks/agreement.py``.
 """
 
 from __future__ import annotations
@@ -13,18 +15,22 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import resource
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-Case = Callable[[argparse.Namespace], dict[str, float]]
+Case = Callable[[argparse.Namespace], dict[str, Any]]
 
 
 # --- data preparation -------------------------------------------------------------------------------------------
@@ -58,9 +64,6 @@ def _prepared(arguments: argparse.Namespace) -> tuple[Any, ...]:
 
 def preparation(arguments: argparse.Namespace) -> dict[str, float]:
     """Energy basis, reduction, contamination, spectrograms, and saving: the project's nodes."""
-    import tempfile
-    from pathlib import Path
-
     from mixmas_pipeline.datasets.table import TableDataset
     from mixmas_pipeline.pipelines.avmnist import nodes
     from mixmas_pipeline.pipelines.avmnist.parameters import PictureParameters
@@ -77,9 +80,6 @@ def preparation(arguments: argparse.Namespace) -> dict[str, float]:
 
 def preparation_plain(arguments: argparse.Namespace) -> dict[str, float]:
     """The same numbers by a plain script: one example at a time, float32 kept in lists, one numpy file at the end."""
-    import tempfile
-    from pathlib import Path
-
     import torch
 
     images, pairs, speech, noise, _ = _prepared(arguments)
@@ -106,8 +106,23 @@ def preparation_plain(arguments: argparse.Namespace) -> dict[str, float]:
     return {"seconds": time.perf_counter() - start, "units": len(pairs)}
 
 
-# --- search -----------------------------------------------------------------------------------------------------
-def _candidate(block: str) -> Any:
+# --- blocks: a candidate of the published size ---------------------------------------------------------------------
+BLOCKS = ("mlp_mixer", "hyper_mixer", "ramlp", "monarch_mixer")
+CLASSES = list("0123456789")
+IMAGE = {"image": {"shape": (28, 28), "mean": 128, "std": 64}}
+# Operators -> what they are for.
+KINDS = {
+    "matrix products": ("mm", "addmm", "bmm", "baddbmm"),
+    "convolutions": ("convolution", "convolution_backward", "mkldnn_convolution"),
+    "activations": ("gelu", "gelu_backward", "relu", "threshold_backward"),
+    "norms": ("native_layer_norm", "native_layer_norm_backward"),
+    "copies": ("copy_", "cat", "clone", "constant_pad_nd"),
+    "optimiser": ("_fused_adamw_", "linalg_vector_norm", "_foreach_norm"),
+    "random numbers": ("bernoulli_", "native_dropout"),
+}
+
+
+def _candidate(block: str, dropout: float = 0.0) -> Any:
     from mixmas_pipeline.mixers.architecture import Architecture
 
     width = {"monarch_mixer": 12288}.get(block, 3072)
@@ -115,114 +130,425 @@ def _candidate(block: str) -> Any:
         "tokeniser": {"type": "patches", "patch": 14},
         "hidden_dim": 128,
         "depth": 4,
-        "block": {"block": block, "channel_dim": width},
+        "block": {"block": block, "channel_dim": width, "dropout": dropout},
     }
     return Architecture.model_validate(
-        {
-            "task": "multiclass",
-            "classes": list("0123456789"),
-            "inputs": {"image": {"shape": (28, 28), "mean": 128, "std": 64}},
-            "encoders": {"image": encoder},
-        }
+        {"task": "multiclass", "classes": CLASSES, "inputs": IMAGE, "encoders": {"image": encoder}}
     )
 
 
-def _table(rows: int) -> Any:
+def _table(rows: int, audio: bool = False) -> Any:
     from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
 
     rng = np.random.default_rng(0)
-    schema = TableSchema({"image": Modality("image", (28, 28), "uint8")}, "multiclass", tuple("0123456789"))
-    images = rng.integers(0, 256, (rows, 28, 28), dtype=np.uint8)
-    return MultimodalTable(schema, {"image": images}, np.arange(rows) % 10, [str(i) for i in range(rows)])
+    shapes = {"image": (28, 28), **({"audio": (112, 112)} if audio else {})}
+    schema = TableSchema({n: Modality("image", s, "uint8") for n, s in shapes.items()}, "multiclass", tuple(CLASSES))
+    arrays = {name: rng.integers(0, 256, (rows, *shape), dtype=np.uint8) for name, shape in shapes.items()}
+    return MultimodalTable(schema, arrays, np.arange(rows) % 10, [str(i) for i in range(rows)])
 
 
-def search(arguments: argparse.Namespace) -> dict[str, float]:
-    """One trial of an image candidate of the paper's size: batch 64, trained and scored."""
-    from mixmas_pipeline.learning.microbenchmark import run_trial
+def _budget(arguments: argparse.Namespace, **changed: Any) -> Any:
     from mixmas_pipeline.learning.parameters import BudgetParameters
+
+    steps = {"steps": arguments.steps, "extended_steps": arguments.steps, "seeds": (0, 1, 2)}
+    return BudgetParameters.model_validate({**steps, "learning_rate": 1e-3, "device": "cpu", **changed})
+
+
+def _work(architecture: Any, examples: int, scored: int = 0) -> float:
+    """GFLOP of training on so many examples (forward and backward: three forward passes) and of scoring others."""
     from mixmas_pipeline.mixers.cost import cost
 
-    budget = BudgetParameters(
-        steps=arguments.steps, extended_steps=arguments.steps, seeds=(0, 1), learning_rate=1e-3, device="cpu"
-    )
-    architecture, sample, holdout = _candidate(arguments.block), _table(1000), _table(1000)
+    return cost(architecture).flops * (3 * examples + scored) / 1e9
+
+
+def trial(arguments: argparse.Namespace) -> dict[str, Any]:
+    """One trial of an image candidate, trained and scored once at its end."""
+    from mixmas_pipeline.learning.microbenchmark import run_trial
+
+    precision = "bfloat16" if arguments.precision == "bfloat16" else "float32"
+    architecture, sample, holdout = _candidate(arguments.block, arguments.dropout), _table(1000), _table(1000)
     start = time.perf_counter()
-    run_trial(architecture, sample, holdout, budget, arguments.steps, 0, "accuracy", "benchmark")
+    run_trial(
+        architecture, sample, holdout, _budget(arguments, precision=precision), arguments.steps, 0, "accuracy", ""
+    )
     seconds = time.perf_counter() - start
-    work = cost(architecture).flops * (3 * 64 * arguments.steps + len(holdout))
-    return {"seconds": seconds, "units": arguments.steps, "gflops": work / seconds / 1e9}
+    return {"seconds": seconds, "gflops": _work(architecture, 64 * arguments.steps, 1000) / seconds}
 
 
-def search_plain(arguments: argparse.Namespace) -> dict[str, float]:
+def trial_plain(arguments: argparse.Namespace) -> dict[str, Any]:
     """The same model in a plain loop: DataLoader that collates examples one by one, AdamW that loops over tensors."""
+    architecture, sample, holdout = _candidate(arguments.block, arguments.dropout), _table(1000), _table(1000)
+    start = time.perf_counter()
+    model = _plain_training(architecture, sample, arguments.steps)
+    _plain_scoring(model, holdout)
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "gflops": _work(architecture, 64 * arguments.steps, 1000) / seconds}
+
+
+def trial_published(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The plain loop as published code evaluates: 5,000 other examples after every epoch of 16 steps."""
+    architecture, sample, holdout = _candidate(arguments.block), _table(1000), _table(5000)
+    start = time.perf_counter()
+    _plain_training(architecture, sample, arguments.steps, every=16, scored=holdout)
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "gflops": _work(architecture, 64 * arguments.steps) / seconds}
+
+
+def _loader(table: Any, shuffle: bool) -> Any:
     import torch
     from torch.utils.data import DataLoader, TensorDataset
 
-    from mixmas_pipeline.mixers.cost import cost
-    from mixmas_pipeline.mixers.encoder import initialised
-    from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
+    tensors = [torch.from_numpy(array) for array in table.arrays.values()]
+    return DataLoader(TensorDataset(*tensors, torch.from_numpy(table.labels)), 64, shuffle)
 
-    architecture, sample, holdout = _candidate(arguments.block), _table(1000), _table(1000)
-    start = time.perf_counter()
+
+def _plain_training(architecture: Any, table: Any, steps: int, every: int = 0, scored: Any = None) -> Any:
+    import torch
+
+    from mixmas_pipeline.mixers.encoder import initialised
+    from mixmas_pipeline.mixers.loss import multi_head_loss
+    from mixmas_pipeline.mixers.model import MultimodalMixer
+
     model = initialised(MultimodalMixer, 0, architecture)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, foreach=False)
-
-    def loader(table: Any, shuffle: bool) -> DataLoader:
-        return DataLoader(
-            TensorDataset(torch.from_numpy(table.arrays["image"]), torch.from_numpy(table.labels)), 64, shuffle
-        )
-
     step = 0
-    while step < arguments.steps:
-        for images, labels in loader(sample, True):
-            loss = torch.nn.functional.cross_entropy(model({"image": images})[FUSED], labels)
+    while step < steps:
+        for *inputs, labels in _loader(table, True):
+            logits = model(dict(zip(table.arrays, inputs, strict=True)))
+            loss = multi_head_loss(logits, labels, "multiclass", 1 / (1 + len(inputs)))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             loss.item()
             step += 1
-            if step == arguments.steps:
+            if every and step % every == 0:
+                _plain_scoring(model, scored)
+            if step == steps:
                 break
-    with torch.no_grad():
-        for images, _ in loader(holdout, False):
-            model({"image": images})
-    seconds = time.perf_counter() - start
-    work = cost(architecture).flops * (3 * 64 * arguments.steps + len(holdout))
-    return {"seconds": seconds, "units": arguments.steps, "gflops": work / seconds / 1e9}
+    return model
 
 
-def peak(arguments: argparse.Namespace) -> dict[str, float]:
-    """The machine's fp32 matrix products, at the size of the channel-mixing MLP's."""
+def _plain_scoring(model: Any, table: Any) -> None:
     import torch
 
-    a, b = torch.randn(1024, 1024), torch.randn(1024, 3072)
-    torch.mm(a, b)
-    start, count = time.perf_counter(), 0
-    while time.perf_counter() - start < 2:
-        torch.mm(a, b)
-        count += 1
+    with torch.no_grad():
+        for *inputs, _ in _loader(table, False):
+            model(dict(zip(table.arrays, inputs, strict=True)))
+
+
+def profile(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Where a training step's time goes: shares of ``KINDS``; "the rest" is other operators and Python."""
+    import torch
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as recording
+
+    from mixmas_pipeline.learning.microbenchmark import run_trial
+
+    architecture, table = _candidate(arguments.block, arguments.dropout), _table(1000)
+    one = table.take(np.arange(1))
+
+    def run(steps: int) -> None:
+        run_trial(architecture, table, one, _budget(arguments), steps, 0, "accuracy", "")
+
+    run(3)
+    torch.set_num_threads(1)  # otherwise the profiler's own cost is counted to small operators
+    with recording(activities=[ProfilerActivity.CPU]) as found:
+        start = time.perf_counter()
+        run(20)
+        whole = time.perf_counter() - start
+    times = {event.key.removeprefix("aten::"): event.self_cpu_time_total / 1e6 for event in found.key_averages()}
+    shares = {kind: sum(times.get(name, 0.0) for name in names) / whole for kind, names in KINDS.items()}
+    return {"seconds": whole, **shares, "the rest": 1 - sum(shares.values())}
+
+
+# --- several seeds as one model ---------------------------------------------------------------------------------------
+def _small(arguments: argparse.Namespace) -> Any:
+    from mixmas_pipeline.mixers.architecture import Architecture
+
+    block = {"block": "mlp_mixer", "channel_dim": 256}
+    encoder = {"tokeniser": {"type": "patches", "patch": 14}, "hidden_dim": 64, "depth": 2, "block": block}
+    return Architecture.model_validate(
+        {"task": "multiclass", "classes": CLASSES, "inputs": IMAGE, "encoders": {"image": encoder}}
+    )
+
+
+def _three_seeds(arguments: argparse.Namespace, batched: bool) -> dict[str, Any]:
+    from mixmas_pipeline.learning.microbenchmark import run_trials
+
+    architecture = _small(arguments) if arguments.size == "demo" else _candidate("mlp_mixer")
+    budget = _budget(arguments, batched=batched)
+    start = time.perf_counter()
+    run_trials(architecture, _table(1000), _table(100), budget, arguments.steps, (0, 1, 2), "accuracy", "")
+    return {"seconds": time.perf_counter() - start}
+
+
+def seeds_batched(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Three seeds of a candidate as one model."""
+    return _three_seeds(arguments, True)
+
+
+def seeds_separate(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Three seeds of a candidate one after the other."""
+    return _three_seeds(arguments, False)
+
+
+# --- a whole search of the embedded demo ------------------------------------------------------------------------------
+ROOT = Path(__file__).parents[1]
+
+
+def search(arguments: argparse.Namespace) -> dict[str, Any]:
+    """``kedro run --pipelines=search`` in a project whose data is prepared, with ``--cores``."""
+    start = time.perf_counter()
+    _kedro(arguments.project, "search", f"compute.cores={arguments.cores}")
+    return {"seconds": time.perf_counter() - start}
+
+
+def search_plain(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The candidates of a finished search, every one with every seed, in plain loops scored after every epoch."""
+    from mixmas_pipeline.datasets.table import TableDataset
+    from mixmas_pipeline.mixers.architecture import Architecture
+
+    def newest(pattern: str) -> list[Path]:
+        found = {path.parents[1]: path for path in sorted(arguments.project.glob(f"data/*/{pattern}"))}
+        return list(found.values())
+
+    sample, holdout = (
+        TableDataset(filepath=str(newest(f"**/search/{name}.arrow/*/{name}.arrow")[0])).load()
+        for name in ("sample", "holdout")
+    )
+    results = [json.loads(path.read_text()) for path in newest("**/*_result.json/*/*_result.json")]
+    seeds = max(len(result["trials"]) for result in results)
+    start = time.perf_counter()
+    for result in results:
+        architecture = Architecture.model_validate(result["architecture"])
+        views = [_only(table, list(architecture.inputs)) for table in (sample, holdout)]
+        for _ in range(seeds):
+            _plain_training(architecture, views[0], result["trials"][0]["steps"], -(-len(sample) // 64), views[1])
+    return {"seconds": time.perf_counter() - start}
+
+
+def _only(table: Any, names: list[str]) -> Any:
+    import copy
+
+    view = copy.copy(table)
+    view.arrays = {name: np.array(table.arrays[name]) for name in names}
+    return view
+
+
+def _kedro(project: Path, pipeline: str, *parameters: str) -> None:
+    command = [sys.executable, "-m", "kedro", "run", "--env=base", f"--pipelines={pipeline}"]
+    if parameters:
+        command.append(f"--params={','.join(parameters)}")
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[1:])} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+
+
+def _project(folder: Path) -> Path:
+    """A project folder with this checkout's configuration, in which the demo's data is prepared."""
+    project = folder / "project"
+    (project / "src").mkdir(parents=True)
+    shutil.copytree(ROOT / "conf", project / "conf")
+    for name in ("pyproject.toml", ".telemetry"):
+        shutil.copy(ROOT / name, project / name)
+    _kedro(project, "avmnist")
+    return project
+
+
+# --- a training epoch of M2-Mixer -------------------------------------------------------------------------------------
+def _m2_mixer() -> Any:
+    from mixmas_pipeline.mixers import presets
+    from mixmas_pipeline.mixers.architecture import Architecture
+
+    preset = presets.find("m2_mixer_avmnist")
+    inputs = {**IMAGE, "audio": {"shape": (112, 112), "mean": 128, "std": 64}}
+    return Architecture.model_validate(
+        {
+            "task": "multiclass",
+            "classes": CLASSES,
+            "inputs": inputs,
+            **preset.model_dump(include={"encoders", "fusion"}),
+        }
+    )
+
+
+def epoch(arguments: argparse.Namespace) -> dict[str, Any]:
+    """An epoch of full training as the pipeline does it, on ``--pairs`` pairs; without what comes once a training."""
+    from mixmas_pipeline.learning.lightning import train
+    from mixmas_pipeline.learning.parameters import TrainingParameters
+
+    architecture, table = _m2_mixer(), _table(arguments.pairs, audio=True)
+    precision = "bf16-mixed" if arguments.precision == "bfloat16" else "32-true"
+    parameters = TrainingParameters.model_validate(
+        {"seed": 0, "max_epochs": 1, "patience": 1, "metric": "accuracy", "learning_rate": 1e-3, "accelerator": "cpu"}
+        | {"precision": precision}
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        _, history = train(architecture, table, table.take(np.arange(64)), parameters, Path(folder) / "checkpoints")
+    seconds = float(history["seconds"].iloc[0])
+    return {"seconds": seconds, "gflops": _work(architecture, arguments.pairs) / seconds}
+
+
+def epoch_plain(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The same epoch in a plain loop."""
+    architecture, table = _m2_mixer(), _table(arguments.pairs, audio=True)
+    start = time.perf_counter()
+    _plain_training(architecture, table, -(-arguments.pairs // 64))
     seconds = time.perf_counter() - start
-    return {"seconds": seconds, "units": count, "gflops": 2 * 1024 * 1024 * 3072 * count / seconds / 1e9}
+    return {"seconds": seconds, "gflops": _work(architecture, arguments.pairs) / seconds}
 
 
-CASES: dict[str, Case] = {case.__name__: case for case in (preparation, preparation_plain, search, search_plain, peak)}
-BLOCKS = ("mlp_mixer", "hyper_mixer", "ramlp", "monarch_mixer")
+def peak(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The machine's matrix products, large enough to be at their best."""
+    import torch
+
+    dtype = getattr(torch, arguments.precision)
+    a, b = torch.randn(1024, 1024).to(dtype), torch.randn(1024, 3072).to(dtype)
+    torch.mm(a, b)
+    best = float("inf")
+    for _ in range(20):
+        start = time.perf_counter()
+        for _ in range(5):
+            torch.mm(a, b)
+        best = min(best, (time.perf_counter() - start) / 5)
+    return {"seconds": best, "gflops": 2 * 1024 * 1024 * 3072 / best / 1e9}
 
 
-def _measure(case: str, **options: Any) -> dict[str, float]:
+CASES: dict[str, Case] = {
+    case.__name__: case
+    for case in (
+        *(preparation, preparation_plain, trial, trial_plain, trial_published, profile),
+        *(seeds_batched, seeds_separate, search, search_plain, epoch, epoch_plain, peak),
+    )
+}
+
+
+def _measure(case: str, **options: Any) -> dict[str, Any]:
     command = [sys.executable, __file__, "--case", case, *(f"--{key}={value}" for key, value in options.items())]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[1:])} failed:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def _best_peak(precision: str = "float32") -> float:
+    return _measure("peak", precision=precision)["gflops"]
+
+
+def _print(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    Console(width=140).print(table)
+
+
+def show_preparation(arguments: argparse.Namespace) -> None:
+    plain = _measure("preparation_plain", pairs=arguments.pairs or 10_000)
+    rows = []
+    for name, case in (("plain script", plain), ("nodes", _measure("preparation", pairs=arguments.pairs or 10_000))):
+        rate, ratio = case["units"] / case["seconds"], plain["seconds"] / case["seconds"]
+        rows.append((name, f"{case['seconds']:.1f}", f"{rate:,.0f}", f"{case['peak_gb']:.2f}", f"{ratio:.2f}"))
+    _print(
+        f"preparation of {arguments.pairs or 10_000:,} pairs",
+        ("", "seconds", "pairs/s", "peak GB", "times as fast"),
+        rows,
+    )
+
+
+def show_blocks(arguments: argparse.Namespace) -> None:
+    rows, shares = [], []
+    for block in BLOCKS:
+        options = {"block": block, "steps": arguments.steps, "dropout": arguments.dropout}
+        plain, best, ours = _measure("trial_plain", **options), _best_peak(), _measure("trial", **options)
+        rows.append(_row(block, plain, ours, best))
+        split = _measure("profile", **options)
+        shares.append((block, *(f"{split[kind]:.0%}" for kind in (*KINDS, "the rest"))))
+    options = {"steps": arguments.steps}
+    published, best, ours = _measure("trial_published", **options), _best_peak(), _measure("trial", **options)
+    rows.append(_row("mlp_mixer, scored as published", published, ours, best))
+    half = _measure("trial", precision="bfloat16", **options)
+    rows.append(_row("mlp_mixer, bfloat16 against float32", ours, half, _best_peak("bfloat16")))
+    _print(f"trial of {arguments.steps} steps, image encoder of the published size", _COLUMNS, rows)
+    _print("where a step's time goes (one thread)", ("block", *KINDS, "the rest"), shares)
+
+
+def show_seeds(arguments: argparse.Namespace) -> None:
+    rows = []
+    for size in ("demo", "published"):
+        separate = _measure("seeds_separate", steps=arguments.steps, size=size)["seconds"]
+        batched = _measure("seeds_batched", steps=arguments.steps, size=size)["seconds"]
+        rows.append((size, f"{separate:.1f}", f"{batched:.1f}", f"{separate / batched:.2f}"))
+    _print("three seeds, on this CPU", ("sizes", "one by one s", "as one model s", "times as fast"), rows)
+
+
+def show_search(arguments: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        project, results = _project(Path(name)), {}
+        for cores in (1, arguments.cores):
+            copy = Path(name) / f"cores_{cores}" / "project"
+            shutil.copytree(project, copy)
+            results[cores] = _measure("search", project=copy, cores=cores)
+        plain = _measure("search_plain", project=copy)
+    rows = [("plain loops, scored after every epoch", f"{plain['seconds']:.1f}", "1.00")]
+    for cores, found in results.items():
+        what = f"kedro run --pipelines=search, {cores} at a time"
+        rows.append((what, f"{found['seconds']:.1f}", f"{plain['seconds'] / found['seconds']:.2f}"))
+    _print("search on the embedded demo; its data is there", ("", "seconds", "times as fast"), rows)
+
+
+def show_epoch(arguments: argparse.Namespace) -> None:
+    pairs = arguments.pairs or 6_400
+    plain, best, ours = _measure("epoch_plain", pairs=pairs), _best_peak(), _measure("epoch", pairs=pairs)
+    half, half_best = _measure("epoch", pairs=pairs, precision="bfloat16"), _best_peak("bfloat16")
+    rows = [_row("float32", plain, ours, best), _row("bfloat16", plain, half, half_best)]
+    title = f"epoch of M2-Mixer (8.3 M parameters) on {pairs:,} pairs; 55,000 take {55_000 / pairs:.1f} times as long"
+    _print(title, ("precision", *_COLUMNS[1:]), rows)
+
+
+_COLUMNS = ("block", "plain s", "here s", "times as fast", "GFLOP/s", "peak GFLOP/s", "of peak", "peak GB")
+
+
+def _row(name: str, plain: dict[str, Any], ours: dict[str, Any], best: float) -> tuple[str, ...]:
+    return (
+        name,
+        f"{plain['seconds']:.1f}",
+        f"{ours['seconds']:.1f}",
+        f"{plain['seconds'] / ours['seconds']:.2f}",
+        f"{ours['gflops']:.0f}",
+        f"{best:.0f}",
+        f"{ours['gflops'] / best:.0%}",
+        f"{ours['peak_gb']:.2f}",
+    )
+
+
+SHOWN = {
+    "preparation": show_preparation,
+    "search": show_search,
+    "blocks": show_blocks,
+    "seeds": show_seeds,
+    "epoch": show_epoch,
+}
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", nargs="?", choices=["all", "preparation", "search"], default="all")
-    parser.add_argument("--pairs", type=int, default=10_000, help="examples to prepare")
-    parser.add_argument("--steps", type=int, default=60, help="optimiser steps a trial")
-    parser.add_argument("--block", default="mlp_mixer", help=argparse.SUPPRESS)
-    parser.add_argument("--case", choices=sorted(CASES), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "what", nargs="*", choices=[*SHOWN, []], metavar="what", help=f"{', '.join(SHOWN)}; default: all"
+    )
+    parser.add_argument("--pairs", type=int, default=0, help="examples; by default 10,000 prepared, 6,400 in an epoch")
+    parser.add_argument("--steps", type=int, default=160, help="optimiser steps a trial")
+    parser.add_argument("--dropout", type=float, default=0.0, help="of the blocks")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of a process")
+    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="of a whole search")
+    parser.add_argument("--project", type=Path, help=argparse.SUPPRESS)
+    hidden = {"block": ("mlp_mixer", BLOCKS), "size": ("demo", ("demo", "published"))}
+    hidden |= {"precision": ("float32", ("float32", "bfloat16")), "case": (None, sorted(CASES))}
+    for name, (default, choices) in hidden.items():
+        parser.add_argument(f"--{name}", default=default, choices=choices, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.case:
         logging.disable()
@@ -230,36 +556,9 @@ def main() -> None:
         result["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         sys.stdout.write(json.dumps(result) + "\n")
         return
-    console = Console()
-    if arguments.what in ("all", "preparation"):
-        table = Table(title=f"preparation of {arguments.pairs:,} pairs", title_justify="left")
-        for column in ("", "seconds", "pairs/s", "peak GB", "times as fast"):
-            table.add_column(column, justify="right")
-        plain = _measure("preparation_plain", pairs=arguments.pairs)
-        for name, case in (("plain script", plain), ("nodes", _measure("preparation", pairs=arguments.pairs))):
-            rate = f"{case['units'] / case['seconds']:,.0f}"
-            ratio = f"{plain['seconds'] / case['seconds']:.2f}"
-            table.add_row(name, f"{case['seconds']:.1f}", rate, f"{case['peak_gb']:.2f}", ratio)
-        console.print(table)
-    if arguments.what in ("all", "search"):
-        best = _measure("peak")["gflops"]
-        title = f"trial of {arguments.steps} steps, image encoder of the paper's size (matrix peak {best:.0f} GFLOP/s)"
-        table = Table(title=title, title_justify="left")
-        for column in ("block", "plain s", "trial s", "times as fast", "GFLOP/s", "of peak", "peak GB"):
-            table.add_column(column, justify="right")
-        for block in BLOCKS:
-            plain = _measure("search_plain", block=block, steps=arguments.steps)
-            trial = _measure("search", block=block, steps=arguments.steps)
-            table.add_row(
-                block,
-                f"{plain['seconds']:.1f}",
-                f"{trial['seconds']:.1f}",
-                f"{plain['seconds'] / trial['seconds']:.2f}",
-                f"{trial['gflops']:.0f}",
-                f"{trial['gflops'] / best:.0%}",
-                f"{trial['peak_gb']:.2f}",
-            )
-        console.print(table)
+    os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
+    for name in arguments.what or SHOWN:
+        SHOWN[name](arguments)
 
 
 if __name__ == "__main__":

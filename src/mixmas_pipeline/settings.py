@@ -1,9 +1,9 @@
 """Kedro settings of the project."""
 
-from mixmas_pipeline.hooks import ProjectHooks
+from mixmas_pipeline.hooks import DataRootHooks, ProjectHooks
 from mixmas_pipeline.session import ReusingSession
 
-HOOKS = (ProjectHooks(),)
+HOOKS = (ProjectHooks(), DataRootHooks())
 SESSION_CLASS = ReusingSession
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

@@ -60,6 +60,7 @@ def _stage_table(dataset: str, rows: pd.DataFrame) -> Table:
                 ("chosen", row.chosen),
                 ("tied", row.tied and rows["tied"].sum() > 1),
                 ("at chance", not row.above_chance),
+                (f"dropped after {row.trials} seeds", row.dropped),
             )
             if said
         ]

@@ -21,9 +21,11 @@ from mixmas_pipeline.learning.microbenchmark import (
     make_optimiser,
     pick_device,
     run_trial,
+    run_trials,
     to_tensors,
 )
 from mixmas_pipeline.learning.parameters import BudgetParameters, OptimiserParameters
+from mixmas_pipeline.learning.several import StackedModels
 from mixmas_pipeline.mixers.architecture import FUSION_FUNCTIONS, Architecture
 from mixmas_pipeline.mixers.encoder import initialised
 from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
@@ -266,6 +268,60 @@ def test_a_loss_that_explodes_is_an_error(make_table: MakeTable, make_architectu
         run_trial(make_architecture(), sample, sample, BUDGET, 5, 4, "accuracy", "candidate x")
 
 
+# --- Several seeds as one model
+
+
+@pytest.mark.parametrize(("image", "series", "network"), CANDIDATES)
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_seeds_as_one_model_are_the_separate_trials(
+    make_table: MakeTable, make_architecture: MakeArchitecture, task: str, image: str, series: str, network: str
+) -> None:
+    """But for rounding; the clipping of gradients is at work (a norm of 0.1), and is each seed's own."""
+    architecture = make_architecture(image, series, network, task=task)
+    sample, holdout = make_table(61, task), make_table(50, task, 1)
+    budget = BUDGET.model_copy(update={"clip_norm": 0.1, "balance": "classes"})
+    runs = []
+    for batched in (False, True):
+        chosen = budget.model_copy(update={"batched": batched})
+        runs.append(run_trials(architecture, sample, holdout, chosen, 12, (0, 1, 5), "accuracy", "test"))
+    for alone, stacked in zip(*runs, strict=True):
+        assert (alone.seed, alone.steps) == (stacked.seed, stacked.steps)
+        assert [step for step, _ in alone.losses] == [step for step, _ in stacked.losses]
+        np.testing.assert_allclose([v for _, v in stacked.losses], [v for _, v in alone.losses], rtol=1e-3)
+        assert (alone.predicted == stacked.predicted).mean() > 0.95
+    first, last = runs[1][0], runs[1][-1]
+    assert first.losses[-1] != last.losses[-1]
+
+
+def test_a_seed_is_not_affected_by_those_stacked_with_it(
+    make_table: MakeTable, make_architecture: MakeArchitecture
+) -> None:
+    budget = BUDGET.model_copy(update={"batched": True})
+    pair = make_table(40), make_table(20, seed=1)
+    one, other = (
+        run_trials(make_architecture(), *pair, budget, 8, seeds, "accuracy", "test") for seeds in ((3, 4), (3, 9))
+    )
+    assert_same(one[0], other[0])
+
+
+def test_stacked_dropout_differs_by_seed(make_architecture: MakeArchitecture) -> None:
+    models = [initialised(MultimodalMixer, 0, make_architecture(dropout=0.5)).train() for _ in range(2)]
+    inputs = {"image": torch.zeros(4, 6, 6, dtype=torch.uint8), "series": torch.ones(4, 5, 3)}
+    first, second = StackedModels(models)([inputs, inputs])
+    assert not torch.equal(first[FUSED], second[FUSED])
+
+
+def test_bfloat16_learns_and_leaves_float32_weights(make_table: MakeTable, make_architecture: MakeArchitecture) -> None:
+    pair = make_table(61), make_table(90, seed=1)
+    exact, half = (
+        run_trial(make_architecture(), *pair, BUDGET.model_copy(update={"precision": p}), 60, 0, "accuracy", "test")
+        for p in ("float32", "bfloat16")
+    )
+    assert half.losses != exact.losses
+    assert half.score == pytest.approx(exact.score, abs=0.1)
+    assert half.score > 0.8
+
+
 # --- Batches
 
 
@@ -299,7 +355,7 @@ def test_batches_of_another_epoch_or_seed_differ() -> None:
 @pytest.mark.parametrize(("warmup", "steps"), [(0.1, 50), (0.0, 20), (0.5, 9), (0.1, 1), (0.99, 30)])
 def test_schedule_by_hand(warmup: float, steps: int) -> None:
     parameters = OptimiserParameters(learning_rate=0.02, weight_decay=0.05, warmup=warmup)
-    optimiser, schedule = make_optimiser(parameters, torch.nn.Linear(2, 2), steps)
+    optimiser, schedule = make_optimiser(parameters, torch.nn.Linear(2, 2).parameters(), steps)
     assert isinstance(optimiser, torch.optim.AdamW)
     assert optimiser.param_groups[0]["weight_decay"] == 0.05
     rates = []

@@ -90,7 +90,7 @@ def ranked(proposals: dict[str, Any], sample: MultimodalTable, holdout: Multimod
     results = {
         name: nodes.train_candidate(p, sample, holdout, budget(seed), SELECTION) for name, p in proposals.items()
     }
-    decision = nodes.decide_extension(SELECTION, budget(seed), holdout, **results)
+    decision = nodes.decide(SELECTION, budget(seed), holdout, **results)
     choice, board, _ = nodes.choose(SELECTION, holdout, decision, **results)
     gap = board["mean"].iloc[0] - board["mean"].iloc[-1]
     assert gap > 0.2, f"planted, but only {gap:.3f} apart"

@@ -198,15 +198,15 @@ def test_monarch_is_the_product_of_its_factors(inputs: int, outputs: int, blocks
     monarch = randomised(Monarch(inputs, outputs, blocks))
     dense = dense_monarch(monarch)
     assert dense.shape == (outputs, inputs)
-    x = noise(2, 3, inputs, dtype=torch.float64)
-    np.testing.assert_allclose(monarch(x).detach().numpy(), x.numpy() @ dense.T, rtol=1e-9, atol=1e-9)
+    x = noise(2, inputs, 3, dtype=torch.float64)
+    np.testing.assert_allclose(monarch(x).detach().numpy(), dense @ x.numpy(), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize(("inputs", "outputs", "blocks"), SIZES)
 def test_monarch_joins_every_input_with_every_output(inputs: int, outputs: int, blocks: int) -> None:
     """Nothing is cropped: also for lengths that the blocks do not divide."""
     monarch = randomised(Monarch(inputs, outputs, blocks))
-    columns = monarch(torch.eye(inputs, dtype=torch.float64)).detach().numpy().T
+    columns = monarch(torch.eye(inputs, dtype=torch.float64)).detach().numpy()
     assert columns.shape == (outputs, inputs)
     assert (columns != 0).all()
 
@@ -231,7 +231,7 @@ def test_monarch_has_fewer_weights_than_a_dense_matrix() -> None:
 )
 @pytest.mark.parametrize("gain", [1.0, 2.0])
 def test_monarch_keeps_the_variance_at_the_start(inputs: int, outputs: int, blocks: int, gain: float) -> None:
-    x = noise(64, inputs)
+    x = noise(inputs, 64)
     drawn = [initialised(Monarch, seed, inputs, outputs, blocks, gain) for seed in range(8)]
     ratios = [(monarch(x).var() / x.var()).item() for monarch in drawn]
     assert np.mean(ratios) == pytest.approx(gain, rel=0.12)
@@ -239,10 +239,10 @@ def test_monarch_keeps_the_variance_at_the_start(inputs: int, outputs: int, bloc
 
 @pytest.mark.parametrize(("dim", "hidden", "blocks"), [(128, 128, 11), (128, 512, 4), (97, 193, 4)])
 def test_monarch_mixing_keeps_the_variance_at_the_start(dim: int, hidden: int, blocks: int) -> None:
-    x = noise(256, dim)
+    x = noise(dim, 256)
     ratios = []
     for seed in range(8):
-        mixing = initialised(MonarchMixing, seed, dim, hidden, blocks, (hidden,), 0.0)
+        mixing = initialised(MonarchMixing, seed, dim, hidden, blocks, (hidden, 1), 0.0)
         ratios.append((mixing(x).square().mean() / x.square().mean()).item())
     assert np.mean(ratios) == pytest.approx(1, rel=0.2)
 
@@ -260,10 +260,10 @@ def test_monarch_mixer(grid: tuple[int, ...], hidden: int, channel_dim: int, blo
     m3, m4 = dense_monarch(channels.first), dense_monarch(channels.second)
     z, u = normed(x, block.token_norm), x.copy()
     for channel in range(hidden):
-        u[:, channel] += m2 @ np.maximum(array(tokens.kernel)[channel] * (m1 @ z[:, channel]), 0)
+        u[:, channel] += m2 @ np.maximum(array(tokens.kernel)[:, channel] * (m1 @ z[:, channel]), 0)
     y = u.copy()
     for j, token in enumerate(u):
-        y[j] += m4 @ np.maximum(array(channels.kernel) * (m3 @ layer_norm(token, block.channel_norm)), 0)
+        y[j] += m4 @ np.maximum(array(channels.kernel)[:, 0] * (m3 @ layer_norm(token, block.channel_norm)), 0)
     check(block, y, tensor)
 
 

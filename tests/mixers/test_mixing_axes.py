@@ -14,7 +14,7 @@ from mixmas_pipeline.mixers.architecture import RaMLPParameters
 from mixmas_pipeline.mixers.encoder import build_block
 
 MIXING_CASES = [case for case in CASES if case[0] in MIXING]
-CHANNELS_FIRST = {"mlp_mixer", "monarch_mixer"}  # their token mixing works on the last axis
+CHANNELS_FIRST = {"mlp_mixer"}  # its token mixing works on the last axis
 
 
 def token_mixing(name: str, block: nn.Module) -> Callable[[Tensor], Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -11,15 +12,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kedro.io import DatasetError
 from mmimdb_samples import plot, write_encoder
 
 from mixmas_pipeline.datasets.encoders import EncoderDataset, EncoderFiles
+from mixmas_pipeline.datasets.places import cache_folder, place
 from mixmas_pipeline.pipelines.mmimdb import embedding
 from mixmas_pipeline.pipelines.mmimdb.parameters import TextParameters
+from object_store import ObjectStore
 
 TEXT = TextParameters(max_tokens=20, precision="float32", device="cpu", batch_tokens=64)
 
@@ -127,6 +129,38 @@ def test_a_killed_run_goes_on_and_ends_the_same(
     assert len(computed) == parts - after
 
 
+def test_parts_outlive_the_machine(
+    encoder: EncoderFiles, object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an object store: a second machine goes on with them, and parts of other plots are swept."""
+    monkeypatch.setattr(embedding, "_PART_TOKENS", 100)
+    (disk := tmp_path / "disk").mkdir()
+    whole, _, _ = embedding.embed_plots(films(), encoder, TEXT, disk)
+    scratch: Any = place(f"{object_store.url}/parts")
+    embedding.embed_plots(films(10), encoder, TEXT, scratch)
+    others = set(object_store.objects())
+    save, saved = embedding._save, []
+
+    def dying(path: Path, values: np.ndarray) -> None:
+        if len(saved) == 2:
+            raise Killed
+        saved.append(path)
+        save(path, values)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(embedding, "_save", dying)
+        with pytest.raises(Killed):
+            embedding.embed_plots(films(), encoder, TEXT, scratch)
+    shutil.rmtree(cache_folder())
+    assert len(set(object_store.objects()) - others) == 2
+    time.sleep(1.1)  # stores tell times in whole seconds
+    again, _, info = embedding.embed_plots(films(), encoder, TEXT, scratch)
+    np.testing.assert_array_equal(again, whole)
+    assert info["resumed"]
+    assert not others & set(object_store.objects())
+    assert len(object_store.objects()) == len(list(disk.rglob("*.npy")))
+
+
 def damage_cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-7])
 
@@ -156,7 +190,7 @@ def test_unfinished_parts_are_swept_and_finished_ones_are_on_the_disk(
     encoder: EncoderFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[int] = []
-    monkeypatch.setattr(embedding.os, "fsync", synced.append)
+    monkeypatch.setattr("os.fsync", synced.append)
     embedding.embed_plots(films(), encoder, TEXT, tmp_path)
     (only,) = tmp_path.rglob("*.npy")
     assert len(synced) == 1
@@ -286,32 +320,3 @@ def test_what_half_precision_cannot_hold_names_the_film(value: float, message: s
     values[3] = value
     with pytest.raises(ValueError, match=rf"{message} in half precision, for 1 films, such as \['b'\]"):
         embedding._as_half(values, ["a", "b"], np.array([2, 3]))
-
-
-@pytest.mark.parametrize(
-    ("precision", "device", "fast", "expected"),
-    [
-        ("float32", "cuda", True, "float32"),
-        ("bfloat16", "cpu", False, "bfloat16"),
-        ("auto", "cpu", True, "bfloat16"),
-        ("auto", "cpu", False, "float32"),
-        ("auto", "cuda", True, "bfloat16"),
-        ("auto", "cuda", False, "float32"),
-    ],
-)
-def test_auto_precision_is_bfloat16_where_that_is_fast(
-    precision: str, device: str, fast: bool, expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    here, elsewhere = (fast, not fast) if device == "cuda" else (not fast, fast)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: here)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: elsewhere, raising=False)
-    assert embedding._precision(precision, device) == expected
-
-
-def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert [embedding._device(device) for device in ("auto", "cpu", "cuda")] == ["cuda", "cpu", "cuda"]
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert [embedding._device(device) for device in ("auto", "cpu")] == ["cpu", "cpu"]
-    with pytest.raises(ValueError, match="device is cuda; torch finds no GPU"):
-        embedding._device("cuda")

@@ -16,6 +16,8 @@ from omegaconf import OmegaConf
 from project_runs import ROOT, kedro
 
 from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline.datasets.places import is_remote, place
+from mixmas_pipeline.learning import join
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
@@ -34,16 +36,29 @@ def commands() -> list[str]:
 
 
 KEDRO_COMMANDS = [c for c in commands() if "kedro " in c]
+JOIN = "python -m mixmas_pipeline.learning.join "
 
 
 def test_every_command_is_of_a_kind_that_is_tried() -> None:
-    others = [c for c in commands() if c not in KEDRO_COMMANDS]
+    others = [c for c in commands() if c not in KEDRO_COMMANDS and not c.startswith(JOIN)]
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     assert others, "the README shows the make targets"
     for command in others:
         program, target = command.split()[:2]
         assert program == "make", command
         assert target in targets, command
+
+
+def test_command_for_other_hosts_fits_the_parameters() -> None:
+    """It is run in tests/learning/test_processes.py; here are the words that are shown."""
+    shown = [yaml.safe_load(block) for _, block in blocks("yaml")]
+    sections = [section.get("avmnist", {}).get("training", {}) for section in shown]
+    hosts = {section["address"]: section["num_nodes"] for section in sections if "address" in section}
+    joining = [c for c in commands() if c.startswith(JOIN)]
+    assert joining
+    for command in joining:
+        server, port, host = join.parse(shlex.split(command.removeprefix(JOIN)))
+        assert host < hosts[f"{server}:{port}"]
 
 
 @pytest.mark.parametrize("command", KEDRO_COMMANDS)
@@ -58,7 +73,7 @@ def test_kedro_command_runs(command: str, copy_of_finished: Callable[[], Path], 
     if "mmimdb" in command and not os.environ.get("MIXMAS_MIRROR"):
         pytest.skip("reads films in MM-IMDB's layout: set MIXMAS_MIRROR to a folder that has movies/movies.zip")
     arguments = [word for word in words[1:] if not word.startswith("--env")]
-    if arguments[0] == "run":
+    if arguments[0] in ("run", "prune"):
         arguments.append("--env=test")
     # Films take a while to read: what one command has made, the next may use.
     done = kedro(films_project if "mmimdb" in command else copy_of_finished(), *arguments)
@@ -69,6 +84,10 @@ def test_kedro_command_runs(command: str, copy_of_finished: Callable[[], Path], 
 def test_yaml_is_valid(page: str, block: str) -> None:
     shown = yaml.safe_load(block)
     config = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)
+    if shown.keys() == config["globals"].keys():
+        pytest.importorskip("s3fs", reason="reads S3: pip install s3fs")
+        assert is_remote(place(shown["data_root"]))
+        return
     if "type" in next(iter(shown.values())):
         for name in shown:
             assert DataCatalog.from_config({**config["catalog"], **shown}).get(name) is not None

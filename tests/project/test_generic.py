@@ -97,9 +97,9 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
             name: nodes.train_candidate(candidate, sample, holdout, search.budget, SELECTION)
             for name, candidate in candidates.items()
         }
-        decision = nodes.decide_extension(SELECTION, search.budget, holdout, **results)
+        decision = nodes.decide(SELECTION, search.budget, holdout, **results)
         results = {
-            name: nodes.extend_candidate(result, decision, sample, holdout, search.budget, SELECTION)
+            name: nodes.finish_candidate(result, decision, sample, holdout, search.budget, SELECTION)
             for name, result in results.items()
         }
         choices[stage], board, curve = nodes.choose(SELECTION, holdout, decision, **results)

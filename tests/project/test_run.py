@@ -166,6 +166,27 @@ def test_changed_code_trains_again(copy_of_finished: Callable[[], Path], tmp_pat
         assert fitting._identity(*arguments) != before
 
 
+@pytest.mark.slow
+def test_training_in_two_processes_from_the_parameters(copy_of_finished: Callable[[], Path]) -> None:
+    """The node starts the processes; all else is done once, and what was searched is reused."""
+    project = copy_of_finished()
+    before = provenance(project)
+    changes = ["accelerator=cpu", "devices=2", "strategy=ddp", "precision=bf16-mixed", "seed=1"]
+    params = ",".join(f"avmnist.training.{change}" for change in changes)
+    done = kedro(project, "run", "--env=test", "--pipeline=training", f"--params={params}", timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = " ".join(done.stdout.split())
+    assert "params:avmnist.training changed" in said
+    assert said.count("epoch 2 of at most 2") == 1
+    remade = {name for name, record in provenance(project).items() if record["run"] != before[name]["run"]}
+    assert {"avmnist.model", "avmnist.history", "avmnist.predictions"} <= remade
+    assert not {name for name in remade if ".search." in name}
+    assert len(list((project / "data/test/06_models/avmnist/model").iterdir())) == 2, "one new version"
+    history, predictions = load(project, "history", "predictions")
+    assert list(history["epoch"]) == [0, 1]
+    assert len(predictions) == 1000
+
+
 def test_reuse_can_be_turned_off(copy_of_finished: Callable[[], Path]) -> None:
     project = copy_of_finished()
     done = kedro(project, "run", "--env=test", "--pipeline=avmnist", "--params=reuse=false")
@@ -210,6 +231,7 @@ def test_killed_anywhere_ends_the_same(finished_project: Path, tmp_path: Path) -
         ("avmnist.search.budget.stepps=3", ["avmnist.search.budget.stepps"]),
         ("avmnist.search.encoders.image.tokeniser.patch=5", ["patch 5x5 does not divide 28x28", "'image'"]),
         ("avmnist.training.patiense=3", ["patiense", "avmnist.training"]),
+        ("avmnist.training.num_nodes=2", ["avmnist.training", "num_nodes is 2 and there is no address"]),
         ("dataset=avmist", ["avmist", "avmnist"]),
         ("avmnist.serch.budget.steps=3", ["unknown parameter avmnist.serch", "did you mean avmnist.search?"]),
         ("avmnist.search.encoders.image.reference=none", ["the reference 'none' is not among the candidates"]),

@@ -10,7 +10,7 @@ import pytest
 
 from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.learning.parameters import BudgetParameters, SampleParameters, SelectionParameters
-from mixmas_pipeline.learning.selection import judge, needs_extension
+from mixmas_pipeline.learning.selection import fall_behind, judge, needs_extension
 from mixmas_pipeline.pipelines.search import nodes
 
 SELECTION = SelectionParameters(metric="accuracy", resamples=200)
@@ -93,6 +93,100 @@ def test_most_frequent_class_is_chance_even_when_it_is_frequent() -> None:
     assert needs_extension([constant], labels, SELECTION) == ["constant"]
 
 
+def test_who_is_clearly_behind_is_dropped_and_the_best_never_is() -> None:
+    far, near, top = result("far", 0.5, 1), result("near", 0.79, 1), result("top", 0.8, 9)
+    dropped = fall_behind([far, near, top], LABELS, SELECTION, behind=3.0)
+    assert list(dropped) == ["far"]
+    assert "behind top" in dropped["far"]
+    # By hand: of 600 examples, 80 % against 50 %, unpaired: a standard error of 0.026 for one seed at most.
+    assert fall_behind([far, top], LABELS, SELECTION, behind=40.0) == {}
+    same = [result(name, 0.6, 1) for name in "ab"]
+    same[1]["trials"] = same[0]["trials"]
+    assert fall_behind(same, LABELS, SELECTION, behind=0.001) == {}
+
+
+def test_dropped_candidates_do_not_win() -> None:
+    """With fewer trials a dropped one's mean may come to lie above those that went on."""
+    lucky, steady = result("lucky", 0.9, 1), result("steady", 0.8, 9)
+    verdict = judge([lucky, steady], LABELS, SELECTION, dropped=["lucky"])
+    assert verdict.winner == "steady"
+    assert "Dropped in the race: lucky" in verdict.reason
+
+
+RACE = BudgetParameters.model_validate(
+    {"steps": 3, "extended_steps": 6, "seeds": (5, 6, 7, 8), "learning_rate": 0.01, "device": "cpu"}
+    | {"race": {"seeds": 2}}
+)
+
+
+def test_race_trains_the_remaining_seeds_of_those_that_are_left() -> None:
+    sample, holdout = table(80), table(60, seed=1)
+    first = nodes.train_candidate(
+        proposal(sample, {"block": "mlp_mixer", "channel_dim": 16}), sample, holdout, RACE, SELECTION
+    )
+    assert [trial["seed"] for trial in first["trials"]] == [5, 6]
+    plain = RACE.model_copy(update={"race": None})
+    every = nodes.train_candidate(first, sample, holdout, plain, SELECTION)
+    decision: dict[str, Any] = {"extend": False, "dropped": {}, "finish": ["c"]}
+    finished = nodes.finish_candidate(first, decision, sample, holdout, RACE, SELECTION)
+    assert [trial["seed"] for trial in finished["trials"]] == [5, 6, 7, 8]
+    for one, other in zip(finished["trials"], every["trials"], strict=True):
+        assert one["losses"] == other["losses"]  # as if they had been trained in one go
+    assert nodes.finish_candidate(first, {**decision, "finish": []}, sample, holdout, RACE, SELECTION) is first
+    longer = nodes.finish_candidate(first, {**decision, "extend": True}, sample, holdout, RACE, SELECTION)
+    assert [(trial["seed"], trial["steps"]) for trial in longer["trials"]] == [(s, 6) for s in (5, 6, 7, 8)]
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "dropped", "finish"),
+    [
+        ({"a": 0.5, "b": 0.79, "c": 0.8}, ["a"], ["b", "c"]),
+        ({"a": 0.5, "b": 0.5, "c": 0.8}, ["a", "b"], []),  # one is left: nothing to decide any more
+        ({"a": 0.8, "b": 0.79, "c": 0.8}, [], ["a", "b", "c"]),
+    ],
+)
+def test_decision_of_a_race(accuracies: dict[str, float], dropped: list[str], finish: list[str]) -> None:
+    results = {name: result(name, accuracy, 1, seeds=2) for name, accuracy in accuracies.items()}
+    holdout = table(600)
+    holdout.labels = LABELS
+    found = nodes.decide(SELECTION, RACE, holdout, **results)
+    assert (list(found["dropped"]), found["finish"], found["extend"]) == (dropped, finish, False)
+    without = nodes.decide(SELECTION, RACE.model_copy(update={"race": None}), holdout, **results)
+    assert (without["dropped"], without["finish"]) == ({}, [])
+    at_chance = nodes.decide(SELECTION, RACE, holdout, **results, d=result("d", 0.25, 1, seeds=2))
+    assert at_chance["extend"]
+    assert (at_chance["dropped"], at_chance["finish"]) == ({}, [])
+
+
+def test_the_leaderboard_says_who_was_dropped_and_when(capsys: pytest.CaptureFixture[str]) -> None:
+    from mixmas_pipeline.pipelines.reporting.page import _stage_rows
+    from mixmas_pipeline.summary import print_summary
+
+    seconds = {"losses": [(1, 1.0)], "seconds": 1.0}
+    results = {"far": result("far", 0.5, 1, seeds=2), "top": result("top", 0.8, 9, seeds=4)}
+    for one in results.values():
+        one["trials"] = [{**trial, **seconds} for trial in one["trials"]]
+    holdout = table(600)
+    holdout.labels = LABELS
+    decision = {"extend": False, "dropped": {"far": "After 2 seeds 0.300 ± 0.020 behind top."}}
+    choice, board, _ = nodes.choose(SELECTION, holdout, decision, **results)
+    assert choice["candidate"] == "top"
+    assert list(board["trials"]) == [4, 2]
+    assert list(board["dropped"]) == [False, True]
+    assert np.isnan(board["seed_3"].iloc[1])
+    assert board["reason"].iloc[1] == decision["dropped"]["far"]
+    by_candidate = {row["candidate"]: row for row in _stage_rows(board)}
+    assert by_candidate["far"]["notes"] == "dropped after 2 seeds"
+    assert len(by_candidate["far"]["by_seed"].split()) == 2
+    print_summary("x", leaderboard=board)
+    assert "dropped after 2 seeds" in capsys.readouterr().out
+
+
+def test_a_race_needs_seeds_to_race_for() -> None:
+    with pytest.raises(ValueError, match=r"race.seeds is 4 of 4 seeds"):
+        BudgetParameters.model_validate({**RACE.model_dump(), "race": {"seeds": 4}})
+
+
 def table(rows: int, classes: int = 4, shape: tuple[int, ...] = (8, 8), seed: int = 0) -> MultimodalTable:
     """One modality whose mean brightness gives the class away."""
     rng = np.random.default_rng(seed)
@@ -145,12 +239,12 @@ def test_extension_trains_all_candidates_with_the_larger_budget() -> None:
         proposal(sample, {"block": "mlp_mixer", "channel_dim": 16}), sample, holdout, budget, SELECTION
     )
     assert [t["steps"] for t in first["trials"]] == [2, 2]
-    same = nodes.extend_candidate(first, {"extend": False}, sample, holdout, budget, SELECTION)
+    same = nodes.finish_candidate(first, {"extend": False, "finish": []}, sample, holdout, budget, SELECTION)
     assert same is first
-    longer = nodes.extend_candidate(first, {"extend": True}, sample, holdout, budget, SELECTION)
+    longer = nodes.finish_candidate(first, {"extend": True, "finish": []}, sample, holdout, budget, SELECTION)
     assert [t["steps"] for t in longer["trials"]] == [40, 40]
     assert np.mean([t["score"] for t in longer["trials"]]) > np.mean([t["score"] for t in first["trials"]])
-    _, board, _ = nodes.choose(SELECTION, holdout, {"extend": True}, c=longer)
+    _, board, _ = nodes.choose(SELECTION, holdout, {"extend": True, "dropped": {}}, c=longer)
     assert isinstance(board, pd.DataFrame)
     assert board["extended"].all()
 
@@ -176,7 +270,7 @@ def test_planted_signal_is_found() -> None:
     }.items():
         candidate = {**proposal(sample, block), "candidate": name}
         results[name] = nodes.train_candidate(candidate, sample, holdout, budget, SELECTION)
-    choice, board, _ = nodes.choose(SELECTION, holdout, {"extend": False}, **results)
+    choice, board, _ = nodes.choose(SELECTION, holdout, {"extend": False, "dropped": {}}, **results)
     assert choice["candidate"] == "mixes", board.to_string()
 
 

@@ -169,7 +169,7 @@ def test_a_killed_worker_costs_its_node_an_attempt(tmp_path: Path, caplog: pytes
 def test_a_node_that_always_kills_its_worker_is_given_up(tmp_path: Path) -> None:
     graph, values = probes.pipeline(probes.die, {"a": str(tmp_path / "attempts")})
     beside, more = probes.pipeline(probes.stay, {"b": 1.0})
-    with pytest.raises(RuntimeError, match=r"lost its worker 3 times: its process was killed by SIGKILL .*cores"):
+    with pytest.raises(RuntimeError, match=r"run_a has lost its worker 3 times: its process was killed by SIGKILL .*cores"):
         probes.run(tmp_path, graph + beside, values | more, cores=2)
     assert (tmp_path / "attempts").read_text() == "xxx"
 

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 
 from mixmas_pipeline.datasets.base import AtomicDataset
+from mixmas_pipeline.datasets.places import local_folder
 
 CHUNK_BYTES = 1 << 25
 
@@ -19,13 +20,13 @@ class RowFile:
     """An array that is written row after row into a file without a name, which is gone when nobody holds it any more.
 
     Args:
-        folder: on whose disk the file lies.
+        folder: on whose disk the file lies; for one in an object store, this machine's folder of copies.
         shape: of one row.
         dtype: of the rows.
     """
 
     def __init__(self, folder: Path, shape: tuple[int, ...], dtype: Any) -> None:
-        self._file: Any = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
+        self._file: Any = tempfile.TemporaryFile(dir=local_folder(folder))  # noqa: SIM115
         self._shape, self._dtype = shape, np.dtype(dtype)
         self._rows = 0
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kedro_datasets._typing import HTMLPreview, ImagePreview, JSONPreview, PlotlyPreview, TablePreview
 
 from mixmas_pipeline.datasets.base import AtomicDataset
+from mixmas_pipeline.datasets.places import local
 from mixmas_pipeline.lazy import lazy
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class PlotlyDataset(AtomicDataset):
 
     def preview(self) -> PlotlyPreview:
         """The figure itself."""
-        return PlotlyPreview(json.loads(Path(self._get_load_path()).read_text(encoding="utf-8")))
+        path: Any = self._get_load_path()
+        return PlotlyPreview(json.loads(local(path).read_text(encoding="utf-8")))
 
 
 class PNGDataset(AtomicDataset):

@@ -9,6 +9,7 @@ from kedro.io import AbstractDataset, DatasetError, Version
 from kedro.utils import load_obj
 
 from mixmas_pipeline.datasets.base import AtomicDataset
+from mixmas_pipeline.datasets.places import is_remote, place
 
 
 class ModelDataset(AtomicDataset):
@@ -37,21 +38,25 @@ class ModelDataset(AtomicDataset):
 
 
 class ScratchFolderDataset(AbstractDataset[None, Path]):
-    """A folder for unfinished work, such as checkpoints. It loads as its path, and is made when it is not there."""
+    """A folder for unfinished work, such as checkpoints. It loads as its path, and is made when it is not there.
+
+    In an object store it loads as a ``UPath``; what uses it writes and reads with ``mixmas_pipeline.datasets.places``.
+    """
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         self.metadata = metadata
-        self._filepath = Path(filepath)
+        self._filepath: Any = place(filepath)  # Path or UPath
 
     def load(self) -> Path:
-        self._filepath.mkdir(parents=True, exist_ok=True)
+        if not is_remote(self._filepath):  # stores know no empty folders
+            self._filepath.mkdir(parents=True, exist_ok=True)
         return self._filepath
 
     def save(self, data: None) -> None:
         raise DatasetError(f"{self._filepath} is a scratch folder; it is not saved as a whole")
 
     def _exists(self) -> bool:
-        return self._filepath.exists()
+        return is_remote(self._filepath) or self._filepath.exists()
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}

@@ -109,6 +109,10 @@ class MultimodalTable:
         extra: further columns of length n (provenance of each row; masks), not given to models. An array of truth
             values with more than one axis is read back as uint8.
 
+    Attributes:
+        file: what a ``TableDataset`` read exactly this table from, and another process can read it from; None if it
+            was made in memory.
+
     Raises:
         ValueError: a column is missing, or has another length, shape or dtype than the schema says; a value is
             NaN or infinite; a step of zeros is followed by others where zeros are padding; a label is outside the
@@ -130,6 +134,7 @@ class MultimodalTable:
         self.labels = np.asarray(labels)
         self.ids = np.asarray(ids)
         self.extra = {name: np.asarray(column) for name, column in (extra or {}).items()}
+        self.file: str | None = None
         if check:
             self.check()
 
@@ -225,6 +230,11 @@ class MultimodalTable:
 
 class TableDataset(AtomicDataset):
     """A ``MultimodalTable`` as an Arrow IPC file (also readable by pandas, polars and DuckDB)."""
+
+    def load(self) -> MultimodalTable:
+        table: MultimodalTable = super().load()
+        table.file = str(self._get_load_path())
+        return table
 
     def _write(self, path: Path, data: MultimodalTable) -> None:
         data.check()

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
+import torch.distributed
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor
 
 from mixmas_pipeline.datasets.arrays import release
+from mixmas_pipeline.datasets.places import is_whole, local, place, write_whole
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.metrics import predict, score
-from mixmas_pipeline.learning.microbenchmark import batch_rows, class_weights_of, evaluation_rows, make_optimiser
+from mixmas_pipeline.learning.microbenchmark import (
+    batch_rows,
+    class_weights_of,
+    evaluation_rows,
+    make_optimiser,
+    to_tensors,
+)
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.mixers.architecture import Architecture
 from mixmas_pipeline.mixers.encoder import initialised
@@ -30,8 +39,14 @@ from mixmas_pipeline.mixers.loss import fusion_weight, multi_head_loss, task_los
 from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
 from mixmas_pipeline.progress import duration
 
-Batch = tuple[dict[str, Tensor], Tensor]
+if TYPE_CHECKING:
+    from mixmas_pipeline.datasets.places import Place
+
+Batch = tuple[dict[str, Tensor], Tensor, float]
 _RELEASE_BYTES = 1 << 28
+# Between the dropout seeds of two processes: more than there are epochs, and odd, since on the CPU torch heeds only the
+# lower 32 bits of a seed.
+_RANK_STRIDE = 15_485_863
 _log = logging.getLogger(__name__)
 
 
@@ -41,45 +56,105 @@ class Batches:
     Args:
         table: the data.
         rows: of each batch, for this process.
+        shares: what each batch's loss is to be multiplied by. Default 1.
+        held: the table's tensors, where they are on the device already: see ``hold``. Default none.
     """
 
-    def __init__(self, table: MultimodalTable, rows: list[np.ndarray]) -> None:
+    def __init__(
+        self,
+        table: MultimodalTable,
+        rows: list[np.ndarray],
+        shares: list[float] | None = None,
+        held: tuple[dict[str, Tensor], Tensor] | None = None,
+    ) -> None:
         self._table, self._rows = table, rows
+        self._shares = shares or [1.0] * len(rows)
+        self._held = held
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[Batch]:
+        if self._held is not None:
+            yield from self._from_device(*self._held)
+            return
         arrays, read = self._table.arrays, 0
-        for rows in self._rows:
+        for rows, share in zip(self._rows, self._shares, strict=True):
             inputs = {name: torch.from_numpy(array[rows]) for name, array in arrays.items()}
-            yield inputs, torch.from_numpy(self._table.labels[rows])
+            yield inputs, torch.from_numpy(self._table.labels[rows]), share
             read += sum(tensor.nbytes for tensor in inputs.values())
             if read > _RELEASE_BYTES:
                 release(*arrays.values())
                 read = 0
 
+    def _from_device(self, inputs: dict[str, Tensor], labels: Tensor) -> Iterator[Batch]:
+        # One copy of all row numbers: a copy to a GPU makes the host wait.
+        every = torch.from_numpy(np.concatenate(self._rows)).to(labels.device)
+        for rows, share in zip(every.split([len(rows) for rows in self._rows]), self._shares, strict=True):
+            yield {name: tensor[rows] for name, tensor in inputs.items()}, labels[rows], share
+
+
+def hold(table: MultimodalTable, device: torch.device) -> tuple[dict[str, Tensor], Tensor] | None:
+    """The whole table on a GPU, if it takes at most a quarter of the memory that is free there; else None."""
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    size = table.labels.nbytes + sum(array.nbytes for array in table.arrays.values())
+    return to_tensors(table, device) if size <= free / 4 else None
+
 
 class TableModule(pl.LightningDataModule):
     """Training batches in an order that depends on seed and epoch only; validation batches in order.
 
-    With several processes each takes its share of every training batch, and all see the whole validation split.
+    Several processes make the same steps as one: each takes its part of every training batch, and of the validation
+    split a run of rows.
+
+    Args:
+        class_weights: of the loss, see ``mixers.loss.task_loss``.
     """
 
-    def __init__(self, train: MultimodalTable, validation: MultimodalTable, parameters: TrainingParameters) -> None:
+    def __init__(
+        self,
+        train: MultimodalTable,
+        validation: MultimodalTable,
+        parameters: TrainingParameters,
+        class_weights: Tensor | None = None,
+    ) -> None:
         super().__init__()
         self._train, self._validation, self._parameters = train, validation, parameters
+        self._held: dict[str, tuple[dict[str, Tensor], Tensor] | None] = {}
+        self._weights = np.ones(len(train))  # of every example in a batch's mean loss
+        if class_weights is not None and train.schema.task == "multiclass":
+            self._weights = class_weights.double().numpy()[train.labels]
+
+    def setup(self, stage: str) -> None:
+        assert self.trainer is not None
+        device = self.trainer.strategy.root_device
+        self._held = {"train": hold(self._train, device), "validation": hold(self._validation, device)}
 
     def train_dataloader(self) -> Batches:
-        trainer = self.trainer
-        epoch = trainer.current_epoch if trainer else 0
-        rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        pieces = batch_rows(len(self._train), self._parameters.batch_size, self._parameters.seed, epoch)
-        return Batches(self._train, [piece.numpy()[rank::world] for piece in pieces if len(piece) >= world])
+        epoch = self.trainer.current_epoch if self.trainer else 0
+        rank, world = self._place()
+        rows, shares = [], []
+        for piece in batch_rows(len(self._train), self._parameters.batch_size, self._parameters.seed, epoch):
+            whole = piece.numpy()
+            weights, mine = self._weights[whole], whole[rank::world]
+            # DDP takes the plain mean of the processes' gradients. Each process's loss is a mean over its own examples,
+            # so this factor makes of it the mean over the whole batch, however uneven the parts are. A process for
+            # which nothing is left computes an example that counts 0: all must take part in every step.
+            shares.append(world * weights[rank::world].sum() / weights.sum())
+            rows.append(mine if len(mine) else whole[:1])
+        return Batches(self._train, rows, shares, self._held.get("train"))
 
     def val_dataloader(self) -> Batches:
-        rows = np.arange(len(self._validation))
-        return Batches(self._validation, [rows[batch] for batch in evaluation_rows(self._validation)])
+        rank, world = self._place()
+        rows = np.array_split(np.arange(len(self._validation)), world)[rank]
+        batches = [rows[batch] for batch in evaluation_rows(self._validation)]
+        return Batches(self._validation, [batch for batch in batches if len(batch)], held=self._held.get("validation"))
+
+    def _place(self) -> tuple[int, int]:
+        """This process's number and how many there are."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
 
 class MixerModule(pl.LightningModule):
@@ -103,21 +178,26 @@ class MixerModule(pl.LightningModule):
         return self.model(inputs)
 
     def configure_optimizers(self) -> Any:
-        # Lightning's mixed precision cannot clip gradients of a fused optimiser.
-        fused = not self._training.precision.endswith("-mixed")
-        optimiser, schedule = make_optimiser(self._training, self.model, self._steps, fused)
+        fused = self._training.precision != "16-mixed"  # whose gradients are scaled until the step
+        optimiser, schedule = make_optimiser(self._training, self.model.parameters(), self._steps, fused)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        if self._training.precision == "16-mixed":
+            super().configure_gradient_clipping(optimizer, *args, **kwargs)
+        else:  # Lightning refuses to clip for a fused optimiser in any mixed precision; only scaling is in the way
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._training.clip_norm)
 
     def on_train_epoch_start(self) -> None:
         # Dropout draws from the global generator; a fresh seed an epoch makes a resumed run equal an unbroken one.
-        torch.manual_seed(self._training.seed * 1_000_003 + self.current_epoch)
+        torch.manual_seed(self._training.seed * 1_000_003 + self.current_epoch + self.global_rank * _RANK_STRIDE)
         self._losses.clear()
         self._start = time.perf_counter()
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        inputs, labels = batch
+        inputs, labels, share = batch
         weight = fusion_weight(len(inputs), self.current_epoch, self._training.fusion_weight_step)
-        loss = multi_head_loss(self.model(inputs), labels, self._architecture.task, weight, self.class_weights)
+        loss = share * multi_head_loss(self.model(inputs), labels, self._architecture.task, weight, self.class_weights)
         self._losses.append(loss.detach())
         return loss
 
@@ -126,16 +206,15 @@ class MixerModule(pl.LightningModule):
         self._labels.clear()
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        inputs, labels = batch
+        inputs, labels, _ = batch
         self._logits.append({name: logits.float() for name, logits in self.model(inputs).items()})
         self._labels.append(labels)
 
     def on_validation_epoch_end(self) -> None:
-        labels = torch.cat(self._labels)
+        loss, labels, heads = self._gathered()
         task, classes, metric = self._architecture.task, len(self._architecture.classes), self._training.metric
-        row = {"epoch": self.current_epoch, "train_loss": torch.stack(self._losses).mean().item()}
-        for head in self._logits[0]:
-            logits = torch.cat([part[head] for part in self._logits])
+        row = {"epoch": self.current_epoch, "train_loss": loss}
+        for head, logits in heads.items():
             predicted = predict(logits.cpu().numpy(), task)
             value = score(metric, labels.cpu().numpy(), predicted, classes)
             row[f"validation_{metric}_{head}"] = value
@@ -162,6 +241,23 @@ class MixerModule(pl.LightningModule):
             duration(left),
         )
 
+    def _gathered(self) -> tuple[float, Tensor, dict[str, Tensor]]:
+        """The epoch's training loss; labels and every head's logits of the whole validation split. The same in every
+        process, so that all of them decide the same."""
+        loss = torch.stack(self._losses).mean().item()
+        labels = torch.cat(self._labels)
+        heads = {head: torch.cat([part[head] for part in self._logits]) for head in self._logits[0]}
+        if (world := self.trainer.world_size) == 1:
+            return loss, labels, heads
+        parts: list[Any] = [None] * world
+        mine = (loss, labels.cpu(), {head: logits.cpu() for head, logits in heads.items()})
+        torch.distributed.all_gather_object(parts, mine)
+        return (
+            sum(part[0] for part in parts) / world,
+            torch.cat([part[1] for part in parts]),
+            {head: torch.cat([part[2][head] for part in parts]) for head in heads},
+        )
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["history"] = self.history
 
@@ -170,17 +266,34 @@ class MixerModule(pl.LightningModule):
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
-    """Checkpoints that appear under their name only when they are whole, on any file system."""
+    """Checkpoints that appear under their name only when they are whole, on any file system and in object stores."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        with partial.open("wb") as stream:
-            torch.save(checkpoint, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
+        def write(partial: Path) -> None:
+            with partial.open("wb") as stream:
+                torch.save(checkpoint, stream)
+
+        write_whole(place(path), write)
+
+    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        return super().load_checkpoint(local(place(path)), *args, **kwargs)
+
+
+class MovableCheckpoints(ModelCheckpoint):
+    """Knows its best epoch also when the folder was moved: Lightning keeps absolute paths, and forgets the best score
+    where they differ, so that a later, worse epoch would take its place."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        folder = self.dirpath
+        assert folder is not None
+
+        def here(path: str) -> str:
+            return f"{folder}/{Path(path).name}" if path else path
+
+        paths = ("best_model_path", "kth_best_model_path", "last_model_path")
+        moved = {**state_dict, "dirpath": folder, **{name: here(state_dict[name]) for name in paths}}
+        moved["best_k_models"] = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(moved)
 
 
 class ResumableEarlyStopping(EarlyStopping):
@@ -196,9 +309,10 @@ def train(
     train_table: MultimodalTable,
     validation: MultimodalTable,
     parameters: TrainingParameters,
-    checkpoints: Path,
+    checkpoints: Place,
 ) -> tuple[MultimodalMixer, pd.DataFrame]:
-    """Train until the validation score has not improved for ``patience`` epochs; return the best epoch's model.
+    """Train in this process until the validation score has not improved for ``patience`` epochs; return the best
+    epoch's model.
 
     Args:
         checkpoints: folder of this very training; where it holds a last checkpoint, training goes on from there and
@@ -207,39 +321,68 @@ def train(
     Returns:
         The model in eval mode, on the CPU; the history, one row an epoch.
     """
-    for noisy in ("pytorch_lightning", "lightning.pytorch", "pytorch_lightning.utilities.rank_zero"):
+    fit(architecture, train_table, validation, parameters, checkpoints)
+    return trained(architecture, checkpoints)
+
+
+def fit(
+    architecture: Architecture,
+    train_table: MultimodalTable,
+    validation: MultimodalTable,
+    parameters: TrainingParameters,
+    checkpoints: Place,
+    *,
+    together: bool = False,
+) -> None:
+    """Train, and leave the result in the folder of checkpoints.
+
+    Args:
+        checkpoints: see ``train``.
+        together: this is one of several processes, which ``learning.processes`` has started. Default false.
+    """
+    for noisy in (
+        "pytorch_lightning",
+        "lightning.pytorch",
+        "pytorch_lightning.utilities.rank_zero",
+        "lightning_fabric",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     batches = len(batch_rows(len(train_table), parameters.batch_size, 0, 0))
     module = MixerModule(architecture, parameters, steps=batches * parameters.max_epochs, labels=train_table.labels)
-    best = ModelCheckpoint(
-        checkpoints,
+    best = MovableCheckpoints(
+        str(checkpoints),
         "best",
         monitor="monitor",
         mode="max",
-        save_last=True,
         save_on_train_epoch_end=True,
         enable_version_counter=False,
     )
+    # Not save_last of the one above: Lightning 2.6 heeds that only in epochs that are a new best.
+    last = MovableCheckpoints(str(checkpoints), "last", save_on_train_epoch_end=True, enable_version_counter=False)
     stop = ResumableEarlyStopping(
         "monitor", mode="max", patience=parameters.patience, check_on_train_epoch_end=True, check_finite=True
     )
-    last = checkpoints / "last.ckpt"
-    if last.exists():
-        _log.info("Going on from the checkpoint %s", last)
+    left = checkpoints / "last.ckpt"
+    resumes = is_whole(left)
+    if resumes:
+        _log.info("Going on from the checkpoint %s", left)
     with torch.random.fork_rng(), warnings.catch_warnings():
         # Of Lightning's own making: it is told to go on in the folder of its last checkpoint.
         warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
         warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+        # What replaces it is newer than the oldest torch that will do, and not quite the same.
+        warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
+        warnings.filterwarnings("ignore", message=".*sync_dist=True")  # every process has the whole split's score
         trainer = pl.Trainer(
             accelerator=parameters.accelerator,
             devices=parameters.devices,
             num_nodes=parameters.num_nodes,
-            strategy=parameters.strategy,
+            strategy=_together() if together else parameters.strategy,
             precision=parameters.precision,  # type: ignore[arg-type]
             max_epochs=parameters.max_epochs,
             gradient_clip_val=parameters.clip_norm,
-            callbacks=[stop, best],
-            plugins=[AtomicCheckpoints()],
+            callbacks=[stop, best, last],
+            plugins=[AtomicCheckpoints(), *([LightningEnvironment()] if together else [])],
             reload_dataloaders_every_n_epochs=1,
             use_distributed_sampler=False,
             num_sanity_val_steps=0,
@@ -248,8 +391,27 @@ def train(
             enable_model_summary=False,
             default_root_dir=str(checkpoints),
         )
-        data = TableModule(train_table, validation, parameters)
-        trainer.fit(module, data, ckpt_path=str(last) if last.exists() else None, weights_only=True)
-    weights = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=True)["state_dict"]
-    module.cpu().load_state_dict(weights)
-    return module.model.eval(), pd.DataFrame(module.history)
+        data = TableModule(train_table, validation, parameters, module.class_weights)
+        trainer.fit(module, data, ckpt_path=str(left) if resumes else None, weights_only=True)
+
+
+def _together() -> DDPStrategy:
+    """Every process has the whole model, and all take the same steps."""
+    return DDPStrategy(
+        # The model's buffers are constants; and a broadcast of them in every validation batch would wait for ever,
+        # since some processes have fewer batches.
+        broadcast_buffers=False,
+        # There are none. Without it torch lays out the gradients anew after the first step, and where each lies decides
+        # in which order the parts of more than two processes are added up: a resumed training would end otherwise.
+        find_unused_parameters=True,
+    )
+
+
+def trained(architecture: Architecture, checkpoints: Place) -> tuple[MultimodalMixer, pd.DataFrame]:
+    """What a finished training has left in its folder: see ``train``."""
+    best = torch.load(local(checkpoints / "best.ckpt"), map_location="cpu", weights_only=True)["state_dict"]
+    weights = {name.removeprefix("model."): weight for name, weight in best.items()}
+    model = initialised(MultimodalMixer, 0, architecture).to(next(iter(weights.values())).dtype)
+    model.load_state_dict(weights)
+    history = torch.load(local(checkpoints / "last.ckpt"), map_location="cpu", weights_only=True)["history"]
+    return model.eval(), pd.DataFrame(history)

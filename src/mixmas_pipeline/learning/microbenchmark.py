@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +13,10 @@ from torch import Tensor
 
 from mixmas_pipeline.datasets.arrays import release
 from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.learning.devices import computing_in, pick_device, pick_precision
 from mixmas_pipeline.learning.metrics import predict, score
 from mixmas_pipeline.learning.parameters import BudgetParameters, OptimiserParameters
+from mixmas_pipeline.learning.several import OneModel, StackedModels
 from mixmas_pipeline.mixers.architecture import Architecture
 from mixmas_pipeline.mixers.encoder import initialised
 from mixmas_pipeline.mixers.loss import balancing_weights, fusion_weight, multi_head_loss
@@ -55,40 +57,47 @@ def run_trial(
     metric: str,
     label: str,
 ) -> Trial:
-    """Train from scratch for ``steps`` steps on ``sample``; score once, at the end, on ``holdout``.
+    """``run_trials`` with one seed."""
+    return run_trials(architecture, sample, holdout, budget, steps, (seed,), metric, label)[0]
 
-    Each trial has its own weights, optimiser, schedule and random numbers: nothing is shared with another.
+
+def run_trials(
+    architecture: Architecture,
+    sample: MultimodalTable,
+    holdout: MultimodalTable,
+    budget: BudgetParameters,
+    steps: int,
+    seeds: Sequence[int],
+    metric: str,
+    label: str,
+) -> list[Trial]:
+    """Train from scratch for ``steps`` steps on ``sample``, once with each seed; score at the end, on ``holdout``.
+
+    Each trial has its own weights, optimiser state, schedule, batch order and random numbers: nothing is shared with
+    another. Where ``budget.batched`` makes all seeds one model they differ from separate trials by rounding only (and
+    by dropout's random numbers, where there is dropout), and ``Trial.seconds`` is an equal share of the whole.
 
     Raises:
         FloatingPointError: the loss became NaN or infinite.
+        ValueError: the device is not there.
     """
-    start = time.perf_counter()
     device = pick_device(budget.device)
-    model = initialised(MultimodalMixer, seed, architecture).to(device)
-    losses = _train(model, to_tensors(sample, device), architecture.task, budget, steps, seed, label)
-    logits = compute_logits(model, holdout, device)[FUSED]
-    predicted = predict(logits, architecture.task)
-    return Trial(
-        seed=seed,
-        steps=steps,
-        score=score(metric, holdout.labels, predicted, len(architecture.classes)),
-        predicted=predicted,
-        losses=losses,
-        seconds=time.perf_counter() - start,
-    )
-
-
-def pick_device(device: str) -> torch.device:
-    """The device to compute on; "auto" is cuda where there is one.
-
-    Raises:
-        ValueError: cuda is asked for and there is none.
-    """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError('device is "cuda" but torch sees no CUDA device; use "auto" or "cpu"')
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(device)
+    precision = pick_precision(budget.precision, device)
+    together = device.type == "cuda" if budget.batched == "auto" else budget.batched
+    data = to_tensors(sample, device)
+    trials = []
+    for group in [tuple(seeds)] if together else [(seed,) for seed in seeds]:
+        start = time.perf_counter()
+        models = [initialised(MultimodalMixer, seed, architecture).to(device) for seed in group]
+        with computing_in(precision, device):
+            curves = _train(models, data, architecture.task, budget, steps, group, label)
+            logits = [compute_logits(model, holdout, device)[FUSED] for model in models]
+        seconds = (time.perf_counter() - start) / len(group)
+        for seed, values, losses in zip(group, logits, curves, strict=True):
+            predicted = predict(values, architecture.task)
+            reached = score(metric, holdout.labels, predicted, len(architecture.classes))
+            trials.append(Trial(seed, steps, reached, predicted, losses, seconds))
+    return trials
 
 
 def to_tensors(table: MultimodalTable, device: torch.device) -> tuple[dict[str, Tensor], Tensor]:
@@ -105,11 +114,11 @@ def class_weights_of(parameters: OptimiserParameters, labels: Tensor, architectu
 
 
 def make_optimiser(
-    parameters: OptimiserParameters, model: torch.nn.Module, steps: int, fused: bool = True
+    parameters: OptimiserParameters, weights: Iterable[Tensor], steps: int, fused: bool = True
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
     """AdamW, and its schedule: linear from 0 over the warm-up, then half a cosine down to 0 at ``steps``."""
     optimiser = torch.optim.AdamW(
-        model.parameters(), lr=parameters.learning_rate, weight_decay=parameters.weight_decay, fused=fused
+        weights, lr=parameters.learning_rate, weight_decay=parameters.weight_decay, fused=fused
     )
     warmup = max(1, round(parameters.warmup * steps))
 
@@ -157,50 +166,62 @@ def compute_logits(model: MultimodalMixer, table: MultimodalTable, device: torch
 
 
 def _train(
-    model: MultimodalMixer,
+    models: list[MultimodalMixer],
     data: tuple[dict[str, Tensor], Tensor],
     task: str,
     budget: BudgetParameters,
     steps: int,
-    seed: int,
+    seeds: Sequence[int],
     label: str,
-) -> list[tuple[int, float]]:
+) -> list[list[tuple[int, float]]]:
+    """Train the models, each from its own seed; return each one's training losses."""
     inputs, labels = data
-    names = list(model.architecture.inputs)
+    names = list(models[0].architecture.inputs)
     weight = fusion_weight(len(names), 0, 0.0)
-    class_weights = class_weights_of(budget, labels, model.architecture)
-    optimiser, schedule = make_optimiser(budget, model, steps)
-    model.train()
-    curve: list[tuple[int, float]] = []
-    total, since = torch.zeros((), device=labels.device), 0
+    class_weights = class_weights_of(budget, labels, models[0].architecture)
+    for model in models:
+        model.train()
+    learner = OneModel(models) if len(models) == 1 else StackedModels(models)
+    optimiser, schedule = make_optimiser(budget, learner.parameters, steps)
+    curves: list[list[tuple[int, float]]] = [[] for _ in seeds]
+    total, since = torch.zeros(len(seeds), device=labels.device), 0
     step = epoch = 0
     # Dropout draws from the global generator: fork it, so that this trial depends on its own seed only.
-    with torch.random.fork_rng(), Progress(steps, label) as progress:
-        torch.manual_seed(seed)
+    what = f"{label}, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+    with torch.random.fork_rng(), Progress(steps, what) as progress:
+        torch.manual_seed(seeds[0])
         while step < steps:
-            for rows in batch_rows(len(labels), budget.batch_size, seed, epoch):
-                rows = rows.to(labels.device)
-                logits = model({name: inputs[name][rows] for name in names})
-                loss = multi_head_loss(logits, labels[rows], task, weight, class_weights)
+            # The whole epoch's rows at once: a copy to a GPU makes the host wait.
+            epochs = [batch_rows(len(labels), budget.batch_size, seed, epoch) for seed in seeds]
+            batches = [[rows.to(labels.device) for rows in pieces] for pieces in epochs]
+            for step_rows in zip(*batches, strict=True):
+                logits = learner([{name: inputs[name][rows] for name in names} for rows in step_rows])
+                losses = torch.stack(
+                    [
+                        multi_head_loss(heads, labels[rows], task, weight, class_weights)
+                        for heads, rows in zip(logits, step_rows, strict=True)
+                    ]
+                )
                 optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(model.parameters(), budget.clip_norm)
+                losses.sum().backward()
+                learner.clip(budget.clip_norm)
                 optimiser.step()
                 schedule.step()
-                total += loss.detach()
+                total += losses.detach()
                 since += 1
                 step += 1
                 if step % max(1, steps // _CURVE_POINTS) == 0 or step == steps:
-                    mean = total.item() / since
-                    if not math.isfinite(mean):
-                        raise FloatingPointError(
-                            f"{label}, seed {seed}: the training loss is {mean} at step {step}; lower the "
-                            f"learning rate ({budget.learning_rate})"
-                        )
-                    curve.append((step, mean))
+                    for seed, curve, mean in zip(seeds, curves, (total / since).tolist(), strict=True):
+                        if not math.isfinite(mean):
+                            raise FloatingPointError(
+                                f"{label}, seed {seed}: the training loss is {mean} at step {step}; lower the "
+                                f"learning rate ({budget.learning_rate})"
+                            )
+                        curve.append((step, mean))
                     total, since = torch.zeros_like(total), 0
-                progress.advance(note=f"loss {curve[-1][1]:.3f}" if curve else "")
+                progress.advance(note=f"loss {curves[0][-1][1]:.3f}" if curves[0] else "")
                 if step == steps:
                     break
             epoch += 1
-    return curve
+    learner.unstack()
+    return curves

@@ -14,6 +14,7 @@ from mixmas_pipeline.parameters import Parameters
 
 Metric = Literal["accuracy", "f1_macro", "f1_weighted", "f1_micro", "f1_samples"]
 Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 Positive = Annotated[float, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -73,6 +74,20 @@ class OptimiserParameters(Parameters):
     balance: Literal["none", "classes"] = "none"
 
 
+class RaceParameters(Parameters):
+    """A paired race: every candidate is trained with the first seeds; who is then clearly behind the stage's best is
+    dropped, and the others are trained with the remaining seeds.
+
+    Attributes:
+        seeds: how many of the budget's seeds come first.
+        behind: standard errors of the difference (paired by seed and by example) from which on a candidate is dropped.
+            Default 3.
+    """
+
+    seeds: int = Field(ge=2)
+    behind: Positive = 3.0
+
+
 class BudgetParameters(OptimiserParameters):
     """What a candidate may spend. All candidates of a stage spend the same.
 
@@ -80,16 +95,33 @@ class BudgetParameters(OptimiserParameters):
         steps: optimiser steps.
         extended_steps: steps when a stage is extended because a candidate was not clearly above chance.
         seeds: initialisations and batch orders; every candidate is trained once with each.
+        race: drop candidates on the way that are clearly behind; null to train every one with every seed. Default null.
         device: "cpu", "cuda" or "auto" (cuda where there is one).
+        precision: "float32", "tf32", "bfloat16" (autocast; weights stay float32), or "auto": bfloat16 on a GPU that has
+            it and on a CPU with AMX, float32 elsewhere. Default "float32".
+        batched: train a candidate's seeds as one model; "auto" does so on a GPU. Default "auto".
     """
 
     steps: int = Field(ge=1)
     extended_steps: int = Field(ge=1)
     seeds: Annotated[tuple[Seed, ...], Distinct] = Field(min_length=2)
+    race: RaceParameters | None = None
     device: Device = "auto"
+    precision: Precision = "float32"
+    batched: bool | Literal["auto"] = "auto"
+
+    @property
+    def first_seeds(self) -> tuple[int, ...]:
+        """Those that every candidate is trained with."""
+        return self.seeds if self.race is None else self.seeds[: self.race.seeds]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.race is not None and self.race.seeds >= len(self.seeds):
+            raise ValueError(
+                f"race.seeds is {self.race.seeds} of {len(self.seeds)} seeds: nothing is left to race for; expected "
+                "fewer, or race: null"
+            )
         if self.extended_steps < self.steps:
             raise ValueError(f"extended_steps is {self.extended_steps}; expected at least steps, {self.steps}")
         return self
@@ -273,7 +305,13 @@ class TrainingParameters(OptimiserParameters):
         patience: epochs without a better validation score before training stops.
         metric: validation score that is watched.
         fusion_weight_step: growth an epoch of the fused head's weight in the multi-head loss. Default 0.
-        accelerator, devices, num_nodes, strategy, precision: as PyTorch Lightning's Trainer takes them.
+        accelerator, precision: as PyTorch Lightning's Trainer takes them.
+        devices: processes on each host, each with a device of its own: how many, the numbers of the GPUs, or "auto"
+            (or -1): all GPUs there are. Default 1.
+        num_nodes: hosts. Default 1.
+        address: "host:port" of the host on which the run is started, as the other hosts reach it; the port has to be
+            free there. Needed, and only read, when there are several hosts.
+        strategy: "ddp" or "auto", which is the same thing when there are several processes.
     """
 
     seed: Seed
@@ -284,8 +322,49 @@ class TrainingParameters(OptimiserParameters):
     accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"] = "auto"
     devices: int | list[int] | Literal["auto"] = 1
     num_nodes: int = Field(1, ge=1)
-    strategy: Literal["auto", "ddp", "ddp_spawn", "ddp_notebook", "fsdp"] = "auto"
+    address: str | None = None
+    strategy: Literal["auto", "ddp"] = "auto"
     precision: Literal["32-true", "64-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"] = "32-true"
+
+    @model_validator(mode="after")
+    def _check_devices(self) -> Self:
+        devices, gpus = self.devices, self.accelerator in ("auto", "gpu", "cuda")
+        if isinstance(devices, int) and (devices == 0 or devices < -1):
+            raise ValueError(f"devices is {devices}; expected a number from 1, or -1 for all")
+        if isinstance(devices, list):
+            if not gpus:
+                raise ValueError(
+                    f"devices is {devices} with accelerator {self.accelerator!r}; a list has the numbers of GPUs: "
+                    "expected how many processes"
+                )
+            if not devices or len(set(devices)) != len(devices) or min(devices) < 0:
+                raise ValueError(f"devices is {devices}; expected numbers of GPUs, each once")
+        each = len(devices) if isinstance(devices, list) else devices
+        if self.num_nodes > 1:
+            if not isinstance(each, int) or each < 1:
+                raise ValueError(
+                    f"devices is {devices!r} with num_nodes {self.num_nodes}; every host has the same number of "
+                    "processes: expected that number"
+                )
+            if self.address is None:
+                raise ValueError(
+                    f"num_nodes is {self.num_nodes} and there is no address; expected host:port of the host on which "
+                    "the run is started, for example address: 10.0.0.1:29500"
+                )
+        if self.address is not None and not re.fullmatch(r".+:[1-9]\d{0,4}", self.address):
+            raise ValueError(f"address is {self.address!r}; expected host:port, for example 10.0.0.1:29500")
+        if isinstance(each, int) and each * self.num_nodes > 1:
+            if not (gpus or self.accelerator == "cpu"):
+                raise ValueError(
+                    f"accelerator is {self.accelerator!r} with {each * self.num_nodes} processes; several work on cpu "
+                    "or gpu only"
+                )
+            if self.batch_size < each * self.num_nodes:
+                raise ValueError(
+                    f"batch_size is {self.batch_size} with {each * self.num_nodes} processes, which share every batch; "
+                    "expected at least one example for each"
+                )
+        return self
 
 
 class CompareParameters(Parameters):

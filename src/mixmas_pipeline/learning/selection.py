@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,16 +43,48 @@ def needs_extension(results: list[dict[str, Any]], labels: np.ndarray, selection
     ]
 
 
-def judge(results: list[dict[str, Any]], labels: np.ndarray, selection: SelectionParameters) -> Verdict:
+def fall_behind(
+    results: list[dict[str, Any]], labels: np.ndarray, selection: SelectionParameters, behind: float
+) -> dict[str, str]:
+    """Candidates that need no further trial: their mean score is clearly below the best one's.
+
+    Args:
+        results, labels: as ``needs_extension`` takes them.
+        behind: standard errors of the difference that are clear.
+
+    Returns:
+        Name -> why, in words. Never all: the best one stays.
+    """
+    best = max(results, key=_rank)
+    dropped = {}
+    for result in results:
+        difference, error = _mean(best) - _mean(result), 0.0
+        if result is not best and difference > 0:
+            error = _difference(best, result, labels, selection)
+        if difference > behind * error:
+            dropped[result["candidate"]] = (
+                f"After {len(result['trials'])} seeds {difference:.3f} ± {error:.3f} behind {best['candidate']}."
+            )
+    return dropped
+
+
+def judge(
+    results: list[dict[str, Any]],
+    labels: np.ndarray,
+    selection: SelectionParameters,
+    dropped: Collection[str] = (),
+) -> Verdict:
     """Rank by mean score over the seeds; a difference within noise is a tie; a tie goes to the cheaper candidate.
 
     Cheaper is: fewer FLOPs an example, then fewer parameters, then the name that comes first. Candidates that are
-    not clearly above chance do not take part; if none is, nothing is ranked and the cheapest is taken.
+    not clearly above chance do not take part; if none is, nothing is ranked and the cheapest is taken. Nor do those
+    that were ``dropped`` on the way.
     """
     chances = {r["candidate"]: _chance(r, labels, selection) for r in results}
     means = {r["candidate"]: _mean(r) for r in results}
     learnt = [r for r in results if _above(r, chances[r["candidate"]], selection)]
     at_chance = [r["candidate"] for r in results if r not in learnt]
+    learnt = [r for r in learnt if r["candidate"] not in dropped]
     if not learnt:
         winner = min(results, key=_price)["candidate"]
         steps = results[0]["trials"][0]["steps"]
@@ -60,7 +93,7 @@ def judge(results: list[dict[str, Any]], labels: np.ndarray, selection: Selectio
             "Raise the budget (extended_steps) or the sample (a smaller margin)."
         )
         return Verdict(winner, [winner], at_chance, chances, reason)
-    best = max(learnt, key=lambda r: (means[r["candidate"]], tuple(-x for x in _price(r)[:2]), r["candidate"]))
+    best = max(learnt, key=_rank)
     errors = {r["candidate"]: _difference(best, r, labels, selection) for r in learnt if r is not best}
     tied = [
         r
@@ -73,7 +106,7 @@ def judge(results: list[dict[str, Any]], labels: np.ndarray, selection: Selectio
         [r["candidate"] for r in tied],
         at_chance,
         chances,
-        _reason(winner, best, tied, means, errors, at_chance),
+        _reason(winner, best, tied, means, errors, at_chance, dropped),
     )
 
 
@@ -84,6 +117,7 @@ def _reason(
     means: dict[str, float],
     errors: dict[str, float],
     at_chance: list[str],
+    dropped: Collection[str],
 ) -> str:
     top = best["candidate"]
     if len(tied) > 1:
@@ -95,7 +129,9 @@ def _reason(
         second = max(errors, key=lambda name: means[name])
         text = f"It scored {means[top] - means[second]:.3f} ± {errors[second]:.3f} more than {second}."
     else:
-        text = "It was the only candidate to rank."
+        text = "It was the only candidate left." if dropped else "It was the only candidate to rank."
+    if dropped:
+        text += f" Dropped in the race: {', '.join(dropped)}."
     if at_chance:
         text += f" Not clearly above chance, so not ranked: {', '.join(at_chance)}."
     return text
@@ -103,6 +139,11 @@ def _reason(
 
 def _mean(result: dict[str, Any]) -> float:
     return float(np.mean([trial["score"] for trial in result["trials"]]))
+
+
+def _rank(result: dict[str, Any]) -> tuple[float, tuple[int, ...], str]:
+    """Largest for the best: by mean score, then the cheaper one, then by name."""
+    return _mean(result), tuple(-x for x in _price(result)[:2]), result["candidate"]
 
 
 def _price(result: dict[str, Any]) -> tuple[int, int, str]:

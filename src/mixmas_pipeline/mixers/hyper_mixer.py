@@ -16,7 +16,7 @@ import math
 from torch import Tensor, nn
 
 from mixmas_pipeline.mixers.architecture import HyperMixerParameters
-from mixmas_pipeline.mixers.layers import MLP, sinusoidal_positions
+from mixmas_pipeline.mixers.layers import MLP, Dropout, sinusoidal_positions
 
 
 class HyperMixing(nn.Module):
@@ -27,7 +27,7 @@ class HyperMixing(nn.Module):
         self.register_buffer("positions", sinusoidal_positions(tokens, hidden), persistent=False)
         self.first = self._hypernetwork(hidden, token_dim)
         self.second = None if tied else self._hypernetwork(hidden, token_dim)
-        self.activation = nn.Sequential(nn.GELU(), nn.Dropout(dropout))
+        self.activation = nn.Sequential(nn.GELU(), Dropout(dropout))
         self.norm = nn.LayerNorm(hidden)
 
     @staticmethod

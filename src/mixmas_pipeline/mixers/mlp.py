@@ -5,10 +5,11 @@ from __future__ import annotations
 from torch import nn
 
 from mixmas_pipeline.mixers.architecture import MLPParameters
+from mixmas_pipeline.mixers.layers import Dropout
 
 
 class MLPBlock(nn.Sequential):
     """(batch, tokens, hidden) -> the same shape. ``grid`` is not used: tokens do not see each other."""
 
     def __init__(self, parameters: MLPParameters, hidden: int, grid: tuple[int, ...]) -> None:
-        super().__init__(nn.Linear(hidden, hidden), nn.GELU(), nn.Dropout(parameters.dropout))
+        super().__init__(nn.Linear(hidden, hidden), nn.GELU(), Dropout(parameters.dropout))

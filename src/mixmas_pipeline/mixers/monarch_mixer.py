@@ -20,10 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mixmas_pipeline.mixers.architecture import MonarchMixerParameters
+from mixmas_pipeline.mixers.layers import Dropout
 
 
 class Monarch(nn.Module):
-    """y = P L P' R x over the last axis, with block-diagonal L and R and transpositions P: ``inputs -> outputs``.
+    """y = P L P' R x over the last axis but one, ``inputs -> outputs``: block-diagonal L and R, transpositions P.
 
     Args:
         inputs, outputs: lengths; any.
@@ -51,29 +52,43 @@ class Monarch(nn.Module):
         nn.init.normal_(self.left, std=(self._gain / self.left.shape[1]) ** 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        lead = x.shape[:-1]
+        """(..., inputs, n) -> (..., outputs, n): over the last axis but one, so that permutations move whole rows."""
+        lead, columns = x.shape[:-2], x.shape[-1]
         blocks, per_block_in, middle = self.right.shape
-        x = F.pad(x, (0, blocks * per_block_in - self.inputs)).reshape(-1, blocks, per_block_in)
-        x = torch.einsum("nbi,bim->nbm", x, self.right)  # (n, blocks, middle)
-        x = x.reshape(-1, blocks, blocks, middle // blocks).transpose(1, 2)  # left block, right block, share
-        x = torch.einsum("nbm,bmo->nbo", x.reshape(-1, blocks, middle), self.left)
+        if missing := blocks * per_block_in - self.inputs:
+            x = F.pad(x, (0, 0, 0, missing))
+        x = self.right.mT @ x.reshape(*lead, blocks, per_block_in, columns)  # (..., blocks, middle, n)
+        x = x.reshape(*lead, blocks, blocks, middle // blocks, columns).transpose(-4, -3)  # left, right block, share, n
+        x = self.left.mT @ x.reshape(*lead, blocks, middle, columns)
         # Outputs interleave the left blocks, so that a following Monarch sees them in the transposed order.
-        x = x.transpose(1, 2).reshape(-1, blocks * self.left.shape[2])
-        return x[:, : self.outputs].reshape(*lead, self.outputs)
+        x = x.transpose(-3, -2).reshape(*lead, -1, columns)
+        return x[..., : self.outputs, :]
 
 
 class MonarchMixing(nn.Module):
-    """Monarch, elementwise kernel, ReLU, dropout, Monarch over the last axis: ``dim -> hidden -> dim``."""
+    """Monarch, elementwise kernel, ReLU, dropout, Monarch over the last axis but one: ``dim -> hidden -> dim``.
+
+    Args:
+        kernel: shape of the kernel, which multiplies (..., hidden, n).
+    """
 
     def __init__(self, dim: int, hidden: int, blocks: int, kernel: tuple[int, ...], dropout: float) -> None:
         super().__init__()
         self.first = Monarch(dim, hidden, blocks)
         self.kernel = nn.Parameter(torch.ones(kernel))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.second = Monarch(hidden, dim, blocks, gain=2.0)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.second(self.dropout(torch.relu(self.kernel * self.first(x))))
+
+
+class MonarchChannelMixing(MonarchMixing):
+    """The same over the last axis, of all tokens at once: (..., tokens, dim) -> the same shape."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        columns = x.flatten(0, -2).T.contiguous()  # (dim, all tokens)
+        return super().forward(columns).T.reshape(x.shape)
 
 
 class MonarchMixerBlock(nn.Module):
@@ -83,12 +98,12 @@ class MonarchMixerBlock(nn.Module):
         super().__init__()
         tokens = math.prod(grid)
         self.token_norm = nn.LayerNorm(hidden)
-        self.token_mixing = MonarchMixing(tokens, tokens, round(tokens**0.5), (hidden, tokens), parameters.dropout)
+        self.token_mixing = MonarchMixing(tokens, tokens, round(tokens**0.5), (tokens, hidden), parameters.dropout)
         self.channel_norm = nn.LayerNorm(hidden)
-        self.channel_mixing = MonarchMixing(
-            hidden, parameters.channel_dim, parameters.blocks, (parameters.channel_dim,), parameters.dropout
+        self.channel_mixing = MonarchChannelMixing(
+            hidden, parameters.channel_dim, parameters.blocks, (parameters.channel_dim, 1), parameters.dropout
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.token_mixing(self.token_norm(x).transpose(1, 2)).transpose(1, 2)
+        x = x + self.token_mixing(self.token_norm(x))
         return x + self.channel_mixing(self.channel_norm(x))

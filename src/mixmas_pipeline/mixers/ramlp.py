@@ -27,7 +27,7 @@ from mixmas_pipeline.mixers.layers import MLP
 
 
 class DilatedFullConnection(nn.Module):
-    """Dense layer over the tokens of equal place in every region: (batch, channels, rows, columns) -> same shape."""
+    """Dense layer over the tokens of equal place in every region: (batch, rows, columns, channels) -> same shape."""
 
     def __init__(self, grid: tuple[int, int], regions: int) -> None:
         super().__init__()
@@ -39,11 +39,13 @@ class DilatedFullConnection(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         (rows, columns), (a, b), (h, w) = self.grid, self.regions, self.places
-        batch, channels = x.shape[:2]
-        x = F.pad(x, (0, b * w - columns, 0, a * h - rows))
-        x = x.reshape(batch, channels, a, h, b, w).permute(0, 1, 3, 5, 2, 4).reshape(batch, channels, h, w, a * b)
-        x = self.mixing(x).reshape(batch, channels, h, w, a, b).permute(0, 1, 4, 2, 5, 3)
-        return x.reshape(batch, channels, a * h, b * w)[:, :, :rows, :columns]
+        batch, channels = x.shape[0], x.shape[-1]
+        if (a * h, b * w) != (rows, columns):
+            x = F.pad(x, (0, 0, 0, b * w - columns, 0, a * h - rows))
+        x = x.reshape(batch, a, h, b, w, channels).permute(0, 2, 4, 1, 3, 5).reshape(-1, a * b, channels)
+        x = self.mixing.weight @ x  # whole rows of channels at a time
+        x = x.reshape(batch, h, w, a, b, channels).permute(0, 3, 1, 4, 2, 5)
+        return x.reshape(batch, a * h, b * w, channels)[:, :rows, :columns]
 
 
 class RegionAwareMixing(nn.Module):
@@ -62,8 +64,8 @@ class RegionAwareMixing(nn.Module):
         self.output = nn.Linear(width, hidden, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        features = to_grid(self.features(x), self.grid)
-        features = from_grid(self.connection(self.pooling(features)))
+        features = on_grid(self.pooling, self.features(x), self.grid)
+        features = self.connection(features).flatten(1, 2)
         return self.output(self.features_norm(features) * self.gate_norm(self.gate(x)))
 
 
@@ -84,16 +86,14 @@ class RaMLPBlock(nn.Module):
         self.channel_mixing = MLP(hidden, parameters.channel_dim, parameters.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + from_grid(self.positions(to_grid(x, self.grid)))
+        x = x + on_grid(self.positions, x, self.grid).flatten(1, 2)
         x = x + self.token_mixing(self.token_norm(x))
         return x + self.channel_mixing(self.channel_norm(x))
 
 
-def to_grid(x: Tensor, grid: tuple[int, int]) -> Tensor:
-    """(batch, rows * columns, channels) -> (batch, channels, rows, columns)."""
-    return x.transpose(1, 2).reshape(x.shape[0], x.shape[2], *grid)
+def on_grid(convolution: nn.Module, x: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Convolve tokens, (batch, rows * columns, channels) -> (batch, rows, columns, channels).
 
-
-def from_grid(x: Tensor) -> Tensor:
-    """(batch, channels, rows, columns) -> (batch, rows * columns, channels)."""
-    return x.flatten(2).transpose(1, 2)
+    Tokens are a picture with its channels last already (torch's channels_last format): nothing is copied.
+    """
+    return convolution(x.unflatten(1, grid).permute(0, 3, 1, 2)).permute(0, 2, 3, 1)

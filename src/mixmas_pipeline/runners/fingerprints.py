@@ -12,16 +12,20 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-from functools import cache
-from pathlib import Path
-from typing import Any
+from functools import cache, partial
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
 from kedro.io import CatalogProtocol
 from kedro.io.core import AbstractVersionedDataset, VersionNotFoundError
 from kedro.pipeline.node import Node
 
 from mixmas_pipeline.code import code_hash
+from mixmas_pipeline.datasets.places import keys, local, read_bytes, write_whole
 from mixmas_pipeline.runners.compute import ComputeParameters
+
+if TYPE_CHECKING:
+    from mixmas_pipeline.datasets.places import Place
 
 PROVENANCE_FILE = "provenance.json"
 _LIBRARIES = (
@@ -103,9 +107,7 @@ def record(node: Node, made_from: Fingerprint | None, catalog: CatalogProtocol, 
             },
             indent=1,
         )
-        partial = path.parent / f".{PROVENANCE_FILE}.partial"
-        partial.write_text(text)
-        partial.replace(path.parent / PROVENANCE_FILE)
+        write_whole(path.parent / PROVENANCE_FILE, partial(Path.write_text, data=text))
 
 
 def provenance(dataset: Any) -> dict[str, Any] | None:
@@ -114,8 +116,8 @@ def provenance(dataset: Any) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
-        known = json.loads((path.parent / PROVENANCE_FILE).read_text())
-    except (OSError, ValueError):
+        known = json.loads(read_bytes(path.parent / PROVENANCE_FILE))
+    except (FileNotFoundError, ValueError):
         return None
     return known if {"content", "stat", "fingerprint"} <= set(known) else None
 
@@ -130,14 +132,19 @@ def input_hash(dataset: Any) -> str | None:
     return None if path is None else hash_path(path)
 
 
-def _stat(path: Path) -> list[list[int]]:
-    """Size and time of a file, or of every file of a folder: while they stay, the content is not read again."""
+def _stat(path: Place) -> list[list[Any]]:
+    """What tells without reading that a file, or every file of a folder, is what it was: size and time, or what an
+    object store says of it (ETag, size, time).
+    """
+    if not isinstance(path, Path):
+        return [[name, key] for name, key in sorted((keys(path) or {}).items())]
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     return [[file.stat().st_size, file.stat().st_mtime_ns] for file in files]
 
 
-def hash_path(path: Path) -> str:
+def hash_path(path: Place) -> str:
     """blake2b of a file, or of a folder's file names and contents."""
+    path = local(path)
     digest = hashlib.blake2b(digest_size=20)
     for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
         digest.update(file.relative_to(path.parent).as_posix().encode())
@@ -158,11 +165,12 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _newest(dataset: Any) -> Path | None:
+def _newest(dataset: Any) -> Place | None:
     if not isinstance(dataset, AbstractVersionedDataset) or dataset._version is None:
         return None
     try:
-        return Path(dataset._get_load_path())
+        path = dataset._get_load_path()
+        return Path(path) if isinstance(path, PurePath) else path
     except VersionNotFoundError:
         return None
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +20,7 @@ import numpy as np
 from mixmas_pipeline.code import code_hash
 from mixmas_pipeline.datasets.arrays import RowFile, release
 from mixmas_pipeline.datasets.encoders import EncoderFiles
+from mixmas_pipeline.datasets.places import folders, is_remote, last_written, local, remove, write_whole
 from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.pipelines.mmimdb.parameters import TextParameters
 from mixmas_pipeline.progress import Progress, duration
@@ -61,8 +60,10 @@ def embed_plots(
     """
     began, started = time.time(), time.perf_counter()
     taken = films[films["left_out"] == ""]
-    device = _device(text.device)
-    precision = _precision(text.precision, device)
+    from mixmas_pipeline.learning.devices import pick_device, pick_precision
+
+    place = pick_device(text.device)
+    device, precision = place.type, pick_precision(text.precision, place)
     with _quiet():
         tokeniser, model = load_encoder(encoder, text.max_tokens)
         ids, whole = tokenise(tokeniser, list(taken["plot"]), text.max_tokens)
@@ -242,7 +243,7 @@ def _gather(folder: Path, parts: list[list[list[int]]], lengths: np.ndarray, hid
         for i in (i for batch in part for i in batch):
             place[i] = (number, first)
             first += int(lengths[i])
-    opened = [np.load(folder / f"{number:05d}.npy", mmap_mode="r") for number in range(len(parts))]
+    opened = [np.load(local(folder / f"{number:05d}.npy"), mmap_mode="r") for number in range(len(parts))]
     with RowFile(scratch, (hidden,), np.float16) as rows:
         for i, length in enumerate(lengths):
             number, first = place[i]
@@ -254,19 +255,18 @@ def _gather(folder: Path, parts: list[list[list[int]]], lengths: np.ndarray, hid
 
 def _save(path: Path, values: np.ndarray) -> None:
     """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as sink:
-        np.save(sink, values)
-        sink.flush()
-        os.fsync(sink.fileno())  # else the name may outlive a crash of the system without the content
-    partial.replace(path)
+
+    def write(partial: Path) -> None:
+        with partial.open("wb") as sink:  # np.save would add an ending to a name
+            np.save(sink, values)
+
+    write_whole(path, write)
 
 
 def _is_whole(path: Path, tokens: int, hidden: int) -> bool:
     """Is the part there, with all its content?"""
     try:
-        part = np.load(path, mmap_mode="r", allow_pickle=False)
+        part = np.load(local(path), mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return False
     return bool(part.shape == (tokens, hidden) and part.dtype == np.float16)
@@ -277,11 +277,12 @@ def _sweep(scratch: Path, used: Path, began: float) -> None:
     Not before, since a run that fails should destroy nothing; and nothing that was written to since this run began,
     since a run with other settings may be at work beside it.
     """
-    for stale in scratch.iterdir():
-        if stale != used and stale.is_dir() and stale.stat().st_mtime < began:
-            shutil.rmtree(stale)
-    for unfinished in used.glob(".*.partial"):
-        unfinished.unlink(missing_ok=True)
+    for stale in folders(scratch):
+        if stale.name != used.name and last_written(stale) < began:
+            remove(stale)
+    if not is_remote(used):  # a store shows no unfinished file
+        for unfinished in used.glob(".*.partial"):
+            unfinished.unlink(missing_ok=True)
 
 
 def _identity(encoder: EncoderFiles, ids: list[np.ndarray], text: TextParameters, precision: str, device: str) -> str:
@@ -295,26 +296,6 @@ def _identity(encoder: EncoderFiles, ids: list[np.ndarray], text: TextParameters
     for tokens in ids:
         digest.update(len(tokens).to_bytes(4, "little") + tokens.tobytes())
     return digest.hexdigest()
-
-
-def _device(device: str) -> str:
-    import torch
-
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("mmimdb.text.device is cuda; torch finds no GPU here (expected cpu or auto)")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-
-
-def _precision(precision: str, device: str) -> str:
-    """What "auto" stands for. On a CPU with AVX512-BF16 alone bfloat16 is slower than float32, see docs/mmimdb.md."""
-    import torch
-
-    if precision != "auto":
-        return precision
-    if device == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    return "bfloat16" if amx() else "float32"
 
 
 def _torch_dtype(precision: str) -> Any:

@@ -105,11 +105,12 @@ def _stage_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:
     tie = rows["tied"].sum() > 1
     records = rows.to_dict("records")
     for record in records:
-        record["by_seed"] = " ".join(f"{record[seed]:.3f}" for seed in seeds)
+        record["by_seed"] = " ".join(f"{record[seed]:.3f}" for seed in seeds if record[seed] == record[seed])
         notes = (
             ("chosen", record["chosen"]),
             ("tied", record["tied"] and tie),
             ("at chance", not record["above_chance"]),
+            (f"dropped after {record['trials']} seeds", record["dropped"]),
         )
         record["notes"] = ", ".join(note for note, said in notes if said)
     return records

@@ -20,7 +20,7 @@ from mixmas_pipeline.learning.parameters import (
     SampleParameters,
     SelectionParameters,
 )
-from mixmas_pipeline.learning.selection import Verdict, judge, needs_extension
+from mixmas_pipeline.learning.selection import Verdict, fall_behind, judge, needs_extension
 from mixmas_pipeline.mixers.architecture import Architecture, Block, Encoder, Fusion, FusionNetwork, Input
 
 if TYPE_CHECKING:
@@ -181,31 +181,45 @@ def train_candidate(
     budget: BudgetParameters,
     selection: SelectionParameters,
 ) -> dict[str, Any]:
-    """Train a candidate from every seed with the regular budget, and score it.
+    """Train a candidate with the regular budget from the seeds that every candidate is trained with, and score it.
 
     Returns:
         The proposal with ``trials``: seed, steps, score, predicted held-out labels, training losses, seconds.
     """
-    return _trials(proposal, sample, holdout, budget, selection, budget.steps)
+    trials = _trials(proposal, sample, holdout, budget, selection, budget.steps, budget.first_seeds)
+    return {**proposal, "trials": trials}
 
 
-def decide_extension(
+def decide(
     selection: SelectionParameters, budget: BudgetParameters, holdout: MultimodalTable, **results: dict[str, Any]
 ) -> dict[str, Any]:
-    """Whether a stage has to be trained for longer: some candidate is not clearly above chance, and more is allowed.
+    """How a stage goes on after the first trials.
+
+    If some candidate is not clearly above chance and the budget has an extension, all are trained for longer. Else, in
+    a race, candidates that are clearly behind the best are dropped, and the others are trained with the remaining
+    seeds, unless only one is left.
 
     Returns:
-        extend: bool; at_chance: the candidates that are the reason.
+        extend: bool; at_chance: the candidates that are the reason; dropped: candidate -> why; finish: the candidates
+        that are trained with the remaining seeds.
     """
     at_chance = needs_extension(list(results.values()), holdout.labels, selection)
     extend = bool(at_chance) and budget.extended_steps > budget.steps
     if at_chance:
         what = "the stage is given its extended budget" if extend else "its budget has no extension"
         _log.warning("Not clearly above chance: %s; %s", ", ".join(at_chance), what)
-    return {"extend": extend, "at_chance": at_chance}
+    dropped: dict[str, str] = {}
+    if budget.race is not None and not extend:
+        dropped = fall_behind(list(results.values()), holdout.labels, selection, budget.race.behind)
+    left = [name for name in results if name not in dropped]
+    remaining = len(budget.seeds) - len(budget.first_seeds)
+    finish = left if remaining and not extend and len(left) > 1 else []
+    for name, why in dropped.items():
+        _log.info("%s is dropped: %s", name, why)
+    return {"extend": extend, "at_chance": at_chance, "dropped": dropped, "finish": finish}
 
 
-def extend_candidate(
+def finish_candidate(
     result: dict[str, Any],
     decision: dict[str, Any],
     sample: MultimodalTable,
@@ -213,18 +227,19 @@ def extend_candidate(
     budget: BudgetParameters,
     selection: SelectionParameters,
 ) -> dict[str, Any]:
-    """Train a candidate again with the extended budget if its stage needs it; else pass its result on.
+    """What the decision wants: all seeds again with the extended budget; the remaining seeds; or nothing more.
 
-    All candidates of the stage are extended, those above chance too: they must have had the same budget.
+    All candidates of a stage are extended, those above chance too: they must have had the same budget.
     """
-    if not decision["extend"]:
-        return result
-    proposal = {key: value for key, value in result.items() if key != "trials"}
-    spent = sum(trial["seconds"] for trial in result["trials"])
-    return {
-        **_trials(proposal, sample, holdout, budget, selection, budget.extended_steps),
-        "earlier_seconds": spent,
-    }
+    if decision["extend"]:
+        spent = sum(trial["seconds"] for trial in result["trials"])
+        trials = _trials(result, sample, holdout, budget, selection, budget.extended_steps, budget.seeds)
+        return {**result, "trials": trials, "earlier_seconds": spent}
+    if result["candidate"] in decision["finish"]:
+        rest = budget.seeds[len(result["trials"]) :]
+        trials = _trials(result, sample, holdout, budget, selection, budget.steps, rest)
+        return {**result, "trials": result["trials"] + trials}
+    return result
 
 
 def choose(
@@ -236,7 +251,7 @@ def choose(
         choice: stage, candidate, reason, tied, architecture; leaderboard: one row a candidate, best first; losses:
         every candidate's training losses by seed and step.
     """
-    verdict = judge(list(results.values()), holdout.labels, selection)
+    verdict = judge(list(results.values()), holdout.labels, selection, decision["dropped"])
     board = _leaderboard(list(results.values()), verdict, decision)
     losses = pd.DataFrame(
         [
@@ -323,24 +338,21 @@ def _trials(
     budget: BudgetParameters,
     selection: SelectionParameters,
     steps: int,
-) -> dict[str, Any]:
-    from mixmas_pipeline.learning.microbenchmark import run_trial
+    seeds: tuple[int, ...],
+) -> list[dict[str, Any]]:
+    from mixmas_pipeline.learning.microbenchmark import run_trials
 
     architecture = Architecture.model_validate(proposal["architecture"])
-    trials = []
-    for number, seed in enumerate(budget.seeds, start=1):
-        label = f"{proposal['stage']} {proposal['candidate']}, seed {number} of {len(budget.seeds)}"
-        trial = run_trial(architecture, sample, holdout, budget, steps, seed, selection.metric, label)
-        trials.append({**vars(trial), "predicted": trial.predicted.astype(int).tolist()})
+    label = f"{proposal['stage']} {proposal['candidate']}"
+    trials = run_trials(architecture, sample, holdout, budget, steps, seeds, selection.metric, label)
     _log.info(
-        "%s %s: %s %s, %.1f s a seed",
-        proposal["stage"],
-        proposal["candidate"],
+        "%s: %s %s, %.1f s a seed",
+        label,
         selection.metric,
-        " ".join(f"{trial['score']:.3f}" for trial in trials),
-        np.mean([trial["seconds"] for trial in trials]),
+        " ".join(f"{trial.score:.3f}" for trial in trials),
+        np.mean([trial.seconds for trial in trials]),
     )
-    return {**proposal, "trials": trials}
+    return [{**vars(trial), "predicted": trial.predicted.astype(int).tolist()} for trial in trials]
 
 
 def _leaderboard(results: list[dict[str, Any]], verdict: Verdict, decision: dict[str, Any]) -> pd.DataFrame:
@@ -364,8 +376,10 @@ def _leaderboard(results: list[dict[str, Any]], verdict: Verdict, decision: dict
                 "flops_per_example": result["flops"],
                 "seconds": float(sum(trial["seconds"] for trial in trials) + result.get("earlier_seconds", 0.0)),
                 "steps": trials[0]["steps"],
+                "trials": len(trials),
                 "extended": decision["extend"],
-                "reason": verdict.reason if name == verdict.winner else "",
+                "dropped": name in decision["dropped"],
+                "reason": verdict.reason if name == verdict.winner else decision["dropped"].get(name, ""),
             }
         )
     board = pd.DataFrame(rows)

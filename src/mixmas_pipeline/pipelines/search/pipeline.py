@@ -1,6 +1,6 @@
 """The search graph of one data set, made from its search space: one node a candidate.
 
-sample -> propose_encoders -> [modality]: train_* -> decide -> extend_* -> choose
+sample -> propose_encoders -> [modality]: train_* -> decide -> finish_* -> choose
        -> [fusion_function]: propose -> train_* -> ... -> choose
        -> [fusion_network]:  propose -> train_* -> ... -> choose -> conclude
 """
@@ -88,7 +88,7 @@ def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:
 
 
 def _stage(root: str, stage: str, names: list[str]) -> list[Node]:
-    """Train every candidate, extend all if one is at chance, choose."""
+    """Train every candidate with the first seeds, decide how the stage goes on, finish, choose."""
     space = f"{root}.{stage}"
     parameters = f"params:{root}"
     sample, holdout = f"{root}.sample", f"{root}.holdout"
@@ -107,25 +107,25 @@ def _stage(root: str, stage: str, names: list[str]) -> list[Node]:
         )
         graph.append(
             Node(
-                nodes.extend_candidate,
-                [f"{space}.{name}_first", f"{space}.extension", sample, holdout, budget, selection],
+                nodes.finish_candidate,
+                [f"{space}.{name}_first", f"{space}.decision", sample, holdout, budget, selection],
                 f"{space}.{name}_result",
-                name=f"extend_{name}",
+                name=f"finish_{name}",
                 namespace=space,
                 tags="trial",
             )
         )
     graph.append(
         Node(
-            nodes.decide_extension,
+            nodes.decide,
             {
                 "selection": selection,
                 "budget": budget,
                 "holdout": holdout,
                 **{name: f"{space}.{name}_first" for name in names},
             },
-            f"{space}.extension",
-            name="decide_extension",
+            f"{space}.decision",
+            name="decide",
             namespace=space,
         )
     )
@@ -135,7 +135,7 @@ def _stage(root: str, stage: str, names: list[str]) -> list[Node]:
             {
                 "selection": selection,
                 "holdout": holdout,
-                "decision": f"{space}.extension",
+                "decision": f"{space}.decision",
                 **{name: f"{space}.{name}_result" for name in names},
             },
             [f"{space}.choice", f"{space}.leaderboard", f"{space}.losses"],

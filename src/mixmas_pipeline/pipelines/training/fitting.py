@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mixmas_pipeline.code import code_hash
+from mixmas_pipeline.datasets.places import folders, remove
 from mixmas_pipeline.datasets.table import MultimodalTable, chunks
 from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.learning.parameters import TrainingParameters
@@ -42,8 +42,8 @@ class Scratch:
         validation: MultimodalTable,
         training: TrainingParameters,
     ) -> tuple[MultimodalMixer, pd.DataFrame]:
-        """The best epoch's model and the history of every epoch, as ``learning.lightning.train`` gives them."""
-        from mixmas_pipeline.learning.lightning import train as fit
+        """The best epoch's model and the history of every epoch, as ``learning.processes.train`` gives them."""
+        from mixmas_pipeline.learning.processes import train as fit
 
         name = _identity(architecture, train, validation, training)
         self._used.add(name)
@@ -51,9 +51,9 @@ class Scratch:
 
     def sweep(self) -> None:
         """Remove what other trainings have left. What was used now stays: its results may not be saved yet."""
-        for stale in self._folder.iterdir():
-            if stale.name not in self._used and stale.is_dir():
-                shutil.rmtree(stale)
+        for stale in folders(self._folder):
+            if stale.name not in self._used:
+                remove(stale)
 
 
 def with_statistics(architecture: dict[str, Any], train: MultimodalTable) -> Architecture:

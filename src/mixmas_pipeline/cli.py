@@ -1,0 +1,111 @@
+"""Commands that the project adds to ``kedro``."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+from kedro.framework.cli.project import run
+from kedro.framework.cli.utils import env_option
+from kedro.framework.startup import ProjectMetadata
+
+if TYPE_CHECKING:
+    from mixmas_pipeline.datasets.places import Place
+
+__all__ = ["cli", "run"]
+
+_UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+@click.group(name="mixmas_pipeline")
+def cli() -> None:
+    """Commands of the project."""
+
+
+class _Age(click.ParamType):
+    """``12h``, ``30d`` or ``4w``."""
+
+    name = "age"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if match := re.fullmatch(r"(\d+)([hdw])", str(value)):
+            return timedelta(**{_UNITS[match[2]]: int(match[1])})
+        self.fail(f"{value!r} is no age; expected a number of hours, days or weeks such as 12h, 30d or 4w", param, ctx)
+
+
+@cli.command()
+@env_option(help="Environment whose data root is pruned.")
+@click.option("--keep", type=click.IntRange(min=1), default=2, show_default=True, help="Versions of each data set.")
+@click.option("--older-than", type=_Age(), help="Only versions of a greater age: 12h, 30d, 4w. Default: of any age.")
+@click.option("--yes", "-y", is_flag=True, help="Delete; without it the command only says what it would delete.")
+@click.pass_obj
+def prune(metadata: ProjectMetadata, env: str | None, keep: int, older_than: timedelta | None, yes: bool) -> None:
+    """Delete old versions of every data set.
+
+    Never the newest of any, nor one that a version which stays was made from; and nothing while a run is at work on
+    the data root. What killed runs have left unfinished goes too.
+    """
+    from contextlib import nullcontext
+
+    from mixmas_pipeline.datasets.places import folders
+    from mixmas_pipeline.locking import locked
+    from mixmas_pipeline.retention import delete, leftovers, saved_versions, size, superfluous, sweep
+
+    root = _data_root(metadata, env)
+    if not folders(root):
+        raise click.ClickException(f"there is no data root {root}: nothing has been run in this environment")
+    with locked(root) if yes else nullcontext():
+        versions = saved_versions(root)
+        old, unfinished = superfluous(versions, keep, older_than), leftovers(root)
+        rows = [(saved.dataset, saved.version, size(saved.artefact.parent)) for saved in old]
+        rows += [(path, "unfinished", size(path)) for path in unfinished]
+        _show(root, rows)
+        if yes:
+            for saved in old:
+                delete(saved)
+            sweep(root)
+    kept = sum(map(len, versions.values())) - len(old)
+    total = _bytes(sum(row[2] for row in rows))
+    click.echo(
+        f"{'Deleted' if yes else 'Would delete'} {len(old)} versions and {len(unfinished)} unfinished files or folders "
+        f"({total}); {kept} versions of {len(versions)} data sets stay."
+    )
+    if rows and not yes:
+        click.echo("Nothing has been deleted: add --yes to do so.")
+
+
+def _data_root(metadata: ProjectMetadata, env: str | None) -> Place:
+    from kedro.config import OmegaConfigLoader
+    from kedro.framework.project import settings
+
+    from mixmas_pipeline.locking import data_root
+
+    project = metadata.project_path
+    loader = OmegaConfigLoader(
+        str(project / settings.CONF_SOURCE), env=env or os.environ.get("KEDRO_ENV"), **settings.CONFIG_LOADER_ARGS
+    )
+    return data_root(loader["globals"], project)
+
+
+def _show(root: Place, rows: list[tuple[Place, str, int]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    if not rows:
+        return
+    table = Table("data set", "version", "size", title=f"In {root}", title_justify="left")
+    table.columns[2].justify = "right"
+    for path, version, amount in rows:
+        table.add_row(str(path).removeprefix(str(root)).lstrip("/"), version, _bytes(amount))
+    Console().print(table)
+
+
+def _bytes(number: float) -> str:
+    units = ["B", "kB", "MB", "GB", "TB"]
+    while number >= 1000 and len(units) > 1:
+        number /= 1000
+        units.pop(0)
+    return f"{number:.{0 if units[0] == 'B' else 1}f} {units[0]}"

@@ -1,0 +1,177 @@
+"""Kill -9 in data preparation, search, full training and saving: the same command goes on, and ends the same.
+
+One uninterrupted run is watched: everything that it does to files, and every step of every training. At points drawn
+from that list a second project's run is killed, again and again, until none is left; then it is let finish.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from forked_runs import Forks
+from project_runs import make_project
+from pyarrow import parquet
+
+SEED = 20241126
+EPOCHS = 16
+# One node after the other, in the process that is watched and killed.
+PARAMETERS = f"compute.cores=1,avmnist.training.max_epochs={EPOCHS},avmnist.training.patience={EPOCHS}"
+COMMAND = ["run", "--env=test", f"--params={PARAMETERS}"]
+# How many points are drawn of which nodes, and how many kills come at random times between them.
+POINTS = {"data.": 10, "search.": 18, "training.train_model": 14, "training.evaluate_model": 5, "reporting.": 4}
+RANDOM_TIMES = 6
+# Between two kills at most so many training steps or checkpoints: a training has to be left for the kills after it.
+STEPS, CHECKPOINTS = 10, 2
+PHASES = ("data", "search", "training", "reporting")
+
+_log = logging.getLogger(__name__)
+Point = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    with Forks() as started:
+        yield started
+
+
+def phase(node: str) -> str:
+    """Of a node, by its name."""
+    return next((name for name in PHASES if node.startswith(f"avmnist.{name}.")), "start")
+
+
+def draw(events: list[list[str]], rng: random.Random) -> list[Point]:
+    """Points in the order of the run; of each phase every kind of event in turn."""
+    happened = Counter(map(tuple, events))
+    drawn: set[tuple[str, str, str, int, bool]] = set()
+    for part, wanted in POINTS.items():
+        kinds: dict[str, list[tuple[str, ...]]] = {}
+        for event in sorted(event for event in happened if event[0].startswith(f"avmnist.{part}")):
+            kinds.setdefault(event[1], []).append(event)
+        # A renamed file comes twice: whole, and with half of it never written.
+        turns = [(kind, False) for kind in sorted(kinds)] + [("rename", True)]
+        for turn in range(wanted):
+            kind, tear = turns[turn % len(turns)]
+            event = rng.choice(kinds[kind])
+            most = min(happened[event], STEPS if kind == "backward" else CHECKPOINTS)
+            drawn.add((*event, rng.randint(1, most), tear))
+    first = {tuple(event): i for i, event in reversed(list(enumerate(events)))}
+    names = ("node", "kind", "path", "count", "tear")
+    return [dict(zip(names, key, strict=True)) for key in sorted(drawn, key=lambda key: (first[key[:3]], key))]
+
+
+def started(log: str) -> list[str]:
+    """Nodes that a run has begun, in order."""
+    return re.findall(r"Running (\S+) \(\d+ of \d+\)", log)
+
+
+def epochs(log: str) -> list[int]:
+    """Epochs that a run has ended."""
+    return [int(number) for number in re.findall(r"epoch (\d+) of at most", log)]
+
+
+def being_saved(project: Path) -> set[Path]:
+    """What the files say was being saved: unfinished ones, and versions without their record."""
+    data = project / "data/test"
+    folders = {folder for folder in data.rglob("*Z") if not (folder / "provenance.json").exists()}
+    return {*data.rglob(".*.partial"), *folders}
+
+
+def unfinished_that_look_whole(project: Path) -> list[str]:
+    """Versions with a record that is not of what lies there."""
+    wrong = []
+    for file in (project / "data/test").rglob("provenance.json"):
+        artefact = file.parent / file.parent.parent.name
+        record = json.loads(file.read_text())
+        digest = hashlib.blake2b(digest_size=20)
+        for part in [artefact] if artefact.is_file() else sorted(p for p in artefact.rglob("*") if p.is_file()):
+            digest.update(part.relative_to(artefact.parent).as_posix().encode() + part.read_bytes())
+        if digest.hexdigest() != record["content"]:
+            wrong.append(str(file))
+    return wrong
+
+
+def without_seconds(value: Any) -> Any:
+    """The measured times are all that may differ."""
+    if isinstance(value, dict):
+        return {k: without_seconds(v) for k, v in value.items() if k not in ("seconds", "earlier_seconds")}
+    return [without_seconds(v) for v in value] if isinstance(value, list) else value
+
+
+def results(project: Path) -> dict[str, Any]:
+    """Every data set's newest version, without times; files that nothing is known about byte by byte."""
+    found: dict[str, Any] = {}
+    for folder in sorted((project / "data/test").rglob("*Z")):
+        artefact = folder / folder.parent.name
+        name = str(folder.parent.relative_to(project))
+        if artefact.name in ("report.html", "leaderboard_figure.json"):
+            continue  # they show times
+        if artefact.suffix == ".json":
+            found[name] = without_seconds(json.loads(artefact.read_text()))
+        elif artefact.suffix == ".parquet":
+            table = parquet.read_table(artefact)
+            found[name] = repr(table.select([c for c in table.column_names if c != "seconds"]).to_pylist())
+        elif artefact.is_dir():
+            found[name] = {file.name: file.read_bytes() for file in artefact.iterdir()}
+        else:
+            found[name] = artefact.read_bytes()
+    return found
+
+
+@pytest.mark.slow
+def test_killed_at_many_points_it_goes_on_and_ends_the_same(forks: Forks, tmp_path: Path) -> None:
+    rng = random.Random(SEED)
+    untouched, project = make_project(tmp_path / "untouched"), make_project(tmp_path / "killed")
+    log = tmp_path / "run.log"
+    assert forks.run(untouched, log, COMMAND, trace=str(tmp_path / "trace.json")) == 0, log.read_text()
+    all_nodes, all_epochs = started(log.read_text()), epochs(log.read_text())
+    assert all_epochs == list(range(1, EPOCHS + 1))
+    points: list[Point | float] = [*draw(json.loads((tmp_path / "trace.json").read_text())["events"], rng)]
+    for _ in range(RANDOM_TIMES):
+        points.insert(rng.randrange(len(points)), rng.uniform(0.5, 2.5))
+
+    hit: Counter[str] = Counter()
+    finished: set[str] = set()
+    before: set[Path] = set()
+    ended_epochs = epochs_again = 0
+    for number, point in enumerate([*points, None], start=1):
+        how = {"after": point} if isinstance(point, float) else {"die": point, "nodes": all_nodes} if point else {}
+        status = forks.run(project, log, COMMAND, **how)
+        said = log.read_text()
+        assert status == (-9 if point else 0), f"seed {SEED}, kill {number}: {point}\n{said}"
+        begun, ended = started(said), epochs(said)
+        last = begun[-1] if begun else ""
+        after = being_saved(project)
+        if point:
+            hit[phase(last)] += 1
+            hit["saving"] += bool(after - before)
+            _log.info("Kill %d in %s%s: %s", number, last or "the start", ", saving" if after - before else "", point)
+        before = after
+        assert not finished & set(begun), f"done again after kill {number}, seed {SEED}"
+        finished |= set(begun[:-1] if point else begun)
+        assert unfinished_that_look_whole(project) == []
+        if ended:
+            assert ended == list(range(ended[0], ended[-1] + 1))
+            # The last epoch whose end was logged may be the one that was cut: its checkpoint was not yet there.
+            assert ended[0] in (ended_epochs, ended_epochs + 1), f"after kill {number}, seed {SEED}"
+            epochs_again += ended[0] == ended_epochs
+            ended_epochs = ended[-1]
+    _log.info("Kills by phase: %s; epochs done again: %d", dict(hit), epochs_again)
+    kills = len(points)
+    assert kills >= 50
+    assert hit.total() - hit["saving"] == kills
+    assert min(hit[name] for name in ("data", "search", "training")) >= 8, hit
+    assert hit["saving"] >= 15, hit
+    assert epochs_again >= 1, "checkpoints were cut"
+    assert finished == set(all_nodes)
+    assert ended_epochs == EPOCHS
+    assert results(project) == results(untouched)
+    assert not list((project / "data").rglob(".*.partial")), "what kills have left was cleared away"
