@@ -169,7 +169,7 @@ def test_a_killed_worker_costs_its_node_an_attempt(tmp_path: Path, caplog: pytes
 def test_a_node_that_always_kills_its_worker_is_given_up(tmp_path: Path) -> None:
     graph, values = probes.pipeline(probes.die, {"a": str(tmp_path / "attempts")})
     beside, more = probes.pipeline(probes.stay, {"b": 1.0})
-    with pytest.raises(RuntimeError, match=r"lost its worker 3 times: its process was killed by SIGKILL .*cores"):
+    with pytest.raises(RuntimeError, match=r"run_a has lost its worker 3 times: its process was killed .*cores"):
         probes.run(tmp_path, graph + beside, values | more, cores=2)
     assert (tmp_path / "attempts").read_text() == "xxx"
 
@@ -289,7 +289,7 @@ def test_a_node_has_one_share() -> None:
 
 def test_heavy_nodes_of_the_project_have_a_tag() -> None:
     """By what they do, not by their names: nodes whose function trains."""
-    trains = {"train_candidate", "extend_candidate", "search_within_budget"}
+    trains = {"train_candidate", "finish_candidate", "search_within_budget"}
     fully = {"train_model", "tune", "train_seeds", "train_combination", "evaluate_model", "evaluate_contenders"}
     found: dict[str, set[str]] = {}
     for graph in pipelines("base").values():
