@@ -46,8 +46,9 @@ class Forks:
         Args:
             trace: file that takes the list of what has happened, in order: [node, kind, path].
             die: {"node", "kind", "path", "count", "tear"}: kill before that is done for the ``count``th time in that
-                node (``tear``: half of the file to be renamed is cut off first); or when a later node begins.
-            nodes: all nodes in the order of a run, for ``die``.
+                node (``tear``: half of the file to be renamed is cut off first); where it never happens, when the next
+                node begins. {"node": None}: kill when any node begins.
+            last: the node that a run ends with; for ``die``.
             after: seconds from the start to a kill from outside.
         """
         line = {"project": str(project), "log": str(log), "arguments": arguments, **order}
@@ -65,8 +66,9 @@ class Watch:
 
     def __init__(self, order: dict[str, Any]) -> None:
         self._root = str(Path(order["project"], "data"))
-        self._die, self._nodes = order.get("die"), order.get("nodes", [])
-        self._left = self._die["count"] if self._die else 0
+        self._die, self._last = order.get("die"), order.get("last")
+        self._left = self._die.get("count", 0) if self._die else 0
+        self._ended = bool(self._die) and self._die["node"] is None
         self.node = ""
         self.events: list[tuple[str, str, str]] = []
 
@@ -87,10 +89,11 @@ class Watch:
 
         def watched_execute(task: Any) -> Any:
             self.node = task.node.name
-            later = self._die and self._nodes.index(self.node) > self._nodes.index(self._die["node"])
-            if later:
+            if self._die and (self._ended or (self.node == self._last != self._die["node"])):
                 self._kill(f"{self.node} begins")
-            return execute(task)
+            result = execute(task)
+            self._ended |= bool(self._die) and self.node == self._die["node"]
+            return result
 
         os.fsync, torch.autograd.backward, Task.execute = watched_fsync, watched_backward, watched_execute
         sys.addaudithook(self._audit)
@@ -111,7 +114,7 @@ class Watch:
         happened = (self.node, kind, re.sub(r"[0-9a-f]{24,32}", "H", name))
         self.events.append(happened)
         die = self._die
-        if die and happened == (die["node"], die["kind"], die["path"]):
+        if die and die["node"] and happened == (die["node"], die["kind"], die["path"]):
             self._left -= 1
             if self._left == 0:
                 if die["tear"]:

@@ -27,10 +27,12 @@ EPOCHS = 16
 PARAMETERS = f"compute.cores=1,avmnist.training.max_epochs={EPOCHS},avmnist.training.patience={EPOCHS}"
 COMMAND = ["run", "--env=test", f"--params={PARAMETERS}"]
 # How many points are drawn of which nodes, and how many kills come at random times between them.
-POINTS = {"data.": 10, "search.": 18, "training.train_model": 14, "training.evaluate_model": 5, "reporting.": 4}
+POINTS = {"data.": 12, "search.": 18, "training.train_model": 14, "training.evaluate_model": 5, "reporting.": 4}
 RANDOM_TIMES = 6
 # Between two kills at most so many training steps or checkpoints: a training has to be left for the kills after it.
 STEPS, CHECKPOINTS = 10, 2
+# Kills that are to be in each; a save is part of another phase.
+LEAST = {"data": 6, "search": 10, "training": 10, "saving": 20}
 PHASES = ("data", "search", "training", "reporting")
 
 _log = logging.getLogger(__name__)
@@ -136,14 +138,17 @@ def test_killed_at_many_points_it_goes_on_and_ends_the_same(forks: Forks, tmp_pa
     assert all_epochs == list(range(1, EPOCHS + 1))
     points: list[Point | float] = [*draw(json.loads((tmp_path / "trace.json").read_text())["events"], rng)]
     for _ in range(RANDOM_TIMES):
-        points.insert(rng.randrange(len(points)), rng.uniform(0.5, 2.5))
+        points.insert(rng.randrange(len(points)), rng.uniform(0.8, 4.0))
 
     hit: Counter[str] = Counter()
     finished: set[str] = set()
     before: set[Path] = set()
     ended_epochs = epochs_again = 0
     for number, point in enumerate([*points, None], start=1):
-        how = {"after": point} if isinstance(point, float) else {"die": point, "nodes": all_nodes} if point else {}
+        how: dict[str, Any] = {"after": point} if isinstance(point, float) else {}
+        if isinstance(point, dict):
+            # A kill before may have come later than it was to, after this node; then no node is let begin.
+            how = {"die": point if point["node"] not in finished else {"node": None}, "last": all_nodes[-1]}
         status = forks.run(project, log, COMMAND, **how)
         said = log.read_text()
         assert status == (-9 if point else 0), f"seed {SEED}, kill {number}: {point}\n{said}"
@@ -168,8 +173,7 @@ def test_killed_at_many_points_it_goes_on_and_ends_the_same(forks: Forks, tmp_pa
     kills = len(points)
     assert kills >= 50
     assert hit.total() - hit["saving"] == kills
-    assert min(hit[name] for name in ("data", "search", "training")) >= 8, hit
-    assert hit["saving"] >= 15, hit
+    assert all(hit[name] >= least for name, least in LEAST.items()), hit
     assert epochs_again >= 1, "checkpoints were cut"
     assert finished == set(all_nodes)
     assert ended_epochs == EPOCHS

@@ -138,6 +138,23 @@ def test_change_of_one_candidate_reruns_it_and_what_depends_on_it(copy_of_finish
     assert "params:avmnist.search.encoders changed" in " ".join(done.stdout.split())
 
 
+@pytest.mark.slow
+def test_change_of_the_reference_reruns_all_that_are_matched_to_it(copy_of_finished: Callable[[], Path]) -> None:
+    """The others' widths follow the reference's number of parameters; the log names their changed architectures."""
+    project = copy_of_finished()
+    before = provenance(project)
+    change = "avmnist.search.encoders.image.candidates.mlp_mixer.channel_dim=128"
+    done = kedro(project, "run", "--pipeline=search", "--env=test", f"--params={change}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    remade = {name for name, record in provenance(project).items() if record["run"] != before[name]["run"]}
+    first = {
+        name.removeprefix("avmnist.search.") for name in remade if name.endswith("_first") and "fusion" not in name
+    }
+    assert first == {"image.mlp_mixer_first", "image.hyper_mixer_first", "image.ramlp_first"}
+    assert not remade & {"avmnist.train", "avmnist.search.sample", "avmnist.search.audio.leaderboard"}
+    assert "avmnist.search.image.ramlp_architecture changed" in " ".join(done.stdout.split())
+
+
 def test_altered_artefact_is_made_again(copy_of_finished: Callable[[], Path]) -> None:
     project = copy_of_finished()
     (metrics,) = (project / "data/test/07_model_output/avmnist/metrics.json").glob("*/metrics.json")
@@ -195,6 +212,10 @@ def test_reuse_can_be_turned_off(copy_of_finished: Callable[[], Path]) -> None:
     assert len(versions) == 2
     old, new = (next(version.glob("*.arrow")).read_bytes() for version in versions)
     assert old == new, "the same seed makes the same data"
+    bootstrap_project(project)
+    with KedroSession.create(project_path=project, env="test") as session:
+        catalog = session.load_context().catalog
+        assert len({str(catalog.load("avmnist.train", version=version.name).ids) for version in versions}) == 1
     again = kedro(project, "run", "--env=test", "--pipeline=avmnist")
     assert "Running avmnist" not in again.stdout, "what was made anew is recorded, and reused afterwards"
 
