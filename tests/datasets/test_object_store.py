@@ -253,6 +253,25 @@ def test_versions_of_other_machines_are_seen(object_store: ObjectStore) -> None:
         assert dataset.load() == {"run": version}
 
 
+FORK = """
+import multiprocessing, sys
+from kedro.io.core import Version
+from mixmas_pipeline.datasets.artefacts import JSONDataset
+
+dataset = JSONDataset(filepath=sys.argv[1], version=Version(None, "v1"))
+dataset.save({"run": 1})
+def load():
+    return dataset.load()
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    print(pool.apply_async(load).get(timeout=60))
+"""
+
+
+def test_a_forked_process_asks_for_itself(object_store: ObjectStore) -> None:
+    """As a worker of Kedro's ParallelRunner, which has the catalog of the process that it was forked from."""
+    assert python(FORK, f"{object_store.url}/a.json").communicate(timeout=120)[0] == "{'run': 1}\n"
+
+
 LOAD = """
 import sys, time
 from pathlib import Path
