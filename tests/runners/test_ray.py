@@ -179,7 +179,7 @@ def results(project: Path) -> dict[str, bytes]:
     root = project / "data" / "test"
     found = {}
     for file in sorted(p for p in root.rglob("*") if p.is_file()):
-        if file.name in ("provenance.json", "leaderboard.parquet") or "checkpoints" in str(file):
+        if file.name in ("provenance.json", "leaderboard.parquet", ".run.json") or "checkpoints" in str(file):
             continue
         name = re.sub(r"/\d{4}-\d\d-\d\dT[\d.]+Z/", "/", f"/{file.relative_to(root)}")
         found[name] = re.sub(rb'"seconds": [\d.e-]+', b"", file.read_bytes())
