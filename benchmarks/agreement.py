@@ -31,6 +31,7 @@ from rich.console import Console
 from rich.table import Table
 
 SEEDS, STEPS = 4, 120
+STAGES = ("image", "audio", "fusion_function", "fusion_network")
 # Way -> what differs in the budget; the control has other seeds.
 WAYS: dict[str, dict[str, Any]] = {
     "race": {},
@@ -117,8 +118,9 @@ class Stage:
     other: list[dict[str, Any]]
 
 
-def record(trials: Trials, way: str, replicates: int) -> Iterator[Stage]:
-    """Every stage of every search, trained where that is not done yet; later stages build on the full one's choices."""
+def record(trials: Trials, way: str, replicates: int, last: str) -> Iterator[Stage]:
+    """Every stage of every search up to the last one wanted, trained where that is not done yet; later stages build on
+    the full one's choices."""
     from mixmas_pipeline.learning.parameters import SearchParameters
     from mixmas_pipeline.learning.sampling import sample_size, stratified_split
     from mixmas_pipeline.learning.selection import judge
@@ -140,6 +142,8 @@ def record(trials: Trials, way: str, replicates: int) -> Iterator[Stage]:
             verdict = judge(found["full"], samples[1].labels, search.selection)
             winners[stage] = next(r for r in found["full"] if r["candidate"] == verdict.winner)["architecture"]
             yield Stage(replicate, stage, samples[1].labels, found["full"], found.get(way, found["full"]))
+            if stage == last:
+                break
 
 
 def _trials(
@@ -225,6 +229,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("trials", type=Path, help="file that keeps the trials")
     parser.add_argument("--ways", nargs="+", choices=list(WAYS), default=list(WAYS))
+    parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="the last stage that is trained")
     parser.add_argument("--searches", type=int, default=20)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -236,7 +241,7 @@ def main() -> None:
         table.add_column(column, justify="right")
     trials = Trials(arguments.trials)
     for way in arguments.ways:
-        stages = list(record(trials, way, arguments.searches))
+        stages = list(record(trials, way, arguments.searches, arguments.until))
         for behind in (2.0, 3.0, 4.0) if way == "race" else (0.0,):
             found = compare(stages, way, behind, selection)
             seconds = [sum(t["seconds"] for r in rs for t in r["trials"]) for s in stages for rs in (s.other, s.full)]
