@@ -1,13 +1,13 @@
-"""Measure data preparation, the search's unit, the blocks and a training epoch, each against a plain reference.
+"""Measure data preparation, whole searches, the blocks and a training epoch, each against a plain reference.
 
     python benchmarks/run.py                        all of it
     python benchmarks/run.py preparation --pairs 70000
     python benchmarks/run.py blocks --steps 160     1,000 examples, 10 epochs: a candidate of the published size
-    python benchmarks/run.py epoch seeds
+    python benchmarks/run.py search epoch
 
 Every case runs in a process of its own, so that its peak memory is its own. Times depend on the machine and on what
-else it does: only the ratios of one run are to be compared. Nothing here is a test. Whole searches, one candidate at a
-time and several: ``benchmarks/parallel.py``; whether cheaper searches choose alike: ``benchmarks/agreement.py``.
+else it does: only the ratios of one run are to be compared. Nothing here is a test. Whether cheaper searches
+choose alike is measured by ``benchmarks/agreement.py``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import json
 import logging
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -291,6 +292,70 @@ def seeds_separate(arguments: argparse.Namespace) -> dict[str, Any]:
     return _three_seeds(arguments, False)
 
 
+# --- a whole search of the embedded demo ------------------------------------------------------------------------------
+ROOT = Path(__file__).parents[1]
+
+
+def search(arguments: argparse.Namespace) -> dict[str, Any]:
+    """``kedro run --pipelines=search`` in a project whose data is prepared, with ``--cores``."""
+    start = time.perf_counter()
+    _kedro(arguments.project, "search", f"compute.cores={arguments.cores}")
+    return {"seconds": time.perf_counter() - start}
+
+
+def search_plain(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The candidates of a finished search, every one with every seed, in plain loops scored after every epoch."""
+    from mixmas_pipeline.datasets.table import TableDataset
+    from mixmas_pipeline.mixers.architecture import Architecture
+
+    def newest(pattern: str) -> list[Path]:
+        found = {path.parents[1]: path for path in sorted(arguments.project.glob(f"data/*/{pattern}"))}
+        return list(found.values())
+
+    sample, holdout = (
+        TableDataset(filepath=str(newest(f"**/search/{name}.arrow/*/{name}.arrow")[0])).load()
+        for name in ("sample", "holdout")
+    )
+    results = [json.loads(path.read_text()) for path in newest("**/*_result.json/*/*_result.json")]
+    seeds = max(len(result["trials"]) for result in results)
+    start = time.perf_counter()
+    for result in results:
+        architecture = Architecture.model_validate(result["architecture"])
+        views = [_only(table, list(architecture.inputs)) for table in (sample, holdout)]
+        for _ in range(seeds):
+            _plain_training(architecture, views[0], result["trials"][0]["steps"], -(-len(sample) // 64), views[1])
+    return {"seconds": time.perf_counter() - start}
+
+
+def _only(table: Any, names: list[str]) -> Any:
+    import copy
+
+    view = copy.copy(table)
+    view.arrays = {name: np.array(table.arrays[name]) for name in names}
+    return view
+
+
+def _kedro(project: Path, pipeline: str, *parameters: str) -> None:
+    command = [sys.executable, "-m", "kedro", "run", "--env=base", f"--pipelines={pipeline}"]
+    if parameters:
+        command.append(f"--params={','.join(parameters)}")
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[1:])} failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+
+
+def _project(folder: Path) -> Path:
+    """A project folder with this checkout's configuration, in which the demo's data is prepared."""
+    project = folder / "project"
+    (project / "src").mkdir(parents=True)
+    shutil.copytree(ROOT / "conf", project / "conf")
+    for name in ("pyproject.toml", ".telemetry"):
+        shutil.copy(ROOT / name, project / name)
+    _kedro(project, "avmnist")
+    return project
+
+
 # --- a training epoch of M2-Mixer -------------------------------------------------------------------------------------
 def _m2_mixer() -> Any:
     from mixmas_pipeline.mixers import presets
@@ -354,7 +419,7 @@ CASES: dict[str, Case] = {
     case.__name__: case
     for case in (
         *(preparation, preparation_plain, trial, trial_plain, trial_published, profile),
-        *(seeds_batched, seeds_separate, epoch, epoch_plain, peak),
+        *(seeds_batched, seeds_separate, search, search_plain, epoch, epoch_plain, peak),
     )
 }
 
@@ -377,7 +442,7 @@ def _print(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) ->
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    Console(width=140).print(table)
 
 
 def show_preparation(arguments: argparse.Namespace) -> None:
@@ -419,6 +484,21 @@ def show_seeds(arguments: argparse.Namespace) -> None:
     _print("three seeds, on this CPU", ("sizes", "one by one s", "as one model s", "times as fast"), rows)
 
 
+def show_search(arguments: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        project, results = _project(Path(name)), {}
+        for cores in (1, arguments.cores):
+            copy = Path(name) / f"cores_{cores}" / "project"
+            shutil.copytree(project, copy)
+            results[cores] = _measure("search", project=copy, cores=cores)
+        plain = _measure("search_plain", project=copy)
+    rows = [("plain loops, scored after every epoch", f"{plain['seconds']:.1f}", "1.00")]
+    for cores, found in results.items():
+        what = f"kedro run --pipelines=search, {cores} at a time"
+        rows.append((what, f"{found['seconds']:.1f}", f"{plain['seconds'] / found['seconds']:.2f}"))
+    _print("search on the embedded demo; its data is there", ("", "seconds", "times as fast"), rows)
+
+
 def show_epoch(arguments: argparse.Namespace) -> None:
     pairs = arguments.pairs or 6_400
     plain, best, ours = _measure("epoch_plain", pairs=pairs), _best_peak(), _measure("epoch", pairs=pairs)
@@ -444,7 +524,13 @@ def _row(name: str, plain: dict[str, Any], ours: dict[str, Any], best: float) ->
     )
 
 
-SHOWN = {"preparation": show_preparation, "blocks": show_blocks, "seeds": show_seeds, "epoch": show_epoch}
+SHOWN = {
+    "preparation": show_preparation,
+    "search": show_search,
+    "blocks": show_blocks,
+    "seeds": show_seeds,
+    "epoch": show_epoch,
+}
 
 
 def main() -> None:
@@ -457,6 +543,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=160, help="optimiser steps a trial")
     parser.add_argument("--dropout", type=float, default=0.0, help="of the blocks")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of a process")
+    parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="of a whole search")
+    parser.add_argument("--project", type=Path, help=argparse.SUPPRESS)
     hidden = {"block": ("mlp_mixer", BLOCKS), "size": ("demo", ("demo", "published"))}
     hidden |= {"precision": ("float32", ("float32", "bfloat16")), "case": (None, sorted(CASES))}
     for name, (default, choices) in hidden.items():

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from object_store import BUCKET, KEYS, ObjectStore, start
 
 ROOT = Path(__file__).parents[1]
 MIRROR = "MIXMAS_MIRROR"
@@ -28,3 +32,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if "mirror" in item.keywords:
                 item.add_marker(pytest.mark.skip(reason=f"needs the real data in the folder named by {MIRROR}"))
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    """A running S3 server: the folder of its bucket, and its address."""
+    pytest.importorskip("s3fs", reason="reads S3: pip install s3fs")
+    buckets = tmp_path_factory.mktemp("s3")
+    (buckets / BUCKET).mkdir()
+    process, address = start(buckets)
+    yield buckets / BUCKET, address
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def object_store(s3_server: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    """An empty prefix of the S3 server, and an empty cache: the machine has seen nothing of it."""
+    bucket, address = s3_server
+    prefix = uuid.uuid4().hex
+    cache = tmp_path / "cache of stores"
+    environment = {**KEYS, "AWS_ENDPOINT_URL": address, "MIXMAS_CACHE": str(cache)}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return ObjectStore(f"s3://{BUCKET}/{prefix}", bucket / prefix, environment)

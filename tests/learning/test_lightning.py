@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import pandas as pd
 import pytest
 import torch
 
+from mixmas_pipeline.datasets.places import cache_folder, place
 from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.learning import lightning
 from mixmas_pipeline.learning.metrics import predict, score
 from mixmas_pipeline.learning.microbenchmark import compute_logits, to_tensors
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.mixers.architecture import Architecture
+from object_store import ObjectStore
 
 CPU = torch.device("cpu")
 
@@ -69,6 +72,11 @@ def parameters(**changes: Any) -> TrainingParameters:
     return TrainingParameters.model_validate({**settings, **changes})
 
 
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIXMAS_CACHE", str(tmp_path / "cache"))
+
+
 def fit(folder: Path, settings: TrainingParameters) -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
     model, history = lightning.train(architecture(), table(80, 0), table(40, 1), settings, folder)
     return model.state_dict(), history.drop(columns="seconds")
@@ -78,8 +86,21 @@ def fit(folder: Path, settings: TrainingParameters) -> tuple[dict[str, torch.Ten
 def test_resumed_training_ends_as_the_unbroken_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash_in_epoch: int
 ) -> None:
+    check_resumed(tmp_path / "broken", tmp_path, monkeypatch, crash_in_epoch)
+
+
+def test_training_is_resumed_on_another_machine(
+    object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checkpoints lie in an object store; what the first machine had on its disk is lost."""
+    folder: Any = place(f"{object_store.url}/checkpoints")
+    check_resumed(folder, tmp_path, monkeypatch, crash_in_epoch=3)
+    assert object_store.objects() == ["checkpoints/best.ckpt", "checkpoints/last.ckpt"]
+
+
+def check_resumed(broken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash_in_epoch: int) -> None:
     weights, history = fit(tmp_path / "unbroken", parameters())
-    original = lightning.MixerModule.training_step
+    original, steps = lightning.MixerModule.training_step, []
 
     def crashing(self: lightning.MixerModule, batch: Any, index: int) -> torch.Tensor:
         if self.current_epoch == crash_in_epoch and index == 2:
@@ -89,9 +110,18 @@ def test_resumed_training_ends_as_the_unbroken_one(
     with monkeypatch.context() as patched:
         patched.setattr(lightning.MixerModule, "training_step", crashing)
         with pytest.raises(RuntimeError, match="power cut"):
-            fit(tmp_path / "broken", parameters())
+            fit(broken, parameters())
     torch.manual_seed(99)  # what the process did in between does not matter
-    resumed, resumed_history = fit(tmp_path / "broken", parameters())
+    shutil.rmtree(cache_folder(), ignore_errors=True)
+
+    def counted(self: lightning.MixerModule, batch: Any, index: int) -> torch.Tensor:
+        steps.append(self.current_epoch)
+        return original(self, batch, index)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lightning.MixerModule, "training_step", counted)
+        resumed, resumed_history = fit(broken, parameters())
+    assert sorted(set(steps)) == list(range(crash_in_epoch, 5)), "no more than the epoch of the crash is done again"
     pd.testing.assert_frame_equal(resumed_history, history)
     for name, weight in weights.items():
         assert torch.equal(weight, resumed[name]), name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -17,8 +18,10 @@ from kedro.io import DatasetError
 from mmimdb_samples import plot, write_encoder
 
 from mixmas_pipeline.datasets.encoders import EncoderDataset, EncoderFiles
+from mixmas_pipeline.datasets.places import cache_folder, place
 from mixmas_pipeline.pipelines.mmimdb import embedding
 from mixmas_pipeline.pipelines.mmimdb.parameters import TextParameters
+from object_store import ObjectStore
 
 TEXT = TextParameters(max_tokens=20, precision="float32", device="cpu", batch_tokens=64)
 
@@ -124,6 +127,38 @@ def test_a_killed_run_goes_on_and_ends_the_same(
     assert info["resumed"] is (after > 0)
     embedding.embed_plots(films(), encoder, TEXT, tmp_path / "two")
     assert len(computed) == parts - after
+
+
+def test_parts_outlive_the_machine(
+    encoder: EncoderFiles, object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an object store: a second machine goes on with them, and parts of other plots are swept."""
+    monkeypatch.setattr(embedding, "_PART_TOKENS", 100)
+    (disk := tmp_path / "disk").mkdir()
+    whole, _, _ = embedding.embed_plots(films(), encoder, TEXT, disk)
+    scratch: Any = place(f"{object_store.url}/parts")
+    embedding.embed_plots(films(10), encoder, TEXT, scratch)
+    others = set(object_store.objects())
+    save, saved = embedding._save, []
+
+    def dying(path: Path, values: np.ndarray) -> None:
+        if len(saved) == 2:
+            raise Killed
+        saved.append(path)
+        save(path, values)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(embedding, "_save", dying)
+        with pytest.raises(Killed):
+            embedding.embed_plots(films(), encoder, TEXT, scratch)
+    shutil.rmtree(cache_folder())
+    assert len(set(object_store.objects()) - others) == 2
+    time.sleep(1.1)  # stores tell times in whole seconds
+    again, _, info = embedding.embed_plots(films(), encoder, TEXT, scratch)
+    np.testing.assert_array_equal(again, whole)
+    assert info["resumed"]
+    assert not others & set(object_store.objects())
+    assert len(object_store.objects()) == len(list(disk.rglob("*.npy")))
 
 
 def damage_cut(path: Path) -> None:

@@ -38,6 +38,12 @@ def look(name: str) -> dict[str, Any]:
     }
 
 
+def look_for_gpus(name: str) -> dict[str, Any]:
+    """What the node sees, without torch."""
+    time.sleep(0.5)
+    return {"process": os.getpid(), "gpus": os.environ.get("CUDA_VISIBLE_DEVICES")}
+
+
 def stay(seconds: float) -> dict[str, Any]:
     """When it has begun and ended, and where."""
     start = time.time()

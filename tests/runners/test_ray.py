@@ -107,7 +107,8 @@ def test_a_lost_machine_costs_its_node_an_attempt(
     killed, more = probes.pipeline(probes.die_once, {"b": str(tmp_path / "killed")})
     thread = lose_when_it_runs(cluster, marker)
     try:
-        assert run(graph + killed, values | more) == {"a": "alive", "b": "alive"}
+        seen = run(graph + killed, values | more, shares={"trial": {"cpus": 1, "gpus": 0}})
+        assert seen == {"a": "alive", "b": "alive"}
     finally:
         thread.join(60)
         cluster.add_node(num_cpus=2, num_gpus=1 - len(gpus(cluster)), **STORE)
@@ -124,11 +125,6 @@ def test_errors_come_back_and_memory_is_refused(run: Callable[..., dict[str, Any
     with pytest.raises(LookupError, match="no such thing") as raised:
         run(failing, values)
     assert "in fail" in str(raised.value.__cause__)
-    graph, values = probes.pipeline(probes.look, {"b": "b"})
-    with pytest.raises(
-        ValueError, match=r"compute.shares.trial.gpus is 3.0; no machine of the cluster has more than 1"
-    ):
-        run(graph, values, shares={"trial": {"cpus": 1, "gpus": 3}})
     short = Pipeline([Node(probes.same, "params:a", "made", name="make"), Node(probes.same, "made", "used")])
     with pytest.raises(ValueError, match=r"^made: would live in memory only.*an entry in the catalog$"):
         probes.run(tmp_path, short, {"params:a": 1}, RayRunner(), outputs={"made": probes.in_memory})
@@ -148,7 +144,8 @@ def test_a_search_that_loses_a_machine_ends_with_the_same_bits(cluster: Any, tmp
     """The command line, and a kill while a candidate trains."""
     project = make_project(tmp_path / "cluster")
     arguments = [*STAGE, "--runner=mixmas_pipeline.runners.ray.RayRunner"]
-    arguments.append(f"--params={LONGER},compute.ray.address={cluster.address}")
+    no_gpu = "compute.shares.trial.gpus=0,compute.shares.preparation.gpus=0"  # the simulated one is none
+    arguments.append(f"--params={LONGER},{no_gpu},compute.ray.address={cluster.address}")
     process = subprocess.Popen(
         [sys.executable, "-m", "kedro", *arguments],
         cwd=project,
@@ -182,7 +179,7 @@ def results(project: Path) -> dict[str, bytes]:
     root = project / "data" / "test"
     found = {}
     for file in sorted(p for p in root.rglob("*") if p.is_file()):
-        if file.name in ("provenance.json", "leaderboard.parquet") or "checkpoints" in str(file):
+        if file.name in ("provenance.json", "leaderboard.parquet", ".run.json") or "checkpoints" in str(file):
             continue
         name = re.sub(r"/\d{4}-\d\d-\d\dT[\d.]+Z/", "/", f"/{file.relative_to(root)}")
         found[name] = re.sub(rb'"seconds": [\d.e-]+', b"", file.read_bytes())

@@ -282,9 +282,14 @@ def _marker(path: UPath) -> UPath:
 
 
 def _store(path: UPath) -> Any:
-    """The path's fsspec file system, which has forgotten all that it had listed."""
-    path.fs.invalidate_cache()
-    return path.fs
+    """The path's fsspec file system, of this process (a path that holds one may come from before a fork), which has
+    forgotten all that it had listed.
+    """
+    from fsspec import filesystem
+
+    fs = filesystem(path.protocol, **path.storage_options)
+    fs.invalidate_cache()
+    return fs
 
 
 def _flush(written: Path) -> None:

@@ -7,6 +7,7 @@ node, its parameters and the catalog's entries.
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -108,8 +109,9 @@ class Cluster:
         if not ray.is_initialized():
             options: dict[str, Any] = {"include_dashboard": False} if self._address == "local" else {}
             try:
+                _reach(self._address)
                 ray.init(self._address, logging_level=logging.WARNING, configure_logging=False, **options)
-            except ConnectionError as error:
+            except (ConnectionError, TimeoutError) as error:
                 raise ConnectionError(
                     f"no Ray cluster at the address {self._address!r} ({error}). Start one (`ray start --head`), name "
                     "another (compute.ray.address), or use this machine alone (compute.ray.address=local)"
@@ -136,6 +138,17 @@ class Cluster:
         if gpus > self._most["GPU"]:
             _log.warning("%s waits for a machine with %g GPUs; the cluster had none at the start", node.name, gpus)
         return min(share.threads, self._most["CPU"]), gpus
+
+
+def _reach(address: str) -> None:
+    """Ray itself tries for minutes before it says that nothing answers.
+
+    Raises:
+        OSError: nothing answers at host:port.
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit() and "/" not in address:
+        socket.create_connection((host, int(port)), timeout=10).close()
 
 
 def _error(task: Any) -> Exception | None:

@@ -136,13 +136,13 @@ class ReusingRunner(AbstractRunner):
                         plans[node] = plans[node][0], "its worker was lost"
                         waiting.insert(0, node)
                     else:
+                        if isinstance(error, WorkerLost):
+                            error = RuntimeError(f"{node.name} has lost its worker {lost[node] + 1} times: {error}")
                         failed = failed or error
                         _log.error("%s failed; what was finished before it is kept and will be reused", node.name)
                         if running:
                             _log.error("Waiting for what is running: %s", ", ".join(sorted(n.name for n in running)))
         tell_reused()
-        if isinstance(failed, WorkerLost):
-            raise RuntimeError(f"a node has lost its worker {RERUNS + 1} times: {failed}") from failed
         if failed:
             raise failed
 
