@@ -47,9 +47,10 @@ class Forks:
             trace: file that takes the list of what has happened, in order: [node, kind, path].
             die: {"node", "kind", "path", "count", "tear"}: kill before that is done for the ``count``th time in that
                 node (``tear``: half of the file to be renamed is cut off first); where it never happens, when the next
-                node begins. {"node": None}: kill when any node begins.
+                node begins.
             last: the node that a run ends with; for ``die``.
             after: seconds from the start to a kill from outside.
+            most: nodes that may begin; when one more does, kill. Default: any number.
         """
         line = {"project": str(project), "log": str(log), "arguments": arguments, **order}
         assert self._process.stdin is not None
@@ -68,7 +69,7 @@ class Watch:
         self._root = str(Path(order["project"], "data"))
         self._die, self._last = order.get("die"), order.get("last")
         self._left = self._die.get("count", 0) if self._die else 0
-        self._ended = bool(self._die) and self._die["node"] is None
+        self._ended, self._most = False, order.get("most")
         self.node = ""
         self.events: list[tuple[str, str, str]] = []
 
@@ -89,7 +90,10 @@ class Watch:
 
         def watched_execute(task: Any) -> Any:
             self.node = task.node.name
-            if self._die and (self._ended or (self.node == self._last != self._die["node"])):
+            if self._most is not None:
+                self._ended |= self._most == 0
+                self._most -= 1
+            if self._ended or (self._die and self.node == self._last != self._die["node"]):
                 self._kill(f"{self.node} begins")
             result = execute(task)
             self._ended |= bool(self._die) and self.node == self._die["node"]
@@ -114,7 +118,7 @@ class Watch:
         happened = (self.node, kind, re.sub(r"[0-9a-f]{24,32}", "H", name))
         self.events.append(happened)
         die = self._die
-        if die and die["node"] and happened == (die["node"], die["kind"], die["path"]):
+        if die and happened == (die["node"], die["kind"], die["path"]):
             self._left -= 1
             if self._left == 0:
                 if die["tear"]:

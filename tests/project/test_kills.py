@@ -27,8 +27,8 @@ EPOCHS = 16
 PARAMETERS = f"compute.cores=1,avmnist.training.max_epochs={EPOCHS},avmnist.training.patience={EPOCHS}"
 COMMAND = ["run", "--env=test", f"--params={PARAMETERS}"]
 # How many points are drawn of which nodes, and how many kills come at random times between them.
-POINTS = {"data.": 12, "search.": 18, "training.train_model": 14, "training.evaluate_model": 5, "reporting.": 4}
-RANDOM_TIMES = 6
+POINTS = {"data.": 11, "search.": 17, "training.train_model": 13, "training.evaluate_model": 5, "reporting.": 3}
+RANDOM_TIMES = 5
 # Between two kills at most so many training steps or checkpoints: a training has to be left for the kills after it.
 STEPS, CHECKPOINTS = 10, 2
 # Kills that are to be in each; a save is part of another phase.
@@ -138,17 +138,20 @@ def test_killed_at_many_points_it_goes_on_and_ends_the_same(forks: Forks, tmp_pa
     assert all_epochs == list(range(1, EPOCHS + 1))
     points: list[Point | float] = [*draw(json.loads((tmp_path / "trace.json").read_text())["events"], rng)]
     for _ in range(RANDOM_TIMES):
-        points.insert(rng.randrange(len(points)), rng.uniform(0.8, 4.0))
+        points.insert(rng.randrange(len(points) * 4 // 5), rng.uniform(0.8, 4.0))
 
     hit: Counter[str] = Counter()
     finished: set[str] = set()
     before: set[Path] = set()
     ended_epochs = epochs_again = 0
     for number, point in enumerate([*points, None], start=1):
-        how: dict[str, Any] = {"after": point} if isinstance(point, float) else {}
-        if isinstance(point, dict):
-            # A kill before may have come later than it was to, after this node; then no node is let begin.
-            how = {"die": point if point["node"] not in finished else {"node": None}, "last": all_nodes[-1]}
+        how: dict[str, Any] = {}
+        if isinstance(point, float):
+            how = {"after": point, "most": 2}  # on a fast machine too something is left for the kills after it
+        elif point and point["node"] in finished:
+            how = {"most": 0}  # a kill before came later than it was to
+        elif point:
+            how = {"die": point, "last": all_nodes[-1]}
         status = forks.run(project, log, COMMAND, **how)
         said = log.read_text()
         assert status == (-9 if point else 0), f"seed {SEED}, kill {number}: {point}\n{said}"
