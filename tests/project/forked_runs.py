@@ -10,6 +10,7 @@ patched functions (``os.fsync``, ``torch.autograd.backward``): not by the code u
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -181,6 +182,7 @@ def _serve() -> None:
             for module in json.loads(Path(order["trace"]).read_text())["modules"]:
                 with contextlib.suppress(Exception):
                     importlib.import_module(module)
+            gc.freeze()  # a collection in a fork would copy all of the memory
         answers.write(f"{status}\n")
         answers.flush()
 
