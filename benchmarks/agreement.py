@@ -235,17 +235,15 @@ def main() -> None:
     torch.set_num_threads(1)
     logging.disable(logging.INFO)
     selection = SelectionParameters.model_validate(_parameters()["avmnist"]["search"]["selection"])
-    console = Console()
+    console = Console(width=120)
     table = Table(title=f"{arguments.searches} searches, {SEEDS} seeds of {STEPS} steps", title_justify="left")
-    for column in ("way", "stages chosen alike", "searches", "score lost", "below the best", "trials", "seconds"):
+    for column in ("way", "stages chosen alike", "searches", "score lost", "below the best", "trials"):
         table.add_column(column, justify="right")
     trials = Trials(arguments.trials)
     for way in arguments.ways:
         stages = list(record(trials, way, arguments.searches, arguments.until))
         for behind in (2.0, 3.0, 4.0) if way == "race" else (0.0,):
             found = compare(stages, way, behind, selection)
-            seconds = [sum(t["seconds"] for r in rs for t in r["trials"]) for s in stages for rs in (s.other, s.full)]
-            ratio = found["trials"] if way == "race" else sum(seconds[::2]) / sum(seconds[1::2])
             table.add_row(
                 f"race, {behind:.0f} s.e." if way == "race" else way,
                 found["stages"],
@@ -253,7 +251,6 @@ def main() -> None:
                 f"{found['lost']:.4f}",
                 f"{found['below']:.4f}",
                 f"{found['trials']:.0%}",
-                f"{ratio:.0%}",
             )
     console.print(table)
 
