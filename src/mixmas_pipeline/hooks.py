@@ -16,6 +16,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline.locking import check_locks
 
 if TYPE_CHECKING:
     from mixmas_pipeline.locking import DataRootLock
@@ -75,19 +76,23 @@ class DataRootHooks:
         context = self._session.context
         root = data_root(context.config_loader["globals"], context.project_path)
         self._held[threading.get_ident()] = data_root_lock(root).acquire(run_params["run_id"])
-        # A store shows nothing that is unfinished, and to look through it takes a while: there `kedro prune` does it.
-        if isinstance(root, Path) and (swept := sweep(root)):
-            _log.info("Removed %d unfinished files or folders that an interrupted run had left in %s", swept, root)
+        try:
+            # A store shows nothing that is unfinished, and to look through it takes a while: `kedro prune` does it.
+            if isinstance(root, Path) and (swept := sweep(root)):
+                _log.info("Removed %d unfinished files or folders that an interrupted run had left in %s", swept, root)
+        except BaseException:  # Kedro calls no other hook then
+            self._release()
+            raise
 
     @hook_impl
     def before_node_run(self) -> None:
         """Stop before anything is mixed."""
-        self._check()
+        check_locks()
 
     @hook_impl
     def before_dataset_saved(self) -> None:
         """Stop before anything is mixed."""
-        self._check()
+        check_locks()
 
     @hook_impl(trylast=True)
     def after_pipeline_run(self) -> None:
@@ -101,10 +106,6 @@ class DataRootHooks:
         if lock is not None and (advice := _storage_advice(error, lock.root)):
             _log.error(advice)
         self._release()
-
-    def _check(self) -> None:
-        for lock in list(self._held.values()):
-            lock.check()
 
     def _release(self) -> None:
         if (lock := self._held.pop(threading.get_ident(), None)) is not None:

@@ -39,6 +39,13 @@ BEAT, DEAD_AFTER = 30.0, 180.0
 SETTLE = 1.0
 
 _log = logging.getLogger(__name__)
+_held: set[DataRootLock] = set()  # by this process
+
+
+def check_locks() -> None:
+    """Raise ``DataRootBusy`` if a data root that this process has locked was lost to another run."""
+    for lock in list(_held):
+        lock.check()
 
 
 class DataRootBusy(click.ClickException):
@@ -70,7 +77,7 @@ class DataRootLock(ABC):
         self._take()
         try:
             last = self._read().get("last_run")
-            if run is not None and last is not None and run <= last:
+            if run is not None and last is not None and run < last:
                 raise DataRootBusy(
                     f"This run's versions ({run}) would be older than those of the last run on {self.root} ({last}), "
                     "so they would not be loaded. Either that run was started later and has ended before this one "
@@ -78,6 +85,7 @@ class DataRootLock(ABC):
                     f"time, or, if no version is newer than now, delete {HOLDER_FILE} there"
                 )
             self._write({"last_run": run or last, "holder": _this_process()})
+            _held.add(self)
         except BaseException:
             self._give_up()
             raise
@@ -89,8 +97,13 @@ class DataRootLock(ABC):
 
     def release(self) -> None:
         """Let the next run begin."""
-        self._write({**self._read(), "holder": None})
-        self._give_up()
+        _held.discard(self)
+        try:
+            self._write({**self._read(), "holder": None})
+        except DataRootBusy as error:  # a full disk, for example; the lock itself is what counts
+            _log.warning("%s", error)
+        finally:
+            self._give_up()
 
     def _busy(self, holder: dict[str, Any] | None, state: str = "") -> DataRootBusy:
         who = "another run, which has not yet said who it is"
@@ -216,6 +229,7 @@ class LeaseLock(DataRootLock):
             self._thread.start()
 
     def release(self) -> None:
+        _held.discard(self)
         self._give_up()
         if self._read().get("token") == self._token:
             super().release()

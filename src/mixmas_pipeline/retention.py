@@ -152,7 +152,11 @@ def size(path: Place) -> int:
 
 def _walk(folder: Path) -> Iterator[Path]:
     """Everything below a folder; not what lies in links and unfinished folders."""
-    for path in sorted(folder.iterdir()):
+    try:
+        found = sorted(folder.iterdir())
+    except PermissionError:  # another user's, such as a disk's lost+found: nothing of a run's
+        return
+    for path in found:
         yield path
         if path.is_dir() and not path.is_symlink() and not _PARTIAL.fullmatch(path.name):
             yield from _walk(path)

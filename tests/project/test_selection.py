@@ -182,6 +182,33 @@ def test_the_leaderboard_says_who_was_dropped_and_when(capsys: pytest.CaptureFix
     assert "dropped after 2 seeds" in capsys.readouterr().out
 
 
+def test_a_candidate_at_chance_drops_nobody() -> None:
+    """Who always says the most frequent class may score more than one who has learnt something."""
+    rng = np.random.default_rng(5)
+    labels = (rng.random(600) < 0.1).astype(int)
+    learnt = np.where(labels == 1, rng.random(600) < 0.9, rng.random(600) < 0.2).astype(int)
+    holdout = table(600)
+    holdout.labels = labels
+    budget = RACE.model_copy(update={"extended_steps": RACE.steps})
+    results = {}
+    for name, predicted in {"majority": np.zeros(600, dtype=int), "learnt": learnt}.items():
+        results[name] = result(name, 0.5, 1, seeds=2)
+        for trial in results[name]["trials"]:
+            trial |= {"predicted": predicted.tolist(), "score": float((predicted == labels).mean())}
+    means = {name: one["trials"][0]["score"] for name, one in results.items()}
+    assert means["majority"] > means["learnt"] + 0.05
+    decision = nodes.decide(SELECTION, budget, holdout, **results)
+    assert decision["at_chance"] == ["majority"]
+    assert decision["dropped"] == {}
+    assert judge(list(results.values()), labels, SELECTION, decision["dropped"]).winner == "learnt"
+
+
+def test_the_dropped_are_better_than_none() -> None:
+    """With their last seeds those that were left have come to chance."""
+    fallen, dropped = result("fallen", 0.25, 1, seeds=4), result("dropped", 0.6, 9, seeds=2)
+    assert judge([fallen, dropped], LABELS, SELECTION, dropped=["dropped"]).winner == "dropped"
+
+
 def test_a_race_needs_seeds_to_race_for() -> None:
     with pytest.raises(ValueError, match=r"race.seeds is 4 of 4 seeds"):
         BudgetParameters.model_validate({**RACE.model_dump(), "race": {"seeds": 4}})

@@ -84,7 +84,8 @@ def judge(
     means = {r["candidate"]: _mean(r) for r in results}
     learnt = [r for r in results if _above(r, chances[r["candidate"]], selection)]
     at_chance = [r["candidate"] for r in results if r not in learnt]
-    learnt = [r for r in learnt if r["candidate"] not in dropped]
+    # With more trials all that were left may have come to chance: then those that were dropped are better than none.
+    learnt = [r for r in learnt if r["candidate"] not in dropped] or learnt
     if not learnt:
         winner = min(results, key=_price)["candidate"]
         steps = results[0]["trials"][0]["steps"]

@@ -12,22 +12,24 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import time
 from functools import cache, partial
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from kedro.io import CatalogProtocol
+from kedro.io import CatalogProtocol, DatasetError
 from kedro.io.core import AbstractVersionedDataset, VersionNotFoundError
 from kedro.pipeline.node import Node
 
 from mixmas_pipeline.code import code_hash
-from mixmas_pipeline.datasets.places import keys, local, read_bytes, write_whole
+from mixmas_pipeline.datasets.places import is_whole, keys, local, read_bytes, write_whole
 from mixmas_pipeline.runners.compute import ComputeParameters
 
 if TYPE_CHECKING:
     from mixmas_pipeline.datasets.places import Place
 
 PROVENANCE_FILE = "provenance.json"
+SEEN_WITHIN = 60.0  # seconds in which a network's file system shows what another machine has saved
 _LIBRARIES = (
     "torch",
     "torchaudio",
@@ -91,10 +93,14 @@ def up_to_date(node: Node, wanted: Fingerprint | None, catalog: CatalogProtocol)
 
 
 def record(node: Node, made_from: Fingerprint | None, catalog: CatalogProtocol, run_id: str | None) -> None:
-    """Write the provenance of the versions that the node has just saved."""
+    """Write the provenance of the versions that the node has just saved.
+
+    Raises:
+        DatasetError: a version is not seen here, though it was saved. (On a network file system it may take a while,
+            and what is the newest so far must not get the record of another.)
+    """
     for name in node.outputs:
-        dataset = catalog.get(name)
-        if (path := _newest(dataset)) is None:
+        if (path := _saved(name, catalog.get(name))) is None:
             continue
         text = json.dumps(
             {
@@ -163,6 +169,20 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[library] = "absent"
     return found
+
+
+def _saved(name: str, dataset: Any) -> Place | None:
+    """The version that this run has saved; None of what has no versions."""
+    if not isinstance(dataset, AbstractVersionedDataset) or dataset._version is None:
+        return None
+    path: Any = dataset._get_versioned_path(dataset.resolve_save_version() or "")
+    path = Path(path) if isinstance(path, PurePath) else path
+    deadline = time.monotonic() + SEEN_WITHIN
+    while not is_whole(path):
+        if time.monotonic() > deadline:
+            raise DatasetError(f"{name}: {path} was saved, and is still not seen here after {SEEN_WITHIN:.0f} seconds")
+        time.sleep(0.2)
+    return path
 
 
 def _newest(dataset: Any) -> Place | None:

@@ -47,6 +47,7 @@ class Machine:
         self._queued: list[Node] = []
         self._working: dict[_Worker, Node] = {}
         self._idle: list[_Worker] = []
+        self._has_workers = False  # has had any: what lost its worker is not run in the process of the run
         self._ended: SimpleQueue[tuple[_Worker, Exception | None]] = SimpleQueue()
 
     def __enter__(self) -> Self:
@@ -84,7 +85,7 @@ class Machine:
 
     def wait(self) -> list[Ended]:
         """Wait until at least one node has ended: those, each with its error, if it had one."""
-        if self._working or self._idle or len(self._queued) > 1 or any(map(self._blind, self._queued)):
+        if self._has_workers or len(self._queued) > 1 or any(map(self._blind, self._queued)):
             for node in self._queued:
                 self._send(node)
             self._queued = []
@@ -98,7 +99,8 @@ class Machine:
             except Empty:
                 break
             if worker not in self._working:  # it was killed while it had nothing to do
-                self._idle.remove(worker)
+                if worker in self._idle:
+                    self._idle.remove(worker)
                 continue
             ended.append((self._working.pop(worker), error))
             if worker.alive:
@@ -134,6 +136,7 @@ class Machine:
         worker = next((worker for worker in self._idle if worker.alive and worker.visible == visible), None)
         if worker is None:
             worker = _Worker(visible, self._ended)
+            self._has_workers = True
         else:
             self._idle.remove(worker)
         self._working[worker] = node

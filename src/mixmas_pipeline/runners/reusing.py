@@ -14,10 +14,11 @@ from kedro.runner import AbstractRunner
 from kedro.runner.task import Task
 from pluggy import PluginManager
 
+from mixmas_pipeline.locking import check_locks
 from mixmas_pipeline.runners.compute import ComputeParameters
 from mixmas_pipeline.runners.fingerprints import Fingerprint, fingerprint, record, up_to_date
 from mixmas_pipeline.runners.machine import Ended, Machine
-from mixmas_pipeline.runners.work import Work, WorkerLost, levels, refuse_memory_only
+from mixmas_pipeline.runners.work import Work, WorkerLost, discard, levels, refuse_memory_only
 
 RERUNS = 2
 _log = logging.getLogger(__name__)
@@ -67,6 +68,16 @@ class ReusingRunner(AbstractRunner):
     def _place(self, compute: ComputeParameters, tasks: Tasks) -> Place:
         return Machine(compute, tasks.run, tasks.pack)
 
+    @staticmethod
+    def _may_go_on() -> bool:
+        """True. Hooks of nodes may be called in other processes, which cannot tell that the data root was lost.
+
+        Raises:
+            DataRootBusy: another run has taken the data root over.
+        """
+        check_locks()
+        return True
+
     def _run(
         self,
         pipeline: Pipeline,
@@ -111,7 +122,7 @@ class ReusingRunner(AbstractRunner):
                     if not reason:
                         reused.append(node.name)
                         done.add(node)
-                    elif place.start(node):
+                    elif self._may_go_on() and place.start(node):
                         tell_reused()
                         number = len(done) + len(running) + 1
                         _log.info("Running %s (%d of %d): %s", node.name, number, len(nodes), reason)
@@ -126,6 +137,7 @@ class ReusingRunner(AbstractRunner):
                 for node, error in place.wait():
                     running.remove(node)
                     if error is None:
+                        self._may_go_on()
                         _forget_versions(node, catalog)
                         record(node, plans[node][0], catalog, run_id)
                         done.add(node)
@@ -168,6 +180,7 @@ class Tasks:
 
     def run(self, node: Node) -> None:
         """Run the node in this process."""
+        discard(node, self._catalog)
         Task(node, self._catalog, is_async=False, hook_manager=self._hook_manager, run_id=self._run_id).execute()
 
     def pack(self, node: Node) -> bytes:

@@ -43,6 +43,7 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
                 [events, "mimic.extraction"],
                 name="extract_events",
                 namespace=SPACE,
+                tags="preparation",
             ),
         ]
     else:
@@ -73,7 +74,14 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
     ]
     made_with = (events, "mimic.statistics", "params:mimic.labels", "params:mimic.source", "params:mimic.mask_as_input")
     steps += [
-        Node(nodes.build_table, [examples[split], *made_with], f"mimic.{split}", name=f"build_{split}", namespace=SPACE)
+        Node(
+            nodes.build_table,
+            [examples[split], *made_with],
+            f"mimic.{split}",
+            name=f"build_{split}",
+            namespace=SPACE,
+            tags="preparation",
+        )
         for split in nodes.SPLITS
     ]
     return Pipeline(steps)

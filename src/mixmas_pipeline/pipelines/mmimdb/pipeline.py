@@ -39,6 +39,7 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
                 [found, pictures],
                 name=reader.__name__,
                 namespace=SPACE,
+                tags="preparation",
             ),
             Node(
                 nodes.select_films,
@@ -62,6 +63,7 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
                     f"mmimdb.{split}",
                     name=f"build_{split}",
                     namespace=SPACE,
+                    tags="preparation",
                 )
                 for split in nodes.SPLITS
             ),

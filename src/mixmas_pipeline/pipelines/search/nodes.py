@@ -209,9 +209,10 @@ def decide(
         what = "the stage is given its extended budget" if extend else "its budget has no extension"
         _log.warning("Not clearly above chance: %s; %s", ", ".join(at_chance), what)
     dropped: dict[str, str] = {}
-    if budget.race is not None and not extend:
-        dropped = fall_behind(list(results.values()), holdout.labels, selection, budget.race.behind)
-    left = [name for name in results if name not in dropped]
+    racing = [result for name, result in results.items() if name not in at_chance]  # the others are not ranked
+    if budget.race is not None and not extend and racing:
+        dropped = fall_behind(racing, holdout.labels, selection, budget.race.behind)
+    left = [result["candidate"] for result in racing if result["candidate"] not in dropped]
     remaining = len(budget.seeds) - len(budget.first_seeds)
     finish = left if remaining and not extend and len(left) > 1 else []
     for name, why in dropped.items():
