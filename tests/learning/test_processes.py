@@ -204,7 +204,7 @@ def test_tables_are_read_from_the_files_that_they_came_from(tmp_path: Path, monk
     saved.save(table(8, 0))
     loaded = saved.load()
     assert loaded.take(np.arange(3)).file is None, "a sample is not what the file holds"
-    with processes._files({"train": loaded, "validation": table(5, 1)}, tmp_path / "work") as files:
+    with processes._files({"train": loaded, "validation": table(5, 1)}, tmp_path / "work", everywhere=False) as files:
         assert files["train"] == str(tmp_path / "saved.arrow")
         again = TableDataset(filepath=files["validation"]).load()
         assert list(again.ids) == list(table(5, 1).ids)

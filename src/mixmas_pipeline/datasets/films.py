@@ -23,7 +23,13 @@ from typing import Any, BinaryIO, Literal
 
 from kedro.io import DatasetError
 
-from mixmas_pipeline.datasets.sources import MIRROR_VARIABLE, OwnSourceDataset, open_archive, package_version
+from mixmas_pipeline.datasets.sources import (
+    MIRROR_VARIABLE,
+    OwnSourceDataset,
+    open_archive,
+    package_version,
+    refuse_outside,
+)
 
 SPLIT_FILE = "split.json"
 # split.json and the HDF5 file say "dev"; everything here says "validation".
@@ -139,7 +145,7 @@ class FilmFiles:
                 # Read once from the beginning to the end: a compressed archive cannot be jumped about in.
                 with tarfile.open(fileobj=plain, mode="r|") as archive:
                     for member in archive:
-                        tarfile.data_filter(member, "/films")  # refuses what points outside the archive
+                        refuse_outside(self.path, member.name)  # tarfile's own filters are newer than Python 3.11.0
                         # Only a plain file's size is that of its bytes: a folder or a sparse file may state any.
                         plain.allow(member.size if (whole := member.isreg() and not member.issparse()) else 0)
                         if not classify(member.name):
@@ -150,10 +156,6 @@ class FilmFiles:
                         self._check_size(member.name, member.size)
                         yield self._file(member.name, stream.read(), raw.tell() - passed)
                         passed = raw.tell()
-            except tarfile.FilterError as error:
-                raise DatasetError(
-                    f"{self.path} holds a member that points outside the archive; refused: {error}"
-                ) from None
             except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, RecursionError) as error:
                 raise DatasetError(f"{self.path} is no whole .zip, .tar or .tar.gz (truncated?): {error}") from error
 

@@ -140,12 +140,20 @@ def open_archive(path: Path) -> zipfile.ZipFile:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
         raise DatasetError(f"{path} is not a readable zip archive (truncated download?): {error}") from error
-    for name in archive.namelist():
-        parts = PurePosixPath(name.replace("\\", "/"))
-        if parts.is_absolute() or ".." in parts.parts or any(":" in part for part in parts.parts[:1]):
-            archive.close()
-            raise DatasetError(f"{path} holds the member {name!r}, which points outside the archive; refused")
+    try:
+        for name in archive.namelist():
+            refuse_outside(path, name)
+    except DatasetError:
+        archive.close()
+        raise
     return archive
+
+
+def refuse_outside(archive: Path, name: str) -> None:
+    """Raise ``DatasetError`` if a member of the archive has an absolute path or climbs with ".."."""
+    parts = PurePosixPath(name.replace("\\", "/"))
+    if parts.is_absolute() or ".." in parts.parts or any(":" in part for part in parts.parts[:1]):
+        raise DatasetError(f"{archive} holds the member {name!r}, which points outside the archive; refused")
 
 
 def _obtain(partial: Path, mirror: str, url: str) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mixmas_pipeline.datasets.arrays import release
 from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.learning.devices import computing_in, pick_device, pick_precision
+from mixmas_pipeline.devices import computing_in, pick_device, pick_precision
 from mixmas_pipeline.learning.metrics import predict, score
 from mixmas_pipeline.learning.parameters import BudgetParameters, OptimiserParameters
 from mixmas_pipeline.learning.several import OneModel, StackedModels

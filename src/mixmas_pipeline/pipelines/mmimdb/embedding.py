@@ -60,7 +60,7 @@ def embed_plots(
     """
     began, started = time.time(), time.perf_counter()
     taken = films[films["left_out"] == ""]
-    from mixmas_pipeline.learning.devices import pick_device, pick_precision
+    from mixmas_pipeline.devices import pick_device, pick_precision
 
     place = pick_device(text.device)
     device, precision = place.type, pick_precision(text.precision, place)
