@@ -14,7 +14,7 @@ import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 from kedro.io import DatasetError
@@ -31,7 +31,8 @@ else:
     pa = lazy("pyarrow")
 
 KINDS = ("image", "audio", "text", "time_series", "tabular", "embedding")
-TASKS = ("multiclass", "multilabel")
+Task = Literal["multiclass", "multilabel"]
+TASKS: tuple[Task, ...] = ("multiclass", "multilabel")
 _METADATA_KEY = b"mixmas.schema"
 
 
@@ -64,7 +65,7 @@ class TableSchema:
     """Modalities in their order, the task, and the class names (label c is ``classes[c]``)."""
 
     modalities: dict[str, Modality]
-    task: str
+    task: Task
     classes: tuple[str, ...]
     source: str = ""
 
@@ -204,7 +205,7 @@ class MultimodalTable:
 
     def _check_padding(self, name: str, array: np.ndarray) -> None:
         for part in chunks(array):
-            steps = array[part].any(axis=-1)  # (rows, steps): what is not padding
+            steps = np.asarray(array[part].any(axis=-1))  # (rows, steps): what is not padding
             bad = np.flatnonzero((steps[:, 1:] & ~steps[:, :-1]).any(axis=1))
             if len(bad):
                 row = part.start + int(bad[0])
