@@ -126,8 +126,8 @@ def test_extra_of_another_length_is_named() -> None:
 
 def test_unknown_task_and_kind_are_named() -> None:
     table = small_table()
-    with pytest.raises(ValueError, match=r"'regression'.*multiclass"):
-        rebuilt(table, schema=dataclasses.replace(table.schema, task="regression"))
+    with pytest.raises(ValueError, match=r"'ranking'.*multiclass"):
+        rebuilt(table, schema=dataclasses.replace(table.schema, task="ranking"))
     smell = {**table.schema.modalities, "image": Modality("smell", (4, 5), "uint8")}
     with pytest.raises(ValueError, match="'image' has kind 'smell'"):
         rebuilt(table, schema=dataclasses.replace(table.schema, modalities=smell))
@@ -167,3 +167,69 @@ def test_repr_says_what_is_in_it() -> None:
     text = repr(small_table())
     for word in ("6 rows", "multiclass", "3 classes", "image", "(4, 5)", "uint8", "tabular"):
         assert word in text
+
+
+def partial_table(**changes: Any) -> MultimodalTable:
+    """Three rows with an optional and a compulsory modality; the second row lacks the optional one."""
+    modalities = {
+        "text": Modality("text", (2,), "float32", optional=True),
+        "sound": Modality("audio", (1,), "float32"),
+    }
+    parts: dict[str, Any] = {
+        "schema": TableSchema(modalities, "regression", ("price",)),
+        "arrays": {
+            "text": np.array([[1, 2], [0, 0], [3, 4]], dtype=np.float32),
+            "sound": np.ones((3, 1), dtype=np.float32),
+        },
+        "labels": np.array([[0.5], [-1.0], [2.0]]),
+        "ids": ["a", "b", "c"],
+        "present": {"text": np.array([True, False, True])},
+    }
+    return MultimodalTable(**{**parts, **changes})
+
+
+def test_presence_goes_with_its_rows() -> None:
+    taken = partial_table().take(np.array([2, 1]))
+    assert taken.present["text"].tolist() == [True, False]
+    assert set(taken.present) == {"text"}  # a compulsory modality is never missing
+
+
+def test_an_optional_modality_is_there_unless_said_otherwise() -> None:
+    assert partial_table(present=None).present["text"].all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"present": {"text": np.array([True, True, False])}}, r"'text', row 2 \(id c\): values where the modality"),
+        ({"present": {"sound": np.array([True, True, False])}}, "'sound', which is not an optional modality"),
+        ({"present": {"text": np.array([1, 0, 1])}}, r"presence of 'text' is int64 \(3,\); expected bool"),
+        ({"labels": np.array([[0.5], [np.nan], [2.0]])}, r"row 1 \(id b\): unknown label .*expected finite"),
+        ({"labels": np.array([0.5, 1.0, 2.0])}, r"labels are float64 \(3,\); expected floats \(3, 1\)"),
+        ({"labels": np.array([[1], [2], [3]])}, r"labels are int64 \(3, 1\); expected floats"),
+    ],
+)
+def test_presence_and_targets_are_checked(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        partial_table(**changes)
+
+
+def test_a_row_without_any_modality_is_placed() -> None:
+    schema = TableSchema({"text": Modality("text", (2,), "float32", optional=True)}, "regression", ("price",))
+    text = np.array([[1, 2], [0, 0], [3, 4]], dtype=np.float32)
+    with pytest.raises(ValueError, match=r"row 1 \(id b\): every modality is missing \(1 such rows of 3\)"):
+        partial_table(schema=schema, arrays={"text": text})
+
+
+def test_a_binary_task_has_two_classes() -> None:
+    schema = dataclasses.replace(partial_table().schema, task="binary", classes=("no", "yes", "maybe"))
+    with pytest.raises(ValueError, match="binary task has 3 classes; expected 2"):
+        partial_table(schema=schema, labels=np.array([0, 1, 1]))
+
+
+def test_a_table_without_labels_says_so() -> None:
+    table = partial_table(labels=None)
+    assert not table.labelled
+    assert not table.take(np.array([0])).labelled
+    with pytest.raises(ValueError, match="no labels"):
+        _ = table.labels

@@ -210,3 +210,27 @@ def test_memory_of_a_loaded_table_can_be_let_go(tmp_path: Path) -> None:
     assert len(seen) > 1
     assert sum(seen) == pixels.sum()
     assert resident() < before + 8
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_round_trip_of_missing_modalities(labelled: bool, tmp_path: Path) -> None:
+    modalities = {"text": Modality("text", (2,), "float32", optional=True), "sound": Modality("audio", (1,), "uint8")}
+    table = MultimodalTable(
+        TableSchema(modalities, "regression", ("price", "age")),
+        {"text": np.array([[1, 2], [0, 0]], np.float32), "sound": np.ones((2, 1), np.uint8)},
+        np.array([[0.5, 1], [-1, 2]]) if labelled else None,
+        ["a", "b"],
+        present={"text": np.array([True, False])},
+    )
+    dataset = TableDataset(filepath=str(tmp_path / "t.arrow"))
+    dataset.save(table)
+    again = dataset.load()
+    again.check()
+    assert again.schema == table.schema
+    assert again.present["text"].tolist() == [True, False]
+    assert again.labelled == labelled
+    if labelled:
+        np.testing.assert_array_equal(again.labels, table.labels)
+    preview = dict(zip(dataset.preview()["columns"], zip(*dataset.preview()["data"], strict=True), strict=True))
+    assert preview["text"] == ("text 2 float32", "missing")
+    assert ("price" in preview) == labelled

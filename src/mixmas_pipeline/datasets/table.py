@@ -31,8 +31,8 @@ else:
     pa = lazy("pyarrow")
 
 KINDS = ("image", "audio", "text", "time_series", "tabular", "embedding")
-Task = Literal["multiclass", "multilabel"]
-TASKS: tuple[Task, ...] = ("multiclass", "multilabel")
+Task = Literal["multiclass", "binary", "multilabel", "regression"]
+TASKS: tuple[Task, ...] = ("multiclass", "binary", "multilabel", "regression")
 _METADATA_KEY = b"mixmas.schema"
 
 
@@ -49,6 +49,7 @@ class Modality:
         unit: of the quantity, for people; for example "dB".
         padded: examples of (steps, features) whose last steps may be padding. Padding is all zeros, and no other step
             is. Default false.
+        optional: rows may lack it. Default false.
     """
 
     kind: str
@@ -58,11 +59,13 @@ class Modality:
     offset: float = 0.0
     unit: str = ""
     padded: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True)
 class TableSchema:
-    """Modalities in their order, the task, and the class names (label c is ``classes[c]``)."""
+    """Modalities in their order, the task (one of ``TASKS``), and the class names: label c is ``classes[c]``. Of a
+    binary task they are the negative, then the positive one; of a regression they are the names of the targets."""
 
     modalities: dict[str, Modality]
     task: Task
@@ -105,10 +108,13 @@ class MultimodalTable:
     Args:
         schema: what the columns are.
         arrays: one array a modality, (n, *shape).
-        labels: multiclass (n,) integers in [0, classes); multilabel (n, classes) of 0 and 1.
+        labels: multiclass and binary (n,) integers in [0, classes); multilabel (n, classes) of 0 and 1; regression
+            (n, targets) floats; None of rows whose labels are not known, which can only be predicted.
         ids: n unique strings.
         extra: further columns of length n (provenance of each row; masks), not given to models. An array of truth
             values with more than one axis is read back as uint8.
+        present: of modalities that are optional, (n,) truth values: which rows have it. Where one lacks it, its array
+            holds zeros. Default: all do.
 
     Attributes:
         file: what a ``TableDataset`` read exactly this table from, and another process can read it from; None if it
@@ -117,30 +123,53 @@ class MultimodalTable:
     Raises:
         ValueError: a column is missing, or has another length, shape or dtype than the schema says; a value is
             NaN or infinite; a step of zeros is followed by others where zeros are padding; a label is outside the
-            classes; an id occurs twice. The message names column and row.
+            classes; an id occurs twice; a row has no modality at all, or lacks one that is not optional, or values in
+            one that it lacks. The message names column and row.
     """
 
     def __init__(
         self,
         schema: TableSchema,
         arrays: Mapping[str, np.ndarray],
-        labels: np.ndarray,
+        labels: np.ndarray | None,
         ids: Sequence[str] | np.ndarray,
         extra: Mapping[str, np.ndarray] | None = None,
         *,
+        present: Mapping[str, np.ndarray] | None = None,
         check: bool = True,
     ) -> None:
         self.schema = schema
         self.arrays = dict(arrays)
-        self.labels = np.asarray(labels)
+        self._labels = None if labels is None else np.asarray(labels)
         self.ids = np.asarray(ids)
         self.extra = {name: np.asarray(column) for name, column in (extra or {}).items()}
+        self.present = {
+            name: np.asarray((present or {}).get(name, np.ones(len(self.ids), bool)))
+            for name, modality in schema.modalities.items()
+            if modality.optional or name in (present or {})
+        }
         self.file: str | None = None
         if check:
             self.check()
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.ids)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the labels are known."""
+        return self._labels is not None
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The labels.
+
+        Raises:
+            ValueError: they are not known.
+        """
+        if self._labels is None:
+            raise ValueError("the table has no labels; expected one a row")
+        return self._labels
 
     def __repr__(self) -> str:
         columns = ", ".join(f"{n} {m.kind} {m.shape} {m.dtype}" for n, m in self.schema.modalities.items())
@@ -152,27 +181,32 @@ class MultimodalTable:
         return MultimodalTable(
             self.schema,
             {name: _gather(array, rows) for name, array in self.arrays.items()},
-            self.labels[rows],
+            None if self._labels is None else self._labels[rows],
             self.ids[rows],
             {name: column[rows] for name, column in self.extra.items()},
+            present={name: column[rows] for name, column in self.present.items()},
             check=False,
         )
 
     def label_matrix(self) -> np.ndarray:
-        """Labels as (n, classes) booleans, for either task."""
+        """Labels as (n, classes) booleans, for any task with classes."""
+        if self.schema.task == "regression":
+            raise ValueError("a regression has no classes")
         if self.schema.task == "multilabel":
             return self.labels.astype(bool)
         return self.labels[:, None] == np.arange(len(self.schema.classes))
 
     def check(self) -> None:
         """Verify the columns against the schema; see the class for what is raised."""
-        schema, n = self.schema, len(self.labels)
+        schema, n = self.schema, len(self.ids)
         if schema.task not in TASKS:
             raise ValueError(f"task is {schema.task!r}; expected one of {TASKS}")
         if n == 0:
             raise ValueError("the table has no rows")
-        if len(self.ids) != n:
-            raise ValueError(f"{len(self.ids)} ids for {n} rows")
+        if self._labels is not None and len(self._labels) != n:
+            raise ValueError(f"{n} ids for {len(self._labels)} rows")
+        if schema.task == "binary" and len(schema.classes) != 2:
+            raise ValueError(f"a binary task has {len(schema.classes)} classes; expected 2")
         if set(self.arrays) != set(schema.modalities):
             raise ValueError(f"columns are {sorted(self.arrays)}; the schema expects {sorted(schema.modalities)}")
         for name, modality in schema.modalities.items():
@@ -195,7 +229,9 @@ class MultimodalTable:
                     )
             if modality.padded:
                 self._check_padding(name, array)
-        self._check_labels(n)
+        self._check_presence(n)
+        if self._labels is not None:
+            self._check_labels(self._labels, n)
         values, counts = np.unique(self.ids, return_counts=True)
         if (counts > 1).any():
             raise ValueError(f"id {str(values[counts > 1][0])!r} occurs {int(counts.max())} times; ids must be unique")
@@ -214,19 +250,44 @@ class MultimodalTable:
                     "others; expected zeros at the end only"
                 )
 
-    def _check_labels(self, n: int) -> None:
-        classes = len(self.schema.classes)
-        multilabel = self.schema.task == "multilabel"
-        expected = (n, classes) if multilabel else (n,)
-        if self.labels.shape != expected or self.labels.dtype.kind not in "iub":
-            raise ValueError(f"labels are {self.labels.dtype} {self.labels.shape}; expected integers {expected}")
-        upper = 2 if multilabel else classes
-        bad = (self.labels < 0) | (self.labels >= upper)
+    def _check_presence(self, n: int) -> None:
+        if unknown := sorted(set(self.present) - {m for m, kind in self.schema.modalities.items() if kind.optional}):
+            raise ValueError(f"presence is given for {unknown[0]!r}, which is not an optional modality of the schema")
+        for name, column in self.present.items():
+            if column.shape != (n,) or column.dtype != bool:
+                raise ValueError(f"presence of {name!r} is {column.dtype} {column.shape}; expected bool {(n,)}")
+            for part in chunks(self.arrays[name]):
+                array = self.arrays[name][part]
+                filled = array.reshape(len(array), -1).any(axis=1) & ~column[part]
+                if filled.any():
+                    row = part.start + int(np.flatnonzero(filled)[0])
+                    raise ValueError(
+                        f"column {name!r}, row {row} (id {self.ids[row]}): values where the modality is missing; "
+                        "expected zeros"
+                    )
+        if len(self.present) == len(self.schema.modalities):
+            empty = ~np.any(list(self.present.values()), axis=0)
+            if empty.any():
+                row = int(np.flatnonzero(empty)[0])
+                raise ValueError(
+                    f"row {row} (id {self.ids[row]}): every modality is missing ({int(empty.sum())} such rows of {n}); "
+                    "expected at least one"
+                )
+
+    def _check_labels(self, labels: np.ndarray, n: int) -> None:
+        classes, task = len(self.schema.classes), self.schema.task
+        expected = (n,) if task in ("multiclass", "binary") else (n, classes)
+        kinds, what = ("f", "floats") if task == "regression" else ("iub", "integers")
+        if labels.shape != expected or labels.dtype.kind not in kinds:
+            raise ValueError(f"labels are {labels.dtype} {labels.shape}; expected {what} {expected}")
+        if task == "regression":
+            bad, known = ~np.isfinite(labels), "finite numbers"
+        else:
+            upper = 2 if task == "multilabel" else classes
+            bad, known = (labels < 0) | (labels >= upper), f"0 to {upper - 1}"
         if bad.any():
             row = int(np.argwhere(bad)[0][0])
-            raise ValueError(
-                f"row {row} (id {self.ids[row]}): unknown label {self.labels[row]}; expected 0 to {upper - 1}"
-            )
+            raise ValueError(f"row {row} (id {self.ids[row]}): unknown label {labels[row]}; expected {known}")
 
 
 class TableDataset(AtomicDataset):
@@ -240,8 +301,10 @@ class TableDataset(AtomicDataset):
     def _write(self, path: Path, data: MultimodalTable) -> None:
         data.check()
         columns: dict[str, pa.Array] = {"id": pa.array(data.ids.astype(str))}
-        columns["label"] = _to_arrow(data.labels)
+        if data.labelled:
+            columns["label"] = _to_arrow(data.labels)
         columns.update({f"modality.{name}": _to_arrow(data.arrays[name]) for name in data.schema.modalities})
+        columns.update({f"present.{name}": _to_arrow(column) for name, column in data.present.items()})
         columns.update({f"extra.{name}": _to_arrow(column) for name, column in data.extra.items()})
         batch = pa.record_batch(columns)
         schema = batch.schema.with_metadata({_METADATA_KEY: data.schema.to_json()})
@@ -267,12 +330,14 @@ class TableDataset(AtomicDataset):
             if name.startswith("extra.")
         }
         arrays = {name: _from_arrow(batch.column(f"modality.{name}"), mapping) for name in schema.modalities}
+        optional = [name for name, modality in schema.modalities.items() if modality.optional]
         return MultimodalTable(
             schema,
             {name: array.view(schema.modalities[name].dtype) for name, array in arrays.items()},
-            _from_arrow(batch.column("label"), mapping),
+            _from_arrow(batch.column("label"), mapping) if "label" in batch.schema.names else None,
             batch.column("id").to_numpy(zero_copy_only=False),
             extra,
+            present={name: _from_arrow(batch.column(f"present.{name}"), mapping) for name in optional},
             check=False,
         )
 
@@ -282,11 +347,15 @@ class TableDataset(AtomicDataset):
 
         table = self.load()
         head = table.take(np.arange(min(20, len(table))))
-        names = head.schema.classes
-        matrix = head.label_matrix()
-        frame = pd.DataFrame({"id": head.ids, "label": [", ".join(np.array(names)[row]) for row in matrix]})
+        frame = pd.DataFrame({"id": head.ids})
+        if head.labelled and head.schema.task == "regression":
+            frame[list(head.schema.classes)] = head.labels
+        elif head.labelled:
+            names = np.array(head.schema.classes)
+            frame["label"] = [", ".join(names[row]) for row in head.label_matrix()]
         for name, modality in head.schema.modalities.items():
-            frame[name] = f"{modality.kind} {'x'.join(map(str, modality.shape))} {modality.dtype}"
+            what = f"{modality.kind} {'x'.join(map(str, modality.shape))} {modality.dtype}"
+            frame[name] = np.where(head.present.get(name, True), what, "missing")
         for name, column in head.extra.items():
             frame[name] = column if column.ndim == 1 else f"{'x'.join(map(str, column.shape[1:]))} {column.dtype}"
         return frame_preview(frame)

@@ -300,13 +300,9 @@ def conclude(choice: dict[str, Any], *tables: pd.DataFrame) -> tuple[dict[str, A
 def _architecture(
     sample: MultimodalTable, inputs: dict[str, Input], encoders: dict[str, Encoder], fusion: Fusion | None
 ) -> Architecture:
-    return Architecture(
-        task=sample.schema.task,
-        classes=sample.schema.classes,
-        inputs=inputs,
-        encoders=encoders,
-        fusion=fusion,
-    )
+    schema = sample.schema
+    parts = {"task": schema.task, "classes": schema.classes, "inputs": inputs, "encoders": encoders, "fusion": fusion}
+    return Architecture.model_validate(parts)  # a table may have a task that no model can learn yet
 
 
 def _matched(
