@@ -140,7 +140,11 @@ def _box(
     for sheet in reversed(range(min(sheets, _MOST_SHEETS))):
         shift = _SHEET * sheet
         corner = (left + shift, middle - height / 2 + shift)
-        style = {"boxstyle": "round,pad=0,rounding_size=0.06", "facecolor": _FILL[kind], "edgecolor": "#444444"}
+        style: dict[str, Any] = {
+            "boxstyle": "round,pad=0,rounding_size=0.06",
+            "facecolor": _FILL[kind],
+            "edgecolor": "#444444",
+        }
         axes.add_patch(FancyBboxPatch(corner, width, height, linewidth=0.8, **style))
     centre = left + width / 2
     top = middle + 0.19 * len(lines) / 2
@@ -206,14 +210,19 @@ def _parts(architecture: Architecture) -> dict[str, int]:
     and width after fusion."""
     import torch
 
-    from mixmas_pipeline.mixers.cost import parameter_count
     from mixmas_pipeline.mixers.model import MultimodalMixer
 
     with torch.device("meta"):
         model = MultimodalMixer(architecture)
-    parts = {f"tokenisers.{name}": parameter_count(encoder.tokeniser) for name, encoder in model.encoders.items()}
-    parts |= {f"encoders.{name}": parameter_count(encoder.blocks) for name, encoder in model.encoders.items()}
+    parts = {f"tokenisers.{name}": _count(encoder.tokeniser) for name, encoder in model.encoders.items()}
+    parts |= {f"encoders.{name}": _count(encoder.blocks) for name, encoder in model.encoders.items()}
     if architecture.fusion is not None:
-        parts |= {name: parameter_count(getattr(model, name)) for name in ("fusion", "fusion_network")}
+        parts |= {name: _count(getattr(model, name)) for name in ("fusion", "fusion_network")}
         parts |= {"tokens": model.fusion.tokens, "width": model.fusion.width}
     return parts
+
+
+def _count(module: Any) -> int:
+    from mixmas_pipeline.mixers.cost import parameter_count
+
+    return parameter_count(module)
