@@ -22,6 +22,7 @@ from mixmas_pipeline.learning.parameters import (
 from mixmas_pipeline.mixers.architecture import Architecture
 from mixmas_pipeline.pipelines.reporting import nodes as reporting
 from mixmas_pipeline.pipelines.search import create_pipeline, nodes
+from mixmas_pipeline.pipelines.training import evaluation
 from mixmas_pipeline.pipelines.training import nodes as training
 
 CLASSES = ("drama", "comedy", "war", "music")
@@ -119,7 +120,7 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
         seed=0, max_epochs=12, patience=12, metric="f1_weighted", learning_rate=0.01, accelerator="cpu"
     )
     model, history = training.train_model(architecture, train, validation, settings, tmp_path)
-    metrics, thresholds, predictions, mistakes = training.evaluate_model(model, train, validation, test)
+    metrics, thresholds, predictions, mistakes = evaluation.evaluate_model(model, train, validation, test)
     scores = metrics["test"]
     assert scores["f1_weighted"] > 0.85
     for modality in search.encoders:
@@ -178,9 +179,9 @@ def _check_scores(
     np.testing.assert_allclose(
         list(thresholds.values()), best_thresholds(validation.labels, probabilities["validation"]), atol=1e-6
     )
-    other = test.take(np.arange(len(test)))
-    other.labels = np.roll(other.labels, 1, axis=0)
-    assert training.evaluate_model(model, train, validation, other)[1] == thresholds
+    rolled = np.roll(test.labels, 1, axis=0)
+    other = MultimodalTable(test.schema, test.arrays, rolled, test.ids)
+    assert evaluation.evaluate_model(model, train, validation, other)[1] == thresholds
     for name, split in (("validation", validation), ("test", test)):
         expected = average_precision_score(split.labels, probabilities[name], average="macro")
         assert metrics[name]["average_precision_macro"] == pytest.approx(expected, abs=1e-4)

@@ -27,12 +27,13 @@ from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.metrics import predict, score
 from mixmas_pipeline.learning.microbenchmark import (
     batch_rows,
-    class_weights_of,
     evaluation_rows,
+    loss_scale,
     make_optimiser,
     to_tensors,
 )
 from mixmas_pipeline.learning.parameters import TrainingParameters
+from mixmas_pipeline.learning.tasks import task_of
 from mixmas_pipeline.mixers.architecture import Architecture
 from mixmas_pipeline.mixers.encoder import initialised
 from mixmas_pipeline.mixers.loss import fusion_weight, multi_head_loss, task_loss
@@ -110,7 +111,7 @@ class TableModule(pl.LightningDataModule):
     split a run of rows.
 
     Args:
-        class_weights: of the loss, see ``mixers.loss.task_loss``.
+        class_weights: the loss's ``scale`` where that is one, see ``mixers.loss.task_loss``.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class TableModule(pl.LightningDataModule):
         self._train, self._validation, self._parameters = train, validation, parameters
         self._held: dict[str, tuple[dict[str, Tensor], Tensor] | None] = {}
         self._weights = np.ones(len(train))  # of every example in a batch's mean loss
-        if class_weights is not None and train.schema.task == "multiclass":
+        if class_weights is not None and train.schema.task in ("multiclass", "binary"):
             self._weights = class_weights.double().numpy()[train.labels]
 
     def setup(self, stage: str) -> None:
@@ -171,8 +172,9 @@ class MixerModule(pl.LightningModule):
         self._logits: list[dict[str, Tensor]] = []
         self._labels: list[Tensor] = []
         self._start = 0.0
-        weights = class_weights_of(parameters, torch.from_numpy(np.array(labels)), architecture)
-        self.register_buffer("class_weights", weights, persistent=False)
+        task_of(architecture.task).check_metric(parameters.metric, "training.metric")
+        scale = loss_scale(parameters, torch.from_numpy(np.array(labels)), architecture)
+        self.register_buffer("scale", scale, persistent=False)
 
     def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         return self.model(inputs)
@@ -197,7 +199,7 @@ class MixerModule(pl.LightningModule):
     def training_step(self, batch: Batch, index: int) -> Tensor:
         inputs, labels, share = batch
         weight = fusion_weight(len(inputs), self.current_epoch, self._training.fusion_weight_step)
-        loss = share * multi_head_loss(self.model(inputs), labels, self._architecture.task, weight, self.class_weights)
+        loss = share * multi_head_loss(self.model(inputs), labels, self._architecture.task, weight, self.scale)
         self._losses.append(loss.detach())
         return loss
 
@@ -219,7 +221,8 @@ class MixerModule(pl.LightningModule):
             value = score(metric, labels.cpu().numpy(), predicted, classes)
             row[f"validation_{metric}_{head}"] = value
             if head == FUSED:
-                row["validation_loss"] = task_loss(logits, labels, task).item()
+                unit = self.scale if task == "regression" else None  # classes are not balanced here
+                row["validation_loss"] = task_loss(logits, labels, task, unit).item()
                 self.log("monitor", value, prog_bar=True)
         if not np.isfinite(row["train_loss"]):
             raise FloatingPointError(
@@ -391,7 +394,7 @@ def fit(
             enable_model_summary=False,
             default_root_dir=str(checkpoints),
         )
-        data = TableModule(train_table, validation, parameters, module.class_weights)
+        data = TableModule(train_table, validation, parameters, module.scale)
         trainer.fit(module, data, ckpt_path=str(left) if resumes else None, weights_only=True)
 
 

@@ -14,9 +14,10 @@ from torch import Tensor
 from mixmas_pipeline.datasets.arrays import release
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.devices import computing_in, pick_device, pick_precision
-from mixmas_pipeline.learning.metrics import predict, score
+from mixmas_pipeline.learning.metrics import score
 from mixmas_pipeline.learning.parameters import BudgetParameters, OptimiserParameters
 from mixmas_pipeline.learning.several import OneModel, StackedModels
+from mixmas_pipeline.learning.tasks import task_of
 from mixmas_pipeline.mixers.architecture import Architecture
 from mixmas_pipeline.mixers.encoder import initialised
 from mixmas_pipeline.mixers.loss import balancing_weights, fusion_weight, multi_head_loss
@@ -33,7 +34,7 @@ class Trial:
     Attributes:
         seed: of the initialisation and the batch order.
         steps: optimiser steps taken.
-        score: on the held-out sample, in [0, 1].
+        score: on the held-out sample.
         predicted: held-out labels as predicted, as the metric takes them.
         losses: (step, mean training loss since the point before).
         seconds: of training and scoring.
@@ -78,9 +79,11 @@ def run_trials(
     by dropout's random numbers, where there is dropout), and ``Trial.seconds`` is an equal share of the whole.
 
     Raises:
-        FloatingPointError: the loss became NaN or infinite.
-        ValueError: the device is not there.
+        FloatingPointError: the loss became NaN or infinite, or a number that is predicted is.
+        ValueError: the device is not there, or the metric is not one of the task.
     """
+    task = task_of(architecture.task)
+    task.check_metric(metric, "the search's selection.metric")
     device = pick_device(budget.device)
     precision = pick_precision(budget.precision, device)
     together = device.type == "cuda" if budget.batched == "auto" else budget.batched
@@ -94,7 +97,11 @@ def run_trials(
             logits = [compute_logits(model, holdout, device)[FUSED] for model in models]
         seconds = (time.perf_counter() - start) / len(group)
         for seed, values, losses in zip(group, logits, curves, strict=True):
-            predicted = predict(values, architecture.task)
+            predicted = task.predict(values)
+            if not np.isfinite(values).all():
+                raise FloatingPointError(
+                    f"{label}, seed {seed}: what it predicts is not finite; lower the learning rate"
+                )
             reached = score(metric, holdout.labels, predicted, len(architecture.classes))
             trials.append(Trial(seed, steps, reached, predicted, losses, seconds))
     return trials
@@ -106,11 +113,16 @@ def to_tensors(table: MultimodalTable, device: torch.device) -> tuple[dict[str, 
     return inputs, torch.from_numpy(np.array(table.labels)).to(device)
 
 
-def class_weights_of(parameters: OptimiserParameters, labels: Tensor, architecture: Architecture) -> Tensor | None:
-    """Weights of the classes in the loss, from the training labels; None where all weigh the same."""
-    if parameters.balance == "none":
-        return None
-    return balancing_weights(labels, len(architecture.classes), architecture.task)
+def loss_scale(parameters: OptimiserParameters, labels: Tensor, architecture: Architecture) -> Tensor | None:
+    """The loss's ``scale`` (see ``mixers.loss.task_loss``), float32: weights of the classes, from the training labels,
+    or the targets' standard deviations; None where all classes weigh the same.
+
+    Raises:
+        ValueError: classes are to be balanced in a regression.
+    """
+    if parameters.balance != "none":
+        return balancing_weights(labels, len(architecture.classes), architecture.task)
+    return None if architecture.targets is None else torch.tensor(architecture.targets.std, device=labels.device)
 
 
 def make_optimiser(
@@ -178,7 +190,7 @@ def _train(
     inputs, labels = data
     names = list(models[0].architecture.inputs)
     weight = fusion_weight(len(names), 0, 0.0)
-    class_weights = class_weights_of(budget, labels, models[0].architecture)
+    scale = loss_scale(budget, labels, models[0].architecture)
     for model in models:
         model.train()
     learner = OneModel(models) if len(models) == 1 else StackedModels(models)
@@ -198,7 +210,7 @@ def _train(
                 logits = learner([{name: inputs[name][rows] for name in names} for rows in step_rows])
                 losses = torch.stack(
                     [
-                        multi_head_loss(heads, labels[rows], task, weight, class_weights)
+                        multi_head_loss(heads, labels[rows], task, weight, scale)
                         for heads, rows in zip(logits, step_rows, strict=True)
                     ]
                 )

@@ -12,7 +12,7 @@ from mixmas_pipeline.mixers import presets
 from mixmas_pipeline.mixers.architecture import Block, FusionFunction, Preset, Tokeniser, Width
 from mixmas_pipeline.parameters import Parameters
 
-Metric = Literal["accuracy", "f1_macro", "f1_weighted", "f1_micro", "f1_samples"]
+Metric = Literal["accuracy", "f1_macro", "f1_weighted", "f1_micro", "f1_samples", "f1", "r2"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 Positive = Annotated[float, Field(gt=0)]
@@ -42,7 +42,8 @@ class SampleParameters(Parameters):
         p: assumed proportion. Default 0.5, the most careful.
         margin: margin of error of the training sample. Default 0.05.
         holdout_margin: margin of error of the scoring sample. Default 0.03.
-        balance: largest difference allowed between a class's proportion in a sample and in the split. Default 0.05.
+        balance: largest difference allowed between a class's proportion in a sample and in the split; of a regression
+            that of a tenth of a target's values; and that of a modality which rows may lack. Default 0.05.
     """
 
     seed: Seed
@@ -63,7 +64,7 @@ class OptimiserParameters(Parameters):
         batch_size: examples a step. Default 64.
         clip_norm: largest norm of the gradient. Default 1.
         balance: "classes" weighs the loss so that rare classes count as much as frequent ones; see
-            ``mixers.loss.balancing_weights``. Default "none".
+            ``mixers.loss.balancing_weights``; a regression has none. Default "none".
     """
 
     learning_rate: Positive
@@ -131,7 +132,8 @@ class SelectionParameters(Parameters):
     """How a stage's winner is found.
 
     Attributes:
-        metric: the score on the held-out sample.
+        metric: the score on the held-out sample; "f1" is the positive class's and for binary tasks, "r2" for
+            regressions, which have no other.
         tie: candidates whose mean score is within this many standard errors of the best one's are tied with it; of
             tied candidates the cheapest wins. Default 1 (the one-standard-error rule of Breiman et al. 1984).
         above_chance: a candidate counts as having learnt something when its mean score is this many standard
@@ -303,7 +305,7 @@ class TrainingParameters(OptimiserParameters):
         seed: of initialisation and batch order.
         max_epochs: at most; also the length of the learning-rate schedule.
         patience: epochs without a better validation score before training stops.
-        metric: validation score that is watched.
+        metric: validation score that is watched; see ``SelectionParameters``.
         fusion_weight_step: growth an epoch of the fused head's weight in the multi-head loss. Default 0.
         accelerator, precision: as PyTorch Lightning's Trainer takes them.
         devices: processes on each host, each with a device of its own: how many, the numbers of the GPUs, or "auto"

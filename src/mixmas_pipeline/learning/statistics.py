@@ -1,11 +1,11 @@
-"""Statistics of a table's inputs. They are to be taken from training data only."""
+"""Statistics of a table's inputs and targets. They are to be taken from training data only."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from mixmas_pipeline.datasets.table import MultimodalTable, chunks
-from mixmas_pipeline.mixers.architecture import Input
+from mixmas_pipeline.mixers.architecture import Input, Targets
 
 
 def input_statistics(table: MultimodalTable, modality: str) -> Input:
@@ -38,6 +38,24 @@ def input_statistics(table: MultimodalTable, modality: str) -> Input:
     return Input(
         shape=kind.shape, mean=_plain(mean + shift, by_channel), std=_plain(std, by_channel), padded=kind.padded
     )
+
+
+def target_statistics(table: MultimodalTable) -> Targets | None:
+    """Mean and standard deviation of every target of a regression, in float64; None of other tasks.
+
+    Raises:
+        ValueError: all values of a target are the same.
+    """
+    if table.schema.task != "regression":
+        return None
+    labels = table.labels.astype(np.float64)
+    if (constant := (labels == labels[0]).all(axis=0)).any():
+        target = int(np.flatnonzero(constant)[0])
+        raise ValueError(
+            f"target {table.schema.classes[target]!r} is {labels[0, target]:g} in all {len(labels)} rows; there is "
+            "nothing to learn"
+        )
+    return Targets(mean=tuple(labels.mean(axis=0).tolist()), std=tuple(labels.std(axis=0).tolist()))
 
 
 def _plain(values: np.ndarray, by_channel: bool) -> float | tuple[float, ...]:

@@ -10,7 +10,6 @@ from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.learning.parameters import CompareParameters, Metric
 from mixmas_pipeline.pipelines.compare.nodes import BASELINE
-from mixmas_pipeline.pipelines.training.nodes import MOST_FREQUENT, most_frequent
 from mixmas_pipeline.progress import Progress
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ def evaluate_contenders(
         predictions: one row a test example; the labels that each contender's each seed gives.
     """
     from mixmas_pipeline.learning.metrics import score
+    from mixmas_pipeline.learning.tasks import task_of
 
     for table in (validation, test):
         table.check()
@@ -68,16 +68,17 @@ def evaluate_contenders(
                 **{f"seed_{seed}": value for seed, value in zip(compare.seeds, scores, strict=True)},
             }
         )
-    majority = np.broadcast_to(most_frequent(train), test.labels.shape)
-    rows.append({"contender": MOST_FREQUENT[test.schema.task], "score": score(metric, test.labels, majority, classes)})
+    task = task_of(test.schema.task)
+    blind = np.broadcast_to(task.blind_answer(train), test.labels.shape)
+    rows.append({"contender": task.blind, "score": score(metric, test.labels, blind, classes)})
     comparison = pd.DataFrame(rows).astype({"published": float})
     comparison.insert(0, "source", test.schema.source)
     comparison.insert(2, "metric", metric)
-    predictions = pd.DataFrame({"id": test.ids, "label": _texts(test.labels)})
+    predictions = {"id": test.ids, **_columns("label", test.labels, test)}
     for name in names:
         for seed, guess in zip(compare.seeds, guesses[name], strict=True):
-            predictions[f"{name}_seed_{seed}"] = _texts(guess)
-    return comparison, predictions
+            predictions |= _columns(f"{name}_seed_{seed}", guess, test)
+    return comparison, pd.DataFrame(predictions)
 
 
 def draw_comparison(comparison: pd.DataFrame) -> Any:
@@ -124,8 +125,10 @@ def _difference(
     return {"difference": mean, "low": mean - half, "high": mean + half}
 
 
-def _texts(labels: np.ndarray) -> np.ndarray:
-    """Class indices as they are; sets of labels as strings of 0 and 1."""
+def _columns(name: str, labels: np.ndarray, test: MultimodalTable) -> dict[str, np.ndarray]:
+    """Class indices as they are; sets of labels as strings of 0 and 1; of a regression a column a target."""
+    if test.schema.task == "regression":
+        return {f"{name}_{target}": column for target, column in zip(test.schema.classes, labels.T, strict=True)}
     if labels.ndim == 1:
-        return labels
-    return np.array(["".join(map(str, row)) for row in labels.astype(int)])
+        return {name: labels}
+    return {name: np.array(["".join(map(str, row)) for row in labels.astype(int)])}

@@ -95,7 +95,7 @@ def history_figure(history: pd.DataFrame) -> go.Figure:
 
 def confusion_figure(predictions: pd.DataFrame, classes: list[str], task: str) -> go.Figure:
     """Rows: true class, columns: predicted class, shares of the true class. Multilabel: one column "found" a class."""
-    if task == "multiclass":
+    if task != "multilabel":
         counts = pd.crosstab(predictions["label"], predictions["predicted"]).reindex(
             index=classes, columns=classes, fill_value=0
         )
@@ -150,11 +150,63 @@ def class_figure(scores: pd.DataFrame) -> go.Figure:
     return _styled(figure, "Test: scores of each class", 360)
 
 
+def truth_figure(predictions: pd.DataFrame, targets: list[str]) -> go.Figure:
+    """What is predicted against what is true, one panel a target; on the line they are the same."""
+    figure, place = _panels(targets)
+    for name in targets:
+        truth, said = predictions[f"label_{name}"], predictions[f"predicted_{name}"]
+        ends = [min(truth.min(), said.min()), max(truth.max(), said.max())]
+        points = {"size": 5, "color": COLOURS[0], "opacity": 0.5}
+        texts = predictions["id"].astype(str)
+        figure.add_trace(go.Scatter(x=truth, y=said, mode="markers", marker=points, hovertext=texts), **place[name])
+        figure.add_trace(go.Scatter(x=ends, y=ends, mode="lines", line={"color": "#888", "dash": "dot"}), **place[name])
+        figure.update_xaxes(title_text="true", **place[name])
+        figure.update_yaxes(title_text="predicted", **place[name])
+    figure.update_layout(showlegend=False)
+    return _styled(figure, "Test: predicted against true", 120 + 400 * -(-len(targets) // 2))
+
+
+def error_figure(predictions: pd.DataFrame, targets: list[str]) -> go.Figure:
+    """Errors, predicted less true, against what is true, one panel a target."""
+    figure, place = _panels(targets)
+    for name in targets:
+        truth, error = predictions[f"label_{name}"], predictions[f"error_{name}"]
+        points = {"size": 5, "color": COLOURS[1], "opacity": 0.5}
+        texts = predictions["id"].astype(str)
+        figure.add_trace(go.Scatter(x=truth, y=error, mode="markers", marker=points, hovertext=texts), **place[name])
+        figure.add_hline(y=0, line_color="#888", line_dash="dot", **place[name])
+        figure.update_xaxes(title_text="true", **place[name])
+        figure.update_yaxes(title_text="predicted less true", **place[name])
+    figure.update_layout(showlegend=False)
+    return _styled(figure, "Test: errors", 120 + 400 * -(-len(targets) // 2))
+
+
+def target_scores(predictions: pd.DataFrame, targets: list[str]) -> pd.DataFrame:
+    """R2, root of the mean squared error, mean absolute error, and mean error of each target, on the test split, and
+    the mean and standard deviation of what is true."""
+    rows = []
+    for name in targets:
+        truth, error = predictions[f"label_{name}"], predictions[f"error_{name}"]
+        deviation = float(truth.std(ddof=0))
+        rows.append(
+            {
+                "target": name,
+                "r2": 1 - float((error**2).mean()) / deviation**2 if deviation else float("nan"),
+                "rmse": float((error**2).mean() ** 0.5),
+                "mae": float(error.abs().mean()),
+                "mean error": float(error.mean()),
+                "true mean": float(truth.mean()),
+                "true deviation": deviation,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def heads_figure(metrics: dict[str, dict[str, float]]) -> go.Figure:
-    """The fused decision beside each modality's own head and the most frequent class, validation and test."""
+    """The fused decision beside each modality's own head and the answer without looking, validation and test."""
     first = metrics["validation"]
-    alone = [name for name in first if ", " in name]
-    headline = alone[0].split(", ")[0]
+    headline = next(name for name in first if ", " in name).split(", ")[0]
+    alone = [name for name in first if name.startswith(f"{headline}, ")]
     names = [headline, *alone]
     labels = ["fused", *(name.split(", ")[1] for name in alone)]
     figure = go.Figure(
@@ -169,7 +221,8 @@ def heads_figure(metrics: dict[str, dict[str, float]]) -> go.Figure:
             for colour, split in zip(COLOURS, metrics, strict=False)
         ]
     )
-    figure.update_yaxes(range=[0, 1], title_text=headline)
+    figure.update_yaxes(range=_score_range(metrics[split][name] for split in metrics for name in names))
+    figure.update_yaxes(title_text=headline)
     return _styled(figure, "What each modality contributes", 360)
 
 
@@ -203,7 +256,7 @@ def comparison_figure(comparison: pd.DataFrame) -> go.Figure:
                     insidetextanchor="middle",
                 )
             )
-    figure.update_yaxes(range=[0, 1], title_text=f"test {metric}")
+    figure.update_yaxes(range=_score_range(comparison["score"]), title_text=f"test {metric}")
     figure.update_layout(barmode="group")
     return _styled(figure, "Searched architecture and baseline: test score (± standard deviation over seeds)", 460)
 
@@ -317,8 +370,14 @@ def _label_matrix(labels: pd.Series, classes: list[str]) -> np.ndarray:
 
 def _panels(stages: list[str]) -> tuple[go.Figure, dict[str, dict[str, int]]]:
     """A figure with one panel a stage, two abreast, and where each stage's panel is."""
-    figure = make_subplots(rows=-(-len(stages) // 2), cols=2, subplot_titles=stages, vertical_spacing=0.16)
+    rows = -(-len(stages) // 2)
+    figure = make_subplots(rows=rows, cols=2, subplot_titles=stages, vertical_spacing=min(0.16, 0.32 / rows))
     return figure, {stage: {"row": i // 2 + 1, "col": i % 2 + 1} for i, stage in enumerate(stages)}
+
+
+def _score_range(scores: Iterable[float]) -> list[float]:
+    """0 to 1; with scores below 0, which R2 has, down to the least, but not below -1: that is no better than any."""
+    return [max(-1.0, min(0.0, 1.1 * min(scores))), 1.0]
 
 
 def _colours(names: Iterable[str]) -> dict[str, str]:

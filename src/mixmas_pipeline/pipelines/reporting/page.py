@@ -42,8 +42,8 @@ once, after everything was chosen.</p>
 {{ figure("leaderboard_figure") }}{{ figure("candidate_curves") }}
 <h2>Architecture</h2><pre>{{ architecture }}</pre>
 <h2>Data</h2>
-<table><tr><th>class</th><th>training examples</th><th>share</th><th>in the sample</th>
-<th>in the scoring sample</th></tr>
+<table><tr><th>{{ "range" if task == "regression" else "class" }}</th><th>training examples</th>
+<th>share</th><th>in the sample</th><th>in the scoring sample</th></tr>
 {% for name, count in sampling.classes.items() %}<tr><td>{{ name }}</td><td>{{ count }}</td>
 <td>{{ "%.1f" | format(100 * count / sampling.population) }} %</td><td>{{ sampling.sample.classes[name] }}</td>
 <td>{{ sampling.holdout.classes[name] }}</td></tr>{% endfor %}</table>
@@ -52,7 +52,7 @@ once, after everything was chosen.</p>
 {{ figure("history_figure") }}{{ figure("confusion_figure") }}{{ figure("class_figure") }}
 <table><tr>{% for column in class_columns %}<th>{{ column }}</th>{% endfor %}</tr>
 {% for row in class_rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>
-<h2>What it got wrong, most confident first</h2>
+<h2>{{ "Largest errors" if task == "regression" else "What it got wrong, most confident first" }}</h2>
 <p><img alt="mistakes" src="data:image/png;base64,{{ pictures.mistakes }}"></p>
 </body></html>
 """
@@ -85,6 +85,7 @@ def render(
             title=title,
             sampling=sampling,
             architecture=json.dumps(short, indent=2),
+            task=architecture["task"],
             stages=[(stage, _stage_rows(rows)) for stage, rows in leaderboard.groupby("stage", sort=False)],
             metrics=metrics,
             score_names=list(dict.fromkeys(name for scores in metrics.values() for name in scores)),

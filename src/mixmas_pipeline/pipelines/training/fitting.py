@@ -57,11 +57,12 @@ class Scratch:
 
 
 def with_statistics(architecture: dict[str, Any], train: MultimodalTable) -> Architecture:
-    """The architecture, its inputs standardised with the training split's statistics."""
-    from mixmas_pipeline.learning.statistics import input_statistics
+    """The architecture, its inputs (and a regression's targets) standardised with the training split's statistics."""
+    from mixmas_pipeline.learning.statistics import input_statistics, target_statistics
 
     chosen = Architecture.model_validate(architecture)
-    return chosen.model_copy(update={"inputs": {name: input_statistics(train, name) for name in chosen.inputs}})
+    inputs = {name: input_statistics(train, name) for name in chosen.inputs}
+    return chosen.model_copy(update={"inputs": inputs, "targets": target_statistics(train)})
 
 
 def _identity(

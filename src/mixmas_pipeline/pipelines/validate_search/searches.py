@@ -75,8 +75,9 @@ class Trials:
 
     def one(self, proposal: Proposal, number: int) -> dict[str, Any]:
         """A candidate's trial with the given number: score, predicted, seconds and more. One whose loss becomes
-        infinite scores 0 and predicts the first class."""
+        infinite scores 0 and predicts what one answers without looking."""
         from mixmas_pipeline.learning.microbenchmark import run_trial
+        from mixmas_pipeline.learning.tasks import task_of
 
         architecture = Architecture.model_validate(proposal["architecture"])
         key = (architecture.model_dump_json(), number)
@@ -90,7 +91,8 @@ class Trials:
                 self._done[key] = vars(trial)
             except FloatingPointError as error:
                 _log.warning("%s counts as 0", error)
-                nothing = np.zeros_like(self.labels)
+                blind = task_of(architecture.task).blind_answer(self._sample)
+                nothing = np.broadcast_to(blind, self.labels.shape)
                 self._done[key] = {"score": 0.0, "predicted": nothing, "seconds": 0.0, "steps": steps}
         return self._done[key]
 
