@@ -22,7 +22,16 @@ from mixmas_pipeline.learning.parameters import (
     TrainingParameters,
 )
 from mixmas_pipeline.learning.selection import Verdict, fall_behind, judge, needs_extension
-from mixmas_pipeline.mixers.architecture import Architecture, Block, Encoder, Fusion, FusionNetwork, Input, Targets
+from mixmas_pipeline.mixers.architecture import (
+    Architecture,
+    Block,
+    Encoder,
+    Fusion,
+    FusionFunction,
+    FusionNetwork,
+    Input,
+    Targets,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,7 +160,7 @@ def propose_encoders(
 
 
 def propose_fusion_functions(
-    sample: MultimodalTable, functions: list[str], network: FusionNetworkStage, **choices: dict[str, Any]
+    sample: MultimodalTable, functions: list[FusionFunction], network: FusionNetworkStage, **choices: dict[str, Any]
 ) -> dict[str, dict[str, Any]]:
     """The chosen encoders with each fusion function and the reference fusion network.
 
@@ -187,9 +196,11 @@ def propose_fusion_networks(
         fusion network -> proposal.
     """
     chosen = Architecture.model_validate(choice["architecture"])
+    assert chosen.fusion is not None  # it comes from the stage before, which chooses the function
+    function = chosen.fusion.function
 
     def whole(name: str, block: Block) -> Architecture:
-        fusion = Fusion(function=chosen.fusion.function, network=FusionNetwork(depth=network.depth, block=block))
+        fusion = Fusion(function=function, network=FusionNetwork(depth=network.depth, block=block))
         return Architecture.model_validate({**chosen.model_dump(), "fusion": fusion.model_dump()})
 
     return {
@@ -337,7 +348,7 @@ def _matched(
     def count(name: str, block: Block) -> int:
         return compared_parameters(build(name, block))
 
-    blocks = {name: stage.candidates[name] for name in stage.names}
+    blocks = stage.blocks
     if match.tolerance is not None:
         target = count(stage.reference, stage.reference_block)
         blocks = {
