@@ -216,9 +216,10 @@ class Regression(Task):
         for column, target in zip(labels.T, classes, strict=True):
             cuts = np.unique(np.quantile(column, np.linspace(0, 1, min(_BINS, max(2, len(column) // 30)) + 1)))
             which = np.searchsorted(cuts[1:-1], column, side="right")
-            for b in np.unique(which):
+            for number, b in enumerate(np.unique(which), start=1):
                 members.append(which == b)
-                names.append(f"{target} {column[which == b].min():.4g} to {column[which == b].max():.4g}")
+                low, high = column[which == b].min(), column[which == b].max()
+                names.append(f"{target} {number}: {low:.4g} to {high:.4g}")
         return np.stack(members, axis=1), names
 
     def scores(self, labels: np.ndarray, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
