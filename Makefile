@@ -1,19 +1,23 @@
 # make run    set everything up and run the main job on the embedded demo
 # make test   set everything up and run the tests
+# make check  lint, format and types, which the tests begin with
 # Both work in .venv, which is made anew only when pyproject.toml or constraints.txt changes.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test viz benchmark clean
+.PHONY: run test check viz benchmark clean
 
 run: $(READY)
 	$(BIN)/kedro run
 
-test: $(READY)
+test: check
+	$(BIN)/pytest -n 2
+
+check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest -n 2
+	$(BIN)/mypy
 
 viz: $(READY)
 	$(BIN)/kedro viz run

@@ -57,7 +57,8 @@ class ProjectHooks:
             if (sampling := f"{dataset}.search.sampling") in outputs:
                 present["sampling"] = catalog.load(sampling)
             if (report := f"{dataset}.report") in outputs:
-                present["report"] = catalog.get(report)._get_load_path()
+                page: Any = catalog.get(report)
+                present["report"] = page._get_load_path()
             print_summary(dataset, **present)
 
 

@@ -17,4 +17,5 @@ class ReusingSession(KedroSession):
             from mixmas_pipeline.runners.reusing import ReusingRunner
 
             runner = ReusingRunner()
-        return super().run(*args, runner=runner, **kwargs)
+        kwargs["runner"] = runner
+        return super().run(*args, **kwargs)

@@ -1,11 +1,13 @@
 """Kedro settings of the project."""
 
+from typing import Any
+
 from mixmas_pipeline.hooks import DataRootHooks, ProjectHooks
 from mixmas_pipeline.session import ReusingSession
 
 HOOKS = (ProjectHooks(), DataRootHooks())
 SESSION_CLASS = ReusingSession
-CONFIG_LOADER_ARGS = {
+CONFIG_LOADER_ARGS: dict[str, Any] = {
     "base_env": "base",
     "default_run_env": "local",
     # An environment says only what differs: nested parameters are merged, not replaced.

@@ -150,7 +150,7 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
     assert scores["f1_macro, thresholds tuned on validation"] == pytest.approx(f1_score(truth, tuned, average="macro"))
     page = reporting.write_report(
         sampling, architecture, board, metrics, class_scores, reporting.draw_examples(train),
-        reporting.draw_mistakes(mistakes), train, **figures,
+        reporting.draw_mistakes(mistakes), reporting.draw_architecture(architecture), train, **figures,
     )  # fmt: skip
     assert "planted films" in page
 

@@ -22,7 +22,7 @@ import numpy as np
 from kedro.io import AbstractDataset, DatasetError
 
 from mixmas_pipeline.datasets.digits import _stat_fingerprint
-from mixmas_pipeline.datasets.sources import fetch, open_archive, package_version
+from mixmas_pipeline.datasets.sources import Source, fetch, open_archive, package_version
 from mixmas_pipeline.lazy import lazy
 
 if TYPE_CHECKING:
@@ -63,15 +63,16 @@ class ClipArchiveDataset(AbstractDataset[None, pd.DataFrame]):
         self._pattern = re.compile(pattern)
         self._sample_rate = sample_rate
         ending = pattern.rsplit(".", 1)[-1].rstrip("$")
-        self._source = {"mirror": mirror, "url": url, "sha256": sha256, "members": f".{ending}"}
+        self._members = f".{ending}"
+        self._source: Source = {"mirror": mirror, "url": url, "sha256": sha256}
 
     def load(self) -> pd.DataFrame:
-        path = fetch(self._filepath, **self._source)
+        path = fetch(self._filepath, **self._source, members=self._members)
         rows = []
         with open_archive(path) as archive:
-            names = [n for n in sorted(archive.namelist()) if n.endswith(self._source["members"])]
+            names = [n for n in sorted(archive.namelist()) if n.endswith(self._members)]
             if not names:
-                raise DatasetError(f"{path} holds no member that ends in {self._source['members']!r}")
+                raise DatasetError(f"{path} holds no member that ends in {self._members!r}")
             for name in names:
                 match = self._pattern.search(name)
                 if match is None:
@@ -99,7 +100,12 @@ class ClipArchiveDataset(AbstractDataset[None, pd.DataFrame]):
         return self._filepath.exists()
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath), "pattern": self._pattern.pattern, **self._source}
+        return {
+            "filepath": str(self._filepath),
+            "pattern": self._pattern.pattern,
+            **self._source,
+            "members": self._members,
+        }
 
     def fingerprint(self) -> str:
         """Identity of the content, known without reading it when a hash is declared."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from kedro.io import AbstractDataset, DatasetError
 
-from mixmas_pipeline.datasets.sources import fetch, package_version
+from mixmas_pipeline.datasets.sources import Source, fetch, package_version
 
 _IDX_UINT8 = 0x08
 
@@ -40,7 +40,7 @@ class IDXDataset(AbstractDataset[None, np.ndarray]):
     ) -> None:
         self.metadata = metadata
         self._filepath = Path(filepath)
-        self._source = {"mirror": mirror, "url": url, "sha256": sha256}
+        self._source: Source = {"mirror": mirror, "url": url, "sha256": sha256}
 
     def load(self) -> np.ndarray:
         return read_idx(fetch(self._filepath, **self._source))

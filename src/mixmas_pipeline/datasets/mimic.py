@@ -325,18 +325,24 @@ def _scan(stream: BinaryIO) -> None:
         if name in _REFUSED_CODES:
             raise pickle.UnpicklingError(f"it has the instruction {name}; expected numpy arrays and nothing else")
         if name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            place = len(made_by) if name == "MEMOIZE" else int(argument)
+            place = len(made_by) if name == "MEMOIZE" else _number(argument)
             if place > _MOST_REMEMBERED:
                 raise pickle.UnpicklingError(f"it numbers its objects beyond {_MOST_REMEMBERED:,}")
             made_by[place] = before
             continue
         tuples += "TUPLE" in name
         if name in ("GET", "BINGET", "LONG_BINGET"):
-            name = made_by.get(int(argument), "")
+            name = made_by.get(_number(argument), "")
             again += "TUPLE" in name
         if tuples > _MOST_TUPLES or again > _MOST_TUPLES_AGAIN:
             raise pickle.UnpicklingError("it is made of tuples within tuples; expected numpy arrays and nothing else")
         before = name
+
+
+def _number(argument: object) -> int:
+    """The place that an instruction names."""
+    assert isinstance(argument, int), argument  # as pickletools reads it
+    return argument
 
 
 class _Recorder:

@@ -21,13 +21,21 @@ import uuid
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypedDict
 
 from kedro.io import AbstractDataset, DatasetError
 
 MIRROR_VARIABLE = "MIXMAS_MIRROR"
 _CHUNK = 1 << 20
 _log = logging.getLogger(__name__)
+
+
+class Source(TypedDict):
+    """What ``fetch`` has to know of a source file."""
+
+    mirror: str
+    url: str
+    sha256: str | None
 
 
 class OwnSourceDataset(AbstractDataset[None, Any]):

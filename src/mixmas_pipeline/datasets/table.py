@@ -14,7 +14,7 @@ import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 from kedro.io import DatasetError
@@ -31,7 +31,8 @@ else:
     pa = lazy("pyarrow")
 
 KINDS = ("image", "audio", "text", "time_series", "tabular", "embedding")
-TASKS = ("multiclass", "binary", "multilabel", "regression")
+Task = Literal["multiclass", "binary", "multilabel", "regression"]
+TASKS: tuple[Task, ...] = ("multiclass", "binary", "multilabel", "regression")
 _METADATA_KEY = b"mixmas.schema"
 
 
@@ -67,7 +68,7 @@ class TableSchema:
     binary task they are the negative, then the positive one; of a regression they are the names of the targets."""
 
     modalities: dict[str, Modality]
-    task: str
+    task: Task
     classes: tuple[str, ...]
     source: str = ""
 
@@ -240,7 +241,7 @@ class MultimodalTable:
 
     def _check_padding(self, name: str, array: np.ndarray) -> None:
         for part in chunks(array):
-            steps = array[part].any(axis=-1)  # (rows, steps): what is not padding
+            steps = np.asarray(array[part].any(axis=-1))  # (rows, steps): what is not padding
             bad = np.flatnonzero((steps[:, 1:] & ~steps[:, :-1]).any(axis=1))
             if len(bad):
                 row = part.start + int(bad[0])

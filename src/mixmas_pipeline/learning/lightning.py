@@ -160,6 +160,8 @@ class TableModule(pl.LightningDataModule):
 class MixerModule(pl.LightningModule):
     """Multi-head training of a ``MultimodalMixer``; keeps its history, one row an epoch, in the checkpoint."""
 
+    class_weights: Tensor | None
+
     def __init__(
         self, architecture: Architecture, parameters: TrainingParameters, steps: int, labels: np.ndarray
     ) -> None:
@@ -226,7 +228,7 @@ class MixerModule(pl.LightningModule):
                 f"the training loss is {row['train_loss']} in epoch {self.current_epoch}; lower training.learning_rate "
                 f"({self._training.learning_rate})"
             )
-        row["learning_rate"] = self.optimizers().param_groups[0]["lr"]
+        row["learning_rate"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         row["seconds"] = time.perf_counter() - self._start
         self.history.append(row)
         left = row["seconds"] * (self._training.max_epochs - self.current_epoch - 1)

@@ -212,9 +212,15 @@ class Candidates(Parameters):
         return self.model_copy(update={"left_out": tuple(name for name in self.candidates if name not in names)})
 
     @property
-    def names(self) -> list[str]:
+    def blocks(self) -> dict[str, Block]:
         """Candidates that take part, in the order in which they are written."""
-        return [name for name, block in self.candidates.items() if block is not None and name not in self.left_out]
+        taking_part = {name: block for name, block in self.candidates.items() if name not in self.left_out}
+        return {name: block for name, block in taking_part.items() if block is not None}
+
+    @property
+    def names(self) -> list[str]:
+        """The names of ``blocks``."""
+        return list(self.blocks)
 
     @property
     def reference_block(self) -> Block:

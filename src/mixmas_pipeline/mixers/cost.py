@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from mixmas_pipeline.mixers.architecture import Architecture, BlockParameters
+from mixmas_pipeline.mixers.architecture import Architecture, Block
 from mixmas_pipeline.mixers.model import MultimodalMixer
 
 _WIDEST = 1 << 17
@@ -48,12 +48,12 @@ def parameter_count(module: nn.Module) -> int:
 
 
 def match_parameters(
-    block: BlockParameters,
-    count: Callable[[BlockParameters], int],
+    block: Block,
+    count: Callable[[Block], int],
     target: int,
     tolerance: float,
     hyperparameter: str,
-) -> BlockParameters:
+) -> Block:
     """Change one width of a block so that the model that holds it has as many parameters as asked.
 
     Args:
@@ -77,7 +77,7 @@ def match_parameters(
             f"has no {hyperparameter} to change. Make it the reference, or change match.tolerance"
         )
 
-    def with_width(width: int) -> BlockParameters:
+    def with_width(width: int) -> Block:
         return block.model_copy(update={hyperparameter: width})
 
     low, high = 1, _WIDEST

@@ -22,6 +22,8 @@ from mixmas_pipeline.mixers.layers import MLP, Dropout, sinusoidal_positions
 class HyperMixing(nn.Module):
     """Token mixing with generated weights: (batch, tokens, hidden) -> the same shape."""
 
+    positions: Tensor
+
     def __init__(self, hidden: int, tokens: int, token_dim: int, dropout: float, tied: bool) -> None:
         super().__init__()
         self.register_buffer("positions", sinusoidal_positions(tokens, hidden), persistent=False)

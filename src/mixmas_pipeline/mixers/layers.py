@@ -15,6 +15,8 @@ class Dropout(nn.Module):
     is that of the rounded ``p``. Elsewhere it is torch's own.
     """
 
+    factors: Tensor
+
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p

@@ -20,6 +20,9 @@ WEIGHTS_FILE, ARCHITECTURE_FILE = "model.safetensors", "architecture.json"
 class Standardise(nn.Module):
     """Stored values to floats of mean 0 and standard deviation 1, with the training data's statistics."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: Statistic, std: Statistic) -> None:
         super().__init__()
         self.register_buffer("mean", self._buffer(mean))
@@ -66,15 +69,13 @@ class MultimodalMixer(nn.Module):
         self.architecture = architecture
         classes = len(architecture.classes)
         self.standardise = nn.ModuleDict({n: Standardise(i.mean, i.std) for n, i in architecture.inputs.items()})
-        self.encoders = nn.ModuleDict(
-            {n: Encoder(e, architecture.inputs[n].shape, n) for n, e in architecture.encoders.items()}
-        )
-        encoders = [self.encoders[name] for name in architecture.encoders]
-        self.heads = nn.ModuleDict(
-            {n: Head(e.hidden, classes) for n, e in zip(architecture.encoders, encoders, strict=True)}
-        )
+        encoders = {n: Encoder(e, architecture.inputs[n].shape, n) for n, e in architecture.encoders.items()}
+        self.encoders = nn.ModuleDict(encoders)
+        self.heads = nn.ModuleDict({n: Head(e.hidden, classes) for n, e in encoders.items()})
         if architecture.fusion is not None:
-            self.fusion = FusionFunction(architecture.fusion.function, [(e.tokens, e.hidden) for e in encoders])
+            self.fusion = FusionFunction(
+                architecture.fusion.function, [(e.tokens, e.hidden) for e in encoders.values()]
+            )
             network = architecture.fusion.network
             self.fusion_network = MixerStack(network.block, network.depth, self.fusion.width, (self.fusion.tokens,))
             self.fused_head = Head(self.fusion.width, classes)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.lazy import lazy
-from mixmas_pipeline.pipelines.avmnist.parameters import PairingParameters, PictureParameters, SoundParameters
+from mixmas_pipeline.pipelines.avmnist.parameters import PairingParameters, PictureParameters, SoundParameters, Split
 from mixmas_pipeline.progress import Progress
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 else:
     pd = lazy("pandas")
 
-SPLITS = ("train", "validation", "test")
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 DIGITS = tuple("0123456789")
 _CHUNK = 500
 _log = logging.getLogger(__name__)

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from mixmas_pipeline.parameters import Parameters
 
+Split = Literal["train", "validation", "test"]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -72,7 +73,7 @@ class PairingParameters(Parameters):
     validation_size: int = Field(ge=1)
     train_size: int | None = Field(None, ge=1)
     speech: SpeechSplit
-    noise_folds: dict[Literal["train", "validation", "test"], list[str]]
+    noise_folds: dict[Split, list[str]]
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -48,6 +48,7 @@ def evaluate_contenders(
         known = {name: _predict(models[name], validation, progress) for name in names}
         guesses = {name: _predict(models[name], test, progress) for name in names}
     classes, rows = len(test.schema.classes), []
+    published: dict[str, float | None] = dict(compare.published.items())
     for name in names:
         scores = [score(metric, test.labels, guess, classes) for guess in guesses[name]]
         entry, by_seed = inputs[f"{name}/contender"], inputs[f"{name}/history"].groupby("seed")
@@ -64,7 +65,7 @@ def evaluate_contenders(
                 "rate_at_edge": inputs[f"{name}/tuned"]["at_edge"],
                 "epochs": float(by_seed.size().mean()),
                 "seconds": float(by_seed["seconds"].sum().mean()),
-                "published": compare.published.get(name),
+                "published": published.get(name),
                 **{f"seed_{seed}": value for seed, value in zip(compare.seeds, scores, strict=True)},
             }
         )

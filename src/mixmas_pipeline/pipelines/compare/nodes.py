@@ -86,7 +86,8 @@ def tune(
         FloatingPointError: no learning rate gave a finite loss.
     """
     architecture, name = Architecture.model_validate(contender["architecture"]), contender["contender"]
-    work, trials, rates = Scratch(scratch), [], sorted(learning_rates)
+    work, rates = Scratch(scratch), sorted(learning_rates)
+    trials: list[dict[str, Any]] = []
     for number, rate in enumerate(rates, start=1):
         _log.info("%s: learning rate %g, %d of %d", name, rate, number, len(rates))
         settings = training.model_copy(update={"learning_rate": rate, "seed": tuning_seed})

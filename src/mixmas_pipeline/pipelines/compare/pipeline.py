@@ -33,7 +33,7 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
             namespace=space,
         )
     ]
-    results = {}
+    results: dict[str, str] = {}
     for name in contenders:
         own = f"{space}.{name}"
         models = {f"seed_{seed}": f"{own}.seed_{seed}_model" for seed in seeds}

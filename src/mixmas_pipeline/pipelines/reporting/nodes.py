@@ -35,6 +35,14 @@ def draw_examples(train: MultimodalTable) -> bytes:
     )
 
 
+def draw_architecture(architecture: dict[str, Any]) -> bytes:
+    """The architecture as a drawing, with widths and cost; PNG."""
+    from mixmas_pipeline.mixers.architecture import Architecture
+    from mixmas_pipeline.mixers.drawing import draw_architecture
+
+    return draw_architecture(Architecture.model_validate(architecture))
+
+
 def draw_search(leaderboard: pd.DataFrame, losses: pd.DataFrame, selection: SelectionParameters) -> tuple[Any, Any]:
     """Returns:
     The leaderboard figure; the candidates' learning curves.
@@ -87,6 +95,7 @@ def write_report(
     class_scores: pd.DataFrame,
     examples: bytes,
     mistakes: bytes,
+    architecture_drawing: bytes,
     train: MultimodalTable,
     **figures: Any,
 ) -> str:
@@ -100,6 +109,6 @@ def write_report(
         leaderboard=leaderboard,
         metrics=metrics,
         class_scores=class_scores,
-        pictures={"examples": examples, "mistakes": mistakes},
+        pictures={"examples": examples, "mistakes": mistakes, "architecture": architecture_drawing},
         figures=figures,
     )

@@ -40,7 +40,9 @@ once, after everything was chosen.</p>
 {% for row in rows if row.chosen %}<p class="note">{{ row.reason }}{{ " The budget was extended." if row.extended }}</p>
 {% endfor %}{% endfor %}
 {{ figure("leaderboard_figure") }}{{ figure("candidate_curves") }}
-<h2>Architecture</h2><pre>{{ architecture }}</pre>
+<h2>Architecture</h2>
+<p><img alt="the architecture as a drawing" src="data:image/png;base64,{{ pictures.architecture }}"></p>
+<details><summary>as data</summary><pre>{{ architecture }}</pre></details>
 <h2>Data</h2>
 <table><tr><th>class</th><th>training examples</th><th>share</th><th>in the sample</th>
 <th>in the scoring sample</th></tr>

@@ -18,6 +18,13 @@ def create_pipeline(dataset: str) -> Pipeline:
         [
             Node(nodes.draw_examples, named("train"), named("examples"), name="draw_examples", namespace=space),
             Node(
+                nodes.draw_architecture,
+                named("architecture"),
+                named("architecture_drawing"),
+                name="draw_architecture",
+                namespace=space,
+            ),
+            Node(
                 nodes.draw_search,
                 [named("leaderboard"), named("losses"), f"params:{named('search.selection')}"],
                 [named("leaderboard_figure"), named("candidate_curves")],
@@ -44,6 +51,7 @@ def create_pipeline(dataset: str) -> Pipeline:
                     "class_scores": named("class_scores"),
                     "examples": named("examples"),
                     "mistakes": named("mistakes_picture"),
+                    "architecture_drawing": named("architecture_drawing"),
                     "train": named("train"),
                     **{figure: named(figure) for figure in figures},
                 },

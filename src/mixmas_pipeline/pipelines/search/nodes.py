@@ -21,7 +21,15 @@ from mixmas_pipeline.learning.parameters import (
     SelectionParameters,
 )
 from mixmas_pipeline.learning.selection import Verdict, fall_behind, judge, needs_extension
-from mixmas_pipeline.mixers.architecture import Architecture, Block, Encoder, Fusion, FusionNetwork, Input
+from mixmas_pipeline.mixers.architecture import (
+    Architecture,
+    Block,
+    Encoder,
+    Fusion,
+    FusionFunction,
+    FusionNetwork,
+    Input,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,7 +136,7 @@ def propose_encoders(
 
 
 def propose_fusion_functions(
-    sample: MultimodalTable, functions: list[str], network: FusionNetworkStage, **choices: dict[str, Any]
+    sample: MultimodalTable, functions: list[FusionFunction], network: FusionNetworkStage, **choices: dict[str, Any]
 ) -> dict[str, dict[str, Any]]:
     """The chosen encoders with each fusion function and the reference fusion network.
 
@@ -163,9 +171,11 @@ def propose_fusion_networks(
         fusion network -> proposal.
     """
     chosen = Architecture.model_validate(choice["architecture"])
+    assert chosen.fusion is not None  # it comes from the stage before, which chooses the function
+    function = chosen.fusion.function
 
     def whole(name: str, block: Block) -> Architecture:
-        fusion = Fusion(function=chosen.fusion.function, network=FusionNetwork(depth=network.depth, block=block))
+        fusion = Fusion(function=function, network=FusionNetwork(depth=network.depth, block=block))
         return Architecture.model_validate({**chosen.model_dump(), "fusion": fusion.model_dump()})
 
     return {
@@ -290,13 +300,9 @@ def conclude(choice: dict[str, Any], *tables: pd.DataFrame) -> tuple[dict[str, A
 def _architecture(
     sample: MultimodalTable, inputs: dict[str, Input], encoders: dict[str, Encoder], fusion: Fusion | None
 ) -> Architecture:
-    return Architecture(
-        task=sample.schema.task,
-        classes=sample.schema.classes,
-        inputs=inputs,
-        encoders=encoders,
-        fusion=fusion,
-    )
+    schema = sample.schema
+    parts = {"task": schema.task, "classes": schema.classes, "inputs": inputs, "encoders": encoders, "fusion": fusion}
+    return Architecture.model_validate(parts)  # a table may have a task that no model can learn yet
 
 
 def _matched(
@@ -308,7 +314,7 @@ def _matched(
     def count(name: str, block: Block) -> int:
         return compared_parameters(build(name, block))
 
-    blocks = {name: stage.candidates[name] for name in stage.names}
+    blocks = stage.blocks
     if match.tolerance is not None:
         target = count(stage.reference, stage.reference_block)
         blocks = {

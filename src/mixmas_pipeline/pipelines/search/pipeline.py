@@ -7,6 +7,8 @@ sample -> propose_encoders -> [modality]: train_* -> decide -> finish_* -> choos
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline.learning.parameters import SearchParameters
@@ -24,7 +26,7 @@ def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:
     parameters = f"params:{root}"
     sample, holdout = f"{root}.sample", f"{root}.holdout"
     modalities = list(search.encoders)
-    stages = {modality: stage.names for modality, stage in search.encoders.items()}
+    stages: dict[str, Sequence[str]] = {modality: stage.names for modality, stage in search.encoders.items()}
     proposals = {f"{m}.{c}": f"{root}.{m}.{c}_architecture" for m, names in stages.items() for c in names}
     graph = [
         Node(
@@ -49,7 +51,7 @@ def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:
         for stage, names, propose, inputs in (
             (
                 nodes.FUSION_FUNCTION,
-                list(search.fusion_functions),
+                search.fusion_functions,
                 nodes.propose_fusion_functions,
                 {
                     "sample": sample,
@@ -87,7 +89,7 @@ def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:
     return Pipeline(graph)
 
 
-def _stage(root: str, stage: str, names: list[str]) -> list[Node]:
+def _stage(root: str, stage: str, names: Sequence[str]) -> list[Node]:
     """Train every candidate with the first seeds, decide how the stage goes on, finish, choose."""
     space = f"{root}.{stage}"
     parameters = f"params:{root}"

@@ -72,11 +72,11 @@ def _identity(
     import torch
 
     digest = hashlib.blake2b(digest_size=12)
-    settings = [architecture.model_dump(mode="json"), training.model_dump(mode="json")]
+    settings: list[Any] = [architecture.model_dump(mode="json"), training.model_dump(mode="json")]
     settings += [torch.__version__, pytorch_lightning.__version__, code_hash("mixmas_pipeline.learning.lightning")]
     digest.update(json.dumps(settings, sort_keys=True).encode())
     for table in (train, validation):
         for array in (table.labels, *table.arrays.values()):
             for rows in chunks(array):
-                digest.update(np.ascontiguousarray(array[rows]))
+                digest.update(np.ascontiguousarray(array[rows]).data)
     return digest.hexdigest()
