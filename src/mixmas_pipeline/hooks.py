@@ -24,7 +24,15 @@ if TYPE_CHECKING:
 # Less free space than this, in bytes, is taken for the reason of an error: not every library says so itself.
 _FULL = 1 << 20
 _log = logging.getLogger(__name__)
-_SHOWN = ("architecture", "leaderboard", "metrics", "comparison", "agreement", "agreement_summary", "prediction_summary")
+_SHOWN = (
+    "architecture",
+    "leaderboard",
+    "metrics",
+    "comparison",
+    "agreement",
+    "agreement_summary",
+    "prediction_summary",
+)
 
 
 class ProjectHooks:

@@ -57,8 +57,8 @@ def read_rows(path: Path, schema: TableSchema) -> MultimodalTable:
     Args:
         path: an ``.arrow`` file that a ``TableDataset`` wrote; or a ``.npz`` or ``.safetensors`` file of one array a
             modality, (n, *shape) in the stored type, and, if wanted, ``ids`` (n; else the rows are numbered from 0),
-            ``labels`` (as in a ``MultimodalTable``), and ``present.{modality}`` (n truth values) of optional modalities.
-            An optional modality that is not there is missing in every row.
+            ``labels`` (as in a ``MultimodalTable``) and, of optional modalities, ``present.{modality}`` (n truth
+            values). An optional modality that is not there is missing in every row.
         schema: of the data that the model was trained on.
 
     Raises:
@@ -83,13 +83,12 @@ def _read_arrow(path: Path, schema: TableSchema) -> MultimodalTable:
         raise ValueError(f"unknown modality {unknown[0]!r}; expected {', '.join(schema.modalities)}")
     for name, modality in found.modalities.items():
         for what in ("shape", "dtype", "scale", "offset", "unit", "padded"):
-            ours, expected = getattr(modality, what), getattr(schema.modalities[name], what)
-            if ours != expected:
-                raise ValueError(f"column {name!r} has the {what} {ours!r}; expected {expected!r}")
+            ours, theirs = getattr(modality, what), getattr(schema.modalities[name], what)
+            if ours != theirs:
+                raise ValueError(f"column {name!r} has the {what} {ours!r}; expected {theirs!r}")
     if table.labelled and (found.task, found.classes) != (schema.task, schema.classes):
-        raise ValueError(
-            f"labels are of a {found.task} task of {list(found.classes)}; expected {schema.task}, {list(schema.classes)}"
-        )
+        expected = f"{schema.task}, {list(schema.classes)}"
+        raise ValueError(f"labels are of a {found.task} task of {list(found.classes)}; expected {expected}")
     labels = table.labels if table.labelled else None
     return _assemble(schema, table.arrays, labels, table.ids, table.extra, table.present)
 
@@ -144,9 +143,8 @@ def _assemble(
     """A table of exactly the schema; modalities that are missing from every row are filled with zeros."""
     filled, there = dict(arrays), dict(present)
     for name, modality in schema.modalities.items():
-        if not modality.optional and name in there:
-            if not there.pop(name).all():
-                raise ValueError(f"modality {name!r} is missing in some rows; every row of the training data has it")
+        if not modality.optional and not there.pop(name, np.ones(1)).all():
+            raise ValueError(f"modality {name!r} is missing in some rows; every row of the training data has it")
         if name not in filled:
             if not modality.optional:
                 raise ValueError(f"modality {name!r} is missing; expected {modality.dtype} (rows, *{modality.shape})")
