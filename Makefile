@@ -12,7 +12,7 @@ run: $(READY)
 	$(BIN)/kedro run
 
 test: check
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --durations=40
 
 check: $(READY)
 	$(BIN)/ruff check .

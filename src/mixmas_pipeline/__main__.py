@@ -1,22 +1,38 @@
-"""``python -m mixmas_pipeline`` and the console script: `kedro run` for the installed package."""
+"""``python -m mixmas_pipeline`` and the console script: `kedro run` for the installed package, and ``new``."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kedro.framework.cli.utils import find_run_command
-from kedro.framework.project import configure_project
 
+def main(words: Sequence[str] | None = None, **kwargs: Any) -> Any:
+    """Run pipelines, or make a project to run them in.
 
-def main(*args: Any, **kwargs: Any) -> Any:
-    """Run pipelines; takes the arguments of ``kedro run``."""
-    package_name = Path(__file__).parent.name
-    configure_project(package_name)
+    Args:
+        words: "new" and a folder (``mixmas_pipeline.new``), or the arguments of ``kedro run``. Default: those of the
+            process.
+        kwargs: of click's ``Command.main``.
+    """
+    words = list(sys.argv[1:] if words is None else words)
     interactive = hasattr(sys, "ps1")
     kwargs["standalone_mode"] = not interactive
-    return find_run_command(package_name)(*args, **kwargs)
+    if words[:1] == ["new"]:
+        from mixmas_pipeline.new import new
+
+        return new(words[1:], prog_name="mixmas_pipeline new", **kwargs)
+    from kedro.utils import find_kedro_project
+
+    if find_kedro_project(Path.cwd()) is None and "--help" not in words:
+        sys.exit(f"There is no project in {Path.cwd()}; make one: mixmas_pipeline new FOLDER")
+    from kedro.framework.cli.utils import find_run_command  # which says at once how it logs
+    from kedro.framework.project import configure_project
+
+    package_name = Path(__file__).parent.name
+    configure_project(package_name)
+    return find_run_command(package_name)(words, **kwargs)
 
 
 if __name__ == "__main__":

@@ -198,8 +198,9 @@ def _read_parameters() -> dict[str, Any]:
     from kedro.config import OmegaConfigLoader
     from kedro.utils import find_kedro_project
 
+    from mixmas_pipeline.new import PROJECT
     from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
-    root = find_kedro_project(Path.cwd()) or Path(__file__).parents[2]
+    root = find_kedro_project(Path.cwd()) or PROJECT
     loader = OmegaConfigLoader(str(root / "conf"), env=os.environ.get("KEDRO_ENV"), **CONFIG_LOADER_ARGS)
     return loader["parameters"]

@@ -149,10 +149,10 @@ import os, sys, time
 from pathlib import Path
 from mixmas_pipeline.locking import data_root_lock
 lock = data_root_lock(Path(sys.argv[1])).acquire()
-if (worker := os.fork()) == 0:
+if os.fork() == 0:  # the worker, which says so itself: until then it may still be closing what it has inherited
+    print(os.getpid(), flush=True)
     time.sleep(60)
     os._exit(0)
-print(worker, flush=True)
 time.sleep(60)
 """
 

@@ -219,7 +219,8 @@ def test_what_cannot_be_sent_is_named(tmp_path: Path) -> None:
 
 # --- the end of a run ----------------------------------------------------------------------------------------------
 SCRIPT = """
-import sys, pathlib, probes
+import signal, sys, pathlib, probes
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are started with it ignored
 folder = pathlib.Path(sys.argv[1])
 graph, values = probes.pipeline(probes.write_on, {"a": str(folder), "b": str(folder)})
 probes.run(folder / "outputs", graph, values, cores=2)

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import probes
 import pytest
-from kedro.io import DataCatalog, DatasetError, Version
+from kedro.io import DataCatalog, DatasetError, MemoryDataset, Version
 from kedro.pipeline import Node
 
 from mixmas_pipeline import locking
 from mixmas_pipeline.datasets.artefacts import JSONDataset
 from mixmas_pipeline.locking import DataRootBusy
 from mixmas_pipeline.runners import fingerprints
+from mixmas_pipeline.runners.compute import ComputeParameters
 
 OLD, NEW = "2026-01-01T00.00.00.000Z", "2026-01-02T00.00.00.000Z"
 
@@ -49,3 +50,16 @@ def test_a_run_that_has_lost_the_data_root_starts_nothing(
     with pytest.raises(DataRootBusy, match="taken over"):
         probes.run(tmp_path, graph, values, cores=cores)
     assert not list(tmp_path.rglob("*.json"))
+
+
+def test_what_was_made_from_an_input_that_was_not_kept_is_made_again(tmp_path: Path) -> None:
+    artefact(tmp_path, OLD).save({"v": 1})
+    catalog = DataCatalog({"seconds": MemoryDataset(0.0), "x": artefact(tmp_path, OLD)})
+    node = Node(probes.stay, "seconds", "x", name="node")
+    fingerprints.record(node, fingerprints.fingerprint(node, catalog, ComputeParameters()), catalog, None)
+    catalog["seconds"] = artefact(tmp_path / "kept", OLD)
+    catalog.save("seconds", 0.0)
+    wanted = fingerprints.fingerprint(node, catalog, ComputeParameters())
+    assert fingerprints.up_to_date(node, wanted, catalog) == "x was made from an input that was not kept"
+    fingerprints.record(node, wanted, catalog, None)
+    assert fingerprints.up_to_date(node, wanted, catalog) == ""

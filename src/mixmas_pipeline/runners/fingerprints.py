@@ -85,6 +85,8 @@ def up_to_date(node: Node, wanted: Fingerprint | None, catalog: CatalogProtocol)
             return f"{name} has no record of how it was made"
         if known["stat"] != _stat(path) and known["content"] != hash_path(path):
             return f"{name} was altered"
+        if known["fingerprint"] is None:
+            return f"{name} was made from an input that was not kept"
         if differences := _differences(known["fingerprint"], wanted):
             return f"{differences} changed"
     return ""
