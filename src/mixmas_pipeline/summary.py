@@ -20,10 +20,11 @@ def print_summary(
     comparison: pd.DataFrame | None = None,
     agreement: pd.DataFrame | None = None,
     agreement_summary: dict[str, Any] | None = None,
+    prediction_summary: dict[str, Any] | None = None,
     console: Console | None = None,
 ) -> None:
     """Print what is given: sample sizes, leaderboards, the architecture, final scores, where the report is; the
-    comparison with the baseline; how well the search chooses."""
+    comparison with the baseline; how well the search chooses; what new rows were predicted from."""
     console = console or Console(width=None if Console().is_terminal else 130)
     if sampling is not None:
         sizes = f"trained on {sampling['sample']['rows']}, scored on {sampling['holdout']['rows']} others"
@@ -41,6 +42,8 @@ def print_summary(
     if agreement is not None and agreement_summary is not None:
         console.print(_agreement_table(dataset, agreement))
         console.print(_agreement_text(agreement_summary))
+    if prediction_summary is not None:
+        console.print(_contributions_table(dataset, prediction_summary))
     if report is not None:
         console.print(f"The report: {report}", soft_wrap=True)
 
@@ -134,6 +137,19 @@ def _comparison_table(dataset: str, comparison: pd.DataFrame) -> Table:
     if len(published):
         scores = ", ".join(f"{row.contender} {row.published:.4f}" for row in published.itertuples())
         table.caption = f"published, on other data: {scores}"
+    return table
+
+
+def _contributions_table(dataset: str, summary: dict[str, Any]) -> Table:
+    table = Table(title=f"{dataset}: {summary['rows']} rows predicted, without one modality each", title_justify="left")
+    table.add_column("modality")
+    for name in ("contribution", "mean size of it", "decisions that flip", "its head agrees"):
+        table.add_column(name, justify="right")
+    for modality, row in summary["modalities"].items():
+        shares = [f"{row[key]:.1%}" if key in row else "" for key in ("flipped", "head_agrees")]
+        table.add_row(modality, f"{row['mean_contribution']:+.4f}", f"{row['mean_absolute_contribution']:.4f}", *shares)
+    if summary["scores"]:
+        table.caption = "on these rows: " + ", ".join(f"{name} {v:.4f}" for name, v in summary["scores"].items())
     return table
 
 

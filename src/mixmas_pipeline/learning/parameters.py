@@ -459,3 +459,14 @@ class ValidateSearchParameters(Parameters):
     space: dict[str, Annotated[tuple[str, ...], Field(min_length=1), Distinct]] = Field(default_factory=dict)
     truth: TruthParameters
     proxy: ProxyParameters
+
+
+class PredictParameters(Parameters):
+    """What is predicted.
+
+    Attributes:
+        rows: a file, see ``mixmas_pipeline.datasets.rows.read_rows``. Default null, with which there is nothing to
+            predict.
+    """
+
+    rows: str | None = None

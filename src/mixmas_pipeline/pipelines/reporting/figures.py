@@ -261,6 +261,21 @@ def comparison_figure(comparison: pd.DataFrame) -> go.Figure:
     return _styled(figure, "Searched architecture and baseline: test score (± standard deviation over seeds)", 460)
 
 
+def contributions_figure(contributions: pd.DataFrame, summary: dict[str, Any]) -> go.Figure:
+    """How each modality's contribution is spread over the rows, as boxes; beside its name how often the decision is
+    another without it."""
+    figure = go.Figure()
+    colours = _colours(contributions["modality"])
+    for name, rows in contributions.groupby("modality", sort=False):
+        flipped = summary["modalities"][name].get("flipped")
+        label = str(name) if flipped is None else f"{name}<br>{flipped:.0%} flip without it"
+        box = {"boxpoints": "outliers", "boxmean": True, "marker_color": colours[name]}
+        figure.add_trace(go.Box(y=rows["contribution"], name=label, **box))
+    values = "flipped" not in next(iter(summary["modalities"].values()), {"flipped": 0})
+    figure.update_yaxes(title_text="value with it, less without it" if values else "probability with it, less without")
+    return _styled(figure.update_layout(showlegend=False), "What each modality contributes to the decision", 420)
+
+
 def regret_figure(agreement: pd.DataFrame, summary: dict[str, Any]) -> go.Figure:
     """Mean regret of every budget against its cost, by method; error bars are standard errors over replicates."""
     figure = go.Figure()
