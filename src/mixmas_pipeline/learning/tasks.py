@@ -6,6 +6,7 @@ looking at an example: a model that does not beat it has learnt nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -295,7 +296,7 @@ def task_of(name: str) -> Task:
     return _TASKS[name]
 
 
-def check_settings(task: str, metrics: dict[str, str], balances: dict[str, str]) -> None:
+def check_settings(task: str, metrics: Mapping[str, str], balances: Mapping[str, str]) -> None:
     """Refuse settings that do not fit the task, before anything is trained.
 
     Args:
