@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.devices import computing_in, pick_device, pick_precision
 from mixmas_pipeline.learning.metrics import score
 from mixmas_pipeline.learning.parameters import BudgetParameters, OptimiserParameters
+from mixmas_pipeline.learning.presence import known, training_presence
 from mixmas_pipeline.learning.several import OneModel, StackedModels
 from mixmas_pipeline.learning.tasks import task_of
 from mixmas_pipeline.mixers.architecture import Architecture
@@ -72,7 +73,8 @@ def run_trials(
     metric: str,
     label: str,
 ) -> list[Trial]:
-    """Train from scratch for ``steps`` steps on ``sample``, once with each seed; score at the end, on ``holdout``.
+    """Train from scratch for ``steps`` steps on ``sample``, once with each seed; score at the end, on ``holdout``. Rows
+    that have none of the architecture's modalities take no part, in neither: see ``presence.known``.
 
     Each trial has its own weights, optimiser state, schedule, batch order and random numbers: nothing is shared with
     another. Where ``budget.batched`` makes all seeds one model they differ from separate trials by rounding only (and
@@ -87,13 +89,13 @@ def run_trials(
     device = pick_device(budget.device)
     precision = pick_precision(budget.precision, device)
     together = device.type == "cuda" if budget.batched == "auto" else budget.batched
-    data = to_tensors(sample, device)
+    sample, holdout = (known(table, architecture.inputs) for table in (sample, holdout))
     trials = []
     for group in [tuple(seeds)] if together else [(seed,) for seed in seeds]:
         start = time.perf_counter()
         models = [initialised(MultimodalMixer, seed, architecture).to(device) for seed in group]
         with computing_in(precision, device):
-            curves = _train(models, data, architecture.task, budget, steps, group, label)
+            curves = _train(models, sample, device, budget, steps, group, label)
             logits = [compute_logits(model, holdout, device)[FUSED] for model in models]
         seconds = (time.perf_counter() - start) / len(group)
         for seed, values, losses in zip(group, logits, curves, strict=True):
@@ -163,14 +165,26 @@ def evaluation_rows(table: MultimodalTable) -> Iterator[slice]:
 
 
 @torch.inference_mode()
-def compute_logits(model: MultimodalMixer, table: MultimodalTable, device: torch.device) -> dict[str, np.ndarray]:
-    """Every head's logits for every row, (n, classes) float32, in eval mode; the model's mode is restored."""
+def compute_logits(
+    model: MultimodalMixer,
+    table: MultimodalTable,
+    device: torch.device,
+    present: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
+    """Every head's logits for every row, (n, classes) float32, in eval mode; the model's mode is restored.
+
+    Args:
+        present: which rows' modalities are looked at, name -> (n,) booleans. Default: as the table says.
+    """
     training = model.training
     model.eval()
+    present = table.present if present is None else present
     parts: dict[str, list[np.ndarray]] = {}
     for rows in evaluation_rows(table):
         inputs = {name: torch.from_numpy(np.array(array[rows])).to(device) for name, array in table.arrays.items()}
-        for head, logits in model({name: inputs[name] for name in model.architecture.inputs}).items():
+        names = model.architecture.inputs
+        there = {name: torch.from_numpy(np.array(present[name][rows])).to(device) for name in names if name in present}
+        for head, logits in model({name: inputs[name] for name in names}, there).items():
             parts.setdefault(head, []).append(logits.float().cpu().numpy())
         release(*table.arrays.values())
     model.train(training)
@@ -179,15 +193,16 @@ def compute_logits(model: MultimodalMixer, table: MultimodalTable, device: torch
 
 def _train(
     models: list[MultimodalMixer],
-    data: tuple[dict[str, Tensor], Tensor],
-    task: str,
+    sample: MultimodalTable,
+    device: torch.device,
     budget: BudgetParameters,
     steps: int,
     seeds: Sequence[int],
     label: str,
 ) -> list[list[tuple[int, float]]]:
     """Train the models, each from its own seed; return each one's training losses."""
-    inputs, labels = data
+    inputs, labels = to_tensors(sample, device)
+    task = models[0].architecture.task
     names = list(models[0].architecture.inputs)
     weight = fusion_weight(len(names), 0, 0.0)
     scale = loss_scale(budget, labels, models[0].architecture)
@@ -206,12 +221,22 @@ def _train(
             # The whole epoch's rows at once: a copy to a GPU makes the host wait.
             epochs = [batch_rows(len(labels), budget.batch_size, seed, epoch) for seed in seeds]
             batches = [[rows.to(labels.device) for rows in pieces] for pieces in epochs]
+            taking_part = [
+                {name: torch.from_numpy(there).to(labels.device) for name, there in epoch_presence.items()}
+                for epoch_presence in (
+                    training_presence(sample, names, budget.modality_dropout, seed, epoch) for seed in seeds
+                )
+            ]
             for step_rows in zip(*batches, strict=True):
-                logits = learner([{name: inputs[name][rows] for name in names} for rows in step_rows])
+                present = [
+                    {name: there[rows] for name, there in own.items()}
+                    for own, rows in zip(taking_part, step_rows, strict=True)
+                ]
+                logits = learner([{name: inputs[name][rows] for name in names} for rows in step_rows], present)
                 losses = torch.stack(
                     [
-                        multi_head_loss(heads, labels[rows], task, weight, scale)
-                        for heads, rows in zip(logits, step_rows, strict=True)
+                        multi_head_loss(heads, labels[rows], task, weight, scale, there)
+                        for heads, rows, there in zip(logits, step_rows, present, strict=True)
                     ]
                 )
                 optimiser.zero_grad(set_to_none=True)

@@ -55,7 +55,7 @@ class SampleParameters(Parameters):
 
 
 class OptimiserParameters(Parameters):
-    """AdamW with a linear warm-up and a cosine decay to zero.
+    """AdamW with a linear warm-up and a cosine decay to zero; and what is left out while training.
 
     Attributes:
         learning_rate: at its peak.
@@ -65,6 +65,8 @@ class OptimiserParameters(Parameters):
         clip_norm: largest norm of the gradient. Default 1.
         balance: "classes" weighs the loss so that rare classes count as much as frequent ones; see
             ``mixers.loss.balancing_weights``; a regression has none. Default "none".
+        modality_dropout: probability that a modality of an example is left out of a step, as if the example lacked it;
+            never all that it has, see ``learning.presence.training_presence``. Not with one modality. Default 0.
     """
 
     learning_rate: Positive
@@ -73,6 +75,7 @@ class OptimiserParameters(Parameters):
     batch_size: int = Field(64, ge=1)
     clip_norm: Positive = 1.0
     balance: Literal["none", "classes"] = "none"
+    modality_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class RaceParameters(Parameters):

@@ -12,18 +12,22 @@ def input_statistics(table: MultimodalTable, modality: str) -> Input:
     """Shape, mean and standard deviation of a modality's stored values, in float64 and in chunks of rows.
 
     Of (channels, height, width) there is one of each a channel (a channel without variation gets a standard deviation
-    of 1). Padding does not count.
+    of 1). Padding does not count, nor do rows that lack the modality.
 
     Raises:
-        ValueError: all values are the same: the modality carries nothing.
+        ValueError: all values are the same: the modality carries nothing; or every row lacks it.
     """
     array, kind = table.arrays[modality], table.schema.modalities[modality]
+    there = table.present.get(modality, np.ones(len(table), bool))
+    if not there.any():
+        raise ValueError(f"modality {modality!r} is missing in all {len(table)} rows; expected some that have it")
     by_channel = len(kind.shape) == 3
     axes = (0, 2, 3) if by_channel else None
-    shift = array[0].astype(np.float64).flat[0]  # around a typical value, so that a constant's variance is exactly 0
+    # Around a typical value, so that a constant's variance is exactly 0.
+    shift = array[there.argmax()].astype(np.float64).flat[0]
     count, total, squares = 0, 0.0, 0.0
     for rows in chunks(array):
-        chunk = array[rows].astype(np.float64)
+        chunk = (array[rows] if there.all() else array[rows][there[rows]]).astype(np.float64)
         if kind.padded:
             chunk = chunk[chunk.any(axis=-1)]
         chunk -= shift
@@ -36,7 +40,11 @@ def input_statistics(table: MultimodalTable, modality: str) -> Input:
         raise ValueError(f"modality {modality!r}: every value is {shift}; a constant input carries no information")
     std = np.sqrt(np.where(variance > 0, variance, 1.0))
     return Input(
-        shape=kind.shape, mean=_plain(mean + shift, by_channel), std=_plain(std, by_channel), padded=kind.padded
+        shape=kind.shape,
+        mean=_plain(mean + shift, by_channel),
+        std=_plain(std, by_channel),
+        padded=kind.padded,
+        optional=kind.optional,
     )
 
 

@@ -296,6 +296,14 @@ def task_of(name: str) -> Task:
     return _TASKS[name]
 
 
+def strata_of(table: MultimodalTable) -> tuple[np.ndarray, list[str]]:
+    """What samples of a table have as much of as the whole: (n, strata) booleans, and the strata's names. Those of its
+    task, and the rows that have each modality which some lack."""
+    strata, names = task_of(table.schema.task).strata(table.labels, table.schema.classes)
+    partial = {name: there for name, there in table.present.items() if not there.all()}
+    return np.column_stack([strata, *partial.values()]), [*names, *(f"with {name}" for name in partial)]
+
+
 def check_settings(task: str, metrics: Mapping[str, str], balances: Mapping[str, str]) -> None:
     """Refuse settings that do not fit the task, before anything is trained.
 

@@ -165,12 +165,14 @@ class Input(Parameters):
             a modality, or, of (channels, height, width), one a channel.
         padded: the last steps of (steps, features) may be all zeros, and then are padding: they are not pooled.
             Default false.
+        optional: examples may lack it. Default false.
     """
 
     shape: tuple[Width, ...]
     mean: float | tuple[float, ...]
     std: Positive | tuple[Positive, ...]
     padded: bool = False
+    optional: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:

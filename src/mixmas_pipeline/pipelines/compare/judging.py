@@ -45,8 +45,9 @@ def evaluate_contenders(
     names = list(dict.fromkeys(key.split("/")[0] for key in inputs))
     models = {name: [inputs[f"{name}/seed_{seed}"] for seed in compare.seeds] for name in names}
     with Progress(2 * len(names) * len(compare.seeds), "Scoring models") as progress:
-        known = {name: _predict(models[name], validation, progress) for name in names}
-        guesses = {name: _predict(models[name], test, progress) for name in names}
+        blind = task_of(test.schema.task).blind_answer(train)
+        known = {name: _predict(models[name], validation, blind, progress) for name in names}
+        guesses = {name: _predict(models[name], test, blind, progress) for name in names}
     classes, rows = len(test.schema.classes), []
     published: dict[str, float | None] = dict(compare.published.items())
     for name in names:
@@ -69,9 +70,8 @@ def evaluate_contenders(
                 **{f"seed_{seed}": value for seed, value in zip(compare.seeds, scores, strict=True)},
             }
         )
-    task = task_of(test.schema.task)
-    blind = np.broadcast_to(task.blind_answer(train), test.labels.shape)
-    rows.append({"contender": task.blind, "score": score(metric, test.labels, blind, classes)})
+    without = score(metric, test.labels, np.broadcast_to(blind, test.labels.shape), classes)
+    rows.append({"contender": task_of(test.schema.task).blind, "score": without})
     comparison = pd.DataFrame(rows).astype({"published": float})
     comparison.insert(0, "source", test.schema.source)
     comparison.insert(2, "metric", metric)
@@ -89,16 +89,20 @@ def draw_comparison(comparison: pd.DataFrame) -> Any:
     return comparison_figure(comparison)
 
 
-def _predict(models: list[Any], table: MultimodalTable, progress: Progress) -> np.ndarray:
-    """Labels that each model gives, (models, rows[, classes])."""
+def _predict(models: list[Any], table: MultimodalTable, blind: np.ndarray, progress: Progress) -> np.ndarray:
+    """Labels that each model gives, (models, rows[, classes]); ``blind`` for rows that lack all that it looks at."""
     from mixmas_pipeline.learning.metrics import predict
     from mixmas_pipeline.learning.microbenchmark import compute_logits, pick_device
+    from mixmas_pipeline.learning.presence import rows_that_have_any
     from mixmas_pipeline.mixers.model import FUSED
 
     device = pick_device("auto")
     guesses = []
     for model in models:
-        guesses.append(predict(compute_logits(model.to(device), table, device)[FUSED], table.schema.task))
+        guess = predict(compute_logits(model.to(device), table, device)[FUSED], table.schema.task)
+        unseen = ~rows_that_have_any(table, model.architecture.inputs)
+        guess[unseen] = blind
+        guesses.append(guess)
         progress.advance()
     return np.array(guesses)
 

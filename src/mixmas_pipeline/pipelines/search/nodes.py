@@ -56,6 +56,14 @@ def begin_search(
     """
     from mixmas_pipeline.learning.tasks import check_settings
 
+    dropouts = {"search.budget": budget.modality_dropout, "training": training.modality_dropout}
+    for where, dropout in dropouts.items():
+        if dropout and len(train.schema.modalities) == 1:
+            (only,) = train.schema.modalities
+            raise ValueError(
+                f"{where}.modality_dropout is {dropout}, and {only!r} is the only modality; expected 0: there is "
+                "nothing else to answer from"
+            )
     metrics = {"search.selection.metric": selection.metric, "training.metric": training.metric}
     balances = {"search.budget.balance": budget.balance, "training.balance": training.balance}
     check_settings(train.schema.task, metrics, balances)
@@ -75,9 +83,9 @@ def sample_for_search(
             the proportion of a range of a target's values.)
     """
     from mixmas_pipeline.learning.sampling import sample_size, stratified_split, worst_imbalance
-    from mixmas_pipeline.learning.tasks import task_of
+    from mixmas_pipeline.learning.tasks import strata_of
 
-    labels, names = task_of(train.schema.task).strata(train.labels, train.schema.classes)
+    labels, names = strata_of(train)
     counts = labels.sum(axis=0)
     if (counts < 3).any():
         name = names[int(counts.argmin())]
@@ -238,7 +246,8 @@ def decide(
         extend: bool; at_chance: the candidates that are the reason; dropped: candidate -> why; finish: the candidates
         that are trained with the remaining seeds.
     """
-    at_chance = needs_extension(list(results.values()), holdout.labels, selection)
+    labels = _scored_labels(holdout, results)
+    at_chance = needs_extension(list(results.values()), labels, selection)
     extend = bool(at_chance) and budget.extended_steps > budget.steps
     if at_chance:
         what = "the stage is given its extended budget" if extend else "its budget has no extension"
@@ -246,7 +255,7 @@ def decide(
     dropped: dict[str, str] = {}
     racing = [result for name, result in results.items() if name not in at_chance]  # the others are not ranked
     if budget.race is not None and not extend and racing:
-        dropped = fall_behind(racing, holdout.labels, selection, budget.race.behind)
+        dropped = fall_behind(racing, labels, selection, budget.race.behind)
     left = [result["candidate"] for result in racing if result["candidate"] not in dropped]
     remaining = len(budget.seeds) - len(budget.first_seeds)
     finish = left if remaining and not extend and len(left) > 1 else []
@@ -287,7 +296,7 @@ def choose(
         choice: stage, candidate, reason, tied, architecture; leaderboard: one row a candidate, best first; losses:
         every candidate's training losses by seed and step.
     """
-    verdict = judge(list(results.values()), holdout.labels, selection, decision["dropped"])
+    verdict = judge(list(results.values()), _scored_labels(holdout, results), selection, decision["dropped"])
     board = _leaderboard(list(results.values()), verdict, decision)
     losses = pd.DataFrame(
         [
@@ -395,6 +404,15 @@ def _trials(
     )
     kind = float if architecture.task == "regression" else int
     return [{**vars(trial), "predicted": trial.predicted.astype(kind).tolist()} for trial in trials]
+
+
+def _scored_labels(holdout: MultimodalTable, results: dict[str, dict[str, Any]]) -> np.ndarray:
+    """Labels of the held-out rows that a stage's candidates are scored on: of an encoder's stage those that have its
+    modality."""
+    from mixmas_pipeline.learning.presence import known
+
+    modality = next(iter(results.values()))["modality"]
+    return known(holdout, [modality] if modality else holdout.schema.modalities).labels
 
 
 def _leaderboard(results: list[dict[str, Any]], verdict: Verdict, decision: dict[str, Any]) -> pd.DataFrame:

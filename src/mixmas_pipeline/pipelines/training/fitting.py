@@ -42,9 +42,12 @@ class Scratch:
         validation: MultimodalTable,
         training: TrainingParameters,
     ) -> tuple[MultimodalMixer, pd.DataFrame]:
-        """The best epoch's model and the history of every epoch, as ``learning.processes.train`` gives them."""
+        """The best epoch's model and the history of every epoch, as ``learning.processes.train`` gives them. Rows that
+        have none of the architecture's modalities take no part."""
+        from mixmas_pipeline.learning.presence import known
         from mixmas_pipeline.learning.processes import train as fit
 
+        train, validation = (known(table, architecture.inputs) for table in (train, validation))
         name = _identity(architecture, train, validation, training)
         self._used.add(name)
         return fit(architecture, train, validation, training, self._folder / name)
@@ -77,7 +80,7 @@ def _identity(
     settings += [torch.__version__, pytorch_lightning.__version__, code_hash("mixmas_pipeline.learning.lightning")]
     digest.update(json.dumps(settings, sort_keys=True).encode())
     for table in (train, validation):
-        for array in (table.labels, *table.arrays.values()):
+        for array in (table.labels, *table.arrays.values(), *table.present.values()):
             for rows in chunks(array):
                 digest.update(np.ascontiguousarray(array[rows]).data)
     return digest.hexdigest()
