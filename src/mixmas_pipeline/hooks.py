@@ -28,6 +28,7 @@ _SHOWN = (
     "architecture",
     "leaderboard",
     "metrics",
+    "patterns",
     "comparison",
     "agreement",
     "agreement_summary",

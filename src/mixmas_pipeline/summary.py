@@ -21,10 +21,12 @@ def print_summary(
     agreement: pd.DataFrame | None = None,
     agreement_summary: dict[str, Any] | None = None,
     prediction_summary: dict[str, Any] | None = None,
+    patterns: pd.DataFrame | None = None,
     console: Console | None = None,
 ) -> None:
     """Print what is given: sample sizes, leaderboards, the architecture, final scores, where the report is; the
-    comparison with the baseline; how well the search chooses; what new rows were predicted from."""
+    comparison with the baseline; how well the search chooses; what new rows were predicted from; where rows lack
+    modalities, in training or in the test split, the scores of each set of them."""
     console = console or Console(width=None if Console().is_terminal else 130)
     if sampling is not None:
         sizes = f"trained on {sampling['sample']['rows']}, scored on {sampling['holdout']['rows']} others"
@@ -37,6 +39,8 @@ def print_summary(
         console.print(_architecture_table(dataset, architecture))
     if metrics is not None:
         console.print(_metrics_table(dataset, metrics))
+    if patterns is not None and (patterns["trained_with_missing"].any() or patterns["rows"].iloc[1:].any()):
+        console.print(_patterns_table(dataset, patterns))
     if comparison is not None:
         console.print(_comparison_table(dataset, comparison))
     if agreement is not None and agreement_summary is not None:
@@ -109,6 +113,17 @@ def _metrics_table(dataset: str, metrics: dict[str, Any]) -> Table:
         table.add_column(split, justify="right")
     for row in dict.fromkeys(name for split in splits for name in metrics[split]):
         table.add_row(row, *(f"{metrics[split][row]:.4f}" if row in metrics[split] else "" for split in splits))
+    return table
+
+
+def _patterns_table(dataset: str, patterns: pd.DataFrame) -> Table:
+    table = Table(title=f"{dataset}: test {patterns['metric'].iloc[0]} by what is there", title_justify="left")
+    table.add_column("modalities")
+    for name in ("with exactly these", "score", "with these", "score, shown these only"):
+        table.add_column(name, justify="right")
+    for row in patterns.itertuples():
+        scores = (f"{value:.4f}" if pd.notna(value) else "" for value in (row.score, row.score_when_masked))
+        table.add_row(row.pattern, str(row.rows), next(scores), str(row.rows_with_more), next(scores))
     return table
 
 

@@ -58,7 +58,7 @@ def test_only_evaluation_reads_the_test_split() -> None:
     readers = {n.name for n in everything.nodes if "avmnist.test" in n.inputs}
     assert readers == {"avmnist.training.evaluate_model", "avmnist.compare.evaluate_contenders"}
     after = {node.name for node in everything.from_nodes(*readers).nodes} - readers
-    drawn = {f"avmnist.reporting.{name}" for name in ("draw_model", "draw_mistakes", "write_report")}
+    drawn = {f"avmnist.reporting.{name}" for name in ("draw_model", "draw_mistakes", "draw_patterns", "write_report")}
     used = {"avmnist.predict.predict_new_rows", "avmnist.predict.draw_contributions"}  # what is finished
     assert after == drawn | {"avmnist.compare.draw_comparison"} | used
     search = pipelines("base")["search"]

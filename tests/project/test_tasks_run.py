@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import planted
 import pytest
+import torch
 from scipy.stats import spearmanr
 from sklearn.metrics import (
     average_precision_score,
@@ -98,6 +99,81 @@ def test_binary(tmp_path: Path) -> None:
         np.sum([[int(count) for count in row] for row in catalog.load("planted.confusion_figure").data[0].text]) == 150
     )
     assert "most frequent class" in set(catalog.load("planted.comparison")["contender"])
+
+
+@pytest.mark.slow
+def test_six_modalities_some_of_which_are_missing(tmp_path: Path) -> None:
+    """All kinds; three that rows may lack, dropped in training too; and the scores of every set of them."""
+    names = tuple(planted.MODALITIES)
+    missing = {"photo": 0.3, "notes": 0.4, "graph": 0.2}
+    splits = {
+        split: planted.planted("multiclass", names, rows, seed, missing)
+        for seed, (split, rows) in enumerate(zip(planted.SPLITS, (500, 120, 150), strict=True))
+    }
+    dropped = {"training": {"modality_dropout": 0.2}, "search": {"budget": {"modality_dropout": 0.1}}}
+    project = planted.make(tmp_path / "project", planted.parameters(names, "accuracy", **dropped), splits)
+    catalog = planted.run(project, *PIPELINES)
+    model, test = catalog.load("planted.model"), splits["test"]
+    assert {n: i.optional for n, i in model.architecture.inputs.items()} == {n: n in missing for n in names}
+    patterns = catalog.load("planted.patterns").set_index("pattern")
+    assert len(patterns) == 2**6 - 1
+    assert patterns["trained_with_missing"].all()
+    assert patterns["rows"].sum() == len(test)
+    predictions = catalog.load("planted.predictions")
+    has = np.stack([test.present.get(n, np.ones(len(test), bool)) for n in names], axis=1)
+    for pattern in (" + ".join(names), "sound + pulse + facts", "photo + sound", "notes"):
+        wanted = np.array([n in pattern.split(" + ") for n in names])
+        exactly, rows = (has == wanted).all(axis=1), has[:, wanted].all(axis=1)
+        row = patterns.loc[pattern]
+        assert (row["rows"], row["rows_with_more"]) == (exactly.sum(), rows.sum())
+        if exactly.any():
+            assert row["score"] == pytest.approx(predictions["correct"][exactly].mean())
+        else:
+            assert np.isnan(row["score"])
+        inputs = {n: torch.from_numpy(test.arrays[n][rows]) for n in names}
+        shown = {n: torch.full((int(rows.sum()),), bool(w)) for n, w in zip(names, wanted, strict=True)}
+        with torch.no_grad():
+            right = model(inputs, shown)["fused"].argmax(dim=1).numpy() == test.labels[rows]
+        assert row["score_when_masked"] == pytest.approx(right.mean())
+    assert patterns["score_when_masked"].iloc[0] > patterns.loc["notes", "score_when_masked"] + 0.2
+    there = test.present["photo"]
+    assert predictions["photo_head"].notna().tolist() == there.tolist()
+    said = (predictions["photo_head"] == predictions["label"])[there].mean()
+    assert catalog.load("planted.metrics")["test"]["accuracy, photo head alone"] == pytest.approx(said)
+    assert set(catalog.load("planted.leaderboard")["stage"]) == {*names, "fusion_function", "fusion_network"}
+    sampling = catalog.load("planted.search.sampling")
+    assert sampling["classes"]["with notes"] == splits["train"].present["notes"].sum()
+    comparison = catalog.load("planted.comparison").set_index("contender")
+    assert {f"{name}_alone" for name in names} < set(comparison.index)
+    # Who sees nothing of an example gives the most frequent class.
+    kept = catalog.load("planted.compare.predictions")
+    most = np.bincount(splits["train"].labels).argmax()
+    assert (kept["photo_alone_seed_0"][~there] == most).all()
+    assert "With modalities missing" in catalog.load("planted.report")
+
+
+def test_one_modality(tmp_path: Path) -> None:
+    """No fusion: search, training, comparison, validation and report."""
+    splits = {
+        split: planted.planted("regression", ("pulse",), rows, seed, targets=1)
+        for seed, (split, rows) in enumerate(zip(planted.SPLITS, (300, 80, 90), strict=True))
+    }
+    project = planted.make(tmp_path / "project", planted.parameters(("pulse",), "r2"), splits)
+    catalog = planted.run(project, *PIPELINES)
+    assert catalog.load("planted.model").architecture.fusion is None
+    assert catalog.load("planted.metrics")["test"]["r2"] > 0.6
+    assert list(catalog.load("planted.patterns")["pattern"]) == ["pulse"]
+    assert set(catalog.load("planted.comparison")["contender"]) == {"baseline", "searched", "training mean"}
+    assert list(catalog.load("planted.combinations")["combination"].sort_values()) == ["mixer", "mlp"]
+    assert "With modalities missing" not in catalog.load("planted.report")
+
+
+def test_the_only_modality_cannot_be_dropped(tmp_path: Path) -> None:
+    splits = {split: planted.planted("binary", ("pulse",), 60, seed) for seed, split in enumerate(planted.SPLITS)}
+    section = planted.parameters(("pulse",), "accuracy", training={"modality_dropout": 0.1})
+    project = planted.make(tmp_path / "project", section, splits)
+    with pytest.raises(ValueError, match=r"training.modality_dropout is 0.1, and 'pulse' is the only modality"):
+        planted.run(project, "search")
 
 
 @pytest.mark.parametrize(

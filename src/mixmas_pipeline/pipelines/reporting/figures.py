@@ -226,6 +226,38 @@ def heads_figure(metrics: dict[str, dict[str, float]]) -> go.Figure:
     return _styled(figure, "What each modality contributes", 360)
 
 
+def patterns_figure(patterns: pd.DataFrame) -> go.Figure:
+    """Score of every set of modalities, the largest on top: of the test examples that have exactly these, and of all
+    that have them, shown nothing else."""
+    figure = go.Figure()
+    for colour, symbol, column, count, name in (
+        (
+            COLOURS[0],
+            "circle",
+            "score_when_masked",
+            "rows_with_more",
+            "all that have these, the rest left out",
+        ),
+        (COLOURS[1], "diamond-open", "score", "rows", "those that have exactly these"),
+    ):
+        known = patterns[patterns[column].notna()]
+        figure.add_trace(
+            go.Scatter(
+                x=known[column],
+                y=known["pattern"],
+                mode="markers",
+                name=name,
+                marker={"color": colour, "symbol": symbol, "size": 11},
+                hovertext=[f"{rows} examples" for rows in known[count]],
+            )
+        )
+    order = {"categoryorder": "array", "categoryarray": list(patterns["pattern"]), "autorange": "reversed"}
+    figure.update_yaxes(type="category", automargin=True, **order)
+    figure.update_xaxes(title_text=f"test {patterns['metric'].iloc[0]}")
+    figure.update_layout(legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0})
+    return _styled(figure, "Test: score by what is there", 200 + 24 * len(patterns))
+
+
 def comparison_figure(comparison: pd.DataFrame) -> go.Figure:
     """Test scores of the contenders as bars, error bars over seeds; hatched: published, on other data."""
     source, metric = comparison["source"].iloc[0], comparison["metric"].iloc[0]
@@ -332,7 +364,7 @@ def example_picture(table: MultimodalTable, captions: list[str], columns: int = 
     """Examples side by side, one row of axes a modality; PNG. Time series and embedded texts are drawn with time along
     the width and one row a variable, tabular values as bars; all with the same limits for all examples. Of other kinds,
     two-dimensional ones are drawn as pictures, three-dimensional ones as colour pictures, one-dimensional ones as
-    lines."""
+    lines. Where a modality is missing, the drawing says so."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -349,6 +381,11 @@ def example_picture(table: MultimodalTable, captions: list[str], columns: int = 
         for m, name in enumerate(modalities):
             axis = axes[(i // columns) * len(modalities) + m, i % columns]
             array, kind = table.arrays[name][i], table.schema.modalities[name].kind
+            if m == 0:
+                axis.set_title(textwrap.fill(captions[i], 30), fontsize=8)
+            if name in table.present and not table.present[name][i]:
+                axis.text(0.5, 0.5, f"no {name}", ha="center", va="center", color="#888", transform=axis.transAxes)
+                continue
             if kind in ("time_series", "text") and array.ndim == 2:
                 limit = limits[name]
                 axis.imshow(array.T, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
@@ -364,8 +401,6 @@ def example_picture(table: MultimodalTable, captions: list[str], columns: int = 
                 axis.imshow(np.moveaxis(array, 0, -1))
             else:
                 axis.imshow(array, cmap="gray", aspect="auto")
-            if m == 0:
-                axis.set_title(textwrap.fill(captions[i], 30), fontsize=8)
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()

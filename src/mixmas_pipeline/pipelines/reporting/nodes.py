@@ -103,12 +103,20 @@ def draw_mistakes(mistakes: MultimodalTable) -> bytes:
     )
 
 
+def draw_patterns(patterns: pd.DataFrame) -> Any:
+    """The scores of every set of modalities that may be there."""
+    from mixmas_pipeline.pipelines.reporting.figures import patterns_figure
+
+    return patterns_figure(patterns)
+
+
 def write_report(
     sampling: dict[str, Any],
     architecture: dict[str, Any],
     leaderboard: pd.DataFrame,
     metrics: dict[str, dict[str, float]],
     class_scores: pd.DataFrame,
+    patterns: pd.DataFrame,
     examples: bytes,
     mistakes: bytes,
     architecture_drawing: bytes,
@@ -125,6 +133,7 @@ def write_report(
         leaderboard=leaderboard,
         metrics=metrics,
         class_scores=class_scores,
+        patterns=patterns,
         pictures={"examples": examples, "mistakes": mistakes, "architecture": architecture_drawing},
         figures=figures,
     )

@@ -23,8 +23,8 @@ def create_pipeline(dataset: str) -> Pipeline:
             ),
             Node(
                 evaluation.evaluate_model,
-                [named("model"), named("train"), named("validation"), named("test")],
-                [named("metrics"), named("thresholds"), named("predictions"), named("mistakes")],
+                [named("model"), named("train"), named("validation"), named("test"), f"params:{space}"],
+                [named(name) for name in ("metrics", "thresholds", "predictions", "mistakes", "patterns")],
                 name="evaluate_model",
                 namespace=space,
                 tags="training",
