@@ -118,10 +118,14 @@ def _metrics_table(dataset: str, metrics: dict[str, Any]) -> Table:
 
 def _patterns_table(dataset: str, patterns: pd.DataFrame) -> Table:
     table = Table(title=f"{dataset}: test {patterns['metric'].iloc[0]} by what is there", title_justify="left")
+    largest = patterns["modalities"].max()
+    told = (patterns["rows"] > 0) | (patterns["modalities"] == 1) | (patterns["modalities"] >= largest - 1)
+    if not told.all():
+        table.caption = f"{len(patterns)} sets in all: see the report"
     table.add_column("modalities")
     for name in ("with exactly these", "score", "with these", "score, shown these only"):
         table.add_column(name, justify="right")
-    for row in patterns.itertuples():
+    for row in patterns[told].itertuples():
         scores = (f"{value:.4f}" if pd.notna(value) else "" for value in (row.score, row.score_when_masked))
         table.add_row(row.pattern, str(row.rows), next(scores), str(row.rows_with_more), next(scores))
     return table

@@ -98,6 +98,9 @@ def test_known_rows(make_table: MakeTable) -> None:
     assert known(table, ("image", "series")) is table
     kept = known(table, ("series",))
     assert list(kept.ids) == list(table.ids[table.present["series"]])
+    assert list(kept.arrays) == ["series"]
+    np.testing.assert_array_equal(kept.arrays["series"], table.arrays["series"][table.present["series"]])
+    kept.check()
     nobody = table.take(np.flatnonzero(~table.present["series"]))
     with pytest.raises(ValueError, match=r"rows lack series; expected some that have it"):
         known(nobody, ("series",))
@@ -119,16 +122,17 @@ def test_statistics_are_of_the_rows_that_have_it(make_table: MakeTable, modality
 # --- Trials
 
 
+@pytest.mark.parametrize("function", ["concat", "max", "mean"])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 @pytest.mark.parametrize("missing", [False, True])
 def test_trials_by_a_loop_over_torch(
-    make_table: MakeTable, make_architecture: MakeArchitecture, missing: bool, dropout: float
+    make_table: MakeTable, make_architecture: MakeArchitecture, missing: bool, dropout: float, function: str
 ) -> None:
     """The trial's first loss is the batch's, with the presence of epoch 0; stacked seeds are the separate ones."""
     table, holdout = make_table(50), make_table(30, seed=1)
     if missing:
         table, holdout = lacking(table), lacking(holdout)
-    plan = make_architecture(function="mean")
+    plan = make_architecture(function=function)
     budget = BUDGET.model_copy(update={"modality_dropout": dropout, "balance": "classes"})
     runs = [
         run_trials(plan, table, holdout, budget.model_copy(update={"batched": b}), 9, (0, 4), "accuracy", "test")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,8 +21,8 @@ def rows_that_have_any(table: MultimodalTable, modalities: Iterable[str]) -> np.
 
 
 def known(table: MultimodalTable, modalities: Iterable[str]) -> MultimodalTable:
-    """The rows that have at least one of the modalities: what a model of these alone can be trained and scored on. The
-    table itself where that is all.
+    """The rows that have at least one of the modalities, copied, without the other modalities: what a model of these
+    alone can be trained and scored on. The table itself where that is all rows.
 
     Raises:
         ValueError: there is no such row.
@@ -35,7 +36,10 @@ def known(table: MultimodalTable, modalities: Iterable[str]) -> MultimodalTable:
             f"all {len(table)} rows lack {' and '.join(modalities)}; expected some that have it. A larger sample (a "
             "smaller margin) may help"
         )
-    return table.take(np.flatnonzero(rows))
+    own = {name: modality for name, modality in table.schema.modalities.items() if name in modalities}
+    arrays, present = ({n: c for n, c in of.items() if n in own} for of in (table.arrays, table.present))
+    columns = (replace(table.schema, modalities=own), arrays, table.labels, table.ids, table.extra)
+    return MultimodalTable(*columns, present=present, check=False).take(np.flatnonzero(rows))
 
 
 def training_presence(

@@ -26,6 +26,7 @@ class Task:
         headline: the score by which heads and patterns are reported.
         blind: name of the blind answer.
         reported: scores of classes that are reported.
+        badness: what says how bad a mistake is.
     """
 
     name: ClassVar[str] = "multiclass"
@@ -33,6 +34,7 @@ class Task:
     headline: ClassVar[str] = "accuracy"
     blind: ClassVar[str] = "most frequent class"
     reported: ClassVar[tuple[str, ...]] = ("accuracy", "f1_macro", "f1_weighted")
+    badness: ClassVar[str] = "confidence"
 
     def check_metric(self, metric: str, parameter: str) -> None:
         """Refuse a metric of another task.
@@ -202,6 +204,7 @@ class Regression(Task):
     metrics = ("r2",)
     headline = "r2"
     blind = "training mean"
+    badness = "deviations"
 
     def check_balance(self, balance: str, parameter: str) -> None:
         if balance != "none":

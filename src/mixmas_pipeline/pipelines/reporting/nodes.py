@@ -94,8 +94,9 @@ def draw_mistakes(mistakes: MultimodalTable) -> bytes:
     from mixmas_pipeline.learning.tasks import task_of
     from mixmas_pipeline.pipelines.reporting.figures import example_picture
 
-    truth = task_of(mistakes.schema.task).words(mistakes.labels, mistakes.schema.classes)
-    said = zip(truth, mistakes.extra["predicted"], mistakes.extra["confidence"], strict=True)
+    task = task_of(mistakes.schema.task)
+    truth = task.words(mistakes.labels, mistakes.schema.classes)
+    said = zip(truth, mistakes.extra["predicted"], mistakes.extra[task.badness], strict=True)
     if mistakes.schema.task == "regression":
         return example_picture(mistakes, [f"{t}, predicted {p} ({c:.1f} deviations off)" for t, p, c in said])
     return example_picture(

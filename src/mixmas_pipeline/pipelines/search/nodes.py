@@ -88,7 +88,12 @@ def sample_for_search(
     labels, names = strata_of(train)
     counts = labels.sum(axis=0)
     if (counts < 3).any():
-        name = names[int(counts.argmin())]
+        name, regression = names[int(counts.argmin())], train.schema.task == "regression"
+        if name not in train.schema.classes:  # a range of a target, or the rows that have a modality
+            raise ValueError(
+                f"the training split has {counts.min()} examples {'in ' * regression}{name}; expected at least 3, so "
+                "that some can be learnt from, some scored and some left over"
+            )
         raise ValueError(
             f"class {name!r} has {counts.min()} examples in the training split; expected at least 3, so that it can be "
             "learnt, scored and left over. Merge it with another class or remove it"

@@ -62,7 +62,7 @@ def evaluate_model(
     rows, how_bad = (rows[:MISTAKES], how_bad[:MISTAKES]) if len(rows) else (np.arange(1), np.zeros(1))
     mistakes = test.take(rows)
     predicted = task.words(task.predict(logits["test"][FUSED][rows]), classes)
-    mistakes.extra = {"predicted": np.array(predicted, dtype=object), "confidence": how_bad}
+    mistakes.extra = {"predicted": np.array(predicted, dtype=object), task.badness: how_bad}
     return metrics, thresholds, predictions_table(logits["test"], test), mistakes, patterns
 
 
