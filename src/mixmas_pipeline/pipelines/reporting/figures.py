@@ -203,7 +203,8 @@ def target_scores(predictions: pd.DataFrame, targets: list[str]) -> pd.DataFrame
 
 
 def heads_figure(metrics: dict[str, dict[str, float]]) -> go.Figure:
-    """The fused decision beside each modality's own head and the answer without looking, validation and test."""
+    """The fused decision beside each modality's own head and the answer without looking, validation and test. A head
+    whose modality no example of a split has is not there."""
     first = metrics["validation"]
     headline = next(name for name in first if ", " in name).split(", ")[0]
     alone = [name for name in first if name.startswith(f"{headline}, ")]
@@ -213,15 +214,17 @@ def heads_figure(metrics: dict[str, dict[str, float]]) -> go.Figure:
         [
             go.Bar(
                 x=labels,
-                y=[metrics[split][name] for name in names],
+                y=[metrics[split].get(name) for name in names],
                 name=split,
                 marker_color=colour,
-                text=[f"{metrics[split][name]:.3f}" for name in names],
+                text=[f"{metrics[split][name]:.3f}" if name in metrics[split] else "" for name in names],
             )
             for colour, split in zip(COLOURS, metrics, strict=False)
         ]
     )
-    figure.update_yaxes(range=_score_range(metrics[split][name] for split in metrics for name in names))
+    figure.update_yaxes(
+        range=_score_range(found[name] for found in metrics.values() for name in names if name in found)
+    )
     figure.update_yaxes(title_text=headline)
     return _styled(figure, "What each modality contributes", 360)
 
