@@ -180,6 +180,25 @@ def test_dropping_modalities_in_training_helps_where_they_are_missing(tmp_path: 
     assert scores[0.3][alone].mean() > scores[0.0][alone].mean() + 0.08
 
 
+def test_sets_of_more_than_six_modalities_are_not_all_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the limit at 3: four modalities alone, all but one, all, and the pair that occurs."""
+    from mixmas_pipeline.learning.microbenchmark import compute_logits
+    from mixmas_pipeline.mixers.model import MultimodalMixer
+    from mixmas_pipeline.pipelines.training import evaluation
+
+    names = ("photo", "pulse", "facts", "graph")
+    test = planted.planted("binary", names, 40, 0, {"photo": 0.3, "graph": 0.3})
+    plan = {**planted.parameters(names, "f1")["compare"]["baseline"], "task": "binary", "classes": ["well", "ill"]}
+    plan["inputs"] = {name: {"shape": planted.MODALITIES[name][1], "mean": 0, "std": 1} for name in names}
+    model = MultimodalMixer(with_statistics(plan, test)).eval()
+    fused = compute_logits(model, test, torch.device("cpu"))["fused"]
+    assert len(evaluation.score_patterns(model, test, fused)) == 15
+    monkeypatch.setattr(evaluation, "ALL_SETS", 3)
+    found = evaluation.score_patterns(model, test, fused)
+    assert len(found) == 4 + 4 + 1 + 1
+    assert "pulse + facts" in set(found["pattern"])
+
+
 def test_one_modality(tmp_path: Path) -> None:
     """No fusion: search, training, comparison, validation and report."""
     splits = {
