@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 # Less free space than this, in bytes, is taken for the reason of an error: not every library says so itself.
 _FULL = 1 << 20
 _log = logging.getLogger(__name__)
-_SHOWN = ("architecture", "leaderboard", "metrics", "comparison", "agreement", "agreement_summary")
+_SHOWN = (
+    "architecture",
+    "leaderboard",
+    "metrics",
+    "patterns",
+    "comparison",
+    "agreement",
+    "agreement_summary",
+    "prediction_summary",
+)
 
 
 class ProjectHooks:
@@ -34,6 +43,17 @@ class ProjectHooks:
     def after_context_created(self, context: KedroContext) -> None:
         """The search space decides the graph, and only the context knows ``--env`` and ``--params``."""
         pipeline_registry.use_parameters(context.config_loader["parameters"])
+
+    @hook_impl
+    def after_catalog_created(self, catalog: CatalogProtocol, parameters: dict[str, Any]) -> None:
+        """Parameters name the file of rows to predict, so that ``--params`` can; a catalog cannot read parameters."""
+        from mixmas_pipeline.datasets.rows import RowsFileDataset
+
+        dataset = parameters["params:dataset"]
+        rows = parameters.get(f"params:{dataset}.predict.rows")
+        if isinstance(rows, str):
+            file = RowsFileDataset(filepath=rows, key=f"{dataset}.predict.rows")
+            catalog[f"{dataset}.predict.file"] = file  # type: ignore[index]
 
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:

@@ -16,9 +16,24 @@ from typing import Any, TypeVar
 from kedro.pipeline import Pipeline
 from pydantic import ValidationError
 
-from mixmas_pipeline.learning.parameters import CompareParameters, SearchParameters, ValidateSearchParameters
+from mixmas_pipeline.learning.parameters import (
+    CompareParameters,
+    PredictParameters,
+    SearchParameters,
+    ValidateSearchParameters,
+)
 from mixmas_pipeline.parameters import Parameters
-from mixmas_pipeline.pipelines import avmnist, compare, mimic, mmimdb, reporting, search, training, validate_search
+from mixmas_pipeline.pipelines import (
+    avmnist,
+    compare,
+    mimic,
+    mmimdb,
+    predict,
+    reporting,
+    search,
+    training,
+    validate_search,
+)
 from mixmas_pipeline.runners.compute import ComputeParameters
 
 # Each is made from the data set's section of the parameters.
@@ -30,7 +45,7 @@ DATA: dict[str, Callable[[dict[str, Any]], Pipeline]] = {
 # Keys of a section that not every graph made from it reads.
 _OPTIONAL: dict[str, tuple[str, ...]] = {"mimic": mimic.OPTIONAL, "mmimdb": mmimdb.OPTIONAL}
 # Keys that every data set's section has, beside those of its preparation.
-_SECTIONS = ("search", "training", "compare", "validate_search")
+_SECTIONS = ("search", "training", "compare", "validate_search", "predict")
 
 _log = logging.getLogger(__name__)
 _context_parameters: dict[str, Any] | None = None
@@ -44,7 +59,8 @@ def use_parameters(parameters: dict[str, Any] | None) -> None:
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Pipelines by name: every data set's preparation under its own; the others for the data set that the parameter
-    ``dataset`` names. Each brings along what it needs: ``search`` prepares the data first, and so on.
+    ``dataset`` names. Each brings along what it needs: ``search`` prepares the data first, and so on; but
+    ``predict`` begins with what the newest training has left.
 
     Raises:
         ValueError: the parameters name an unknown data set, or its search space has an error.
@@ -59,6 +75,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     preparations = _preparations(parameters, dataset)
     data = preparations[dataset]
     space = _section(dataset, parameters, "search", SearchParameters)
+    _checked(parameters[dataset].get("predict") or {}, f"{dataset}.predict", PredictParameters)
     comparison = _section(dataset, parameters, "compare", CompareParameters)
     validation = _section(dataset, parameters, "validate_search", ValidateSearchParameters)
     if set(comparison.baseline.encoders) != set(space.encoders):
@@ -81,6 +98,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "search": searching,
         "training": trained,
         "reporting": everything,
+        "predict": predict.create_pipeline(dataset),
         "compare": compared,
         "validate_search": validated,
         "__default__": everything,

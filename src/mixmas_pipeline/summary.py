@@ -20,10 +20,13 @@ def print_summary(
     comparison: pd.DataFrame | None = None,
     agreement: pd.DataFrame | None = None,
     agreement_summary: dict[str, Any] | None = None,
+    prediction_summary: dict[str, Any] | None = None,
+    patterns: pd.DataFrame | None = None,
     console: Console | None = None,
 ) -> None:
     """Print what is given: sample sizes, leaderboards, the architecture, final scores, where the report is; the
-    comparison with the baseline; how well the search chooses."""
+    comparison with the baseline; how well the search chooses; what new rows were predicted from; where rows lack
+    modalities, in training or in the test split, the scores of each set of them."""
     console = console or Console(width=None if Console().is_terminal else 130)
     if sampling is not None:
         sizes = f"trained on {sampling['sample']['rows']}, scored on {sampling['holdout']['rows']} others"
@@ -36,11 +39,15 @@ def print_summary(
         console.print(_architecture_table(dataset, architecture))
     if metrics is not None:
         console.print(_metrics_table(dataset, metrics))
+    if patterns is not None and (patterns["trained_with_missing"].any() or patterns["rows"].iloc[1:].any()):
+        console.print(_patterns_table(dataset, patterns))
     if comparison is not None:
         console.print(_comparison_table(dataset, comparison))
     if agreement is not None and agreement_summary is not None:
         console.print(_agreement_table(dataset, agreement))
         console.print(_agreement_text(agreement_summary))
+    if prediction_summary is not None:
+        console.print(_contributions_table(dataset, prediction_summary))
     if report is not None:
         console.print(f"The report: {report}", soft_wrap=True)
 
@@ -109,6 +116,21 @@ def _metrics_table(dataset: str, metrics: dict[str, Any]) -> Table:
     return table
 
 
+def _patterns_table(dataset: str, patterns: pd.DataFrame) -> Table:
+    table = Table(title=f"{dataset}: test {patterns['metric'].iloc[0]} by what is there", title_justify="left")
+    largest = patterns["modalities"].max()
+    told = (patterns["rows"] > 0) | (patterns["modalities"] == 1) | (patterns["modalities"] >= largest - 1)
+    if not told.all():
+        table.caption = f"{len(patterns)} sets in all: see the report"
+    table.add_column("modalities")
+    for name in ("with exactly these", "score", "with these", "score, shown these only"):
+        table.add_column(name, justify="right")
+    for row in patterns[told].itertuples():
+        scores = (f"{value:.4f}" if pd.notna(value) else "" for value in (row.score, row.score_when_masked))
+        table.add_row(row.pattern, str(row.rows), next(scores), str(row.rows_with_more), next(scores))
+    return table
+
+
 def _comparison_table(dataset: str, comparison: pd.DataFrame) -> Table:
     metric, seeds = comparison["metric"].iloc[0], sum(c.startswith("seed_") for c in comparison)
     table = Table(title=f"{dataset}: test {metric}, mean of {seeds} seeds", title_justify="left")
@@ -134,6 +156,19 @@ def _comparison_table(dataset: str, comparison: pd.DataFrame) -> Table:
     if len(published):
         scores = ", ".join(f"{row.contender} {row.published:.4f}" for row in published.itertuples())
         table.caption = f"published, on other data: {scores}"
+    return table
+
+
+def _contributions_table(dataset: str, summary: dict[str, Any]) -> Table:
+    table = Table(title=f"{dataset}: {summary['rows']} rows predicted, without one modality each", title_justify="left")
+    table.add_column("modality")
+    for name in ("contribution", "mean size of it", "decisions that flip", "its head agrees"):
+        table.add_column(name, justify="right")
+    for modality, row in summary["modalities"].items():
+        shares = [f"{row[key]:.1%}" if key in row else "" for key in ("flipped", "head_agrees")]
+        table.add_row(modality, f"{row['mean_contribution']:+.4f}", f"{row['mean_absolute_contribution']:.4f}", *shares)
+    if summary["scores"]:
+        table.caption = "on these rows: " + ", ".join(f"{name} {v:.4f}" for name, v in summary["scores"].items())
     return table
 
 

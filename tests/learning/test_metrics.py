@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, f1_score, r2_score
 
 from mixmas_pipeline.learning.metrics import best_thresholds, chance, difference_error, predict, score
 
@@ -201,3 +201,36 @@ def test_candidates_with_other_numbers_of_seeds_cannot_be_paired() -> None:
     labels = np.array([0, 1, 2])
     with pytest.raises(ValueError, match="zip"):
         difference_error("accuracy", labels, np.stack([labels] * 2), np.stack([labels] * 3), 3, 50, seed=0)
+
+
+# --- Regression and binary tasks
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**16), rows=st.integers(2, 20), targets=st.integers(1, 3), constant=st.booleans())
+def test_r2_is_that_of_scikit_learn(seed: int, rows: int, targets: int, constant: bool) -> None:
+    rng = np.random.default_rng(seed)
+    labels, predicted = 1000 + 5 * rng.normal(size=(2, rows, targets))
+    if constant:
+        labels[:, 0] = 7
+        predicted[:, 0] = rng.choice([7, 8])
+    expected = r2_score(labels, predicted)
+    assert score("r2", labels, predicted, targets) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_f1_is_the_positive_class_s() -> None:
+    rng = np.random.default_rng(0)
+    labels, predicted = rng.integers(2, size=(2, 60))
+    assert score("f1", labels, predicted, 2) == pytest.approx(f1_score(labels, predicted))
+
+
+def test_chance_of_r2_is_not_below_the_mean_s() -> None:
+    """With shuffled labels good predictions score about -1; to answer with the mean scores 0 and is chance."""
+    labels = np.random.default_rng(0).normal(size=(400, 1))
+    shuffled = [score("r2", np.random.default_rng(i).permutation(labels), labels, 1) for i in range(50)]
+    assert np.mean(shuffled) == pytest.approx(-1, abs=0.05)
+    good = chance("r2", labels, labels, 1, 50, seed=0)
+    assert good.mean == 0
+    assert good.std == pytest.approx(np.std(shuffled), rel=0.5)
+    constant = chance("r2", labels, np.full_like(labels, labels.mean()), 1, 20, seed=0)
+    assert (constant.mean, constant.std) == (pytest.approx(0, abs=1e-9), pytest.approx(0, abs=1e-9))

@@ -111,7 +111,7 @@ def test_mean_of_the_processes_gradients_is_that_of_the_batch(
         matrix = torch.randn(15, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
         gradients, rows = [], []
         for rank in range(world):
-            part, truth, share = parts[rank][batch]
+            part, truth, share, *_ = parts[rank][batch]
             mine = [row_of[row.numpy().tobytes()] for row in part["series"]]
             leaf = matrix.clone().requires_grad_()
             (share * task_loss(inputs[mine] @ leaf, truth, task, weights)).backward()

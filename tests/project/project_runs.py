@@ -32,3 +32,8 @@ def kedro(project: Path, *arguments: str, timeout: float = 300) -> subprocess.Co
         env={**os.environ, "COLUMNS": "200", "PYTHONDONTWRITEBYTECODE": "1"},
         check=False,
     )
+
+
+def newest(artefact: Path) -> Path:
+    """The newest version of a versioned data set: ``artefact/<version>/<its name>``."""
+    return max(artefact.glob(f"*/{artefact.name}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -13,10 +14,11 @@ import yaml
 from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog
 from omegaconf import OmegaConf
-from project_runs import ROOT, kedro
+from project_runs import ROOT, kedro, newest
 
 from mixmas_pipeline import pipeline_registry
 from mixmas_pipeline.datasets.places import is_remote, place
+from mixmas_pipeline.datasets.table import TableDataset
 from mixmas_pipeline.learning import join
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
@@ -76,8 +78,20 @@ def test_kedro_command_runs(command: str, copy_of_finished: Callable[[], Path], 
     if arguments[0] in ("run", "prune"):
         arguments.append("--env=test")
     # Films take a while to read: what one command has made, the next may use.
-    done = kedro(films_project if "mmimdb" in command else copy_of_finished(), *arguments)
+    project = films_project if "mmimdb" in command else copy_of_finished()
+    if "predict" in command:
+        write_rows(project)
+    done = kedro(project, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def write_rows(project: Path) -> None:
+    """Run the snippet that writes the file of rows to predict."""
+    test = TableDataset(filepath=str(newest(project / "data/test/05_model_input/avmnist/test.arrow")))
+    catalog = DataCatalog({"avmnist.test": test})
+    (snippet,) = [block for page, block in blocks("python") if page == "predict.md" and "savez" in block]
+    with contextlib.chdir(project):
+        exec(snippet, {"catalog": catalog})
 
 
 @pytest.mark.parametrize(("page", "block"), list(blocks("yaml")))
@@ -101,15 +115,19 @@ def test_yaml_is_valid(page: str, block: str) -> None:
     TrainingParameters.model_validate(parameters["avmnist"]["training"])  # type: ignore[call-overload,index]
 
 
-def test_artefacts_that_are_named_can_be_loaded(finished_project: Path, tmp_path: Path) -> None:
+def test_artefacts_that_are_named_can_be_loaded(copy_of_finished: Callable[[], Path]) -> None:
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
 
     text = " ".join(block for _, block in blocks("python"))
     names = set(re.findall(r'catalog\.load\("([^"]+)"\)', text))
     assert len(names) >= 3
-    bootstrap_project(finished_project)
-    with KedroSession.create(project_path=finished_project, env="test") as session:
+    project = copy_of_finished()
+    write_rows(project)
+    predicted = kedro(project, "run", "--env=test", "--pipeline=predict", "--params=avmnist.predict.rows=rows.npz")
+    assert predicted.returncode == 0, predicted.stdout + predicted.stderr
+    bootstrap_project(project)
+    with KedroSession.create(project_path=project, env="test") as session:
         catalog = session.load_context().catalog
         for name in names:
             assert catalog.load(name) is not None

@@ -40,6 +40,23 @@ def test_every_kind_is_drawn(kind: str, shape: tuple[int, ...]) -> None:
     assert picture(kind, np.zeros_like(array)).shape[2] == 4, "nothing to scale by"
 
 
+def test_a_missing_modality_is_not_drawn_as_zeros() -> None:
+    """A dark picture and a missing one look different."""
+    import matplotlib.image
+
+    modality = {"it": Modality("image", (8, 8), "uint8", optional=True), "other": Modality("tabular", (2,), "float32")}
+    arrays = {"it": np.zeros((2, 8, 8), np.uint8), "other": np.ones((2, 2), np.float32)}
+    dark = {}
+    for there in (True, False):
+        present = {"it": np.array([there, there])}
+        schema = TableSchema(modality, "multiclass", ("a", "b"))
+        table = MultimodalTable(schema, arrays, np.arange(2), ["0", "1"], present=present)
+        pixels = matplotlib.image.imread(io.BytesIO(example_picture(table, ["", ""])))
+        dark[there] = (pixels[: len(pixels) // 2, :, :3] < 0.2).mean()
+    assert dark[True] > 0.5
+    assert dark[False] < 0.05
+
+
 @pytest.mark.parametrize(("kind", "shape"), [("time_series", (24, 12)), ("tabular", (5,))])
 def test_examples_share_their_limits(kind: str, shape: tuple[int, ...]) -> None:
     array = np.ones((2, *shape), dtype=np.float32)

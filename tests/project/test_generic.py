@@ -22,6 +22,7 @@ from mixmas_pipeline.learning.parameters import (
 from mixmas_pipeline.mixers.architecture import Architecture
 from mixmas_pipeline.pipelines.reporting import nodes as reporting
 from mixmas_pipeline.pipelines.search import create_pipeline, nodes
+from mixmas_pipeline.pipelines.training import evaluation
 from mixmas_pipeline.pipelines.training import nodes as training
 
 CLASSES = ("drama", "comedy", "war", "music")
@@ -119,7 +120,8 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
         seed=0, max_epochs=12, patience=12, metric="f1_weighted", learning_rate=0.01, accelerator="cpu"
     )
     model, history = training.train_model(architecture, train, validation, settings, tmp_path)
-    metrics, thresholds, predictions, mistakes = training.evaluate_model(model, train, validation, test)
+    found = evaluation.evaluate_model(model, train, validation, test, settings)
+    metrics, thresholds, predictions, mistakes, patterns = found
     scores = metrics["test"]
     assert scores["f1_weighted"] > 0.85
     for modality in search.encoders:
@@ -140,6 +142,7 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
     )
     figures |= {"history_figure": history_figure, "heads_figure": heads}
     figures |= {"confusion_figure": confusion, "class_figure": classes}
+    figures |= {"patterns_figure": reporting.draw_patterns(patterns)}
     from sklearn.metrics import f1_score
 
     truth = np.array([[c in label.split(", ") for c in CLASSES] for label in predictions["label"]])
@@ -149,7 +152,7 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
     np.testing.assert_allclose(class_scores["f1, tuned"], f1_score(truth, tuned, average=None))
     assert scores["f1_macro, thresholds tuned on validation"] == pytest.approx(f1_score(truth, tuned, average="macro"))
     page = reporting.write_report(
-        sampling, architecture, board, metrics, class_scores, reporting.draw_examples(train),
+        sampling, architecture, board, metrics, class_scores, patterns, reporting.draw_examples(train),
         reporting.draw_mistakes(mistakes), reporting.draw_architecture(architecture), train, **figures,
     )  # fmt: skip
     assert "planted films" in page
@@ -178,9 +181,10 @@ def _check_scores(
     np.testing.assert_allclose(
         list(thresholds.values()), best_thresholds(validation.labels, probabilities["validation"]), atol=1e-6
     )
-    other = test.take(np.arange(len(test)))
-    other.labels = np.roll(other.labels, 1, axis=0)
-    assert training.evaluate_model(model, train, validation, other)[1] == thresholds
+    rolled = np.roll(test.labels, 1, axis=0)
+    other = MultimodalTable(test.schema, test.arrays, rolled, test.ids)
+    settings = TrainingParameters(seed=0, max_epochs=1, patience=1, metric="f1_weighted", learning_rate=0.01)
+    assert evaluation.evaluate_model(model, train, validation, other, settings)[1] == thresholds
     for name, split in (("validation", validation), ("test", test)):
         expected = average_precision_score(split.labels, probabilities[name], average="macro")
         assert metrics[name]["average_precision_macro"] == pytest.approx(expected, abs=1e-4)

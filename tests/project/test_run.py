@@ -24,7 +24,7 @@ from project_runs import kedro, make_project
 SHORT_NAMES = {
     "train", "validation", "test", "leaderboard", "architecture", "model", "history", "metrics", "predictions",
     "examples", "leaderboard_figure", "candidate_curves", "history_figure", "heads_figure", "confusion_figure",
-    "class_figure", "class_scores", "mistakes_picture", "architecture_drawing", "report",
+    "class_figure", "class_scores", "patterns", "patterns_figure", "mistakes_picture", "architecture_drawing", "report",
 }  # fmt: skip
 
 

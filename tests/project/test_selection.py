@@ -147,8 +147,7 @@ def test_race_trains_the_remaining_seeds_of_those_that_are_left() -> None:
 )
 def test_decision_of_a_race(accuracies: dict[str, float], dropped: list[str], finish: list[str]) -> None:
     results = {name: result(name, accuracy, 1, seeds=2) for name, accuracy in accuracies.items()}
-    holdout = table(600)
-    holdout.labels = LABELS
+    holdout = table(600, labels=LABELS)
     found = nodes.decide(SELECTION, RACE, holdout, **results)
     assert (list(found["dropped"]), found["finish"], found["extend"]) == (dropped, finish, False)
     without = nodes.decide(SELECTION, RACE.model_copy(update={"race": None}), holdout, **results)
@@ -166,8 +165,7 @@ def test_the_leaderboard_says_who_was_dropped_and_when(capsys: pytest.CaptureFix
     results = {"far": result("far", 0.5, 1, seeds=2), "top": result("top", 0.8, 9, seeds=4)}
     for one in results.values():
         one["trials"] = [{**trial, **seconds} for trial in one["trials"]]
-    holdout = table(600)
-    holdout.labels = LABELS
+    holdout = table(600, labels=LABELS)
     decision = {"extend": False, "dropped": {"far": "After 2 seeds 0.300 ± 0.020 behind top."}}
     choice, board, _ = nodes.choose(SELECTION, holdout, decision, **results)
     assert choice["candidate"] == "top"
@@ -187,8 +185,7 @@ def test_a_candidate_at_chance_drops_nobody() -> None:
     rng = np.random.default_rng(5)
     labels = (rng.random(600) < 0.1).astype(int)
     learnt = np.where(labels == 1, rng.random(600) < 0.9, rng.random(600) < 0.2).astype(int)
-    holdout = table(600)
-    holdout.labels = labels
+    holdout = table(600, labels=labels)
     budget = RACE.model_copy(update={"extended_steps": RACE.steps})
     results = {}
     for name, predicted in {"majority": np.zeros(600, dtype=int), "learnt": learnt}.items():
@@ -214,10 +211,12 @@ def test_a_race_needs_seeds_to_race_for() -> None:
         BudgetParameters.model_validate({**RACE.model_dump(), "race": {"seeds": 4}})
 
 
-def table(rows: int, classes: int = 4, shape: tuple[int, ...] = (8, 8), seed: int = 0) -> MultimodalTable:
+def table(
+    rows: int, classes: int = 4, shape: tuple[int, ...] = (8, 8), seed: int = 0, labels: np.ndarray | None = None
+) -> MultimodalTable:
     """One modality whose mean brightness gives the class away."""
     rng = np.random.default_rng(seed)
-    labels = np.arange(rows) % classes
+    labels = np.arange(rows) % classes if labels is None else labels
     x = rng.normal(size=(rows, *shape)).astype(np.float32) + 3 * labels.reshape(-1, *[1] * len(shape))
     schema = TableSchema({"x": Modality("image", shape, "float32")}, "multiclass", tuple(map(str, range(classes))))
     return MultimodalTable(schema, {"x": x.astype(np.float32)}, labels, [f"r{i}" for i in range(rows)])

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 CACHE_VARIABLE = "MIXMAS_CACHE"
 _STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")  # that replace an object as a whole
 _LOCAL = ("file://", "local://")
+_CHUNK = 1 << 22
 
 
 def place(url: str | Path) -> Place:
@@ -141,6 +142,18 @@ def local(path: Place) -> Path:
             finally:
                 remove(partial)
         return copy
+
+
+def hash_path(path: Place) -> str:
+    """blake2b of a file, or of a folder's file names and contents."""
+    path = local(path)
+    digest = hashlib.blake2b(digest_size=20)
+    for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+        digest.update(file.relative_to(path.parent).as_posix().encode())
+        with file.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+    return digest.hexdigest()
 
 
 def local_folder(path: Place) -> Path:

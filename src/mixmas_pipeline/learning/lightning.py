@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,12 +28,14 @@ from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.metrics import predict, score
 from mixmas_pipeline.learning.microbenchmark import (
     batch_rows,
-    class_weights_of,
     evaluation_rows,
+    loss_scale,
     make_optimiser,
     to_tensors,
 )
 from mixmas_pipeline.learning.parameters import TrainingParameters
+from mixmas_pipeline.learning.presence import training_presence
+from mixmas_pipeline.learning.tasks import task_of
 from mixmas_pipeline.mixers.architecture import Architecture
 from mixmas_pipeline.mixers.encoder import initialised
 from mixmas_pipeline.mixers.loss import fusion_weight, multi_head_loss, task_loss
@@ -42,12 +45,29 @@ from mixmas_pipeline.progress import duration
 if TYPE_CHECKING:
     from mixmas_pipeline.datasets.places import Place
 
-Batch = tuple[dict[str, Tensor], Tensor, float]
 _RELEASE_BYTES = 1 << 28
 # Between the dropout seeds of two processes: more than there are epochs, and odd, since on the CPU torch heeds only the
 # lower 32 bits of a seed.
 _RANK_STRIDE = 15_485_863
 _log = logging.getLogger(__name__)
+
+
+class Batch(NamedTuple):
+    """What one process computes of a step.
+
+    Attributes:
+        inputs: one tensor a modality, (batch, *shape), as stored.
+        labels: of the examples.
+        share: what the loss is multiplied by.
+        present: see ``MultimodalMixer``.
+        shares: see ``mixers.loss.multi_head_loss``; beside ``share``.
+    """
+
+    inputs: dict[str, Tensor]
+    labels: Tensor
+    share: float = 1.0
+    present: dict[str, Tensor] = {}  # noqa: RUF012
+    shares: dict[str, float] = {}  # noqa: RUF012
 
 
 class Batches:
@@ -56,8 +76,10 @@ class Batches:
     Args:
         table: the data.
         rows: of each batch, for this process.
-        shares: what each batch's loss is to be multiplied by. Default 1.
+        shares: of each batch, see ``Batch.share``. Default 1.
         held: the table's tensors, where they are on the device already: see ``hold``. Default none.
+        present: of the table's rows, name -> (n,) booleans. Default: as the table says.
+        head_shares: of each batch, see ``Batch.shares``. Default none.
     """
 
     def __init__(
@@ -66,10 +88,13 @@ class Batches:
         rows: list[np.ndarray],
         shares: list[float] | None = None,
         held: tuple[dict[str, Tensor], Tensor] | None = None,
+        present: Mapping[str, np.ndarray] | None = None,
+        head_shares: list[dict[str, float]] | None = None,
     ) -> None:
         self._table, self._rows = table, rows
-        self._shares = shares or [1.0] * len(rows)
+        self._shares = list(zip(shares or [1.0] * len(rows), head_shares or [{}] * len(rows), strict=True))
         self._held = held
+        self._present = table.present if present is None else present
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -79,9 +104,10 @@ class Batches:
             yield from self._from_device(*self._held)
             return
         arrays, read = self._table.arrays, 0
-        for rows, share in zip(self._rows, self._shares, strict=True):
+        for rows, (share, shares) in zip(self._rows, self._shares, strict=True):
             inputs = {name: torch.from_numpy(array[rows]) for name, array in arrays.items()}
-            yield inputs, torch.from_numpy(self._table.labels[rows]), share
+            present = {name: torch.from_numpy(there[rows]) for name, there in self._present.items()}
+            yield Batch(inputs, torch.from_numpy(self._table.labels[rows]), share, present, shares)
             read += sum(tensor.nbytes for tensor in inputs.values())
             if read > _RELEASE_BYTES:
                 release(*arrays.values())
@@ -90,8 +116,11 @@ class Batches:
     def _from_device(self, inputs: dict[str, Tensor], labels: Tensor) -> Iterator[Batch]:
         # One copy of all row numbers: a copy to a GPU makes the host wait.
         every = torch.from_numpy(np.concatenate(self._rows)).to(labels.device)
-        for rows, share in zip(every.split([len(rows) for rows in self._rows]), self._shares, strict=True):
-            yield {name: tensor[rows] for name, tensor in inputs.items()}, labels[rows], share
+        everywhere = {name: torch.from_numpy(there).to(labels.device) for name, there in self._present.items()}
+        parts = every.split([len(rows) for rows in self._rows])
+        for rows, (share, shares) in zip(parts, self._shares, strict=True):
+            present = {name: there[rows] for name, there in everywhere.items()}
+            yield Batch({name: tensor[rows] for name, tensor in inputs.items()}, labels[rows], share, present, shares)
 
 
 def hold(table: MultimodalTable, device: torch.device) -> tuple[dict[str, Tensor], Tensor] | None:
@@ -110,7 +139,8 @@ class TableModule(pl.LightningDataModule):
     split a run of rows.
 
     Args:
-        class_weights: of the loss, see ``mixers.loss.task_loss``.
+        class_weights: the loss's ``scale`` where that is one, see ``mixers.loss.task_loss``.
+        modalities: of the model; none of which is ever missing from all that take part. Default: the table's.
     """
 
     def __init__(
@@ -119,12 +149,14 @@ class TableModule(pl.LightningDataModule):
         validation: MultimodalTable,
         parameters: TrainingParameters,
         class_weights: Tensor | None = None,
+        modalities: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
+        self._modalities = list(modalities or train.schema.modalities)
         self._train, self._validation, self._parameters = train, validation, parameters
         self._held: dict[str, tuple[dict[str, Tensor], Tensor] | None] = {}
         self._weights = np.ones(len(train))  # of every example in a batch's mean loss
-        if class_weights is not None and train.schema.task == "multiclass":
+        if class_weights is not None and train.schema.task in ("multiclass", "binary"):
             self._weights = class_weights.double().numpy()[train.labels]
 
     def setup(self, stage: str) -> None:
@@ -135,7 +167,11 @@ class TableModule(pl.LightningDataModule):
     def train_dataloader(self) -> Batches:
         epoch = self.trainer.current_epoch if self.trainer else 0
         rank, world = self._place()
-        rows, shares = [], []
+        rows, shares, head_shares = [], [], []
+        settings = self._parameters
+        # Of all rows, in every process: so the examples that lack something are the same however many processes there
+        # are, and whether training was interrupted or not.
+        present = training_presence(self._train, self._modalities, settings.modality_dropout, settings.seed, epoch)
         for piece in batch_rows(len(self._train), self._parameters.batch_size, self._parameters.seed, epoch):
             whole = piece.numpy()
             weights, mine = self._weights[whole], whole[rank::world]
@@ -144,7 +180,9 @@ class TableModule(pl.LightningDataModule):
             # which nothing is left computes an example that counts 0: all must take part in every step.
             shares.append(world * weights[rank::world].sum() / weights.sum())
             rows.append(mine if len(mine) else whole[:1])
-        return Batches(self._train, rows, shares, self._held.get("train"))
+            # The mean of a modality's head is over the examples that have it, which may be parted unevenly.
+            head_shares.append({name: _share(weights, there[whole], rank, world) for name, there in present.items()})
+        return Batches(self._train, rows, shares, self._held.get("train"), present, head_shares)
 
     def val_dataloader(self) -> Batches:
         rank, world = self._place()
@@ -157,10 +195,20 @@ class TableModule(pl.LightningDataModule):
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
 
+def _share(weights: np.ndarray, counted: np.ndarray, rank: int, world: int) -> float:
+    """What the mean loss over a process's counted examples is multiplied by, beside the factor for all examples, so
+    that it becomes the process's part of the mean over the batch's counted examples: the process's share of counted
+    weight over the batch's. 1 where nothing is counted."""
+    mine, here = weights[rank::world], counted[rank::world]
+    if world == 1 or not mine.sum() or not (weights * counted).sum():
+        return 1.0
+    return float(((mine * here).sum() / mine.sum()) / ((weights * counted).sum() / weights.sum()))
+
+
 class MixerModule(pl.LightningModule):
     """Multi-head training of a ``MultimodalMixer``; keeps its history, one row an epoch, in the checkpoint."""
 
-    class_weights: Tensor | None
+    scale: Tensor | None
 
     def __init__(
         self, architecture: Architecture, parameters: TrainingParameters, steps: int, labels: np.ndarray
@@ -172,12 +220,14 @@ class MixerModule(pl.LightningModule):
         self._losses: list[Tensor] = []
         self._logits: list[dict[str, Tensor]] = []
         self._labels: list[Tensor] = []
+        self._present: list[dict[str, Tensor]] = []
         self._start = 0.0
-        weights = class_weights_of(parameters, torch.from_numpy(np.array(labels)), architecture)
-        self.register_buffer("class_weights", weights, persistent=False)
+        task_of(architecture.task).check_metric(parameters.metric, "training.metric")
+        scale = loss_scale(parameters, torch.from_numpy(np.array(labels)), architecture)
+        self.register_buffer("scale", scale, persistent=False)
 
-    def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        return self.model(inputs)
+    def forward(self, inputs: dict[str, Tensor], present: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+        return self.model(inputs, present)
 
     def configure_optimizers(self) -> Any:
         fused = self._training.precision != "16-mixed"  # whose gradients are scaled until the step
@@ -197,31 +247,38 @@ class MixerModule(pl.LightningModule):
         self._start = time.perf_counter()
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        inputs, labels, share = batch
-        weight = fusion_weight(len(inputs), self.current_epoch, self._training.fusion_weight_step)
-        loss = share * multi_head_loss(self.model(inputs), labels, self._architecture.task, weight, self.class_weights)
+        weight = fusion_weight(len(batch.inputs), self.current_epoch, self._training.fusion_weight_step)
+        logits, task = self.model(batch.inputs, batch.present), self._architecture.task
+        loss = batch.share * multi_head_loss(
+            logits, batch.labels, task, weight, self.scale, batch.present, batch.shares
+        )
         self._losses.append(loss.detach())
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        self._logits.clear()
-        self._labels.clear()
+        for gathered in (self._logits, self._labels, self._present):
+            gathered.clear()
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        inputs, labels, _ = batch
-        self._logits.append({name: logits.float() for name, logits in self.model(inputs).items()})
-        self._labels.append(labels)
+        logits = self.model(batch.inputs, batch.present)
+        self._logits.append({name: values.float() for name, values in logits.items()})
+        self._labels.append(batch.labels)
+        self._present.append(batch.present)
 
     def on_validation_epoch_end(self) -> None:
-        loss, labels, heads = self._gathered()
+        loss, labels, heads, present = self._gathered()
         task, classes, metric = self._architecture.task, len(self._architecture.classes), self._training.metric
         row = {"epoch": self.current_epoch, "train_loss": loss}
         for head, logits in heads.items():
-            predicted = predict(logits.cpu().numpy(), task)
-            value = score(metric, labels.cpu().numpy(), predicted, classes)
+            truth, predicted = labels.cpu().numpy(), predict(logits.cpu().numpy(), task)
+            if head in present:  # of those that have the modality
+                there = present[head].cpu().numpy()
+                truth, predicted = truth[there], predicted[there]
+            value = score(metric, truth, predicted, classes) if len(truth) else math.nan
             row[f"validation_{metric}_{head}"] = value
             if head == FUSED:
-                row["validation_loss"] = task_loss(logits, labels, task).item()
+                unit = self.scale if task == "regression" else None  # classes are not balanced here
+                row["validation_loss"] = task_loss(logits, labels, task, unit).item()
                 self.log("monitor", value, prog_bar=True)
         if not np.isfinite(row["train_loss"]):
             raise FloatingPointError(
@@ -243,21 +300,23 @@ class MixerModule(pl.LightningModule):
             duration(left),
         )
 
-    def _gathered(self) -> tuple[float, Tensor, dict[str, Tensor]]:
-        """The epoch's training loss; labels and every head's logits of the whole validation split. The same in every
-        process, so that all of them decide the same."""
+    def _gathered(self) -> tuple[float, Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """The epoch's training loss; of the whole validation split labels, every head's logits and what is present. The
+        same in every process, so that all of them decide the same."""
         loss = torch.stack(self._losses).mean().item()
         labels = torch.cat(self._labels)
         heads = {head: torch.cat([part[head] for part in self._logits]) for head in self._logits[0]}
+        present = {name: torch.cat([part[name] for part in self._present]) for name in self._present[0]}
         if (world := self.trainer.world_size) == 1:
-            return loss, labels, heads
+            return loss, labels, heads, present
         parts: list[Any] = [None] * world
-        mine = (loss, labels.cpu(), {head: logits.cpu() for head, logits in heads.items()})
+        mine = (loss, labels.cpu(), *({n: v.cpu() for n, v in values.items()} for values in (heads, present)))
         torch.distributed.all_gather_object(parts, mine)
         return (
             sum(part[0] for part in parts) / world,
             torch.cat([part[1] for part in parts]),
             {head: torch.cat([part[2][head] for part in parts]) for head in heads},
+            {name: torch.cat([part[3][name] for part in parts]) for name in present},
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -393,7 +452,7 @@ def fit(
             enable_model_summary=False,
             default_root_dir=str(checkpoints),
         )
-        data = TableModule(train_table, validation, parameters, module.class_weights)
+        data = TableModule(train_table, validation, parameters, module.scale, list(architecture.inputs))
         trainer.fit(module, data, ckpt_path=str(left) if resumes else None, weights_only=True)
 
 

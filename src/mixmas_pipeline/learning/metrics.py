@@ -1,7 +1,7 @@
 """Scores of predicted labels, and what of a score is noise.
 
-A metric takes (n,) class indices or (n, classes) booleans for either task: it works on the label matrix. The
-resampling functions take any of them.
+A metric of classes takes (n,) class indices or (n, classes) booleans for any task: it works on the label matrix. That
+of a regression takes (n, targets) numbers. The resampling functions take any of them.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-METRICS = ("accuracy", "f1_macro", "f1_weighted", "f1_micro", "f1_samples")
+METRICS = ("accuracy", "f1_macro", "f1_weighted", "f1_micro", "f1_samples", "f1", "r2")
 
 
 def predict(logits: np.ndarray, task: str) -> np.ndarray:
-    """Labels from logits: the largest, or (multilabel) all above 0, which is probability 0.5."""
+    """Labels from logits: the largest; (multilabel) all above 0, which is probability 0.5; (regression) the same."""
+    if task == "regression":
+        return logits
     return logits > 0 if task == "multilabel" else logits.argmax(axis=-1)
 
 
@@ -44,16 +46,20 @@ def best_thresholds(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def score(metric: str, labels: np.ndarray, predicted: np.ndarray, classes: int) -> float:
-    """One of ``METRICS``; in [0, 1].
+    """One of ``METRICS``; higher is better, 1 the best, 0 the worst but for "r2", which has no lower bound.
 
     Args:
-        labels, predicted: (n,) class indices, or (n, classes) 0 and 1.
+        labels, predicted: (n,) class indices, or (n, classes) 0 and 1; for "r2" (n, targets) numbers.
         classes: their number.
 
     Accuracy of multilabel predictions is the share of examples whose whole label set is right. F1 of a class without
     true or predicted examples is 0, as in scikit-learn's default, and so is f1_samples (the mean over examples) of one
-    without true or predicted labels.
+    without true or predicted labels. "f1" is that of the last class, the positive one of a binary task. "r2" is the
+    mean over the targets of 1 - (squared errors) / (squared deviations of the labels from their mean); of a target
+    that is constant in these examples it is 1 where all are met, and 0 elsewhere (as in scikit-learn).
     """
+    if metric == "r2":
+        return float(r2(labels, predicted).mean())
     if metric == "accuracy":
         correct = labels == predicted
         return float(correct.mean() if correct.ndim == 1 else correct.all(axis=1).mean())
@@ -66,11 +72,22 @@ def score(metric: str, labels: np.ndarray, predicted: np.ndarray, classes: int) 
     if metric == "f1_micro":
         return float(2 * hits.sum() / max(support.sum() + guessed.sum(), 1))
     f1 = 2 * hits / np.maximum(support + guessed, 1)
+    if metric == "f1":
+        return float(f1[-1])
     if metric == "f1_macro":
         return float(f1.mean())
     if metric == "f1_weighted":
         return float((f1 * support).sum() / max(support.sum(), 1))
     raise ValueError(f"unknown metric {metric!r}; expected one of {', '.join(METRICS)}")
+
+
+def r2(labels: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """The coefficient of determination of each target, (targets,); see ``score``."""
+    labels = labels.astype(np.float64)
+    errors = np.square(labels - predicted).sum(axis=0)
+    deviations = np.square(labels - labels.mean(axis=0)).sum(axis=0)
+    varies = deviations > 0
+    return np.where(varies, 1 - errors / np.where(varies, deviations, 1.0), errors == 0)
 
 
 class Chance(NamedTuple):
@@ -84,11 +101,13 @@ def chance(metric: str, labels: np.ndarray, predicted: np.ndarray, classes: int,
     """Score of the same predictions against shuffled labels.
 
     A candidate that always gives the most frequent class scores exactly its chance, whatever the metric and however
-    unequal the classes.
+    unequal the classes. The mean of "r2" is at least 0: predictions that vary score below it with shuffled labels, and
+    who answers with the mean scores 0 without having learnt anything.
     """
     rng = np.random.default_rng(seed)
     shuffled = [score(metric, rng.permutation(labels), predicted, classes) for _ in range(resamples)]
-    return Chance(float(np.mean(shuffled)), float(np.std(shuffled)))
+    mean = float(np.mean(shuffled))
+    return Chance(max(mean, 0.0) if metric == "r2" else mean, float(np.std(shuffled)))
 
 
 def difference_error(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,11 @@ from torch import Tensor
 from mixmas_pipeline.datasets.arrays import release
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.devices import computing_in, pick_device, pick_precision
-from mixmas_pipeline.learning.metrics import predict, score
+from mixmas_pipeline.learning.metrics import score
 from mixmas_pipeline.learning.parameters import BudgetParameters, OptimiserParameters
+from mixmas_pipeline.learning.presence import known, training_presence
 from mixmas_pipeline.learning.several import OneModel, StackedModels
+from mixmas_pipeline.learning.tasks import task_of
 from mixmas_pipeline.mixers.architecture import Architecture
 from mixmas_pipeline.mixers.encoder import initialised
 from mixmas_pipeline.mixers.loss import balancing_weights, fusion_weight, multi_head_loss
@@ -33,7 +35,7 @@ class Trial:
     Attributes:
         seed: of the initialisation and the batch order.
         steps: optimiser steps taken.
-        score: on the held-out sample, in [0, 1].
+        score: on the held-out sample.
         predicted: held-out labels as predicted, as the metric takes them.
         losses: (step, mean training loss since the point before).
         seconds: of training and scoring.
@@ -71,30 +73,37 @@ def run_trials(
     metric: str,
     label: str,
 ) -> list[Trial]:
-    """Train from scratch for ``steps`` steps on ``sample``, once with each seed; score at the end, on ``holdout``.
+    """Train from scratch for ``steps`` steps on ``sample``, once with each seed; score at the end, on ``holdout``. Rows
+    that have none of the architecture's modalities take no part, in neither: see ``presence.known``.
 
     Each trial has its own weights, optimiser state, schedule, batch order and random numbers: nothing is shared with
     another. Where ``budget.batched`` makes all seeds one model they differ from separate trials by rounding only (and
     by dropout's random numbers, where there is dropout), and ``Trial.seconds`` is an equal share of the whole.
 
     Raises:
-        FloatingPointError: the loss became NaN or infinite.
-        ValueError: the device is not there.
+        FloatingPointError: the loss became NaN or infinite, or a number that is predicted is.
+        ValueError: the device is not there, or the metric is not one of the task.
     """
+    task = task_of(architecture.task)
+    task.check_metric(metric, "the search's selection.metric")
     device = pick_device(budget.device)
     precision = pick_precision(budget.precision, device)
     together = device.type == "cuda" if budget.batched == "auto" else budget.batched
-    data = to_tensors(sample, device)
+    sample, holdout = (known(table, architecture.inputs) for table in (sample, holdout))
     trials = []
     for group in [tuple(seeds)] if together else [(seed,) for seed in seeds]:
         start = time.perf_counter()
         models = [initialised(MultimodalMixer, seed, architecture).to(device) for seed in group]
         with computing_in(precision, device):
-            curves = _train(models, data, architecture.task, budget, steps, group, label)
+            curves = _train(models, sample, device, budget, steps, group, label)
             logits = [compute_logits(model, holdout, device)[FUSED] for model in models]
         seconds = (time.perf_counter() - start) / len(group)
         for seed, values, losses in zip(group, logits, curves, strict=True):
-            predicted = predict(values, architecture.task)
+            predicted = task.predict(values)
+            if not np.isfinite(values).all():
+                raise FloatingPointError(
+                    f"{label}, seed {seed}: what it predicts is not finite; lower the learning rate"
+                )
             reached = score(metric, holdout.labels, predicted, len(architecture.classes))
             trials.append(Trial(seed, steps, reached, predicted, losses, seconds))
     return trials
@@ -106,11 +115,16 @@ def to_tensors(table: MultimodalTable, device: torch.device) -> tuple[dict[str, 
     return inputs, torch.from_numpy(np.array(table.labels)).to(device)
 
 
-def class_weights_of(parameters: OptimiserParameters, labels: Tensor, architecture: Architecture) -> Tensor | None:
-    """Weights of the classes in the loss, from the training labels; None where all weigh the same."""
-    if parameters.balance == "none":
-        return None
-    return balancing_weights(labels, len(architecture.classes), architecture.task)
+def loss_scale(parameters: OptimiserParameters, labels: Tensor, architecture: Architecture) -> Tensor | None:
+    """The loss's ``scale`` (see ``mixers.loss.task_loss``), float32: weights of the classes, from the training labels,
+    or the targets' standard deviations; None where all classes weigh the same.
+
+    Raises:
+        ValueError: classes are to be balanced in a regression.
+    """
+    if parameters.balance != "none":
+        return balancing_weights(labels, len(architecture.classes), architecture.task)
+    return None if architecture.targets is None else torch.tensor(architecture.targets.std, device=labels.device)
 
 
 def make_optimiser(
@@ -151,14 +165,26 @@ def evaluation_rows(table: MultimodalTable) -> Iterator[slice]:
 
 
 @torch.inference_mode()
-def compute_logits(model: MultimodalMixer, table: MultimodalTable, device: torch.device) -> dict[str, np.ndarray]:
-    """Every head's logits for every row, (n, classes) float32, in eval mode; the model's mode is restored."""
+def compute_logits(
+    model: MultimodalMixer,
+    table: MultimodalTable,
+    device: torch.device,
+    present: Mapping[str, np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
+    """Every head's logits for every row, (n, classes) float32, in eval mode; the model's mode is restored.
+
+    Args:
+        present: which rows' modalities are looked at, name -> (n,) booleans. Default: as the table says.
+    """
     training = model.training
     model.eval()
+    present = table.present if present is None else present
     parts: dict[str, list[np.ndarray]] = {}
     for rows in evaluation_rows(table):
         inputs = {name: torch.from_numpy(np.array(array[rows])).to(device) for name, array in table.arrays.items()}
-        for head, logits in model({name: inputs[name] for name in model.architecture.inputs}).items():
+        names = model.architecture.inputs
+        there = {name: torch.from_numpy(np.array(present[name][rows])).to(device) for name in names if name in present}
+        for head, logits in model({name: inputs[name] for name in names}, there).items():
             parts.setdefault(head, []).append(logits.float().cpu().numpy())
         release(*table.arrays.values())
     model.train(training)
@@ -167,18 +193,19 @@ def compute_logits(model: MultimodalMixer, table: MultimodalTable, device: torch
 
 def _train(
     models: list[MultimodalMixer],
-    data: tuple[dict[str, Tensor], Tensor],
-    task: str,
+    sample: MultimodalTable,
+    device: torch.device,
     budget: BudgetParameters,
     steps: int,
     seeds: Sequence[int],
     label: str,
 ) -> list[list[tuple[int, float]]]:
     """Train the models, each from its own seed; return each one's training losses."""
-    inputs, labels = data
+    inputs, labels = to_tensors(sample, device)
+    task = models[0].architecture.task
     names = list(models[0].architecture.inputs)
     weight = fusion_weight(len(names), 0, 0.0)
-    class_weights = class_weights_of(budget, labels, models[0].architecture)
+    scale = loss_scale(budget, labels, models[0].architecture)
     for model in models:
         model.train()
     learner = OneModel(models) if len(models) == 1 else StackedModels(models)
@@ -194,12 +221,22 @@ def _train(
             # The whole epoch's rows at once: a copy to a GPU makes the host wait.
             epochs = [batch_rows(len(labels), budget.batch_size, seed, epoch) for seed in seeds]
             batches = [[rows.to(labels.device) for rows in pieces] for pieces in epochs]
+            taking_part = [
+                {name: torch.from_numpy(there).to(labels.device) for name, there in epoch_presence.items()}
+                for epoch_presence in (
+                    training_presence(sample, names, budget.modality_dropout, seed, epoch) for seed in seeds
+                )
+            ]
             for step_rows in zip(*batches, strict=True):
-                logits = learner([{name: inputs[name][rows] for name in names} for rows in step_rows])
+                present = [
+                    {name: there[rows] for name, there in own.items()}
+                    for own, rows in zip(taking_part, step_rows, strict=True)
+                ]
+                logits = learner([{name: inputs[name][rows] for name in names} for rows in step_rows], present)
                 losses = torch.stack(
                     [
-                        multi_head_loss(heads, labels[rows], task, weight, class_weights)
-                        for heads, rows in zip(logits, step_rows, strict=True)
+                        multi_head_loss(heads, labels[rows], task, weight, scale, there)
+                        for heads, rows, there in zip(logits, step_rows, present, strict=True)
                     ]
                 )
                 optimiser.zero_grad(set_to_none=True)

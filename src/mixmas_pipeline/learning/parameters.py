@@ -12,7 +12,7 @@ from mixmas_pipeline.mixers import presets
 from mixmas_pipeline.mixers.architecture import Block, FusionFunction, Preset, Tokeniser, Width
 from mixmas_pipeline.parameters import Parameters
 
-Metric = Literal["accuracy", "f1_macro", "f1_weighted", "f1_micro", "f1_samples"]
+Metric = Literal["accuracy", "f1_macro", "f1_weighted", "f1_micro", "f1_samples", "f1", "r2"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 Positive = Annotated[float, Field(gt=0)]
@@ -42,7 +42,8 @@ class SampleParameters(Parameters):
         p: assumed proportion. Default 0.5, the most careful.
         margin: margin of error of the training sample. Default 0.05.
         holdout_margin: margin of error of the scoring sample. Default 0.03.
-        balance: largest difference allowed between a class's proportion in a sample and in the split. Default 0.05.
+        balance: largest difference allowed between a class's proportion in a sample and in the split; of a regression
+            that of a tenth of a target's values; and that of a modality which rows may lack. Default 0.05.
     """
 
     seed: Seed
@@ -54,7 +55,7 @@ class SampleParameters(Parameters):
 
 
 class OptimiserParameters(Parameters):
-    """AdamW with a linear warm-up and a cosine decay to zero.
+    """AdamW with a linear warm-up and a cosine decay to zero; and what is left out while training.
 
     Attributes:
         learning_rate: at its peak.
@@ -63,7 +64,9 @@ class OptimiserParameters(Parameters):
         batch_size: examples a step. Default 64.
         clip_norm: largest norm of the gradient. Default 1.
         balance: "classes" weighs the loss so that rare classes count as much as frequent ones; see
-            ``mixers.loss.balancing_weights``. Default "none".
+            ``mixers.loss.balancing_weights``; a regression has none. Default "none".
+        modality_dropout: probability that a modality of an example is left out of a step, as if the example lacked it;
+            never all that it has, see ``learning.presence.training_presence``. Not with one modality. Default 0.
     """
 
     learning_rate: Positive
@@ -72,6 +75,7 @@ class OptimiserParameters(Parameters):
     batch_size: int = Field(64, ge=1)
     clip_norm: Positive = 1.0
     balance: Literal["none", "classes"] = "none"
+    modality_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class RaceParameters(Parameters):
@@ -131,7 +135,8 @@ class SelectionParameters(Parameters):
     """How a stage's winner is found.
 
     Attributes:
-        metric: the score on the held-out sample.
+        metric: the score on the held-out sample; "f1" is the positive class's and for binary tasks, "r2" for
+            regressions, which have no other.
         tie: candidates whose mean score is within this many standard errors of the best one's are tied with it; of
             tied candidates the cheapest wins. Default 1 (the one-standard-error rule of Breiman et al. 1984).
         above_chance: a candidate counts as having learnt something when its mean score is this many standard
@@ -309,7 +314,7 @@ class TrainingParameters(OptimiserParameters):
         seed: of initialisation and batch order.
         max_epochs: at most; also the length of the learning-rate schedule.
         patience: epochs without a better validation score before training stops.
-        metric: validation score that is watched.
+        metric: validation score that is watched; see ``SelectionParameters``.
         fusion_weight_step: growth an epoch of the fused head's weight in the multi-head loss. Default 0.
         accelerator, precision: as PyTorch Lightning's Trainer takes them.
         devices: processes on each host, each with a device of its own: how many, the numbers of the GPUs, or "auto"
@@ -457,3 +462,14 @@ class ValidateSearchParameters(Parameters):
     space: dict[str, Annotated[tuple[str, ...], Field(min_length=1), Distinct]] = Field(default_factory=dict)
     truth: TruthParameters
     proxy: ProxyParameters
+
+
+class PredictParameters(Parameters):
+    """What is predicted.
+
+    Attributes:
+        rows: a file, see ``mixmas_pipeline.datasets.rows.read_rows``. Default null, with which there is nothing to
+            predict.
+    """
+
+    rows: str | None = None

@@ -31,15 +31,15 @@ class StackedModels:
         self.parameters = list(self._weights.values())
         skeleton = copy.deepcopy(models[0]).to("meta")
 
-        def call(weights: Tensors, buffers: Tensors, inputs: Tensors) -> Tensors:
-            return functional_call(skeleton, (weights, buffers), (inputs,))
+        def call(weights: Tensors, buffers: Tensors, inputs: Tensors, present: Tensors) -> Tensors:
+            return functional_call(skeleton, (weights, buffers), (inputs, present))
 
         self._call = vmap(call, randomness="different")
 
-    def __call__(self, inputs: list[Tensors]) -> list[Tensors]:
-        """Every model's logits of its own batch (all of one size)."""
-        stacked = {name: torch.stack([batch[name] for batch in inputs]) for name in inputs[0]}
-        logits = self._call(self._weights, self._buffers, stacked)
+    def __call__(self, inputs: list[Tensors], present: list[Tensors] | None = None) -> list[Tensors]:
+        """Every model's logits of its own batch (all of one size), see ``MultimodalMixer``."""
+        stacked = _stacked(inputs)
+        logits = self._call(self._weights, self._buffers, stacked, _stacked(present or [{}]))
         return [{head: values[i] for head, values in logits.items()} for i in range(len(inputs))]
 
     def clip(self, norm: float) -> None:
@@ -65,9 +65,9 @@ class OneModel:
         (self._model,) = models
         self.parameters = list(self._model.parameters())
 
-    def __call__(self, inputs: list[Tensors]) -> list[Tensors]:
+    def __call__(self, inputs: list[Tensors], present: list[Tensors] | None = None) -> list[Tensors]:
         """The model's logits of its batch."""
-        return [self._model(batch) for batch in inputs]
+        return [self._model(batch, there) for batch, there in zip(inputs, present or [{}], strict=True)]
 
     def clip(self, norm: float) -> None:
         """Scale the gradient down to this norm."""
@@ -75,3 +75,7 @@ class OneModel:
 
     def unstack(self) -> None:
         """The model has its weights."""
+
+
+def _stacked(batches: list[Tensors]) -> Tensors:
+    return {name: torch.stack([batch[name] for batch in batches]) for name in batches[0]}

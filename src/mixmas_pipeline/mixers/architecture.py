@@ -165,12 +165,14 @@ class Input(Parameters):
             a modality, or, of (channels, height, width), one a channel.
         padded: the last steps of (steps, features) may be all zeros, and then are padding: they are not pooled.
             Default false.
+        optional: examples may lack it. Default false.
     """
 
     shape: tuple[Width, ...]
     mean: float | tuple[float, ...]
     std: Positive | tuple[Positive, ...]
     padded: bool = False
+    optional: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -185,6 +187,16 @@ class Input(Parameters):
         return self
 
 
+class Targets(Parameters):
+    """What a regression's answers are scaled with: of each target its mean and standard deviation on the training data.
+    The heads' numbers are standardised, and the model gives them in the labels' units.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[Positive, ...]
+
+
+TASKS = ("multiclass", "binary", "multilabel", "regression")
 FUSION_FUNCTIONS = ("concat", "max", "mean", "sum")
 FusionFunction = Literal["concat", "max", "mean", "sum"]
 
@@ -219,18 +231,38 @@ class Architecture(Parameters):
     """A whole model.
 
     Attributes:
-        task: "multiclass" or "multilabel".
-        classes: their names, in the order of the logits.
+        task: one of ``TASKS``. A binary task has two logits, like a multiclass one of two classes.
+        classes: their names, in the order of the logits; of a binary task the negative one, then the positive one; of a
+            regression the targets' names.
         inputs: what each modality is, in order.
         encoders: one a modality.
         fusion: None for a single modality only.
+        targets: of a regression only.
     """
 
-    task: Literal["multiclass", "multilabel"]
+    task: Literal["multiclass", "binary", "multilabel", "regression"]
     classes: tuple[str, ...] = Field(min_length=1)
     inputs: dict[str, Input] = Field(min_length=1)
     encoders: dict[str, Encoder]
     fusion: Fusion | None = None
+    targets: Targets | None = None
+
+    @model_validator(mode="after")
+    def _check_task(self) -> Self:
+        if self.task == "binary" and len(self.classes) != 2:
+            raise ValueError(
+                f"a binary task has the classes {self.classes}; expected the negative and the positive one"
+            )
+        if (self.targets is None) == (self.task == "regression"):
+            raise ValueError(
+                f"the task {self.task} {'lacks' if self.targets is None else 'has no'} targets' statistics"
+            )
+        if self.targets is not None and not len(self.classes) == len(self.targets.mean) == len(self.targets.std):
+            raise ValueError(
+                f"there are {len(self.targets.mean)} means and {len(self.targets.std)} standard deviations of the "
+                f"targets {self.classes}; expected one each"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check(self) -> Self:

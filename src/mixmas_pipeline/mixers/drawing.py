@@ -82,7 +82,8 @@ def _lane(axes: Axes, architecture: Architecture, name: str, middle: float, part
     given, encoder = architecture.inputs[name], architecture.encoders[name]
     grid = token_grid(encoder.tokeniser, given.shape, name)
     shape = "×".join(map(str, given.shape))
-    _box(axes, _INPUT, middle, "data", name, [shape, *(["padded"] if given.padded else [])])
+    notes = [note for note, said in (("padded", given.padded), ("may be missing", given.optional)) if said]
+    _box(axes, _INPUT, middle, "data", name, [shape, *notes])
     _arrow(axes, _INPUT, _TOKENS, middle)
     _box(
         axes, _TOKENS, middle, "tokens", encoder.tokeniser.type, _tokeniser(encoder, grid, parts[f"tokenisers.{name}"])
@@ -194,7 +195,8 @@ def _value(value: Any) -> str:
 
 def _answers(architecture: Architecture) -> str:
     number = len(architecture.classes)
-    return f"{number} {'class' if number == 1 else 'classes'}"
+    one, many = ("target", "targets") if architecture.task == "regression" else ("class", "classes")
+    return f"{number} {one if number == 1 else many}"
 
 
 def _flops(number: float) -> str:

@@ -36,6 +36,22 @@ class Standardise(nn.Module):
         return (x.to(self.mean.dtype) - self.mean) / self.std
 
 
+class Units(nn.Module):
+    """A regression's standardised numbers to the targets' units: the inverse of ``Standardise``, with the targets'
+    statistics. (batch, targets) -> the same shape, in the precision of the statistics."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("std", torch.tensor(std))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.to(self.mean.dtype) * self.std + self.mean
+
+
 class Head(nn.Module):
     """(batch, tokens, width) -> (batch, classes): mean over the tokens (those that a mask does not leave out), then one
     linear layer."""
@@ -56,9 +72,14 @@ class MultimodalMixer(nn.Module):
 
     ``forward`` takes one tensor a modality, (batch, *shape) in the stored type (bytes are fine), and returns logits,
     (batch, classes): under ``"fused"`` the decision, and under each modality's name its auxiliary head's (M2-Mixer's
-    multi-head training). With one modality there is no fusion and "fused" is that modality's head. Padding enters every
-    block as zeros and is left out of the heads' means; after fusion a token is padding if nothing else was combined
-    into it.
+    multi-head training). Of a regression they are numbers in the targets' units, (batch, targets). With one modality
+    there is no fusion and "fused" is that modality's head. Padding enters every block as zeros and is left out of the
+    heads' means; after fusion a token is padding if nothing else was combined into it.
+
+    ``present`` says which examples have a modality: its name -> (batch,) booleans; where a name is absent, all have it.
+    What the input holds of an example that lacks it has no effect on anything. The fused logits are made from what is
+    there: see ``FusionFunction``; tokens of what is missing are zeros before every block of the fusion network, and no
+    part of the mean. The auxiliary logits of a modality that an example lacks mean nothing.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -79,18 +100,23 @@ class MultimodalMixer(nn.Module):
             network = architecture.fusion.network
             self.fusion_network = MixerStack(network.block, network.depth, self.fusion.width, (self.fusion.tokens,))
             self.fused_head = Head(self.fusion.width, classes)
+        targets = architecture.targets
+        self.units = nn.Identity() if targets is None else Units(targets.mean, targets.std)
 
-    def forward(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    def forward(self, inputs: dict[str, Tensor], present: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+        present = present or {}
+        inputs = {n: _blanked(inputs[n], present[n]) if n in present else inputs[n] for n in self.encoders}
         masks = {n: (inputs[n] != 0).any(dim=-1) if i.padded else None for n, i in self.architecture.inputs.items()}
         tokens = {n: self.encoders[n](self.standardise[n](inputs[n]), masks[n]) for n in self.encoders}
-        logits = {name: self.heads[name](tokens[name], masks[name]) for name in tokens}
+        logits = {name: self.units(self.heads[name](tokens[name], masks[name])) for name in tokens}
         if self.architecture.fusion is None:
             (only,) = logits.values()
             return {FUSED: only, **logits}
         sequences = [tokens[name] for name in tokens]
-        mask = self.fusion.mask(sequences, [masks[name] for name in tokens])
-        fused = self.fusion_network(self.fusion(sequences), mask)
-        return {FUSED: self.fused_head(fused, mask), **logits}
+        there = [present.get(name) for name in tokens]
+        mask = self.fusion.mask(sequences, [masks[name] for name in tokens], there)
+        fused = self.fusion_network(self.fusion(sequences, there), mask)
+        return {FUSED: self.units(self.fused_head(fused, mask)), **logits}
 
     def save_pretrained(self, folder: Path) -> None:
         """Write weights (safetensors) and architecture (JSON) into a new folder."""
@@ -115,3 +141,8 @@ class MultimodalMixer(nn.Module):
         model = initialised(cls, 0, architecture)
         model.load_state_dict(load_file(folder / WEIGHTS_FILE))
         return model.eval()
+
+
+def _blanked(x: Tensor, present: Tensor) -> Tensor:
+    """Zeros in the place of examples that lack the modality, whatever was there."""
+    return torch.where(present.view(-1, *[1] * (x.dim() - 1)), x, torch.zeros((), dtype=x.dtype, device=x.device))

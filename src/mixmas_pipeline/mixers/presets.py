@@ -17,6 +17,7 @@ from mixmas_pipeline.mixers.architecture import (
     Patches,
     Preset,
     Projection,
+    Targets,
     Tokeniser,
     Vector,
 )
@@ -64,8 +65,10 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def build(preset: Preset, task: str, classes: tuple[str, ...], inputs: dict[str, Input]) -> Architecture:
-    """The preset's architecture for given data.
+def build(
+    preset: Preset, task: str, classes: tuple[str, ...], inputs: dict[str, Input], targets: Targets | None = None
+) -> Architecture:
+    """The preset's architecture for given data; the arguments are as an ``Architecture`` has them.
 
     Raises:
         ValueError: the preset has other modalities than the data, or does not fit its shapes.
@@ -80,6 +83,7 @@ def build(preset: Preset, task: str, classes: tuple[str, ...], inputs: dict[str,
             "inputs": {name: value.model_dump() for name, value in inputs.items()},
             "encoders": {name: value.model_dump() for name, value in encoders.items()},
             "fusion": preset.fusion and preset.fusion.model_dump(),
+            "targets": targets and targets.model_dump(),
         }
     )
 

@@ -9,7 +9,6 @@ does not make anything else run again.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import time
@@ -22,7 +21,7 @@ from kedro.io.core import AbstractVersionedDataset, VersionNotFoundError
 from kedro.pipeline.node import Node
 
 from mixmas_pipeline.code import code_hash
-from mixmas_pipeline.datasets.places import is_whole, keys, local, read_bytes, write_whole
+from mixmas_pipeline.datasets.places import hash_path, is_whole, keys, read_bytes, write_whole
 from mixmas_pipeline.runners.compute import ComputeParameters
 
 if TYPE_CHECKING:
@@ -44,7 +43,6 @@ _LIBRARIES = (
     "matplotlib",
     "jinja2",
 )
-_CHUNK = 1 << 22
 
 Fingerprint = dict[str, dict[str, str]]
 
@@ -148,18 +146,6 @@ def _stat(path: Place) -> list[list[Any]]:
         return [[name, key] for name, key in sorted((keys(path) or {}).items())]
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     return [[file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-
-
-def hash_path(path: Place) -> str:
-    """blake2b of a file, or of a folder's file names and contents."""
-    path = local(path)
-    digest = hashlib.blake2b(digest_size=20)
-    for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
-        digest.update(file.relative_to(path.parent).as_posix().encode())
-        with file.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-    return digest.hexdigest()
 
 
 @cache

@@ -18,7 +18,7 @@ from mixmas_pipeline.locking import check_locks
 from mixmas_pipeline.runners.compute import ComputeParameters
 from mixmas_pipeline.runners.fingerprints import Fingerprint, fingerprint, record, up_to_date
 from mixmas_pipeline.runners.machine import Ended, Machine
-from mixmas_pipeline.runners.work import Work, WorkerLost, discard, levels, refuse_memory_only
+from mixmas_pipeline.runners.work import Work, WorkerLost, discard, levels, refuse_memory_only, refuse_missing_inputs
 
 RERUNS = 2
 _log = logging.getLogger(__name__)
@@ -92,6 +92,7 @@ class ReusingRunner(AbstractRunner):
         reuse = str(reuse).lower() == "true"
         section = catalog.load("params:compute") if "params:compute" in catalog else {}
         compute = ComputeParameters.model_validate(section)
+        refuse_missing_inputs(pipeline, catalog)
         dependencies = pipeline.node_dependencies
         load_counts = Counter(chain.from_iterable(node.inputs for node in nodes))
         # Short nodes first: others wait for them, and they leave no core idle for long.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from logging.handlers import QueueHandler
 
-from kedro.io import CatalogProtocol
+from kedro.io import CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro.runner.task import Task
@@ -136,6 +136,27 @@ def refuse_memory_only(pipeline: Pipeline, nodes: list[Node], catalog: CatalogPr
             f"{', '.join(lost)}: would live in memory only, and get to no other process. Give each an entry in the "
             f"catalog{instead}"
         )
+
+
+def refuse_missing_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    """What a pipeline begins with and another one makes has to be there.
+
+    Raises:
+        DatasetError: names what is not, and the pipeline that makes it.
+    """
+    for name in sorted(pipeline.inputs()):
+        dataset = catalog.get(name)
+        if isinstance(dataset, AtomicDataset) and not dataset.exists():
+            made = f"; kedro run --pipeline={maker} makes it (with the same --env)" if (maker := _maker(name)) else ""
+            raise DatasetError(f"{name} is not there: nothing in {dataset._describe()['filepath']}{made}")
+
+
+def _maker(name: str) -> str | None:
+    """The smallest of the project's pipelines that makes a data set."""
+    from kedro.framework.project import pipelines
+
+    makers = {other: len(made.nodes) for other, made in pipelines.items() if name in made.all_outputs()}
+    return min(makers, key=lambda other: makers[other], default=None)
 
 
 @cache

@@ -10,7 +10,6 @@ from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.learning.parameters import CompareParameters, Metric
 from mixmas_pipeline.pipelines.compare.nodes import BASELINE
-from mixmas_pipeline.pipelines.training.nodes import MOST_FREQUENT, most_frequent
 from mixmas_pipeline.progress import Progress
 
 if TYPE_CHECKING:
@@ -39,14 +38,16 @@ def evaluate_contenders(
         predictions: one row a test example; the labels that each contender's each seed gives.
     """
     from mixmas_pipeline.learning.metrics import score
+    from mixmas_pipeline.learning.tasks import task_of
 
     for table in (validation, test):
         table.check()
     names = list(dict.fromkeys(key.split("/")[0] for key in inputs))
     models = {name: [inputs[f"{name}/seed_{seed}"] for seed in compare.seeds] for name in names}
     with Progress(2 * len(names) * len(compare.seeds), "Scoring models") as progress:
-        known = {name: _predict(models[name], validation, progress) for name in names}
-        guesses = {name: _predict(models[name], test, progress) for name in names}
+        blind = task_of(test.schema.task).blind_answer(train)
+        known = {name: _predict(models[name], validation, blind, progress) for name in names}
+        guesses = {name: _predict(models[name], test, blind, progress) for name in names}
     classes, rows = len(test.schema.classes), []
     published: dict[str, float | None] = dict(compare.published.items())
     for name in names:
@@ -69,16 +70,16 @@ def evaluate_contenders(
                 **{f"seed_{seed}": value for seed, value in zip(compare.seeds, scores, strict=True)},
             }
         )
-    majority = np.broadcast_to(most_frequent(train), test.labels.shape)
-    rows.append({"contender": MOST_FREQUENT[test.schema.task], "score": score(metric, test.labels, majority, classes)})
+    without = score(metric, test.labels, np.broadcast_to(blind, test.labels.shape), classes)
+    rows.append({"contender": task_of(test.schema.task).blind, "score": without})
     comparison = pd.DataFrame(rows).astype({"published": float})
     comparison.insert(0, "source", test.schema.source)
     comparison.insert(2, "metric", metric)
-    predictions = pd.DataFrame({"id": test.ids, "label": _texts(test.labels)})
+    predictions = {"id": test.ids, **_columns("label", test.labels, test)}
     for name in names:
         for seed, guess in zip(compare.seeds, guesses[name], strict=True):
-            predictions[f"{name}_seed_{seed}"] = _texts(guess)
-    return comparison, predictions
+            predictions |= _columns(f"{name}_seed_{seed}", guess, test)
+    return comparison, pd.DataFrame(predictions)
 
 
 def draw_comparison(comparison: pd.DataFrame) -> Any:
@@ -88,16 +89,20 @@ def draw_comparison(comparison: pd.DataFrame) -> Any:
     return comparison_figure(comparison)
 
 
-def _predict(models: list[Any], table: MultimodalTable, progress: Progress) -> np.ndarray:
-    """Labels that each model gives, (models, rows[, classes])."""
+def _predict(models: list[Any], table: MultimodalTable, blind: np.ndarray, progress: Progress) -> np.ndarray:
+    """Labels that each model gives, (models, rows[, classes]); ``blind`` for rows that lack all that it looks at."""
     from mixmas_pipeline.learning.metrics import predict
     from mixmas_pipeline.learning.microbenchmark import compute_logits, pick_device
+    from mixmas_pipeline.learning.presence import rows_that_have_any
     from mixmas_pipeline.mixers.model import FUSED
 
     device = pick_device("auto")
     guesses = []
     for model in models:
-        guesses.append(predict(compute_logits(model.to(device), table, device)[FUSED], table.schema.task))
+        guess = predict(compute_logits(model.to(device), table, device)[FUSED], table.schema.task)
+        unseen = ~rows_that_have_any(table, model.architecture.inputs)
+        guess[unseen] = blind
+        guesses.append(guess)
         progress.advance()
     return np.array(guesses)
 
@@ -125,8 +130,10 @@ def _difference(
     return {"difference": mean, "low": mean - half, "high": mean + half}
 
 
-def _texts(labels: np.ndarray) -> np.ndarray:
-    """Class indices as they are; sets of labels as strings of 0 and 1."""
+def _columns(name: str, labels: np.ndarray, test: MultimodalTable) -> dict[str, np.ndarray]:
+    """Class indices as they are; sets of labels as strings of 0 and 1; of a regression a column a target."""
+    if test.schema.task == "regression":
+        return {f"{name}_{target}": column for target, column in zip(test.schema.classes, labels.T, strict=True)}
     if labels.ndim == 1:
-        return labels
-    return np.array(["".join(map(str, row)) for row in labels.astype(int)])
+        return {name: labels}
+    return {name: np.array(["".join(map(str, row)) for row in labels.astype(int)])}

@@ -49,7 +49,7 @@ def line_up(train: MultimodalTable, architecture: dict[str, Any], baseline: Any)
     searched = with_statistics(architecture, train)
     preset = presets.find(baseline) if isinstance(baseline, str) else Preset.model_validate(baseline)
     contenders = {
-        BASELINE: presets.build(preset, searched.task, searched.classes, searched.inputs),
+        BASELINE: presets.build(preset, searched.task, searched.classes, searched.inputs, searched.targets),
         SEARCHED: searched,
     }
     if len(searched.inputs) > 1:
@@ -142,4 +142,5 @@ def _single(searched: Architecture, name: str, encoder: Encoder) -> Architecture
         classes=searched.classes,
         inputs={name: searched.inputs[name]},
         encoders={name: encoder},
+        targets=searched.targets,
     )

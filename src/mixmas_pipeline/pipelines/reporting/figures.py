@@ -95,7 +95,7 @@ def history_figure(history: pd.DataFrame) -> go.Figure:
 
 def confusion_figure(predictions: pd.DataFrame, classes: list[str], task: str) -> go.Figure:
     """Rows: true class, columns: predicted class, shares of the true class. Multilabel: one column "found" a class."""
-    if task == "multiclass":
+    if task != "multilabel":
         counts = pd.crosstab(predictions["label"], predictions["predicted"]).reindex(
             index=classes, columns=classes, fill_value=0
         )
@@ -150,27 +150,115 @@ def class_figure(scores: pd.DataFrame) -> go.Figure:
     return _styled(figure, "Test: scores of each class", 360)
 
 
+def truth_figure(predictions: pd.DataFrame, targets: list[str]) -> go.Figure:
+    """What is predicted against what is true, one panel a target; on the line they are the same."""
+    figure, place = _panels(targets)
+    for name in targets:
+        truth, said = predictions[f"label_{name}"], predictions[f"predicted_{name}"]
+        ends = [min(truth.min(), said.min()), max(truth.max(), said.max())]
+        points = {"size": 5, "color": COLOURS[0], "opacity": 0.5}
+        texts = predictions["id"].astype(str)
+        figure.add_trace(go.Scatter(x=truth, y=said, mode="markers", marker=points, hovertext=texts), **place[name])
+        figure.add_trace(go.Scatter(x=ends, y=ends, mode="lines", line={"color": "#888", "dash": "dot"}), **place[name])
+        figure.update_xaxes(title_text="true", **place[name])
+        figure.update_yaxes(title_text="predicted", **place[name])
+    figure.update_layout(showlegend=False)
+    return _styled(figure, "Test: predicted against true", 120 + 400 * -(-len(targets) // 2))
+
+
+def error_figure(predictions: pd.DataFrame, targets: list[str]) -> go.Figure:
+    """Errors, predicted less true, against what is true, one panel a target."""
+    figure, place = _panels(targets)
+    for name in targets:
+        truth, error = predictions[f"label_{name}"], predictions[f"error_{name}"]
+        points = {"size": 5, "color": COLOURS[1], "opacity": 0.5}
+        texts = predictions["id"].astype(str)
+        figure.add_trace(go.Scatter(x=truth, y=error, mode="markers", marker=points, hovertext=texts), **place[name])
+        figure.add_hline(y=0, line_color="#888", line_dash="dot", **place[name])
+        figure.update_xaxes(title_text="true", **place[name])
+        figure.update_yaxes(title_text="predicted less true", **place[name])
+    figure.update_layout(showlegend=False)
+    return _styled(figure, "Test: errors", 120 + 400 * -(-len(targets) // 2))
+
+
+def target_scores(predictions: pd.DataFrame, targets: list[str]) -> pd.DataFrame:
+    """R2, root of the mean squared error, mean absolute error, and mean error of each target, on the test split, and
+    the mean and standard deviation of what is true."""
+    rows = []
+    for name in targets:
+        truth, error = predictions[f"label_{name}"], predictions[f"error_{name}"]
+        deviation = float(truth.std(ddof=0))
+        rows.append(
+            {
+                "target": name,
+                "r2": 1 - float((error**2).mean()) / deviation**2 if deviation else float("nan"),
+                "rmse": float((error**2).mean() ** 0.5),
+                "mae": float(error.abs().mean()),
+                "mean error": float(error.mean()),
+                "true mean": float(truth.mean()),
+                "true deviation": deviation,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def heads_figure(metrics: dict[str, dict[str, float]]) -> go.Figure:
-    """The fused decision beside each modality's own head and the most frequent class, validation and test."""
+    """The fused decision beside each modality's own head and the answer without looking, validation and test. A head
+    whose modality no example of a split has is not there."""
     first = metrics["validation"]
-    alone = [name for name in first if ", " in name]
-    headline = alone[0].split(", ")[0]
+    headline = next(name for name in first if ", " in name).split(", ")[0]
+    alone = [name for name in first if name.startswith(f"{headline}, ")]
     names = [headline, *alone]
     labels = ["fused", *(name.split(", ")[1] for name in alone)]
     figure = go.Figure(
         [
             go.Bar(
                 x=labels,
-                y=[metrics[split][name] for name in names],
+                y=[metrics[split].get(name) for name in names],
                 name=split,
                 marker_color=colour,
-                text=[f"{metrics[split][name]:.3f}" for name in names],
+                text=[f"{metrics[split][name]:.3f}" if name in metrics[split] else "" for name in names],
             )
             for colour, split in zip(COLOURS, metrics, strict=False)
         ]
     )
-    figure.update_yaxes(range=[0, 1], title_text=headline)
+    figure.update_yaxes(
+        range=_score_range(found[name] for found in metrics.values() for name in names if name in found)
+    )
+    figure.update_yaxes(title_text=headline)
     return _styled(figure, "What each modality contributes", 360)
+
+
+def patterns_figure(patterns: pd.DataFrame) -> go.Figure:
+    """Score of every set of modalities, the largest on top: of the test examples that have exactly these, and of all
+    that have them, shown nothing else."""
+    figure = go.Figure()
+    for colour, symbol, column, count, name in (
+        (
+            COLOURS[0],
+            "circle",
+            "score_when_masked",
+            "rows_with_more",
+            "all that have these, the rest left out",
+        ),
+        (COLOURS[1], "diamond-open", "score", "rows", "those that have exactly these"),
+    ):
+        known = patterns[patterns[column].notna()]
+        figure.add_trace(
+            go.Scatter(
+                x=known[column],
+                y=known["pattern"],
+                mode="markers",
+                name=name,
+                marker={"color": colour, "symbol": symbol, "size": 11},
+                hovertext=[f"{rows} examples" for rows in known[count]],
+            )
+        )
+    order = {"categoryorder": "array", "categoryarray": list(patterns["pattern"]), "autorange": "reversed"}
+    figure.update_yaxes(type="category", automargin=True, **order)
+    figure.update_xaxes(title_text=f"test {patterns['metric'].iloc[0]}")
+    figure.update_layout(legend={"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0})
+    return _styled(figure, "Test: score by what is there", 200 + 24 * len(patterns))
 
 
 def comparison_figure(comparison: pd.DataFrame) -> go.Figure:
@@ -203,9 +291,24 @@ def comparison_figure(comparison: pd.DataFrame) -> go.Figure:
                     insidetextanchor="middle",
                 )
             )
-    figure.update_yaxes(range=[0, 1], title_text=f"test {metric}")
+    figure.update_yaxes(range=_score_range(comparison["score"]), title_text=f"test {metric}")
     figure.update_layout(barmode="group")
     return _styled(figure, "Searched architecture and baseline: test score (± standard deviation over seeds)", 460)
+
+
+def contributions_figure(contributions: pd.DataFrame, summary: dict[str, Any]) -> go.Figure:
+    """How each modality's contribution is spread over the rows, as boxes; beside its name how often the decision is
+    another without it."""
+    figure = go.Figure()
+    colours = _colours(contributions["modality"])
+    for name, rows in contributions.groupby("modality", sort=False):
+        flipped = summary["modalities"][name].get("flipped")
+        label = str(name) if flipped is None else f"{name}<br>{flipped:.0%} flip without it"
+        box = {"boxpoints": "outliers", "boxmean": True, "marker_color": colours[name]}
+        figure.add_trace(go.Box(y=rows["contribution"], name=label, **box))
+    values = "flipped" not in next(iter(summary["modalities"].values()), {"flipped": 0})
+    figure.update_yaxes(title_text="value with it, less without it" if values else "probability with it, less without")
+    return _styled(figure.update_layout(showlegend=False), "What each modality contributes to the decision", 420)
 
 
 def regret_figure(agreement: pd.DataFrame, summary: dict[str, Any]) -> go.Figure:
@@ -264,7 +367,7 @@ def example_picture(table: MultimodalTable, captions: list[str], columns: int = 
     """Examples side by side, one row of axes a modality; PNG. Time series and embedded texts are drawn with time along
     the width and one row a variable, tabular values as bars; all with the same limits for all examples. Of other kinds,
     two-dimensional ones are drawn as pictures, three-dimensional ones as colour pictures, one-dimensional ones as
-    lines."""
+    lines. Where a modality is missing, the drawing says so."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -281,6 +384,11 @@ def example_picture(table: MultimodalTable, captions: list[str], columns: int = 
         for m, name in enumerate(modalities):
             axis = axes[(i // columns) * len(modalities) + m, i % columns]
             array, kind = table.arrays[name][i], table.schema.modalities[name].kind
+            if m == 0:
+                axis.set_title(textwrap.fill(captions[i], 30), fontsize=8)
+            if name in table.present and not table.present[name][i]:
+                axis.text(0.5, 0.5, f"no {name}", ha="center", va="center", color="#888", transform=axis.transAxes)
+                continue
             if kind in ("time_series", "text") and array.ndim == 2:
                 limit = limits[name]
                 axis.imshow(array.T, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
@@ -296,8 +404,6 @@ def example_picture(table: MultimodalTable, captions: list[str], columns: int = 
                 axis.imshow(np.moveaxis(array, 0, -1))
             else:
                 axis.imshow(array, cmap="gray", aspect="auto")
-            if m == 0:
-                axis.set_title(textwrap.fill(captions[i], 30), fontsize=8)
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()
@@ -317,8 +423,14 @@ def _label_matrix(labels: pd.Series, classes: list[str]) -> np.ndarray:
 
 def _panels(stages: list[str]) -> tuple[go.Figure, dict[str, dict[str, int]]]:
     """A figure with one panel a stage, two abreast, and where each stage's panel is."""
-    figure = make_subplots(rows=-(-len(stages) // 2), cols=2, subplot_titles=stages, vertical_spacing=0.16)
+    rows = -(-len(stages) // 2)
+    figure = make_subplots(rows=rows, cols=2, subplot_titles=stages, vertical_spacing=min(0.16, 0.32 / rows))
     return figure, {stage: {"row": i // 2 + 1, "col": i % 2 + 1} for i, stage in enumerate(stages)}
+
+
+def _score_range(scores: Iterable[float]) -> list[float]:
+    """0 to 1; with scores below 0, which R2 has, down to the least, but not below -1: that is no better than any."""
+    return [max(-1.0, min(0.0, 1.1 * min(scores))), 1.0]
 
 
 def _colours(names: Iterable[str]) -> dict[str, str]:

@@ -18,21 +18,29 @@ else:
 
 def draw_examples(train: MultimodalTable) -> bytes:
     """Two training examples of each of the first six classes, as they are given to the models; none twice, though it
-    may have several of them."""
+    may have several of them. Of a regression: twelve between the smallest and the largest value of the first target."""
+    from mixmas_pipeline.learning.tasks import task_of
     from mixmas_pipeline.pipelines.reporting.figures import example_picture
 
-    left = train.label_matrix().copy()
+    task, labels = task_of(train.schema.task), train.labels
+    if task.name == "regression":
+        order = labels[:, 0].argsort(kind="stable")
+        rows = order[np.linspace(0, len(order) - 1, min(12, len(order))).round().astype(int)]
+        return example_picture(*_titled(train.take(rows), task.words(labels[rows], train.schema.classes)))
+    left = task.strata(labels, train.schema.classes)[0].copy()
     rows, names = [], []
     for c in [*range(min(6, left.shape[1]))] * 2:
         if left[:, c].any():
             rows.append(int(left[:, c].argmax()))
             names.append(train.schema.classes[c])
             left[rows[-1]] = False
-    shown = train.take(np.array(rows))
+    return example_picture(*_titled(train.take(np.array(rows)), names))
+
+
+def _titled(shown: MultimodalTable, captions: list[str]) -> tuple[MultimodalTable, list[str]]:
+    """The captions, with the examples' titles where they have some."""
     titles = shown.extra.get("title")
-    return example_picture(
-        shown, names if titles is None else [f"{n}: {t}" for n, t in zip(names, titles, strict=True)]
-    )
+    return shown, captions if titles is None else [f"{c}: {t}" for c, t in zip(captions, titles, strict=True)]
 
 
 def draw_architecture(architecture: dict[str, Any]) -> bytes:
@@ -60,31 +68,47 @@ def draw_model(
     architecture: dict[str, Any],
 ) -> tuple[Any, Any, Any, pd.DataFrame, Any]:
     """Returns:
-    Learning curves, heads, confusion; scores of each class as a table and as bars.
+    Learning curves, heads, confusion; scores of each class as a table and as bars. Of a regression what is predicted
+    against what is true; scores of each target, and the errors.
     """
     from mixmas_pipeline.pipelines.reporting import figures
 
     classes = list(architecture["classes"])
+    curves, heads = figures.history_figure(history), figures.heads_figure(metrics)
+    if architecture["task"] == "regression":
+        scores = figures.target_scores(predictions, classes)
+        return (
+            curves,
+            heads,
+            figures.truth_figure(predictions, classes),
+            scores,
+            figures.error_figure(predictions, classes),
+        )
     scores = figures.class_scores(predictions, classes, thresholds)
-    return (
-        figures.history_figure(history),
-        figures.heads_figure(metrics),
-        figures.confusion_figure(predictions, classes, architecture["task"]),
-        scores,
-        figures.class_figure(scores),
-    )
+    confusion = figures.confusion_figure(predictions, classes, architecture["task"])
+    return curves, heads, confusion, scores, figures.class_figure(scores)
 
 
 def draw_mistakes(mistakes: MultimodalTable) -> bytes:
-    """The test examples that the model got wrong with the greatest confidence."""
+    """The test examples that the model got wrong with the greatest confidence, or with the largest errors."""
+    from mixmas_pipeline.learning.tasks import task_of
     from mixmas_pipeline.pipelines.reporting.figures import example_picture
 
-    names = np.array(mistakes.schema.classes)
-    truth = [", ".join(names[row]) for row in mistakes.label_matrix()]
-    said = zip(truth, mistakes.extra["predicted"], mistakes.extra["confidence"], strict=True)
+    task = task_of(mistakes.schema.task)
+    truth = task.words(mistakes.labels, mistakes.schema.classes)
+    said = zip(truth, mistakes.extra["predicted"], mistakes.extra[task.badness], strict=True)
+    if mistakes.schema.task == "regression":
+        return example_picture(mistakes, [f"{t}, predicted {p} ({c:.1f} deviations off)" for t, p, c in said])
     return example_picture(
         mistakes, [f"{t}, taken for {p} ({c:.0%})" if t != p else f"no mistake: {t}" for t, p, c in said]
     )
+
+
+def draw_patterns(patterns: pd.DataFrame) -> Any:
+    """The scores of every set of modalities that may be there."""
+    from mixmas_pipeline.pipelines.reporting.figures import patterns_figure
+
+    return patterns_figure(patterns)
 
 
 def write_report(
@@ -93,6 +117,7 @@ def write_report(
     leaderboard: pd.DataFrame,
     metrics: dict[str, dict[str, float]],
     class_scores: pd.DataFrame,
+    patterns: pd.DataFrame,
     examples: bytes,
     mistakes: bytes,
     architecture_drawing: bytes,
@@ -109,6 +134,7 @@ def write_report(
         leaderboard=leaderboard,
         metrics=metrics,
         class_scores=class_scores,
+        patterns=patterns,
         pictures={"examples": examples, "mistakes": mistakes, "architecture": architecture_drawing},
         figures=figures,
     )

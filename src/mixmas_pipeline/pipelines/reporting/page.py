@@ -44,8 +44,8 @@ once, after everything was chosen.</p>
 <p><img alt="the architecture as a drawing" src="data:image/png;base64,{{ pictures.architecture }}"></p>
 <details><summary>as data</summary><pre>{{ architecture }}</pre></details>
 <h2>Data</h2>
-<table><tr><th>class</th><th>training examples</th><th>share</th><th>in the sample</th>
-<th>in the scoring sample</th></tr>
+<table><tr><th>{{ "range" if task == "regression" else "class" }}</th><th>training examples</th>
+<th>share</th><th>in the sample</th><th>in the scoring sample</th></tr>
 {% for name, count in sampling.classes.items() %}<tr><td>{{ name }}</td><td>{{ count }}</td>
 <td>{{ "%.1f" | format(100 * count / sampling.population) }} %</td><td>{{ sampling.sample.classes[name] }}</td>
 <td>{{ sampling.holdout.classes[name] }}</td></tr>{% endfor %}</table>
@@ -54,7 +54,19 @@ once, after everything was chosen.</p>
 {{ figure("history_figure") }}{{ figure("confusion_figure") }}{{ figure("class_figure") }}
 <table><tr>{% for column in class_columns %}<th>{{ column }}</th>{% endfor %}</tr>
 {% for row in class_rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>
-<h2>What it got wrong, most confident first</h2>
+{% if patterns|length > 1 %}<h2>With modalities missing</h2>
+<p class="note">The fused answer's {{ patterns[0].metric }} on the test split, for every set of modalities. "Exactly
+these": the examples that come with them and nothing else. "Shown these only": all that have them, the model seeing
+nothing else. {{ "In training, too, some examples lacked some modality." if patterns[0].trained_with_missing else
+"In training every example had all of them, so to answer without some is new to the model: the figures say how much it
+leans on each. Rows that lack some, or modality_dropout, teach it." }}</p>
+<table><tr><th>modalities</th><th>examples with exactly these</th><th>score</th><th>examples with these</th>
+<th>score, shown these only</th></tr>
+{% for row in patterns %}<tr><td>{{ row.pattern }}</td><td>{{ row.rows }}</td>
+<td>{{ "%.3f" | format(row.score) if row.score == row.score }}</td><td>{{ row.rows_with_more }}</td>
+<td>{{ "%.3f" | format(row.score_when_masked) if row.score_when_masked == row.score_when_masked }}</td></tr>
+{% endfor %}</table>{{ figure("patterns_figure") }}{% endif %}
+<h2>{{ "Largest errors" if task == "regression" else "What it got wrong, most confident first" }}</h2>
 <p><img alt="mistakes" src="data:image/png;base64,{{ pictures.mistakes }}"></p>
 </body></html>
 """
@@ -68,6 +80,7 @@ def render(
     leaderboard: pd.DataFrame,
     metrics: dict[str, dict[str, float]],
     class_scores: pd.DataFrame,
+    patterns: pd.DataFrame,
     pictures: dict[str, bytes],
     figures: dict[str, Any],
 ) -> str:
@@ -87,9 +100,11 @@ def render(
             title=title,
             sampling=sampling,
             architecture=json.dumps(short, indent=2),
+            task=architecture["task"],
             stages=[(stage, _stage_rows(rows)) for stage, rows in leaderboard.groupby("stage", sort=False)],
             metrics=metrics,
             score_names=list(dict.fromkeys(name for scores in metrics.values() for name in scores)),
+            patterns=patterns.to_dict("records"),
             class_columns=list(class_scores),
             class_rows=[
                 [f"{cell:.3f}" if isinstance(cell, float) else cell for cell in row]

@@ -13,7 +13,7 @@ def create_pipeline(dataset: str) -> Pipeline:
     """Nodes of the namespace ``{dataset}.reporting``."""
     named = f"{dataset}.{{}}".format
     space = named("reporting")
-    figures = ("leaderboard_figure", "candidate_curves", *MODEL_FIGURES, "class_figure")
+    figures = ("leaderboard_figure", "candidate_curves", *MODEL_FIGURES, "class_figure", "patterns_figure")
     return Pipeline(
         [
             Node(nodes.draw_examples, named("train"), named("examples"), name="draw_examples", namespace=space),
@@ -42,6 +42,9 @@ def create_pipeline(dataset: str) -> Pipeline:
                 nodes.draw_mistakes, named("mistakes"), named("mistakes_picture"), name="draw_mistakes", namespace=space
             ),
             Node(
+                nodes.draw_patterns, named("patterns"), named("patterns_figure"), name="draw_patterns", namespace=space
+            ),
+            Node(
                 nodes.write_report,
                 {
                     "sampling": named("search.sampling"),
@@ -49,6 +52,7 @@ def create_pipeline(dataset: str) -> Pipeline:
                     "leaderboard": named("leaderboard"),
                     "metrics": named("metrics"),
                     "class_scores": named("class_scores"),
+                    "patterns": named("patterns"),
                     "examples": named("examples"),
                     "mistakes": named("mistakes_picture"),
                     "architecture_drawing": named("architecture_drawing"),

@@ -19,6 +19,7 @@ from mixmas_pipeline.learning.parameters import (
     MatchParameters,
     SampleParameters,
     SelectionParameters,
+    TrainingParameters,
 )
 from mixmas_pipeline.learning.selection import Verdict, fall_behind, judge, needs_extension
 from mixmas_pipeline.mixers.architecture import (
@@ -29,6 +30,7 @@ from mixmas_pipeline.mixers.architecture import (
     FusionFunction,
     FusionNetwork,
     Input,
+    Targets,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +42,34 @@ FUSION_FUNCTION, FUSION_NETWORK = "fusion_function", "fusion_network"
 _log = logging.getLogger(__name__)
 
 
+def begin_search(
+    train: MultimodalTable,
+    parameters: SampleParameters,
+    selection: SelectionParameters,
+    budget: BudgetParameters,
+    training: TrainingParameters,
+) -> tuple[MultimodalTable, MultimodalTable, dict[str, Any]]:
+    """``sample_for_search``, after a look at whether the parameters, those of full training too, fit the task.
+
+    Raises:
+        ValueError: they do not.
+    """
+    from mixmas_pipeline.learning.tasks import check_settings
+
+    dropouts = {"search.budget": budget.modality_dropout, "training": training.modality_dropout}
+    for where, dropout in dropouts.items():
+        if dropout and len(train.schema.modalities) == 1:
+            (only,) = train.schema.modalities
+            raise ValueError(
+                f"{where}.modality_dropout is {dropout}, and {only!r} is the only modality; expected 0: there is "
+                "nothing else to answer from"
+            )
+    metrics = {"search.selection.metric": selection.metric, "training.metric": training.metric}
+    balances = {"search.budget.balance": budget.balance, "training.balance": training.balance}
+    check_settings(train.schema.task, metrics, balances)
+    return sample_for_search(train, parameters)
+
+
 def sample_for_search(
     train: MultimodalTable, parameters: SampleParameters
 ) -> tuple[MultimodalTable, MultimodalTable, dict[str, Any]]:
@@ -49,14 +79,21 @@ def sample_for_search(
         sample: to train candidates on; holdout: to score them on (disjoint); report: sizes and imbalances.
 
     Raises:
-        ValueError: a class has fewer than 3 examples; a sample's class proportions differ too much.
+        ValueError: a class has fewer than 3 examples; a sample's class proportions differ too much. (Of a regression:
+            the proportion of a range of a target's values.)
     """
     from mixmas_pipeline.learning.sampling import sample_size, stratified_split, worst_imbalance
+    from mixmas_pipeline.learning.tasks import strata_of
 
-    labels = train.label_matrix()
+    labels, names = strata_of(train)
     counts = labels.sum(axis=0)
     if (counts < 3).any():
-        name = train.schema.classes[int(counts.argmin())]
+        name, regression = names[int(counts.argmin())], train.schema.task == "regression"
+        if name not in train.schema.classes:  # a range of a target, or the rows that have a modality
+            raise ValueError(
+                f"the training split has {counts.min()} examples {'in ' * regression}{name}; expected at least 3, so "
+                "that some can be learnt from, some scored and some left over"
+            )
         raise ValueError(
             f"class {name!r} has {counts.min()} examples in the training split; expected at least 3, so that it can be "
             "learnt, scored and left over. Merge it with another class or remove it"
@@ -66,7 +103,7 @@ def sample_for_search(
         "holdout": sample_size(len(train), parameters.z, parameters.p, parameters.holdout_margin),
     }
     report: dict[str, Any] = {"source": train.schema.source, "population": len(train)}
-    report["classes"] = {name: int(count) for name, count in zip(train.schema.classes, counts, strict=True)}
+    report["classes"] = {name: int(count) for name, count in zip(names, counts, strict=True)}
     tables = []
     for (name, size), rows in zip(
         sizes.items(), stratified_split(labels, list(sizes.values()), parameters.seed), strict=True
@@ -74,16 +111,16 @@ def sample_for_search(
         imbalance, worst = worst_imbalance(labels, rows)
         if imbalance > parameters.balance:
             raise ValueError(
-                f"the {name} of {size} rows has class {train.schema.classes[worst]!r} off by {imbalance:.3f} in "
+                f"the {name} of {size} rows has class {names[worst]!r} off by {imbalance:.3f} in "
                 f"proportion; at most {parameters.balance} is allowed"
             )
-        if missing := [train.schema.classes[c] for c in np.flatnonzero(~labels[rows].any(axis=0))]:
+        if missing := [names[c] for c in np.flatnonzero(~labels[rows].any(axis=0))]:
             _log.warning("The %s of %d rows has no example of %s", name, size, ", ".join(missing))
         report[name] = {
             "rows": size,
             "worst_imbalance": imbalance,
-            "worst_class": train.schema.classes[worst],
-            "classes": {c: int(n) for c, n in zip(train.schema.classes, labels[rows].sum(axis=0), strict=True)},
+            "worst_class": names[worst],
+            "classes": {c: int(n) for c, n in zip(names, labels[rows].sum(axis=0), strict=True)},
         }
         table = train.take(rows)
         table.check()
@@ -112,9 +149,9 @@ def propose_encoders(
             f"the search space describes the modalities {sorted(encoders)}; "
             f"the table has {sorted(sample.schema.modalities)}"
         )
-    from mixmas_pipeline.learning.statistics import input_statistics
+    from mixmas_pipeline.learning.statistics import input_statistics, target_statistics
 
-    proposals = {}
+    targets, proposals = target_statistics(sample), {}
     for modality in sample.schema.modalities:
         stage = TypeAdapter(EncoderStage).validate_python(encoders[modality])
         statistics = {modality: input_statistics(sample, modality)}
@@ -128,7 +165,7 @@ def propose_encoders(
         ) -> Architecture:
             tokeniser = stage.tokenisers.get(name, stage.tokeniser)
             encoder = Encoder(tokeniser=tokeniser, hidden_dim=stage.hidden_dim, depth=stage.depth, block=block)
-            return _architecture(sample, statistics, {modality: encoder}, None)
+            return _architecture(sample, targets, statistics, {modality: encoder}, None)
 
         for name, architecture in _matched(stage, alone, match).items():
             proposals[f"{modality}.{name}"] = _proposal(modality, modality, name, architecture)
@@ -146,17 +183,18 @@ def propose_fusion_functions(
     Returns:
         fusion function -> proposal.
     """
-    encoders, inputs = {}, {}
+    encoders, inputs, targets = {}, {}, None
     for modality in sample.schema.modalities:
         chosen = Architecture.model_validate(choices[modality]["architecture"])
         encoders[modality], inputs[modality] = chosen.encoders[modality], chosen.inputs[modality]
+        targets = chosen.targets
     fixed = FusionNetwork(depth=network.depth, block=network.reference_block)
     return {
         function: _proposal(
             FUSION_FUNCTION,
             "",
             function,
-            _architecture(sample, inputs, encoders, Fusion(function=function, network=fixed)),
+            _architecture(sample, targets, inputs, encoders, Fusion(function=function, network=fixed)),
         )
         for function in functions
     }
@@ -213,7 +251,8 @@ def decide(
         extend: bool; at_chance: the candidates that are the reason; dropped: candidate -> why; finish: the candidates
         that are trained with the remaining seeds.
     """
-    at_chance = needs_extension(list(results.values()), holdout.labels, selection)
+    labels = _scored_labels(holdout, results)
+    at_chance = needs_extension(list(results.values()), labels, selection)
     extend = bool(at_chance) and budget.extended_steps > budget.steps
     if at_chance:
         what = "the stage is given its extended budget" if extend else "its budget has no extension"
@@ -221,7 +260,7 @@ def decide(
     dropped: dict[str, str] = {}
     racing = [result for name, result in results.items() if name not in at_chance]  # the others are not ranked
     if budget.race is not None and not extend and racing:
-        dropped = fall_behind(racing, holdout.labels, selection, budget.race.behind)
+        dropped = fall_behind(racing, labels, selection, budget.race.behind)
     left = [result["candidate"] for result in racing if result["candidate"] not in dropped]
     remaining = len(budget.seeds) - len(budget.first_seeds)
     finish = left if remaining and not extend and len(left) > 1 else []
@@ -262,7 +301,7 @@ def choose(
         choice: stage, candidate, reason, tied, architecture; leaderboard: one row a candidate, best first; losses:
         every candidate's training losses by seed and step.
     """
-    verdict = judge(list(results.values()), holdout.labels, selection, decision["dropped"])
+    verdict = judge(list(results.values()), _scored_labels(holdout, results), selection, decision["dropped"])
     board = _leaderboard(list(results.values()), verdict, decision)
     losses = pd.DataFrame(
         [
@@ -298,11 +337,20 @@ def conclude(choice: dict[str, Any], *tables: pd.DataFrame) -> tuple[dict[str, A
 
 
 def _architecture(
-    sample: MultimodalTable, inputs: dict[str, Input], encoders: dict[str, Encoder], fusion: Fusion | None
+    sample: MultimodalTable,
+    targets: Targets | None,
+    inputs: dict[str, Input],
+    encoders: dict[str, Encoder],
+    fusion: Fusion | None,
 ) -> Architecture:
-    schema = sample.schema
-    parts = {"task": schema.task, "classes": schema.classes, "inputs": inputs, "encoders": encoders, "fusion": fusion}
-    return Architecture.model_validate(parts)  # a table may have a task that no model can learn yet
+    return Architecture(
+        task=sample.schema.task,
+        classes=sample.schema.classes,
+        inputs=inputs,
+        encoders=encoders,
+        fusion=fusion,
+        targets=targets,
+    )
 
 
 def _matched(
@@ -359,7 +407,17 @@ def _trials(
         " ".join(f"{trial.score:.3f}" for trial in trials),
         np.mean([trial.seconds for trial in trials]),
     )
-    return [{**vars(trial), "predicted": trial.predicted.astype(int).tolist()} for trial in trials]
+    kind = float if architecture.task == "regression" else int
+    return [{**vars(trial), "predicted": trial.predicted.astype(kind).tolist()} for trial in trials]
+
+
+def _scored_labels(holdout: MultimodalTable, results: dict[str, dict[str, Any]]) -> np.ndarray:
+    """Labels of the held-out rows that a stage's candidates are scored on: of an encoder's stage those that have its
+    modality."""
+    from mixmas_pipeline.learning.presence import known
+
+    modality = next(iter(results.values()))["modality"]
+    return known(holdout, [modality] if modality else holdout.schema.modalities).labels
 
 
 def _leaderboard(results: list[dict[str, Any]], verdict: Verdict, decision: dict[str, Any]) -> pd.DataFrame:

@@ -30,8 +30,12 @@ def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:
     proposals = {f"{m}.{c}": f"{root}.{m}.{c}_architecture" for m, names in stages.items() for c in names}
     graph = [
         Node(
-            nodes.sample_for_search,
-            [f"{dataset}.train", f"{parameters}.sample"],
+            nodes.begin_search,
+            [
+                f"{dataset}.train",
+                *(f"{parameters}.{name}" for name in ("sample", "selection", "budget")),
+                f"params:{dataset}.training",
+            ],
             [sample, holdout, f"{root}.sampling"],
             name="sample",
             namespace=root,

@@ -42,9 +42,12 @@ class Scratch:
         validation: MultimodalTable,
         training: TrainingParameters,
     ) -> tuple[MultimodalMixer, pd.DataFrame]:
-        """The best epoch's model and the history of every epoch, as ``learning.processes.train`` gives them."""
+        """The best epoch's model and the history of every epoch, as ``learning.processes.train`` gives them. Rows that
+        have none of the architecture's modalities take no part."""
+        from mixmas_pipeline.learning.presence import known
         from mixmas_pipeline.learning.processes import train as fit
 
+        train, validation = (known(table, architecture.inputs) for table in (train, validation))
         name = _identity(architecture, train, validation, training)
         self._used.add(name)
         return fit(architecture, train, validation, training, self._folder / name)
@@ -57,11 +60,12 @@ class Scratch:
 
 
 def with_statistics(architecture: dict[str, Any], train: MultimodalTable) -> Architecture:
-    """The architecture, its inputs standardised with the training split's statistics."""
-    from mixmas_pipeline.learning.statistics import input_statistics
+    """The architecture, its inputs (and a regression's targets) standardised with the training split's statistics."""
+    from mixmas_pipeline.learning.statistics import input_statistics, target_statistics
 
     chosen = Architecture.model_validate(architecture)
-    return chosen.model_copy(update={"inputs": {name: input_statistics(train, name) for name in chosen.inputs}})
+    inputs = {name: input_statistics(train, name) for name in chosen.inputs}
+    return chosen.model_copy(update={"inputs": inputs, "targets": target_statistics(train)})
 
 
 def _identity(
@@ -76,7 +80,7 @@ def _identity(
     settings += [torch.__version__, pytorch_lightning.__version__, code_hash("mixmas_pipeline.learning.lightning")]
     digest.update(json.dumps(settings, sort_keys=True).encode())
     for table in (train, validation):
-        for array in (table.labels, *table.arrays.values()):
+        for array in (table.labels, *table.arrays.values(), *table.present.values()):
             for rows in chunks(array):
                 digest.update(np.ascontiguousarray(array[rows]).data)
     return digest.hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from mixmas_pipeline.pipelines.training import nodes
+from mixmas_pipeline.pipelines.training import evaluation, nodes
 
 
 def create_pipeline(dataset: str) -> Pipeline:
@@ -22,9 +22,9 @@ def create_pipeline(dataset: str) -> Pipeline:
                 tags="training",
             ),
             Node(
-                nodes.evaluate_model,
-                [named("model"), named("train"), named("validation"), named("test")],
-                [named("metrics"), named("thresholds"), named("predictions"), named("mistakes")],
+                evaluation.evaluate_model,
+                [named("model"), named("train"), named("validation"), named("test"), f"params:{space}"],
+                [named(name) for name in ("metrics", "thresholds", "predictions", "mistakes", "patterns")],
                 name="evaluate_model",
                 namespace=space,
                 tags="training",

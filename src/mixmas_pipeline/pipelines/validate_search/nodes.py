@@ -37,11 +37,13 @@ def narrow(search: dict[str, Any], space: dict[str, list[str]]) -> dict[str, Any
 def draw_truth_rows(train: MultimodalTable, truth: TruthParameters, sample: SampleParameters) -> MultimodalTable:
     """The training examples of the full trainings: a stratified sample of the split."""
     from mixmas_pipeline.learning.sampling import stratified_split
+    from mixmas_pipeline.learning.tasks import strata_of
 
     if truth.rows >= len(train):
         _log.info("Full trainings take all %d training examples", len(train))
         return train
-    return train.take(stratified_split(train.label_matrix(), [truth.rows], sample.seed)[0])
+    strata, _ = strata_of(train)
+    return train.take(stratified_split(strata, [truth.rows], sample.seed)[0])
 
 
 def enumerate_combinations(
@@ -162,11 +164,13 @@ def search_within_budget(
         network of the fusion-function stage), choice, scores, flops, seconds.
     """
     from mixmas_pipeline.learning.sampling import stratified_split
+    from mixmas_pipeline.learning.tasks import strata_of
     from mixmas_pipeline.pipelines.validate_search.searches import Trials, jointly, stage_by_stage
 
     replicate, budget = cell["replicate"], BudgetParameters.model_validate(cell["budget"])
     sizes = [cell["rows"], cell["holdout"]]
-    sample, holdout = (train.take(rows) for rows in stratified_split(train.label_matrix(), sizes, replicate))
+    strata, _ = strata_of(train)
+    sample, holdout = (train.take(rows) for rows in stratified_split(strata, sizes, replicate))
     search = SearchParameters.model_validate(
         {**space, "budget": budget, "selection": selection, "sample": {"seed": replicate}}
     )

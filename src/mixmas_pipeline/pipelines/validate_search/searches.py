@@ -64,10 +64,11 @@ class Trials:
         self._budget, self._metric, self._seed = budget, metric, seed
         self._done: dict[tuple[str, int], dict[str, Any]] = {}
 
-    @property
-    def labels(self) -> np.ndarray:
-        """Of the examples that are scored on."""
-        return self._holdout.labels
+    def labels(self, architecture: Architecture) -> np.ndarray:
+        """Of the examples that an architecture is scored on: those that have one of its modalities."""
+        from mixmas_pipeline.learning.presence import known
+
+        return known(self._holdout, architecture.inputs).labels
 
     def flops(self, proposal: Proposal) -> float:
         """Of one trial's training."""
@@ -75,8 +76,9 @@ class Trials:
 
     def one(self, proposal: Proposal, number: int) -> dict[str, Any]:
         """A candidate's trial with the given number: score, predicted, seconds and more. One whose loss becomes
-        infinite scores 0 and predicts the first class."""
+        infinite scores 0 and predicts what one answers without looking."""
         from mixmas_pipeline.learning.microbenchmark import run_trial
+        from mixmas_pipeline.learning.tasks import task_of
 
         architecture = Architecture.model_validate(proposal["architecture"])
         key = (architecture.model_dump_json(), number)
@@ -90,7 +92,8 @@ class Trials:
                 self._done[key] = vars(trial)
             except FloatingPointError as error:
                 _log.warning("%s counts as 0", error)
-                nothing = np.zeros_like(self.labels)
+                blind = task_of(architecture.task).blind_answer(self._sample)
+                nothing = np.broadcast_to(blind, self.labels(architecture).shape)
                 self._done[key] = {"score": 0.0, "predicted": nothing, "seconds": 0.0, "steps": steps}
         return self._done[key]
 
@@ -110,7 +113,8 @@ def stage_by_stage(
             flops += seeds * trials.flops(proposal)
             seconds += sum(trial["seconds"] for trial in done)
         scores[stage] = {r["candidate"]: float(np.mean([t["score"] for t in r["trials"]])) for r in results}
-        choice[stage] = judge(results, trials.labels, selection).winner
+        labels = trials.labels(Architecture.model_validate(results[0]["architecture"]))
+        choice[stage] = judge(results, labels, selection).winner
     return Outcome(choice, scores, flops, seconds)
 
 

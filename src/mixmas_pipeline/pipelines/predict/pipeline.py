@@ -1,0 +1,41 @@
+"""The graph from a file of rows and the trained model to ``predicted``. It trains nothing: it begins with what the
+newest training has left."""
+
+from __future__ import annotations
+
+from kedro.pipeline import Node, Pipeline
+
+from mixmas_pipeline.pipelines.predict import nodes
+
+
+def create_pipeline(dataset: str) -> Pipeline:
+    """Nodes of the namespace ``{dataset}.predict``."""
+    named = f"{dataset}.{{}}".format
+    space = named("predict")
+    results = [named(name) for name in ("predicted", "contributions", "prediction_summary")]
+    return Pipeline(
+        [
+            Node(
+                nodes.read_new_rows,
+                [f"{space}.file", named("train")],
+                f"{space}.rows",
+                name="read_new_rows",
+                namespace=space,
+            ),
+            Node(
+                nodes.predict_new_rows,
+                [f"{space}.rows", named("model"), named("thresholds")],
+                results,
+                name="predict_new_rows",
+                namespace=space,
+                tags="training",  # takes as many cores
+            ),
+            Node(
+                nodes.draw_contributions,
+                [named("contributions"), named("prediction_summary")],
+                named("contributions_figure"),
+                name="draw_contributions",
+                namespace=space,
+            ),
+        ]
+    )
