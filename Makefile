@@ -1,12 +1,13 @@
 # make run    set everything up and run the main job on the embedded demo
 # make test   set everything up and run the tests
+# make docs   build the documentation into site/
 # make check  lint, format and types, which the tests begin with
 # Both work in .venv, which is made anew only when pyproject.toml or constraints.txt changes.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test check viz benchmark clean
+.PHONY: run test check docs viz benchmark clean
 
 run: $(READY)
 	$(BIN)/kedro run
@@ -18,6 +19,9 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(READY)
+	$(BIN)/mkdocs build --quiet
 
 viz: $(READY)
 	$(BIN)/kedro viz run

@@ -258,7 +258,11 @@ class EncoderStage(Candidates):
 
 
 class FusionNetworkStage(Candidates):
-    """The fusion network's candidates. The reference is the fixed network of the fusion-function stage."""
+    """The fusion network's candidates. The reference is the fixed network of the fusion-function stage.
+
+    Attributes:
+        depth: number of blocks, of all candidates.
+    """
 
     depth: Width
 
@@ -271,7 +275,17 @@ class FusionNetworkStage(Candidates):
 
 
 class SearchParameters(Parameters):
-    """A data set's search space and how it is searched."""
+    """A data set's search space and how it is searched.
+
+    Attributes:
+        sample: how many training examples the search sees.
+        budget: what a candidate may spend.
+        selection: how a stage's winner is found.
+        match: how candidates are made to have the same number of parameters.
+        encoders: modality -> its candidates.
+        fusion_functions: candidates: "concat", "max", "mean", "sum".
+        fusion_network: its candidates.
+    """
 
     sample: SampleParameters
     budget: BudgetParameters

@@ -45,7 +45,11 @@ class MixerBlockParameters(BlockParameters):
 
 
 class MLPMixerParameters(MixerBlockParameters):
-    """MLP-Mixer (Tolstikhin et al. 2021). ``token_dim``: hidden width of the token-mixing MLP."""
+    """MLP-Mixer (Tolstikhin et al. 2021).
+
+    Attributes:
+        token_dim: hidden width of the token-mixing MLP. Default 32.
+    """
 
     implementation: ClassVar[str] = "mixmas_pipeline.mixers.mlp_mixer:MLPMixerBlock"
 
@@ -54,8 +58,11 @@ class MLPMixerParameters(MixerBlockParameters):
 
 
 class HyperMixerParameters(MixerBlockParameters):
-    """HyperMixer (Mai et al. 2022). ``token_dim``: hidden width d' of the generated token-mixing MLP.
-    ``tied``: both generated matrices are the same (W1 = W2). Default false.
+    """HyperMixer (Mai et al. 2022).
+
+    Attributes:
+        token_dim: hidden width d' of the generated token-mixing MLP. Default 32.
+        tied: both generated matrices are the same (W1 = W2). Default false.
     """
 
     implementation: ClassVar[str] = "mixmas_pipeline.mixers.hyper_mixer:HyperMixerBlock"
@@ -68,9 +75,10 @@ class HyperMixerParameters(MixerBlockParameters):
 class RaMLPParameters(MixerBlockParameters):
     """RaMLP (Lai et al. 2023); needs a 2-D grid of tokens.
 
-    ``regions``: regions an axis that the dilated fully connected layer joins. Default 2.
-    ``kernel``: side of the learnable pooling, odd. Default 5.
-    ``expansion``: width of the mixing branches as a multiple of the hidden dimension. Default 2.
+    Attributes:
+        regions: regions an axis that the dilated fully connected layer joins. Default 2.
+        kernel: side of the learnable pooling, in tokens. Default 5.
+        expansion: width of the mixing branches as a multiple of the hidden dimension. Default 2.
     """
 
     implementation: ClassVar[str] = "mixmas_pipeline.mixers.ramlp:RaMLPBlock"
@@ -83,9 +91,12 @@ class RaMLPParameters(MixerBlockParameters):
 
 
 class MonarchMixerParameters(MixerBlockParameters):
-    """MonarchMixer (Fu et al. 2023). ``blocks``: diagonal blocks of each Monarch factor along the channels; a Monarch
-    matrix has between 1/blocks and 2/blocks of the weights of a dense one. Default 4. Along the tokens it is the
-    rounded square root of their number.
+    """MonarchMixer (Fu et al. 2023).
+
+    Attributes:
+        blocks: diagonal blocks of each Monarch factor along the channels; a Monarch matrix has between 1/blocks and
+            2/blocks of the weights of a dense one. Default 4. Along the tokens it is the rounded square root of their
+            number.
     """
 
     implementation: ClassVar[str] = "mixmas_pipeline.mixers.monarch_mixer:MonarchMixerBlock"
@@ -111,7 +122,11 @@ Block = Annotated[
 
 
 class Patches(Parameters):
-    """Cut an image or spectrogram into patches, rows first, and project each. ``patch``: height and width."""
+    """Cut an image or spectrogram into patches, rows first, and project each.
+
+    Attributes:
+        patch: side, or height and width, in pixels.
+    """
 
     type: Literal["patches"] = "patches"
     patch: Width | tuple[Width, Width]
@@ -148,7 +163,14 @@ Tokeniser = Annotated[Patches | Projection | Vector | Values, Field(discriminato
 
 
 class Encoder(Parameters):
-    """Tokeniser, ``depth`` blocks of one type, LayerNorm; tokens are ``hidden_dim`` wide."""
+    """Tokeniser, blocks of one type, LayerNorm.
+
+    Attributes:
+        tokeniser: makes tokens of an example.
+        hidden_dim: width of a token.
+        depth: number of blocks.
+        block: their type and hyperparameters.
+    """
 
     tokeniser: Tokeniser
     hidden_dim: Width
@@ -188,8 +210,11 @@ class Input(Parameters):
 
 
 class Targets(Parameters):
-    """What a regression's answers are scaled with: of each target its mean and standard deviation on the training data.
-    The heads' numbers are standardised, and the model gives them in the labels' units.
+    """What a regression's answers are scaled with. The heads' numbers are standardised, and the model gives them in the
+    labels' units.
+
+    Attributes:
+        mean, std: of each target on the training data, in its unit.
     """
 
     mean: tuple[float, ...]
@@ -202,7 +227,12 @@ FusionFunction = Literal["concat", "max", "mean", "sum"]
 
 
 class FusionNetwork(Parameters):
-    """``depth`` blocks of one type over the fused tokens, then LayerNorm."""
+    """Blocks of one type over the fused tokens, then LayerNorm.
+
+    Attributes:
+        depth: number of blocks.
+        block: their type and hyperparameters.
+    """
 
     depth: Width
     block: Block
@@ -221,7 +251,12 @@ class Fusion(Parameters):
 
 
 class Preset(Parameters):
-    """An architecture without what the data says. ``fusion``: None for a single modality only."""
+    """An architecture without what the data says.
+
+    Attributes:
+        encoders: one a modality.
+        fusion: None for a single modality only. Default None.
+    """
 
     encoders: dict[str, Encoder] = Field(min_length=1)
     fusion: Fusion | None = None

@@ -39,9 +39,11 @@ class SoundParameters(Parameters):
 
 
 class PictureParameters(Parameters):
-    """Attributes:
-    energy_kept: share of the variance that the kept principal components explain together. Default 0.25
-        ("75 % of the energy removed": MFAS, Pérez-Rúa et al. 2019, arXiv 1903.06496).
+    """How the pictures are made harder.
+
+    Attributes:
+        energy_kept: share of the variance that the kept principal components explain together. Default 0.25
+            ("75 % of the energy removed": MFAS, Pérez-Rúa et al. 2019, arXiv 1903.06496).
     """
 
     energy_kept: Fraction = 0.25
@@ -61,12 +63,14 @@ class SpeechSplit(Parameters):
 
 
 class PairingParameters(Parameters):
-    """Attributes:
-    seed: of the pairing and of the contamination's random draws.
-    validation_size: the last rows of the training pictures, set aside for validation (MNIST: 5,000).
-    train_size: how many training pictures are used, classes balanced as they come. Default all.
-    speech: how recordings are split.
-    noise_folds: folds of noise clips for each split; a fold belongs to one split only.
+    """Which picture goes with which recording and noise.
+
+    Attributes:
+        seed: of the pairing and of the contamination's random draws.
+        validation_size: the last rows of the training pictures, set aside for validation (MNIST: 5,000).
+        train_size: how many training pictures are used, classes balanced as they come. Default all.
+        speech: how recordings are split.
+        noise_folds: folds of noise clips for each split; a fold belongs to one split only.
     """
 
     seed: int = Field(ge=0)

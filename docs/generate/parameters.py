@@ -1,0 +1,136 @@
+"""The page of all parameters, made from the parameter models and their docstrings."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+import typing
+from importlib import import_module
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+ROOT = Path(__file__).parents[2] / "src"
+_BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "length ≥", "max_length": "length ≤"}
+
+
+def models() -> list[type[BaseModel]]:
+    """Every parameter model of the package, in the order of modules and lines."""
+    base = import_module("mixmas_pipeline.parameters").Parameters
+    found = []
+    for file in sorted((ROOT / "mixmas_pipeline").rglob("*.py")):
+        text = file.read_text(encoding="utf-8")
+        if "Parameters" not in text:
+            continue
+        classes = [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.bases]
+        name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
+        if not classes or name.endswith("__init__") or "import Parameters" not in text:
+            continue
+        members = vars(import_module(name))
+        found += [members[c] for c in classes if issubclass(members[c], base)]
+    return found
+
+
+def meanings(model: type[BaseModel]) -> dict[str, str]:
+    """Field -> its text under "Attributes:" of the class that says it, or of one that it extends."""
+    texts: dict[str, str] = {}
+    for parent in reversed(model.__mro__):
+        if not (parent.__module__.startswith("mixmas_pipeline.") and parent.__doc__):
+            continue
+        _, _, section = inspect.cleandoc(parent.__doc__).partition("Attributes:\n")
+        entries = re.split(r"\n(?=    \S)", section.split("\n\n")[0])
+        for entry in entries:
+            names, colon, text = entry.strip().partition(": ")
+            if colon:
+                texts |= {name.strip(): " ".join(text.split()) for name in names.split(",")}
+    for name, field in model.model_fields.items():
+        if is_tag(field.annotation):
+            texts.setdefault(name, "always this: it says which of several models is meant.")
+    return texts
+
+
+def is_tag(annotation: Any) -> bool:
+    """Whether a field has one possible value, by which a union's members are told apart."""
+    return typing.get_origin(annotation) is Literal and len(typing.get_args(annotation)) == 1
+
+
+def describe(annotation: Any) -> tuple[str, list[str]]:
+    """A type in words, and the bounds that it carries."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        text, bounds = describe(arguments[0])
+        return text, bounds + limits(arguments[1:])
+    if origin is Literal:
+        return " or ".join(f"`{value!r}`".replace("'", '"') for value in arguments), []
+    if origin in (typing.Union, UnionType):
+        parts = [describe(part) for part in arguments]
+        return " or ".join(text for text, _ in parts), [bound for _, bounds in parts for bound in bounds]
+    if origin in (tuple, list):
+        parts = [describe(part) for part in arguments if part is not Ellipsis]
+        many = origin is list or Ellipsis in arguments
+        text = f"list of {parts[0][0]}" if many else f"[{', '.join(text for text, _ in parts)}]"
+        return text, [f"each {bound}" for bound in dict.fromkeys(b for _, bounds in parts for b in bounds)]
+    if origin is dict:
+        (key, _), (value, bounds) = map(describe, arguments)
+        return f"{key} → {value}", bounds
+    if annotation is type(None):
+        return "null", []
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return f"[{annotation.__name__}](#{annotation.__name__.lower()})", []
+    names = {int: "integer", float: "number", str: "text", bool: "true or false"}
+    return names.get(annotation, getattr(annotation, "__name__", str(annotation))), []
+
+
+def limits(metadata: Any) -> list[str]:
+    """Bounds among a field's metadata: "≥ 1"."""
+    found = []
+    for item in metadata:
+        for part in (item, *getattr(item, "metadata", ())):
+            found += [f"{sign} {getattr(part, key)}" for key, sign in _BOUNDS.items() if hasattr(part, key)]
+    return list(dict.fromkeys(found))
+
+
+def table(model: type[BaseModel]) -> str:
+    """One row a key: meaning, type or values, default, range."""
+    texts, rows = meanings(model), ["| key | meaning | type | default | range |", "|---|---|---|---|---|"]
+    for name, field in model.model_fields.items():
+        kind, bounds = describe(field.annotation)
+        if field.default_factory is not None:
+            default = "empty"
+        elif field.default is PydanticUndefined:
+            default = "required"
+        else:
+            default = f"`{_plain(field.default)}`"
+        bounds = list(dict.fromkeys([*limits(field.metadata), *bounds]))
+        cells = [f"`{name}`", texts.get(name, ""), kind, default, ", ".join(bounds)]
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+def page() -> str:
+    """The whole page, in Markdown."""
+    parts = [
+        "# Parameters\n\nEvery key that the configuration may have, by parameter model; made from the code. A "
+        "key that is not here, a wrong type or a value out of range ends the run before any work. Of a data set, "
+        "`search` is a [SearchParameters](#searchparameters), `training` a [TrainingParameters](#trainingparameters), "
+        "`compare` a [CompareParameters](#compareparameters), `validate_search` a "
+        "[ValidateSearchParameters](#validatesearchparameters); `compute` is a [ComputeParameters](#computeparameters)."
+    ]
+    for model in models():
+        if model.model_fields:
+            summary = inspect.cleandoc(model.__doc__ or "").split("\n\nAttributes:")[0]
+            parts.append(f"## {model.__name__}\n\n{summary}\n\n{table(model)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, BaseModel):
+        return str(value.model_dump(mode="json"))
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return str(value)
