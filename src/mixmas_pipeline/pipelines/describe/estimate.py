@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -25,9 +26,10 @@ from mixmas_pipeline.mixers.model import MultimodalMixer
 from mixmas_pipeline.pipelines.search.nodes import FUSION_FUNCTION, FUSION_NETWORK
 from mixmas_pipeline.runners.compute import ComputeParameters, cores_here, gpus_here, threads
 
+MEDIAN = "seconds_a_step"
 SECONDS = 12.0  # that timing all candidates may take, about
 _REPEATS = 3
-_BATCHES, _EPOCHS = 16, 3  # of the full training that is timed
+_BATCHES, _EPOCHS = 8, 3  # of the full training that is timed
 _log = logging.getLogger(__name__)
 
 
@@ -66,36 +68,37 @@ def time_training(
     return float(history["seconds"].iloc[1:].median()) / share
 
 
-def total(
-    candidates: list[dict[str, Any]], search: SearchParameters, compute: ComputeParameters, slots: int
-) -> dict[str, Any]:
-    """The search's seconds, if every candidate is trained with every seed and no stage is extended; least: if a race
-    ends every stage after the first seeds; most: if every stage is extended. And the trials' number and steps."""
+def total(candidates: list[dict[str, Any]], search: SearchParameters, slots: int) -> dict[str, Any]:
+    """The search's seconds, if every candidate is trained with every seed and no stage is extended; least: at the
+    fastest that was measured, and if a race ends every stage after the first seeds; most: at the slowest, and if every
+    stage is extended. And the trials' number and steps."""
     budget = search.budget
-    first, rest = len(budget.first_seeds), len(budget.seeds) - len(budget.first_seeds)
+    seeds, first = len(budget.seeds), len(budget.first_seeds)
     stages = dict.fromkeys(one["stage"] for one in candidates)
     together = [stage for stage in stages if stage not in (FUSION_FUNCTION, FUSION_NETWORK)]
     phases = [phase for phase in (together, [FUSION_FUNCTION], [FUSION_NETWORK]) if set(phase) & set(stages)]
-    begin = regular = extended = 0.0
-    for phase in phases:
-        own = [one for one in candidates if one["stage"] in phase and "failed" not in one]
-        begin += makespan([first * trial_seconds(one, budget.steps) for one in own], slots)
-        regular += makespan([rest * trial_seconds(one, budget.steps) for one in own], slots)
-        extended += makespan([len(budget.seeds) * trial_seconds(one, budget.extended_steps) for one in own], slots)
+
+    def seconds(count: int, steps: int, speed: str) -> float:
+        """Of all stages, if each candidate is trained so many times before its stage goes on."""
+        work = [[count * trial_seconds(c, steps, speed) for c in candidates if c["stage"] in phase] for phase in phases]
+        return sum(makespan(own, slots) for own in work)
+
+    longest = budget.extended_steps if budget.extended_steps > budget.steps else budget.steps
+    again = seeds if longest > budget.steps else seeds - first
     return {
         "candidates": len(candidates),
-        "trials": len(candidates) * len(budget.seeds),
-        "steps": len(candidates) * len(budget.seeds) * budget.steps,
+        "trials": len(candidates) * seeds,
+        "steps": len(candidates) * seeds * budget.steps,
         "at_once": slots,
-        "seconds": begin + regular,
-        "least_seconds": begin,
-        "most_seconds": begin + (extended if budget.extended_steps > budget.steps else regular),
+        "seconds": seconds(first, budget.steps, MEDIAN) + seconds(seeds - first, budget.steps, MEDIAN),
+        "least_seconds": seconds(first, budget.steps, "fastest"),
+        "most_seconds": seconds(first, budget.steps, "slowest") + seconds(again, longest, "slowest"),
     }
 
 
-def trial_seconds(candidate: dict[str, Any], steps: int) -> float:
-    """Of one seed."""
-    return float(candidate["seconds_beside_steps"] + steps * candidate["seconds_a_step"])
+def trial_seconds(candidate: dict[str, Any], steps: int, speed: str) -> float:
+    """Of one seed; 0 of one that failed. ``speed``: which of the measured seconds a step."""
+    return float(candidate.get("seconds_beside_steps", 0) + steps * candidate.get(speed, 0))
 
 
 def makespan(seconds: Sequence[float], slots: int) -> float:
@@ -128,8 +131,9 @@ def estimate(
     compute: ComputeParameters,
 ) -> dict[str, Any]:
     """Returns:
-    device; candidates, as of ``time_candidates``; search, as of ``total``; training: of the last candidate's
-    architecture: seconds of an epoch, epochs and seconds at most; bytes: at the most, of what runs at once.
+    device; cores that there are, and load, how many processes wanted one in the last minute; candidates, as of
+    ``time_candidates``; search, as of ``total``; training: of the last candidate's architecture: seconds of an epoch,
+    epochs and seconds at most; bytes: of both samples, of the largest trial, and of what runs at once.
     """
     device = pick_device(search.budget.device)
     slots = trials_at_once(compute, device)
@@ -141,8 +145,10 @@ def estimate(
     samples = sum(array.nbytes for table in (sample, holdout) for array in table.arrays.values())
     return {
         "device": device.type,
+        "cores": cores_here(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0,
         "candidates": candidates,
-        "search": total(candidates, search, compute, slots),
+        "search": total(candidates, search, slots),
         "training": {
             "seconds_an_epoch": epoch,
             "epochs": training.max_epochs,
@@ -185,7 +191,7 @@ def _timed(
     step = float(np.median(measured))
     return {
         **found,
-        "seconds_a_step": step,
+        MEDIAN: step,
         "fastest": min(measured),
         "slowest": max(measured),
         "seconds_beside_steps": max(one - step, 0.0),

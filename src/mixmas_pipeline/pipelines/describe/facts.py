@@ -12,7 +12,8 @@ from mixmas_pipeline.pipelines.describe.findings import finding, standard_errors
 
 # Their last axis is features; of the others every place is one.
 _WITH_FEATURES = ("tabular", "embedding", "time_series", "text")
-_ANOTHER_SCALE = 2.0
+_APART = 1.0  # training standard deviations between means
+_ANOTHER_SCALE = 3.0  # between standard deviations
 _SURE = 4.0  # standard errors
 _NAMED = 12
 
@@ -156,7 +157,7 @@ def _scale(name: str, split: str, own: dict[str, Any], train: dict[str, Any]) ->
     if not train["std"]:
         return []
     apart, ratio = abs(own["mean"] - train["mean"]) / train["std"], own["std"] / train["std"]
-    if apart <= _ANOTHER_SCALE / 2 and 1 / _ANOTHER_SCALE <= ratio <= _ANOTHER_SCALE:
+    if apart <= _APART and 1 / _ANOTHER_SCALE <= ratio <= _ANOTHER_SCALE:
         return []
     what = (
         f"mean {own['mean']:.4g} and standard deviation {own['std']:.4g}; of the training rows {train['mean']:.4g} and "

@@ -34,7 +34,7 @@ def conclude(
         "search_would_stop": "error" in counts,
     }
     level = logging.WARNING if counts.keys() & {"error", "warning"} else logging.INFO
-    _log.log(level, "Findings: %s", ", ".join(f"{n} {severity}s" for severity, n in counts.items()) or "none")
+    _log.log(level, "Findings: %s", ", ".join(f"{n} {severity}{'s' * (n > 1)}" for severity, n in counts.items()))
     return description, findings, balance_figure(tables["facts"])
 
 

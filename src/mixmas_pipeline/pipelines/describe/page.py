@@ -140,12 +140,14 @@ def told(estimate: dict[str, Any], description: dict[str, Any]) -> dict[str, str
     """The estimate in sentences: search, training, memory."""
     search, training, size = (estimate[part] for part in ("search", "training", "bytes"))
     plan = description["search"]
+    load, cores = estimate["load"], estimate["cores"]
+    busy = f" The machine was busy with other things: load {load:.0f} on {cores} cores." if load > cores + 1 else ""
     return {
         "search": (
             f"Search: about {duration(search['seconds'])} ({duration(search['least_seconds'])} to "
             f"{duration(search['most_seconds'])}) on {estimate['device']}: {search['candidates']} candidates, "
             f"{search['trials']} trainings of {search['steps'] // search['trials']} steps, {search['at_once']} at "
-            f"once, on {plan['sample']:,} rows, scored on {plan['holdout']:,}."
+            f"once, on {plan['sample']:,} rows, scored on {plan['holdout']:,}.{busy}"
         ),
         "training": (
             f"Full training: at most {duration(training['seconds'])}: {training['epochs']} epochs of "
