@@ -292,6 +292,7 @@ def test_heavy_nodes_of_the_project_have_a_tag() -> None:
     """By what they do, not by their names: nodes whose function trains."""
     trains = {"train_candidate", "finish_candidate", "search_within_budget"}
     fully = {"train_model", "tune", "train_seeds", "train_combination", "evaluate_model", "evaluate_contenders"}
+    fully |= {"estimate_cost"}
     found: dict[str, set[str]] = {}
     for graph in pipelines("base").values():
         for node in graph.nodes:

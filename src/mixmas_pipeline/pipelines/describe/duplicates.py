@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mixmas_pipeline.datasets.table import MultimodalTable, chunks
-from mixmas_pipeline.pipelines.describe.findings import finding
+from mixmas_pipeline.pipelines.describe.findings import Severity, finding
 
 WHOLE = ""  # in place of a modality: the example as a whole
 _RICH = 0.9  # share of distinct training values from which on a modality's value tells an example from others
@@ -150,7 +150,8 @@ def _findings(name: str, facts: dict[str, Any], whole: dict[str, Any]) -> list[d
             found.append(finding("note", what, advice, split=split, modality=name, rows=rows, count=count))
     if facts["conflicting"] > (whole["conflicting"] if name != WHOLE else 0):
         what = f"{facts['conflicting']} {thing} are there with different labels"
-        severity, rows = ("warning" if name == WHOLE else "note"), facts["examples"]["conflicting"]
+        severity: Severity = "warning" if name == WHOLE else "note"
+        rows = facts["examples"]["conflicting"]
         advice = "No model can get both right: which label is true?"
         found.append(finding(severity, what, advice, modality=name, rows=rows, count=facts["conflicting"]))
     return found

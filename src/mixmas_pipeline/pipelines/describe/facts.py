@@ -117,7 +117,7 @@ def _blank(chunk: np.ndarray, modality: Modality) -> np.ndarray:
     if modality.kind in ("image", "audio") and flat.shape[1] > 1:
         return np.asarray(flat.min(axis=1) == flat.max(axis=1))
     if modality.kind in ("text", "embedding") or modality.padded:
-        return ~flat.any(axis=1)
+        return np.asarray(~flat.any(axis=1))
     return np.zeros(len(chunk), bool)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.tasks import task_of
-from mixmas_pipeline.pipelines.describe.findings import finding
+from mixmas_pipeline.pipelines.describe.findings import Severity, finding
 
 _NUMBERS = 20_000_000  # looked at, at most: of wide modalities fewer rows
 _ROWS = 20_000
@@ -82,7 +82,7 @@ def shared_groups(splits: dict[str, MultimodalTable]) -> tuple[dict[str, Any], l
             shown = ", ".join(value[:40] for value in list(examples)[:3])
             what = f"{rows.sum()} of {len(rows)} rows have a {name!r} that training rows have too, such as {shown}"
             advice = f"If rows with the same {name} belong together, split so that none is in two splits"
-            severity = "warning" if rows.mean() >= 0.01 else "note"
+            severity: Severity = "warning" if rows.mean() >= 0.01 else "note"
             ids = splits[split].ids[rows]
             found.append(finding(severity, what, advice, split=split, rows=ids, count=int(rows.sum())))
     return facts, found

@@ -17,15 +17,15 @@ def measure_tables(train: MultimodalTable, validation: MultimodalTable, test: Mu
     """
     from dataclasses import asdict
 
-    from mixmas_pipeline.pipelines.describe import facts, labels
+    from mixmas_pipeline.pipelines.describe.facts import masks, modality_facts, modality_findings, patterns
+    from mixmas_pipeline.pipelines.describe.labels import label_facts, label_findings
 
     splits = {"train": train, "validation": validation, "test": test}
     schema = train.schema
     values = {
-        name: {split: facts.modality_facts(table, name) for split, table in splits.items()}
-        for name in schema.modalities
+        name: {split: modality_facts(table, name) for split, table in splits.items()} for name in schema.modalities
     }
-    spread = labels.label_facts(splits)
+    spread = label_facts(splits)
     return {
         "facts": {
             "source": schema.source,
@@ -33,10 +33,10 @@ def measure_tables(train: MultimodalTable, validation: MultimodalTable, test: Mu
             "rows": {split: len(table) for split, table in splits.items()},
             "modalities": {name: {**asdict(m), "splits": values[name]} for name, m in schema.modalities.items()},
             "labels": spread,
-            "patterns": {split: facts.patterns(table) for split, table in splits.items()},
-            "masks": {split: facts.masks(table) for split, table in splits.items()},
+            "patterns": {split: patterns(table) for split, table in splits.items()},
+            "masks": {split: masks(table) for split, table in splits.items()},
         },
-        "findings": facts.modality_findings(values, schema.modalities) + labels.label_findings(splits, spread),
+        "findings": modality_findings(values, schema.modalities) + label_findings(splits, spread),
     }
 
 
@@ -46,9 +46,9 @@ def find_duplicates(train: MultimodalTable, validation: MultimodalTable, test: M
     Returns:
         facts: as of ``duplicates.find_duplicates``; findings.
     """
-    from mixmas_pipeline.pipelines.describe import duplicates
+    from mixmas_pipeline.pipelines.describe.duplicates import find_duplicates as find
 
-    facts, findings = duplicates.find_duplicates({"train": train, "validation": validation, "test": test})
+    facts, findings = find({"train": train, "validation": validation, "test": test})
     return {"facts": facts, "findings": findings}
 
 
@@ -58,10 +58,10 @@ def find_leaks(train: MultimodalTable, validation: MultimodalTable, test: Multim
     Returns:
         facts: features, groups; findings.
     """
-    from mixmas_pipeline.pipelines.describe import leaks
+    from mixmas_pipeline.pipelines.describe.leaks import shared_groups, single_features
 
-    features, found = leaks.single_features(train)
-    groups, more = leaks.shared_groups({"train": train, "validation": validation, "test": test})
+    features, found = single_features(train)
+    groups, more = shared_groups({"train": train, "validation": validation, "test": test})
     return {"facts": {"features": features, "groups": groups}, "findings": found + more}
 
 
@@ -71,9 +71,9 @@ def plan_search(train: MultimodalTable, search: SearchParameters, training: Trai
     Returns:
         facts: as of ``plan.plan_search``; findings.
     """
-    from mixmas_pipeline.pipelines.describe import plan
+    from mixmas_pipeline.pipelines.describe.plan import plan_search as plan
 
-    facts, findings = plan.plan_search(train, search, training)
+    facts, findings = plan(train, search, training)
     return {"facts": facts, "findings": findings}
 
 
