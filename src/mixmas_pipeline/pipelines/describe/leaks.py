@@ -32,8 +32,8 @@ def single_features(train: MultimodalTable) -> tuple[dict[str, Any], list[dict[s
     the square of the correlation, of values or of ranks.
 
     Returns:
-        Facts, modality -> the strongest feature: its number, what it tells, how well, by which measure, on how many
-        rows; and findings.
+        Facts, modality -> the strongest feature: its number of how many, what it tells, how well, by which measure,
+        on how many rows; and findings.
     """
     facts, found = {}, []
     for name in train.schema.modalities:
@@ -47,7 +47,11 @@ def single_features(train: MultimodalTable) -> tuple[dict[str, Any], list[dict[s
                 strong += _lookups(values, labels, train, {s["feature"] for s in strong if s["enough"]})
         if strong:
             best = max(strong, key=lambda s: s["score"])
-            facts[name] = {**{key: value for key, value in best.items() if key != "enough"}, "rows": len(rows)}
+            facts[name] = {
+                **{key: value for key, value in best.items() if key != "enough"},
+                "features": values.shape[1],
+                "rows": len(rows),
+            }
         found += _findings(name, [s for s in strong if s["enough"]], values.shape[1])
     for name, there in train.present.items():
         if train.schema.task != "regression" and not there.all():
