@@ -22,7 +22,7 @@ def conclude(
     All facts; all findings, the worst first; the figure of how the labels are spread.
     """
     from mixmas_pipeline.pipelines.describe.figures import balance_figure
-    from mixmas_pipeline.pipelines.describe.findings import as_frame
+    from mixmas_pipeline.pipelines.describe.findings import as_frame, counted
 
     parts = {"duplicates": duplicates, "leaks": leaks, "search": plan}
     findings = as_frame([*plan["findings"], *tables["findings"], *duplicates["findings"], *leaks["findings"]])
@@ -34,7 +34,7 @@ def conclude(
         "search_would_stop": "error" in counts,
     }
     level = logging.WARNING if counts.keys() & {"error", "warning"} else logging.INFO
-    _log.log(level, "Findings: %s", ", ".join(f"{n} {severity}{'s' * (n > 1)}" for severity, n in counts.items()))
+    _log.log(level, "Findings: %s", ", ".join(counted(n, severity) for severity, n in counts.items()) or "none")
     return description, findings, balance_figure(tables["facts"])
 
 

@@ -14,7 +14,7 @@ from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.parameters import SearchParameters, TrainingParameters
 from mixmas_pipeline.learning.sampling import sample_size
 from mixmas_pipeline.learning.tasks import check_settings, strata_of
-from mixmas_pipeline.pipelines.describe.findings import finding
+from mixmas_pipeline.pipelines.describe.findings import counted, finding
 from mixmas_pipeline.pipelines.search import nodes as searching
 
 Findings = list[dict[str, Any]]
@@ -53,7 +53,7 @@ def draw_samples(train: MultimodalTable, search: SearchParameters) -> tuple[Mult
     for name, examples in zip(names, strata.sum(axis=0).tolist(), strict=True):
         if examples < _LEAST:
             named = f"class {name!r}" if name in train.schema.classes else name
-            what = f"{named} has {examples} training examples; a search needs {_LEAST}"
+            what = f"{named} has {counted(examples, 'training example')}; a search needs {_LEAST}"
             advice = "Merge it with another class, leave it out, or find more"
             found.append(finding("error", what, advice, split="train", count=examples))
     try:
