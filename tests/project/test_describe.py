@@ -219,13 +219,13 @@ def share_patients(splits: Splits) -> None:
 @pytest.mark.parametrize(
     ("fault", "severity", "words", "split", "modality", "count"),
     [
-        (overlap, "warning", "3 rows of test are in train too, bit for bit", "test, train", "", 3),
+        (overlap, "warning", "3 rows of test in train too, bit for bit", "test, train", "", 3),
         (repeat, "note", "4 rows that repeat an earlier one", "train", "", 4),
         (contradict, "warning", "4 rows with equals that have another label", "", "", 4),
         (
             same_photo,
             "warning",
-            "5 rows of validation have a value that is in train too",
+            "5 rows of validation with a value that is in train too",
             "validation, train",
             "photo",
             5,
@@ -462,12 +462,12 @@ def test_describe_runs_and_ends_with_what_it_found(tmp_path: Path, capsys: pytes
     project = planted.make(tmp_path / "project", planted.parameters(NAMES, "accuracy"), splits)
     catalog = planted.run(project, "describe")
     printed = capsys.readouterr().out
-    assert "3 rows of test are in train too" in " ".join(printed.replace("│", " ").split())
+    assert "3 rows of test in train too" in " ".join(printed.replace("│", " ").split())
     assert "A search would run; 1 warning" in printed
     assert "Search: about" in printed
     assert catalog.load("planted.findings")["severity"].tolist() == ["warning"]
     page = catalog.load("planted.description_page")
-    assert "3 rows of test are in train too, bit for bit" in page
+    assert "3 rows of test in train too, bit for bit" in page
     assert "train again 2-0 = test 2-0" in page
     assert "http://" not in page.split("</script>")[1]
     assert catalog.load("planted.estimate")["search"]["candidates"] == 7

@@ -16,6 +16,16 @@ WHOLE = ""  # in place of a modality: the example as a whole
 _RICH = 0.9  # share of distinct training values from which on a modality's value tells an example from others
 _SAME_VALUE = 0.01  # of the training rows
 _SHOWN = 5
+_OF_ROWS = (
+    "{rows} of {late} in {early} too, bit for bit",
+    "{rows} that repeat an earlier one",
+    "{rows} with equals that have another label",
+)
+_OF_VALUES = (
+    "{rows} of {late} with a value that is in {early} too, bit for bit",
+    "{rows} that repeat the value of an earlier one",
+    "{rows} with the value of rows that have another label",
+)
 
 
 def digests(table: MultimodalTable) -> dict[str, np.ndarray]:
@@ -136,27 +146,22 @@ def _findings(
         found.append(finding("warning", what, "Was it made from the label? Then leave it out", modality=name))
     if name != WHOLE and (facts["distinct"] < _RICH or schema[name].kind == "tabular"):
         return found  # equal values are in its nature
-    whole_rows = name == WHOLE
+    said, beyond = (_OF_ROWS, {}) if name == WHOLE else (_OF_VALUES, whole)  # what whole rows have is said of them
     for pair, count in facts["across"].items():
-        if count > (whole["across"].get(pair, 0) if name != WHOLE else 0):
+        if count > beyond.get("across", {}).get(pair, 0):
             late, early = pair.split(", ")
-            what = f"{counted(count, 'row')} of {late} {'are' if whole_rows else 'have a value that is'} in {early} too, bit for bit"
+            what = said[0].format(rows=counted(count, "row"), late=late, early=early)
             advice = f"Take the copies out of {early}: scores would be of what was learnt by heart"
-            found.append(
-                finding("warning", what, advice, split=pair, modality=name, rows=facts["examples"][pair], count=count)
-            )
+            rows = facts["examples"][pair]
+            found.append(finding("warning", what, advice, split=pair, modality=name, rows=rows, count=count))
     for split, count in facts["within"].items():
-        if count > (whole["within"].get(split, 0) if name != WHOLE else 0):
-            what, advice = (
-                f"{counted(count, 'row')} that {'repeat' if whole_rows else 'repeat the value of'} an earlier one",
-                "Keep one of each, if that is not on purpose",
-            )
+        if count > beyond.get("within", {}).get(split, 0):
+            what, advice = said[1].format(rows=counted(count, "row")), "Keep one of each, if that is not on purpose"
             rows = facts["examples"][split]
             found.append(finding("note", what, advice, split=split, modality=name, rows=rows, count=count))
-    if (count := facts["conflicting"]) > (whole["conflicting"] if name != WHOLE else 0):
-        what = f"{counted(count, 'row')} with equals{'' if whole_rows else ' in it'} that have another label"
+    if (count := facts["conflicting"]) > beyond.get("conflicting", 0):
+        what, rows = said[2].format(rows=counted(count, "row")), facts["examples"]["conflicting"]
         severity: Severity = "warning" if name == WHOLE else "note"
-        rows = facts["examples"]["conflicting"]
         advice = "No model can get both right: which label is true?"
         found.append(finding(severity, what, advice, modality=name, rows=rows, count=count))
     return found
