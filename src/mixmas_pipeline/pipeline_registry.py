@@ -52,7 +52,7 @@ _OPTIONAL: dict[str, tuple[str, ...]] = {"mimic": mimic.OPTIONAL, "mmimdb": mmim
 _SECTIONS = ("search", "training", "compare", "validate_search", "predict")
 # Top-level parameters that are no data set.
 _SETTINGS = ("dataset", "reuse", "compute", own.OWN)
-_PIPELINES = ("search", "training", "reporting", "predict", "compare", "validate_search")
+_PIPELINES = ("describe", "search", "training", "reporting", "predict", "compare", "validate_search")
 
 _log = logging.getLogger(__name__)
 _context_parameters: dict[str, Any] | None = None
@@ -95,7 +95,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         space.only(validation.space)
     except ValueError as error:
         raise ValueError(f"{dataset}.validate_search.space: {error}") from None
-    described = data + describe.create_pipeline(dataset)
+    described = data + describe.create_pipeline(dataset, has_rows=own.TABLE in parameters[dataset])
     searching = data + search.create_pipeline(dataset, space)
     trained = searching + training.create_pipeline(dataset)
     everything = trained + reporting.create_pipeline(dataset)

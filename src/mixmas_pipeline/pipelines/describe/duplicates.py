@@ -141,8 +141,8 @@ def _findings(
     name: str, facts: dict[str, Any], whole: dict[str, Any], schema: dict[str, Modality]
 ) -> list[dict[str, Any]]:
     found = []
-    if facts["decides"] is not None and facts["decides"] >= 0.995 and name != WHOLE:
-        what = f"its exact value alone says the label of {facts['decides']:.1%} of the training rows; values are few"
+    if facts["decides"] is not None and facts["decides"] >= 0.995:
+        what = f"the exact value alone says the label of {facts['decides']:.1%} of the training rows; values are few"
         found.append(finding("warning", what, "Was it made from the label? Then leave it out", modality=name))
     if name != WHOLE and (facts["distinct"] < _RICH or schema[name].kind == "tabular"):
         return found  # equal values are in its nature

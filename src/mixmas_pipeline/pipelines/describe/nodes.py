@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.learning.parameters import SearchParameters, TrainingParameters
 from mixmas_pipeline.runners.compute import ComputeParameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
 
 
 def measure_tables(train: MultimodalTable, validation: MultimodalTable, test: MultimodalTable) -> dict[str, Any]:
@@ -63,6 +69,19 @@ def find_leaks(train: MultimodalTable, validation: MultimodalTable, test: Multim
     features, found = single_features(train)
     groups, more = shared_groups({"train": train, "validation": validation, "test": test})
     return {"facts": {"features": features, "groups": groups}, "findings": found + more}
+
+
+def measure_cells(train: pd.DataFrame, validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, Any]:
+    """Empty cells of a file's rows.
+
+    Returns:
+        facts: as of ``cells.cell_facts``; findings.
+    """
+    from mixmas_pipeline.pipelines.describe.cells import cell_facts, cell_findings
+
+    splits = {"train": train, "validation": validation, "test": test}
+    facts = cell_facts(splits)
+    return {"facts": facts, "findings": cell_findings(facts, {split: len(rows) for split, rows in splits.items()})}
 
 
 def plan_search(train: MultimodalTable, search: SearchParameters, training: TrainingParameters) -> dict[str, Any]:

@@ -49,6 +49,10 @@ th { border-bottom: 2px solid #888; } td:first-child, th:first-child { text-alig
 <table><tr><th></th>{% for split in d["rows"] %}<th>{{ split }}</th>{% endfor %}</tr>
 {% for name in patterns %}<tr><td>{{ name }}</td>{% for split in d["rows"] %}
 <td>{{ d.patterns[split].get(name, 0) }}</td>{% endfor %}</tr>{% endfor %}</table>{% endif %}
+{% if d.cells %}<h3>Empty cells of the file</h3>
+<table><tr><th>column</th>{% for split in d["rows"] %}<th>{{ split }}</th>{% endfor %}</tr>
+{% for name, shares in d.cells.items() %}<tr><td>{{ name }}</td>{% for split in d["rows"] %}
+<td>{{ "%.1f %%" | format(100 * shares[split]) }}</td>{% endfor %}</tr>{% endfor %}</table>{% endif %}
 {% if d.masks.train %}<h3>Masks beside the modalities: share of ones</h3>
 <table><tr><th></th>{% for split in d["rows"] %}<th>{{ split }}</th>{% endfor %}</tr>
 {% for name in d.masks.train %}<tr><td>{{ name }}</td>{% for split in d["rows"] %}
