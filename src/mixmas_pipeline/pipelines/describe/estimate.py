@@ -141,8 +141,8 @@ def estimate(
 ) -> dict[str, Any]:
     """Returns:
     device; cores that there are, and load, how many processes wanted one in the last minute; candidates, as of
-    ``time_candidates``; search, as of ``total``; training: of the last candidate's architecture: seconds of an epoch,
-    epochs and seconds at most; bytes: of both samples, of the largest trial, and of what runs at once.
+    ``time_candidates``; search, as of ``total``; training: of the last candidate's architecture: seconds of an epoch, measured
+    and as on a machine that does nothing else, epochs and seconds at most; bytes: of both samples, of the largest trial, and of what runs at once.
     """
     device = pick_device(search.budget.device)
     slots = trials_at_once(compute, device)
@@ -150,6 +150,7 @@ def estimate(
         candidates = time_candidates(proposals, sample, holdout, search)
     with threads(compute.shares.training.threads):
         epoch = time_training(proposals[-1], train, validation, training)
+    alone = _epoch_alone(candidates[-1], sample, holdout, train, validation, search, training)
     largest = sorted((one["bytes"] for one in candidates), reverse=True)[:slots]
     samples = sum(array.nbytes for table in (sample, holdout) for array in table.arrays.values())
     return {
@@ -160,11 +161,29 @@ def estimate(
         "search": total(candidates, search, slots),
         "training": {
             "seconds_an_epoch": epoch,
+            "alone_seconds_an_epoch": alone,
             "epochs": training.max_epochs,
             "seconds": epoch * training.max_epochs,
         },
         "bytes": {"samples": samples, "largest_trial": largest[0], "at_once": sum(largest) + slots * 2 * samples},
     }
+
+
+def _epoch_alone(
+    candidate: dict[str, Any],
+    sample: MultimodalTable,
+    holdout: MultimodalTable,
+    train: MultimodalTable,
+    validation: MultimodalTable,
+    search: SearchParameters,
+    training: TrainingParameters,
+) -> float:
+    """Seconds of an epoch on a machine that does nothing else, as its trial worked for each example."""
+    if "failed" in candidate:
+        return 0.0
+    beside, step = candidate["seconds"]["working"]
+    examples = min(search.budget.batch_size, len(sample))
+    return float(step * len(train) / examples + beside * len(validation) / len(holdout))
 
 
 def _timed(

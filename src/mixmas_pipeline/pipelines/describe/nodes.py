@@ -84,15 +84,19 @@ def measure_cells(train: pd.DataFrame, validation: pd.DataFrame, test: pd.DataFr
     return {"facts": facts, "findings": cell_findings(facts, {split: len(rows) for split, rows in splits.items()})}
 
 
-def plan_search(train: MultimodalTable, search: SearchParameters, training: TrainingParameters) -> dict[str, Any]:
+def plan_search(train: MultimodalTable, search: dict[str, Any], training: TrainingParameters) -> dict[str, Any]:
     """The candidates that a search would train, and what it would stop at.
+
+    Args:
+        search: a ``SearchParameters``. (Kedro makes models of the sections in it for the search's nodes; it cannot make
+            one of the whole beside them.)
 
     Returns:
         facts: as of ``plan.plan_search``; findings.
     """
     from mixmas_pipeline.pipelines.describe.plan import plan_search as plan
 
-    facts, findings = plan(train, search, training)
+    facts, findings = plan(train, SearchParameters.model_validate(search), training)
     return {"facts": facts, "findings": findings}
 
 
@@ -100,9 +104,9 @@ def estimate_cost(
     train: MultimodalTable,
     validation: MultimodalTable,
     plan: dict[str, Any],
-    search: SearchParameters,
+    search: dict[str, Any],
     training: TrainingParameters,
-    compute: ComputeParameters,
+    compute: dict[str, Any],
 ) -> dict[str, Any]:
     """What a search and a full training will take, by timing a few steps: see ``estimate.estimate``. It is measured,
     so that no two runs give the same seconds. Without a candidate that fits it is empty; so it is where a search would
@@ -113,5 +117,6 @@ def estimate_cost(
     proposals = plan["facts"]["proposals"]
     if not proposals or any(f["severity"] == "error" for f in plan["findings"]):
         return {}
-    sample, holdout, _ = draw_samples(train, search)
-    return estimate(proposals, sample, holdout, train, validation, search, training, compute)
+    space, machine = SearchParameters.model_validate(search), ComputeParameters.model_validate(compute)
+    sample, holdout, _ = draw_samples(train, space)
+    return estimate(proposals, sample, holdout, train, validation, space, training, machine)

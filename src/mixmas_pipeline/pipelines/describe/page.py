@@ -146,8 +146,11 @@ def told(estimate: dict[str, Any], description: dict[str, Any]) -> dict[str, str
     search, training, size = (estimate[part] for part in ("search", "training", "bytes"))
     plan = description["search"]
     load, cores = estimate["load"], estimate["cores"]
-    alone = duration(search["alone_seconds"])
-    busy = f" The machine is busy (load {load:.0f} on {cores} cores); alone on it: {alone}." if load > cores + 1 else ""
+    busy = alone = ""
+    if load > cores + 1:
+        on = f" The machine is busy (load {load:.0f} on {cores} cores)"
+        busy = f"{on}; alone on it: {duration(search['alone_seconds'])}."
+        alone = f" Alone on the machine: {duration(training['alone_seconds_an_epoch'] * training['epochs'])}."
     return {
         "search": (
             f"Search: about {duration(search['seconds'])} ({duration(search['least_seconds'])} to "
@@ -157,7 +160,7 @@ def told(estimate: dict[str, Any], description: dict[str, Any]) -> dict[str, str
         ),
         "training": (
             f"Full training: at most {duration(training['seconds'])}: {training['epochs']} epochs of "
-            f"{duration(training['seconds_an_epoch'])}, {description['rows']['train']:,} rows."
+            f"{duration(training['seconds_an_epoch'])}, {description['rows']['train']:,} rows.{alone}"
         ),
         "memory": (
             f"Memory: about {size['at_once'] / 1e6:,.0f} MB for the trials at once, beside 500 MB a process; the "
