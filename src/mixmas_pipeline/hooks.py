@@ -33,7 +33,12 @@ _SHOWN = (
     "agreement",
     "agreement_summary",
     "prediction_summary",
+    "findings",
+    "description",
+    "estimate",
 )
+# Pages whose place is named.
+_PAGES = ("report", "description_page")
 
 
 class ProjectHooks:
@@ -65,9 +70,10 @@ class ProjectHooks:
             present = {kind: catalog.load(f"{dataset}.{kind}") for kind in _SHOWN if f"{dataset}.{kind}" in outputs}
             if (sampling := f"{dataset}.search.sampling") in outputs:
                 present["sampling"] = catalog.load(sampling)
-            if (report := f"{dataset}.report") in outputs:
-                page: Any = catalog.get(report)
-                present["report"] = page._get_load_path()
+            for kind in _PAGES:
+                if (name := f"{dataset}.{kind}") in outputs:
+                    page: Any = catalog.get(name)
+                    present[kind] = page._get_load_path()
             print_summary(dataset, **present)
 
 

@@ -27,6 +27,7 @@ from mixmas_pipeline.parameters import Parameters
 from mixmas_pipeline.pipelines import (
     avmnist,
     compare,
+    describe,
     mimic,
     mmimdb,
     own,
@@ -94,14 +95,16 @@ def register_pipelines() -> dict[str, Pipeline]:
         space.only(validation.space)
     except ValueError as error:
         raise ValueError(f"{dataset}.validate_search.space: {error}") from None
+    described = data + describe.create_pipeline(dataset)
     searching = data + search.create_pipeline(dataset, space)
     trained = searching + training.create_pipeline(dataset)
     everything = trained + reporting.create_pipeline(dataset)
     compared = searching + compare.create_pipeline(dataset, list(space.encoders), comparison.seeds)
     validated = data + validate_search.create_pipeline(dataset, space, validation)
-    _reject_unknown_parameters(parameters, dataset, everything + compared + validated, preparations)
+    _reject_unknown_parameters(parameters, dataset, everything + described + compared + validated, preparations)
     return {
         **preparations,
+        "describe": described,
         "search": searching,
         "training": trained,
         "reporting": everything,
