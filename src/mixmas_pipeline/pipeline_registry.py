@@ -72,6 +72,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     if not isinstance(parameters.get(dataset), dict):
         raise ValueError(f"the parameters have no section {dataset!r} (found: {parameters.get(dataset)!r})")
     _checked(parameters.get("compute", {}), "compute", ComputeParameters)
+    if not isinstance(tracking := parameters.get("tracking", True), bool):
+        raise ValueError(f"the parameter 'tracking' is {tracking!r}; expected true or false")
     preparations = _preparations(parameters, dataset)
     data = preparations[dataset]
     space = _section(dataset, parameters, "search", SearchParameters)
@@ -138,7 +140,7 @@ def _reject_unknown_parameters(
         (f"{name}.", parameters[name], _keys_read(made, name) | {*_SECTIONS, *_OPTIONAL.get(name, ())})
         for name, made in preparations.items()
     ]
-    for where, found, known in [("", parameters, {"dataset", "reuse", "compute", *DATA}), *sections]:
+    for where, found, known in [("", parameters, {"dataset", "reuse", "tracking", "compute", *DATA}), *sections]:
         for key in sorted(set(found) - known):
             guess = get_close_matches(key, known, n=1)
             hint = f"; did you mean {where}{guess[0]}?" if guess else ""
