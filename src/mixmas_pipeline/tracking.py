@@ -29,7 +29,15 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 # Arguments of `kedro run` that take a part of a pipeline; such a run, a task of Airflow for example, is not logged.
 _PARTS = ("tags", "from_nodes", "to_nodes", "node_names", "from_inputs", "to_outputs", "namespaces")
-_LIBRARIES = ("kedro", "mixmas_pipeline", "torch", "pytorch-lightning", "numpy", "pandas", "transformers", "tensorboard")
+_LIBRARIES = (
+    "kedro",
+    "mixmas_pipeline",
+    "torch",
+    "pytorch-lightning",
+    "numpy",
+    "pandas",
+    "transformers",
+)
 # What the HParams table shows of a data set's parameters.
 _KEY_PARAMETERS = (
     *(f"search.sample.{name}" for name in ("seed", "margin")),
@@ -37,7 +45,11 @@ _KEY_PARAMETERS = (
     *(f"training.{name}" for name in ("seed", "max_epochs", "patience", "batch_size", "learning_rate", "weight_decay")),
 )
 _TABLES = ("leaderboard", "patterns", "comparison", "agreement")
-_PICTURES = {"examples": "examples", "mistakes_picture": "mistakes", "architecture_drawing": "architecture"}
+_PICTURES = {
+    "examples": "examples",
+    "mistakes_picture": "mistakes",
+    "architecture_drawing": "drawing of the architecture",
+}
 
 
 class TrackingHooks:
