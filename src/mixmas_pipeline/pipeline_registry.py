@@ -51,7 +51,7 @@ _OPTIONAL: dict[str, tuple[str, ...]] = {"mimic": mimic.OPTIONAL, "mmimdb": mmim
 # Keys that every data set's section has, beside those of its preparation.
 _SECTIONS = ("search", "training", "compare", "validate_search", "predict")
 # Top-level parameters that are no data set.
-_SETTINGS = ("dataset", "reuse", "compute", own.OWN)
+_SETTINGS = ("dataset", "reuse", "tracking", "compute", own.OWN)
 _PIPELINES = ("search", "training", "reporting", "predict", "compare", "validate_search")
 
 _log = logging.getLogger(__name__)
@@ -80,6 +80,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     if not isinstance(parameters.get(dataset), dict):
         raise ValueError(f"the parameters have no section {dataset!r} (found: {parameters.get(dataset)!r})")
     _checked(parameters.get("compute", {}), "compute", ComputeParameters)
+    if not isinstance(tracking := parameters.get("tracking", True), bool):
+        raise ValueError(f"the parameter 'tracking' is {tracking!r}; expected true or false")
     preparations = _preparations(parameters, dataset, makers)
     data = preparations[dataset]
     space = _section(dataset, parameters, "search", SearchParameters)
