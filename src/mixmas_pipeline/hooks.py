@@ -17,6 +17,7 @@ from kedro.pipeline import Pipeline
 
 from mixmas_pipeline import pipeline_registry
 from mixmas_pipeline.locking import check_locks
+from mixmas_pipeline.logs import log_lines
 
 if TYPE_CHECKING:
     from mixmas_pipeline.locking import DataRootLock
@@ -47,6 +48,7 @@ class ProjectHooks:
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """The search space decides the graph, and only the context knows ``--env`` and ``--params``."""
+        log_lines()
         pipeline_registry.use_parameters(context.config_loader["parameters"])
 
     @hook_impl

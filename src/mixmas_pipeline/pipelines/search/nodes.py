@@ -32,6 +32,7 @@ from mixmas_pipeline.mixers.architecture import (
     Input,
     Targets,
 )
+from mixmas_pipeline.progress import Scored, tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -402,7 +403,9 @@ def _trials(
 
     architecture = Architecture.model_validate(proposal["architecture"])
     label = f"{proposal['stage']} {proposal['candidate']}"
-    trials = run_trials(architecture, sample, holdout, budget, steps, seeds, selection.metric, label)
+    trials = run_trials(architecture, sample, holdout, budget, steps, seeds, selection.metric, label, budget.seeds)
+    for trial in trials:
+        tell(Scored(proposal["candidate"], str(trial.seed), selection.metric, trial.score))
     _log.info(
         "%s: %s %s, %.1f s a seed",
         label,
