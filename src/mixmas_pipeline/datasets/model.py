@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError, Version
 from kedro.utils import load_obj
+from kedro_datasets._typing import ImagePreview, TablePreview
 
+from mixmas_pipeline.datasets.artefacts import PREVIEW_ROWS, table_preview
 from mixmas_pipeline.datasets.base import AtomicDataset
-from mixmas_pipeline.datasets.places import is_remote, place
+from mixmas_pipeline.datasets.places import is_remote, local, place
 
 
 class ModelDataset(AtomicDataset):
     """A model as a folder: safetensors and JSON. It loads as a ready ``nn.Module`` in eval mode.
 
     Args:
-        model_class: dotted path of the class; it has ``save_pretrained(folder)`` and ``from_pretrained(folder)``.
+        model_class: dotted path of the class; it has ``save_pretrained(folder)``, ``from_pretrained(folder)`` and
+            ``draw_pretrained(folder)``: a drawing of what is saved there, the bytes of a PNG file.
     """
 
     def __init__(
@@ -35,6 +39,11 @@ class ModelDataset(AtomicDataset):
 
     def _write(self, path: Path, data: Any) -> None:
         data.save_pretrained(path)
+
+    def preview(self) -> ImagePreview:
+        """The architecture as a drawing; no weights are read."""
+        path: Any = self._get_load_path()
+        return ImagePreview(base64.b64encode(load_obj(self._model_class).draw_pretrained(local(path))).decode())
 
 
 class ScratchFolderDataset(AbstractDataset[None, Path]):
@@ -64,3 +73,9 @@ class ScratchFolderDataset(AbstractDataset[None, Path]):
     def fingerprint(self) -> str:
         """What lies in it never changes a result."""
         return "scratch"
+
+    def preview(self) -> TablePreview:
+        """The files that lie in it, by name; some if they are many."""
+        files = sorted(path for path in self._filepath.rglob("*") if path.is_file())[:PREVIEW_ROWS]
+        rows = [[str(path.relative_to(self._filepath)), path.stat().st_size] for path in files]
+        return table_preview(["file", "bytes"], rows)
