@@ -33,6 +33,7 @@ _SHOWN = (
     "agreement",
     "agreement_summary",
     "prediction_summary",
+    "export_report",
 )
 
 
@@ -65,9 +66,10 @@ class ProjectHooks:
             present = {kind: catalog.load(f"{dataset}.{kind}") for kind in _SHOWN if f"{dataset}.{kind}" in outputs}
             if (sampling := f"{dataset}.search.sampling") in outputs:
                 present["sampling"] = catalog.load(sampling)
-            if (report := f"{dataset}.report") in outputs:
-                page: Any = catalog.get(report)
-                present["report"] = page._get_load_path()
+            for kind in ("report", "exported"):
+                if (name := f"{dataset}.{kind}") in outputs:
+                    written: Any = catalog.get(name)
+                    present[kind] = written._get_load_path()
             print_summary(dataset, **present)
 
 

@@ -22,11 +22,13 @@ def print_summary(
     agreement_summary: dict[str, Any] | None = None,
     prediction_summary: dict[str, Any] | None = None,
     patterns: pd.DataFrame | None = None,
+    export_report: dict[str, Any] | None = None,
+    exported: PurePath | None = None,
     console: Console | None = None,
 ) -> None:
     """Print what is given: sample sizes, leaderboards, the architecture, final scores, where the report is; the
     comparison with the baseline; how well the search chooses; what new rows were predicted from; where rows lack
-    modalities, in training or in the test split, the scores of each set of them."""
+    modalities, in training or in the test split, the scores of each set of them; what was exported, and where it is."""
     console = console or Console(width=None if Console().is_terminal else 130)
     if sampling is not None:
         sizes = f"trained on {sampling['sample']['rows']}, scored on {sampling['holdout']['rows']} others"
@@ -48,6 +50,10 @@ def print_summary(
         console.print(_agreement_text(agreement_summary))
     if prediction_summary is not None:
         console.print(_contributions_table(dataset, prediction_summary))
+    if export_report is not None:
+        console.print(_export_table(dataset, export_report))
+    if exported is not None:
+        console.print(f"The exported model: {exported}", soft_wrap=True)
     if report is not None:
         console.print(f"The report: {report}", soft_wrap=True)
 
@@ -169,6 +175,20 @@ def _contributions_table(dataset: str, summary: dict[str, Any]) -> Table:
         table.add_row(modality, f"{row['mean_contribution']:+.4f}", f"{row['mean_absolute_contribution']:.4f}", *shares)
     if summary["scores"]:
         table.caption = "on these rows: " + ", ".join(f"{name} {v:.4f}" for name, v in summary["scores"].items())
+    return table
+
+
+def _export_table(dataset: str, report: dict[str, Any]) -> Table:
+    size = f"{report['parameters']:,} parameters, {report['flops_per_example'] / 1e6:.2f} MFLOP/example"
+    table = Table(title=f"{dataset}: exported, {size}", title_justify="left")
+    table.add_column("form")
+    for name in ("largest difference", "examples a call", "median ms", "90th percentile ms"):
+        table.add_column(name, justify="right")
+    for row in report["latency"]:
+        differences = report["differences"].get(row["form"])
+        said = f"{max(differences.values()):.1e}" if differences else ""
+        table.add_row(row["form"], said, str(row["examples"]), f"{row['median_ms']:.3f}", f"{row['p90_ms']:.3f}")
+    table.caption = f"{report['threads']} thread, {report['machine']['cpu']}"
     return table
 
 
