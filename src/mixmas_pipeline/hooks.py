@@ -37,9 +37,10 @@ _SHOWN = (
     "findings",
     "description",
     "estimate",
+    "export_report",
 )
-# Pages whose place is named.
-_PAGES = ("report", "description_page")
+# What is not printed, but where it is.
+_NAMED = ("report", "description_page", "exported")
 
 
 class ProjectHooks:
@@ -72,10 +73,10 @@ class ProjectHooks:
             present = {kind: catalog.load(f"{dataset}.{kind}") for kind in _SHOWN if f"{dataset}.{kind}" in outputs}
             if (sampling := f"{dataset}.search.sampling") in outputs:
                 present["sampling"] = catalog.load(sampling)
-            for kind in _PAGES:
+            for kind in _NAMED:
                 if (name := f"{dataset}.{kind}") in outputs:
-                    page: Any = catalog.get(name)
-                    present[kind] = page._get_load_path()
+                    written: Any = catalog.get(name)
+                    present[kind] = written._get_load_path()
             print_summary(dataset, **present)
 
 

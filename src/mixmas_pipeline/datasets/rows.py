@@ -11,7 +11,6 @@ import numpy as np
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
-from mixmas_pipeline.datasets.artefacts import table_preview
 from mixmas_pipeline.datasets.places import hash_path, is_whole, local, place
 from mixmas_pipeline.datasets.table import MultimodalTable, TableDataset, TableSchema
 
@@ -52,11 +51,10 @@ class NamedFileDataset(AbstractDataset[None, Path]):
         return {"filepath": self._filepath}
 
     def preview(self) -> TablePreview:
-        """The arrays: names, shapes and types."""
-        path = self.load()
-        found = TableDataset(filepath=str(path)).load().arrays if path.suffix == ".arrow" else _load_arrays(path)
-        rows = [[name, "×".join(map(str, array.shape)), str(array.dtype)] for name, array in found.items()]
-        return table_preview(["array", "shape", "type"], rows)
+        """What is in it, without reading more than is shown."""
+        from mixmas_pipeline.datasets.contents import contents
+
+        return contents(self.load())
 
 
 class RowsFileDataset(NamedFileDataset):
