@@ -63,7 +63,7 @@ def draw(array: np.ndarray, kind: str = "image") -> Image.Image:
     if kind == "audio":
         return scaled(_coloured(_bytes(array)[::-1], _HEAT))
     if kind == "image":
-        return scaled(_coloured(_bytes(array), _GREY))
+        return scaled(_coloured(_bytes(array), _GREY), whole=max(array.shape) <= 4 * min(array.shape))
     limit = float(np.quantile(np.abs(array.astype(float)), 0.99)) or 1.0
     levels = np.clip(127.5 + 127.5 * array.T.astype(float) / limit, 0, 255).astype(np.uint8)
     return scaled(_coloured(levels, _SIGNED), whole=False)
@@ -86,19 +86,22 @@ def spectrogram(waveform: np.ndarray, rate: int) -> Image.Image:
 
 
 def sheet(pictures: Sequence[Image.Image], captions: Sequence[str], columns: int = 6) -> ImagePreview:
-    """Pictures side by side, each above its caption."""
+    """Pictures side by side, each above its caption of one or two lines."""
     from PIL import Image, ImageDraw, ImageFont
 
     pictures = pictures[:EXAMPLES]
     columns = min(columns, max(len(pictures), 1))
     width, height = (max((p.size[axis] for p in pictures), default=_SIDE) for axis in (0, 1))
-    cell, rows = (width + 8, height + _LINE + 8), -(-len(pictures) // columns)
+    lines = 1 + max((caption.count("\n") for caption in captions), default=0)
+    cell, rows = (width + 8, height + lines * _LINE + 8), -(-len(pictures) // columns)
     canvas = Image.new("RGB", (columns * cell[0] + 8, rows * cell[1] + 8), "white")
     pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=10)
     for number, (picture, caption) in enumerate(zip(pictures, captions, strict=False)):
         left, top = 8 + number % columns * cell[0], 8 + number // columns * cell[1]
         canvas.paste(picture, (left, top))
-        pen.text((left, top + picture.size[1] + 1), _fitting(caption, width, font), fill="black", font=font)
+        for line, text in enumerate(caption.split("\n")):
+            place = (left, top + picture.size[1] + 1 + line * _LINE)
+            pen.text(place, _fitting(text, width, font), fill="black", font=font)
     return ImagePreview(png(canvas))
 
 
@@ -113,7 +116,7 @@ def arrays(named: Iterable[tuple[str, np.ndarray]]) -> ImagePreview:
     """Arrays by name: of one with an axis of pictures some of these, others as a whole; name, shape and type below."""
     pictures, captions = [], []
     for name, array in named:
-        title = f"{name} {'×'.join(map(str, array.shape))} {array.dtype}".strip()
+        title = f"{name}\n{_shape(array)} {array.dtype}".strip()
         parts = array[spread(len(array), 6)] if array.ndim > 2 else [array]
         pictures += [draw(part) for part in parts]
         captions += [title, *[""] * (len(parts) - 1)]
@@ -159,9 +162,13 @@ def _labels(head: MultimodalTable) -> list[str]:
     return [", ".join(names[row]) for row in head.label_matrix()]
 
 
+def _shape(array: np.ndarray) -> str:
+    return "x".join(map(str, array.shape))  # Pillow's own font has no ×
+
+
 def _brief(value: Any) -> str:
     if getattr(value, "ndim", 0):
-        return f"{'×'.join(map(str, value.shape))} {value.dtype}"
+        return f"{_shape(value)} {value.dtype}"
     text = f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
     return text if len(text) <= _WORDS else text[: _WORDS - 1] + "…"
 
