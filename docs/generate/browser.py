@@ -19,9 +19,15 @@ CHROMIUM_VARIABLE = "MIXMAS_CHROMIUM"
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 # Nothing that a browser does on its own account.
 _FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --font-render-hinting=none"
-).split()
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--font-render-hinting=none",
+)
 _LOOK = {
     "theme": "light",
     "orientation": "horizontal",
@@ -48,7 +54,7 @@ def chromium() -> str | None:
 
 @contextmanager
 def visit(width: int = 1400, height: int = 800) -> Iterator[Visit]:
-    """A page of the given size in pixels, in a browser that knows nothing yet. kedro-viz is light and lies on its side."""
+    """A page of so many pixels, in a browser that knows nothing yet; kedro-viz is light, and its graph goes rightwards."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=_FLAGS)
         page = browser.new_page(viewport={"width": width, "height": height}, reduced_motion="reduce")

@@ -21,7 +21,11 @@ from playwright.sync_api import Page
 
 _DATASET = "avmnist"
 _SETTLE = 1500  # milliseconds until nothing moves any more
-_TOOLBARS = 136  # pixels at kedro-viz's left side
+# What lies over the graph.
+_BARS = (
+    ".pipeline-sidebar, .pipeline-global-toolbar, .pipeline-sidebar__toolbar, .update-reminder-version-tag, "
+    "[class*=version-reminder]"
+)
 
 
 def main() -> None:
@@ -57,7 +61,7 @@ def take(built: Path, catalog: Any, to: Path) -> list[Path]:
         with visit(2300, 760) as graph:
             made["graph"] = _graph(graph.page, address)
         with visit(1300, 760) as panel:
-            show_preview(panel.page, address, f"{_DATASET}.search.audio.leaderboard")
+            show_preview(panel.page, address, f"{_DATASET}.raw_speech")
             made["preview_panel"] = _shot(panel.page)
             show_preview(panel.page, address, f"{_DATASET}.train")
             panel.page.get_by_text("Expand preview").click()
@@ -76,11 +80,10 @@ def _graph(page: Page, address: str) -> Image.Image:
     """The default pipeline with the data set's namespace opened: data, search, training, reporting."""
     show_graph(page, address)
     page.locator(".pipeline-node", has_text=_DATASET).filter(has_not_text=".").click()
-    page.get_by_text(f"{_DATASET}.search", exact=True).wait_for()
-    picture = _shot(page).crop((_TOOLBARS, 0, 2300, 760))
-    version = 150  # what kedro-viz writes into the corner
-    picture.paste(picture.getpixel((0, 300)), (picture.width - version, 0, picture.width, 24))
-    return _trimmed(picture)
+    page.locator(".pipeline-node", has_text=f"{_DATASET}.search").first.wait_for()
+    page.add_style_tag(content=_BARS + "{display: none !important}")
+    page.mouse.move(0, 0)
+    return _trimmed(_shot(page))
 
 
 def _shot(page: Page) -> Image.Image:
@@ -93,7 +96,9 @@ def _trimmed(picture: Image.Image, margin: int = 20) -> Image.Image:
     empty = Image.new("RGB", picture.size, picture.getpixel((picture.width - 1, picture.height - 1)))
     left, top, right, bottom = ImageChops.difference(picture, empty).getbbox() or (0, 0, *picture.size)
     inner = (left - margin, top - margin, right + margin, bottom + margin)
-    return picture.crop((max(inner[0], 0), max(inner[1], 0), min(inner[2], picture.width), min(inner[3], picture.height)))
+    return picture.crop(
+        (max(inner[0], 0), max(inner[1], 0), min(inner[2], picture.width), min(inner[3], picture.height))
+    )
 
 
 def _save(picture: Image.Image, path: Path) -> Path:

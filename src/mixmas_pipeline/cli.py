@@ -91,7 +91,9 @@ def viz_build(metadata: ProjectMetadata, env: str | None, params: dict[str, Any]
     from mixmas_pipeline.graph_page import build
 
     folder = build(metadata.project_path, metadata.package_name, env, params)
-    click.echo(f"To look at it: python -m http.server --bind 127.0.0.1 --directory {folder}, then http://127.0.0.1:8000")
+    click.echo(
+        f"To look at it: python -m http.server --bind 127.0.0.1 --directory {folder}, then http://127.0.0.1:8000"
+    )
 
 
 def _data_root(metadata: ProjectMetadata, env: str | None) -> Place:

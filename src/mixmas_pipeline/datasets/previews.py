@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ _SIDE = 96  # pixels of a picture's longer side
 _MOST = 256
 _LINE = 14  # height of a caption, in pixels
 _WORDS = 60
+# kedro-viz takes HTML for Markdown too, once it has made it safe: a pair of underscores would vanish and leave italics.
+_LETTERS = str.maketrans({"_": "\u02cd", "*": "\u2217", "`": "\u02cb", "\n": " "})
 _FRAME, _SECONDS, _DECIBELS = 256, 5, 60
 # Colours from the least value to the greatest.
 _GREY = ("#000000", "#808080", "#ffffff")
@@ -105,6 +108,13 @@ def sheet(pictures: Sequence[Image.Image], captions: Sequence[str], columns: int
     return ImagePreview(png(canvas))
 
 
+def markup(page: str) -> HTMLPreview:
+    """HTML for kedro-viz: without scripts, which would not be run, styles, which would change kedro-viz itself, and
+    letters that mean something in Markdown, for which such are taken as look the same."""
+    body = re.sub(r"(?s)<(script|style|title)\b.*?</\1>|<!doctype[^>]*>", "", page)
+    return HTMLPreview(body.translate(_LETTERS).replace("](", "] ("))
+
+
 def sounds(clips: Any) -> ImagePreview:
     """Spectrograms of some clips of a DataFrame with the columns ``waveform``, ``sample_rate`` (Hz) and ``file``."""
     chosen = clips.iloc[spread(len(clips))]
@@ -143,7 +153,7 @@ def examples(table: MultimodalTable) -> HTMLPreview:
     said = f"{len(table):,} rows, {schema.task} of {', '.join(schema.classes[:30])}. {'; '.join(kinds)}"
     heads = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return HTMLPreview(f"<p>{html.escape(said)}</p><table><tr>{heads}</tr>{body}</table>")
+    return markup(f"<p>{html.escape(said)}</p><table><tr>{heads}</tr>{body}</table>")
 
 
 def spread(count: int, wanted: int = EXAMPLES) -> np.ndarray:
@@ -188,7 +198,7 @@ def _bytes(array: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(array)
     values = np.nan_to_num(array.astype(float))
     low, high = float(values.min()), float(values.max())
-    return ((values - low) * (255 / ((high - low) or 1.0))).astype(np.uint8)
+    return ((values - low) * (255 / ((high - low) or 1.0))).round().astype(np.uint8)
 
 
 def _coloured(levels: np.ndarray, colours: tuple[str, str, str]) -> Image.Image:
