@@ -54,7 +54,7 @@ def chromium() -> str | None:
 
 @contextmanager
 def visit(width: int = 1400, height: int = 800) -> Iterator[Visit]:
-    """A page of so many pixels, in a browser that knows nothing yet; kedro-viz is light, and its graph goes rightwards."""
+    """A page of so many pixels, in a new browser. kedro-viz is light there, and its graph goes to the right."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=_FLAGS)
         page = browser.new_page(viewport={"width": width, "height": height}, reduced_motion="reduce")
