@@ -1,6 +1,6 @@
 """Renew the documentation's pictures from the newest run: ``make pictures``.
 
-Those of the graph, of previews, of the report and of the chosen architecture are made here. comparison.png, regret.png
+Those of the graph, of previews, of the candidates and of the chosen architecture are made here. comparison.png, regret.png
 and tau.png are figures of runs of hours at the paper's scale (docs/compare.md), and stay as they are.
 """
 
@@ -60,7 +60,7 @@ def take(built: Path, catalog: Any, to: Path) -> list[Path]:
     with served(built) as address:
         with visit(2300, 760) as graph:
             made["graph"] = _graph(graph.page, address)
-        with visit(1300, 760) as panel:
+        with visit(1500, 760) as panel:
             show_preview(panel.page, address, f"{_DATASET}.raw_speech")
             made["preview_panel"] = _shot(panel.page)
             show_preview(panel.page, address, f"{_DATASET}.train")
@@ -70,7 +70,6 @@ def take(built: Path, catalog: Any, to: Path) -> list[Path]:
     with visit(1240, 900) as page:
         page.page.goto(Path(report._get_load_path()).absolute().as_uri())
         page.page.wait_for_selector("#class_figure .main-svg")
-        made["report"] = _shot(page.page)
         made["candidates"] = Image.open(io.BytesIO(page.page.locator("#leaderboard_figure").screenshot()))
     made["architecture"] = Image.open(io.BytesIO(catalog.load(f"{_DATASET}.architecture_drawing")))
     return [_save(picture, to / f"{name}.png") for name, picture in made.items()]
