@@ -1,7 +1,7 @@
 """Renew the documentation's pictures from the newest run: ``make pictures``.
 
-Those of the graph, of previews, of the candidates and of the chosen architecture are made here. comparison.png, regret.png
-and tau.png are figures of runs of hours at the paper's scale (docs/compare.md), and stay as they are.
+Those of the graph, of previews, of the candidates and of the architecture are made here. comparison.png, regret.png and
+tau.png are figures of runs of hours at the paper's scale (docs/compare.md), and stay as they are.
 """
 
 from __future__ import annotations
