@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from project_runs import ROOT, kedro, newest
 
 from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline.cli import viz_build
 from mixmas_pipeline.datasets.places import is_remote, place
 from mixmas_pipeline.datasets.table import TableDataset
 from mixmas_pipeline.learning import join
@@ -42,7 +43,8 @@ JOIN = "python -m mixmas_pipeline.learning.join "
 
 
 def test_every_command_is_of_a_kind_that_is_tried() -> None:
-    known = (JOIN, "mixmas_pipeline new ")  # run in tests/project/test_wheel.py
+    # Run in tests/project/test_wheel.py and, as a server of the same kind, in tests/project/test_viz.py.
+    known = (JOIN, "mixmas_pipeline new ", "python -m http.server ")
     others = [c for c in commands() if c not in KEDRO_COMMANDS and not c.startswith(known)]
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     assert others, "the README shows the make targets"
@@ -69,8 +71,9 @@ def test_kedro_command_runs(command: str, copy_of_finished: Callable[[], Path], 
     """In the test environment's size: the options are the documented ones, but for the environment."""
     words = [word for word in shlex.split(command) if not word.startswith("MIXMAS_MIRROR=")]
     assert words[0] == "kedro"
-    if words[1] == "viz":
-        pytest.skip("starts a server; looked at by hand")
+    if words[1] in ("viz", "viz-build"):
+        command_of_viz(words[1:])
+        return
     if "mimic" in command and not os.environ.get("MIXMAS_MIRROR"):
         pytest.skip("reads the MIMIC-III demo: set MIXMAS_MIRROR to a folder that has mimic-iii-demo")
     if "mmimdb" in command and not os.environ.get("MIXMAS_MIRROR"):
@@ -84,6 +87,15 @@ def test_kedro_command_runs(command: str, copy_of_finished: Callable[[], Path], 
         write_rows(project)
     done = kedro(project, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def command_of_viz(words: list[str]) -> None:
+    """The options are known. What the commands do is looked at in tests/project/test_viz.py."""
+    from kedro_viz.launchers.cli.run import run
+
+    known, arguments = (viz_build, words[1:]) if words[0] == "viz-build" else (run, words[2:])
+    assert words[0] == "viz-build" or words[1] == "run"
+    assert known.make_context(known.name, arguments).params
 
 
 def write_rows(project: Path) -> None:
