@@ -15,10 +15,8 @@ from mixmas_pipeline.mixers.exported import ExportedConfig
 _TEMPLATE = """
 # {{ title }}
 
-An all-MLP fusion model of {{ inputs | length }} modalit{{ "y" if inputs | length == 1 else "ies" }}
-({{ inputs | join(", ") }}), which mixmas_pipeline {{ config.version }} has searched and trained.
-Task: {{ config.task }}, {{ config.classes | length }} {{ "targets" if regression else "classes" }}:
-{{ config.classes | join(", ") }}.
+An all-MLP model of {{ inputs | join(", ") }}, which mixmas_pipeline {{ config.version }} has searched and trained.
+Task: {{ config.task }}; {{ "targets" if regression else "classes" }}: {{ config.classes | join(", ") }}.
 
 ![The architecture](architecture.png)
 
@@ -80,7 +78,8 @@ the validation nor the test split took part.
 | {{ s.stage }} | {{ s.candidates | join(", ") }} | {{ s.chosen }} | {{ "%.4f" | format(s.score) }} |
 {{- " %.4f" | format(s.spread) }} | {{ s.seeds | join(", ") }} | {{ s.steps }} |
 {% endfor %}
-The model was then trained on the whole training split for {{ epochs }} epoch{{ "s" if epochs != 1 }}.
+Scores are the search's metric, mean over the seeds. The chosen architecture was then trained on the whole training split
+for {{ epochs }} epoch{{ "s" if epochs != 1 }}; the weights are those of the epoch that was best on the validation split.
 {% if training %}Settings: {% for key, value in training.items() %}{{ key }} {{ value }}{{ ", " if not loop.last }}{% endfor %}.
 It was made by the run {{ record.run }} with {% for name, v in libraries.items() %}{{ name }} {{ v }}{{ ", " if not loop.last }}{% endfor %}.
 {% else %}There is no record of its settings.
@@ -92,8 +91,8 @@ It was made by the run {{ record.run }} with {% for name, v in libraries.items()
 {% for name in score_names -%}
 | {{ name }} | {{ cell(metrics.validation, name) }} | {{ cell(metrics.test, name) }} |
 {% endfor %}
-"{{ blind }}" is what one scores without looking at the inputs. Training stopped where the validation score was best, so
-that column flatters; the test column does not.
+"{{ blind }}" is what one scores without looking at the inputs. The validation split chose the epoch, so that column
+flatters; the test split chose nothing.
 {% if patterns | length > 1 %}
 ### With modalities missing
 
@@ -110,12 +109,10 @@ Test {{ patterns[0].metric }}. {{ "In training some examples lacked some modalit
 {{ "{:,}".format(report.parameters) }} parameters; {{ "{:,}".format(report.flops_per_example) }} floating-point operations an
 example.
 
-| file | bytes |{% for size in batches %} largest difference, {{ size }} example{{ "s" if size != "1" }} |{% endfor %}
-
-|---|---|{{ "---|" * batches | length }}
+| file | bytes |{% for size in batches %} largest difference, {{ size }} at once |{% endfor %}
+|---|---|{% for size in batches %}---|{% endfor %}
 {% for name, bytes in report.files.items() -%}
 | {{ name }} | {{ bytes }} |{% for size in batches %} {{ difference(name, size) }} |{% endfor %}
-
 {% endfor %}
 Differences are from the model's own outputs, on validation examples; up to {{ report.tolerance }} was allowed.
 
@@ -159,7 +156,7 @@ def write_card(
     batches = list(dict.fromkeys(size for found in report["differences"].values() for size in found))
     fingerprint = record.get("fingerprint", {})
     body = (
-        jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=False)
+        jinja2.Environment(undefined=jinja2.StrictUndefined, finalize=_escaped)
         .from_string(_TEMPLATE)
         .render(
             title=_title(source),
@@ -198,6 +195,10 @@ def write_card(
     return f"---\n{_front_matter(config, source, metrics, export)}---\n{body}"
 
 
+def _escaped(value: Any) -> Any:
+    return value.replace("|", "\\|") if isinstance(value, str) else value
+
+
 _TOLD = ("torch", "pytorch-lightning", "numpy")
 _ANSWERS = {
     "multiclass": "logits, (examples, classes): `logits.softmax(dim=1)` gives probabilities",
@@ -212,9 +213,11 @@ def _front_matter(
 ) -> str:
     import yaml
 
+    others = ("head alone", task_of(config.task).blind, "training median")  # not the model's answers
     scores = [
         {"type": name.partition(",")[0].partition(" of ")[0], "name": name, "value": value}
         for name, value in metrics["test"].items()
+        if not name.endswith(others)
     ]
     described = source or "unnamed data"
     result = {
@@ -260,7 +263,8 @@ def _stage(stage: str, rows: pd.DataFrame) -> dict[str, Any]:
 def _training(fingerprint: dict[str, Any]) -> dict[str, Any]:
     """The settings that are recorded of the training."""
     recorded = fingerprint.get("parameters", {})
-    return next((json.loads(text) for name, text in recorded.items() if name.endswith(".training")), {})
+    settings = next((json.loads(text) for name, text in recorded.items() if name.endswith(".training")), {})
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _difference(report: dict[str, Any], file: str, size: str) -> str:
