@@ -99,7 +99,11 @@ print(model({{"image": np.zeros((2, 6, 6), np.uint8)}})["fused"].shape, "kedro" 
 @pytest.mark.parametrize(
     ("change", "present", "message"),
     [
-        ({"image": np.zeros((4, 6, 5), np.uint8)}, {}, r"input 'image' is uint8 \(4, 6, 5\); expected uint8 \(4, 6, 6\)"),
+        (
+            {"image": np.zeros((4, 6, 5), np.uint8)},
+            {},
+            r"input 'image' is uint8 \(4, 6, 5\); expected uint8 \(4, 6, 6\)",
+        ),
         ({"image": np.zeros((4, 6, 6))}, {}, r"'image' is float64 \(4, 6, 6\); expected uint8 \(4, 6, 6\)"),
         ({"image": np.zeros((6, 6), np.uint8)}, {}, r"'image' is uint8 \(6, 6\); expected uint8 \(6, 6, 6\)"),
         ({"image": np.uint8(3)}, {}, r"'image' is uint8 \(\); expected uint8 \(4, 6, 6\)"),

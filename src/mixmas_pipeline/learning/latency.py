@@ -42,7 +42,9 @@ def measure_latency(
         torch.set_num_threads(before)
 
 
-def _measure(runs: Mapping[str, Run], model: MultimodalMixer, table: MultimodalTable, size: int) -> list[dict[str, Any]]:
+def _measure(
+    runs: Mapping[str, Run], model: MultimodalMixer, table: MultimodalTable, size: int
+) -> list[dict[str, Any]]:
     inputs, present = next(batches(table, model, size))
     seconds: dict[str, list[float]] = {form: [] for form in runs}
     started = time.perf_counter()

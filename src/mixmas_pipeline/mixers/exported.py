@@ -178,7 +178,9 @@ def _check_names(what: str, found: Inputs, known: list[str]) -> None:
         if name not in known:
             guess = get_close_matches(name, known, n=1)
             hint = f"; did you mean {guess[0]!r}?" if guess else ""
-            raise ValueError(f"{what} name {name!r}: expected {', '.join(known) or 'none: no modality is optional'}{hint}")
+            raise ValueError(
+                f"{what} name {name!r}: expected {', '.join(known) or 'none: no modality is optional'}{hint}"
+            )
 
 
 def _tensors(arrays: Inputs) -> dict[str, Tensor]:
