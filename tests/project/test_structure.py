@@ -60,6 +60,7 @@ def test_only_evaluation_reads_the_test_split() -> None:
     after = {node.name for node in everything.from_nodes(*readers).nodes} - readers
     drawn = {f"avmnist.reporting.{name}" for name in ("draw_model", "draw_mistakes", "draw_patterns", "write_report")}
     used = {"avmnist.predict.predict_new_rows", "avmnist.predict.draw_contributions"}  # what is finished
+    used |= {"avmnist.export.assemble"}
     assert after == drawn | {"avmnist.compare.draw_comparison"} | used
     search = pipelines("base")["search"]
     after_data = [node for node in search.nodes if node.namespace.startswith("avmnist.search")]
@@ -163,6 +164,7 @@ def test_namespaces_collapse() -> None:
         "avmnist.training",
         "avmnist.reporting",
         "avmnist.predict",
+        "avmnist.export",
         "avmnist.compare",
         *(f"avmnist.compare.{name}" for name in ("baseline", "searched", "image_alone", "audio_alone")),
         "avmnist.validate_search",
