@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from mixmas_pipeline.progress import LOGGER, Begun, Event, duration
+from mixmas_pipeline.progress import LOGGER, Event, duration
 from mixmas_pipeline.runners.board import Board, Job, Row
 from mixmas_pipeline.runners.compute import ComputeParameters
 
@@ -43,7 +43,7 @@ class Display(logging.Handler):
         self._board = Board({node.name: _job(node, compute) for node in nodes})
         self._state = threading.RLock()
         self._picture: Picture | None = None
-        self._began = False
+        self._opened = False
         self._said = self._board.start
 
     def __enter__(self) -> Self:
@@ -63,25 +63,28 @@ class Display(logging.Handler):
         logger.setLevel(level)
         if self._picture is not None:
             self._picture.close()
-        if kind is None and self._began:
-            board, taken = self._board, duration(self._board.elapsed())
-            _log.info("%d nodes run in %s, %d reused", board.total - board.reused, taken, board.reused)
+        board = self._board
+        if self._opened and board.done == board.total:
+            run, taken = board.total - board.reused, duration(board.elapsed())
+            _log.info("%d nodes run in %s, %d reused", run, taken, board.reused)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Take a record's event. No lock is held while anything is written: who writes may have to draw first."""
         event: Event = vars(record)["progress"]  # nothing else is logged there
         with self._state:
             self._board.take(event, getattr(record, "node", None))
-            first = isinstance(event, Begun) and not self._began
-            self._began |= first
             line = self._board.line() if self._line_is_due() else ""
-        if first:
-            self._picture = open_picture(self._draw)
         if line:
             _log.info("%s", line, extra={"markup": False})
         if self._picture is not None:
             self._picture.update()
         return True
+
+    def open(self) -> None:
+        """Something is going to run."""
+        if not self._opened:
+            self._opened = True
+            self._picture = open_picture(self._draw)
 
     def reused(self, node: Node) -> None:
         """A node need not be run."""
@@ -252,7 +255,7 @@ def _row_line(row: Row, now: float, width: int) -> Table:
     line.add_column(width=16, no_wrap=True, justify="right")
     left = row.step_left(now)
     bar: Text | ProgressBar = Text("")
-    end = duration(now - row.began)
+    end = f"for {duration(now - row.began)}"
     if row.step is not None and left is not None:
         bar = ProgressBar(total=row.step.total, completed=row.step.done)
         end = f"{'up to ' if row.step.at_most else ''}{duration(left)}{'' if row.step.at_most else ' left'}"
