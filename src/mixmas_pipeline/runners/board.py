@@ -231,7 +231,12 @@ class Board:
 
     def overall(self) -> str:
         """Nodes, and time."""
-        return f"{self.done} of {self.total} nodes in {duration(self.elapsed())}, {self.left()}"
+        return f"{self.done} of {self.total} nodes in {self.times()}"
+
+    def times(self) -> str:
+        """Time gone, and time left."""
+        left = f", {self.left()}" if self.done < self.total else ""
+        return f"{duration(self.elapsed())}{left}"
 
 
 def within(stage: str) -> str:

@@ -233,7 +233,7 @@ def _first_line(board: Board) -> Table:
     line.add_column(ratio=1)
     line.add_column(no_wrap=True)
     bar = ProgressBar(total=board.total, completed=board.done)
-    line.add_row(f"{board.done} of {board.total} nodes", bar, f"{duration(board.elapsed())}, {board.left()}")
+    line.add_row(f"{board.done} of {board.total} nodes", bar, board.times())
     return line
 
 
