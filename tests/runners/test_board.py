@@ -114,6 +114,20 @@ def test_what_is_not_known_makes_it_at_least_and_short_nodes_do_not() -> None:
         assert str(known.left()) == expected
 
 
+def test_a_training_that_may_stop_early_makes_it_at_most() -> None:
+    """And no bound at all beside something that nothing is known of."""
+    fit = {"films.training.train_model": Job("films.training", "train_model", "train_model")}
+    later = {"films.training.evaluate": Job("films.training", "evaluate", "evaluate")}
+    for jobs, expected in ((fit, "at most 40 s left"), (fit | later, "about 40 s left")):
+        known = Board(jobs, Clock())
+        known.take(Begun("films.training.train_model"), None)
+        known.take(Part("training", 1, 1), None)
+        known.take(step(20, 100, 40.0, at_most=True), None)
+        assert str(known.left()) == expected
+        assert known.line().startswith("[films training] 0 of ")
+        assert "done, train_model step 20 of 100; 0 of " in known.line(), "there is only one part"
+
+
 def test_a_stage_has_times_of_its_own_as_soon_as_there_are_some() -> None:
     clock = Clock()
     fusion = {f"{FUSION}.train_{name}": Job(FUSION, f"train_{name}", "train") for name in "abc"}

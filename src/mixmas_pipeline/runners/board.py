@@ -42,11 +42,21 @@ class Row:
     def said(self) -> str:
         """How far it is; empty where nothing is known."""
         words = []
-        if self.part is not None:
+        if self.part is not None and self.part.of > 1:
             words.append(f"{self.part.unit} {self.part.number} of {self.part.of}")
         if self.step is not None:
-            words += [self.step.text, self.step.note]
-        return ", ".join(word for word in words if word)
+            words.append(self.step.text)
+        return ", ".join(words)
+
+    @property
+    def note(self) -> str:
+        """What else there is to say."""
+        return self.step.note if self.step else ""
+
+    @property
+    def may_end_sooner(self) -> bool:
+        """Whether the time left is an upper bound."""
+        return self.step is not None and self.step.at_most
 
     def step_left(self, now: float) -> float | None:
         """Seconds until what it is at is done."""
@@ -69,15 +79,18 @@ class Left:
     Attributes:
         seconds: of all that something is known about.
         whole: nothing is left out.
+        at_most: something may end sooner.
     """
 
     seconds: float
     whole: bool
+    at_most: bool
 
     def __str__(self) -> str:
         if not self.whole and self.seconds < 1:
             return "time left unknown"
-        return left_text(self.seconds, at_least=not self.whole)
+        at_most, at_least = self.at_most and self.whole, not self.whole and not self.at_most
+        return left_text(self.seconds, at_most=at_most, at_least=at_least)
 
 
 class Board:
@@ -172,7 +185,8 @@ class Board:
             known = [part for part in rest if part is not None]
             work = sum(known) + sum(mean * count for mean, count in later if mean is not None)
             seconds += max([work / max(1, self._most[kind]), *known])
-        return Left(seconds, whole)
+        at_most = any(row.may_end_sooner and row.left(now) is not None for row in self.rows.values())
+        return Left(seconds, whole, at_most)
 
     def _rest(self, row: Row, now: float) -> float | None:
         """Seconds that a node under way takes yet."""
@@ -220,6 +234,7 @@ class Board:
             done, total = self.count(stage)
             rows = [
                 f"{row.job.name} {row.said() or f'for {duration(self.clock() - row.began)}'}"
+                + (f", {row.note}" if row.note else "")
                 for row in self.under_way(stage)
             ]
             if len(rows) > most:

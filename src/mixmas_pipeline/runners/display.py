@@ -219,6 +219,8 @@ def draw(board: Board, width: int, height: int) -> Table:
         lines.append(_stage_line(board, stage))
         for row in board.under_way(stage):
             lines.append(_row_line(row, board.clock(), width))
+            if row.note:
+                lines.append(_note_line(row, width))
     room = max(3, height // 2 - 1)
     if len(lines) > room:
         lines[room - 1 :] = [Text(f"  and {len(lines) - room + 1} lines more", style="dim")]
@@ -248,16 +250,27 @@ def _stage_line(board: Board, stage: str) -> Text:
 
 
 def _row_line(row: Row, now: float, width: int) -> Table:
-    line = Table.grid(padding=(0, 1), expand=True)
-    line.add_column(width=max(20, min(44, width // 4)), no_wrap=True, overflow="ellipsis")
-    line.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    line.add_column(width=max(6, width // 12))
-    line.add_column(width=16, no_wrap=True, justify="right")
     left = row.step_left(now)
     bar: Text | ProgressBar = Text("")
     end = f"for {duration(now - row.began)}"
     if row.step is not None and left is not None:
         bar = ProgressBar(total=row.step.total, completed=row.step.done)
-        end = f"{'up to ' if row.step.at_most else ''}{duration(left)}{'' if row.step.at_most else ' left'}"
+        end = f"up to {duration(left)}" if row.may_end_sooner else f"{duration(left)} left"
+    line = _columns(width)
+    line.add_column(width=max(6, width // 12))
+    line.add_column(width=16, no_wrap=True, justify="right")
     line.add_row(f"  {row.job.name}", row.said(), bar, Text(end, style="cyan"))
+    return line
+
+
+def _note_line(row: Row, width: int) -> Table:
+    line = _columns(width)
+    line.add_row("", Text(row.note, style="green"))
+    return line
+
+
+def _columns(width: int) -> Table:
+    line = Table.grid(padding=(0, 1), expand=True)
+    line.add_column(width=max(20, min(44, width // 4)), no_wrap=True, overflow="ellipsis")
+    line.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     return line
