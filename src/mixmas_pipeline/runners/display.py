@@ -24,6 +24,9 @@ from mixmas_pipeline.runners.compute import ComputeParameters
 _SOONEST, _LATEST = 10.0, 60.0
 # Seconds between two pictures.
 _PICTURE = 0.5
+# Columns that are left free in a terminal. It shows ^C where the cursor is, at the end of the last line: that must not
+# begin a new one.
+_ECHO = 4
 _log = logging.getLogger(__name__)
 
 
@@ -152,7 +155,7 @@ class TerminalPicture:
         console = handler.console
         self._quiet = _Quiet(handler, lambda record: record.name != __name__)
         self._live = Live(
-            get_renderable=lambda: draw(console.width, console.height),
+            get_renderable=lambda: draw(console.width - _ECHO, console.height),
             console=console,
             refresh_per_second=1 / _PICTURE,
             transient=True,
@@ -225,6 +228,7 @@ def draw(board: Board, width: int, height: int) -> Table:
     if len(lines) > room:
         lines[room - 1 :] = [Text(f"  and {len(lines) - room + 1} lines more", style="dim")]
     whole = Table.grid(expand=True)
+    whole.width = width
     whole.add_row(Group(_first_line(board), *lines))
     return whole
 
