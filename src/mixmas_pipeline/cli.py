@@ -139,11 +139,11 @@ def _records(metadata: ProjectMetadata, env: str | None) -> list[list[Record]]:
 
 
 def _config(metadata: ProjectMetadata, env: str | None) -> AbstractConfigLoader:
-    from kedro.config import OmegaConfigLoader
     from kedro.framework.project import settings
 
     source = str(metadata.project_path / settings.CONF_SOURCE)
-    return OmegaConfigLoader(source, env=env or os.environ.get("KEDRO_ENV"), **settings.CONFIG_LOADER_ARGS)
+    environment = env or os.environ.get("KEDRO_ENV")
+    return settings.CONFIG_LOADER_CLASS(source, env=environment, **settings.CONFIG_LOADER_ARGS)
 
 
 def _data_root(metadata: ProjectMetadata, env: str | None) -> Place:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 
 from mixmas_pipeline.learning.parameters import (
     CompareParameters,
+    ExportParameters,
     PredictParameters,
     SearchParameters,
     ValidateSearchParameters,
@@ -26,17 +28,21 @@ from mixmas_pipeline.parameters import Parameters
 from mixmas_pipeline.pipelines import (
     avmnist,
     compare,
+    describe,
+    export,
     mimic,
     mmimdb,
+    own,
     predict,
     reporting,
     search,
     training,
     validate_search,
 )
+from mixmas_pipeline.pipelines.own.parameters import TableParameters
 from mixmas_pipeline.runners.compute import ComputeParameters
 
-# Each is made from the data set's section of the parameters.
+# Each is made from the data set's section of the parameters. Beside them there are those of the user's own.
 DATA: dict[str, Callable[[dict[str, Any]], Pipeline]] = {
     "avmnist": lambda _: avmnist.create_pipeline(),
     "mimic": mimic.create_pipeline,
@@ -45,7 +51,10 @@ DATA: dict[str, Callable[[dict[str, Any]], Pipeline]] = {
 # Keys of a section that not every graph made from it reads.
 _OPTIONAL: dict[str, tuple[str, ...]] = {"mimic": mimic.OPTIONAL, "mmimdb": mmimdb.OPTIONAL}
 # Keys that every data set's section has, beside those of its preparation.
-_SECTIONS = ("search", "training", "compare", "validate_search", "predict")
+_SECTIONS = ("search", "training", "compare", "validate_search", "predict", "export")
+# Top-level parameters that are no data set.
+_SETTINGS = ("dataset", "reuse", "tracking", "compute", own.OWN)
+_PIPELINES = ("describe", "search", "training", "reporting", "predict", "export", "compare", "validate_search")
 
 _log = logging.getLogger(__name__)
 _context_parameters: dict[str, Any] | None = None
@@ -60,24 +69,26 @@ def use_parameters(parameters: dict[str, Any] | None) -> None:
 def register_pipelines() -> dict[str, Pipeline]:
     """Pipelines by name: every data set's preparation under its own; the others for the data set that the parameter
     ``dataset`` names. Each brings along what it needs: ``search`` prepares the data first, and so on; but
-    ``predict`` begins with what the newest training has left.
+    ``predict`` and ``export`` begin with what the newest training has left.
 
     Raises:
         ValueError: the parameters name an unknown data set, or its search space has an error.
     """
-    parameters = _context_parameters if _context_parameters is not None else _read_parameters()
+    parameters = own.complete(_context_parameters if _context_parameters is not None else _read_parameters())
+    makers = {**DATA, **_own_data(parameters)}
     dataset = parameters.get("dataset")
-    if not isinstance(dataset, str) or dataset not in DATA:
-        raise ValueError(f"the parameter 'dataset' is {dataset!r}; expected one of {sorted(DATA)}")
+    if not isinstance(dataset, str) or dataset not in makers:
+        raise ValueError(f"the parameter 'dataset' is {dataset!r}; {_missing(dataset, parameters, makers)}")
     if not isinstance(parameters.get(dataset), dict):
         raise ValueError(f"the parameters have no section {dataset!r} (found: {parameters.get(dataset)!r})")
     _checked(parameters.get("compute", {}), "compute", ComputeParameters)
     if not isinstance(tracking := parameters.get("tracking", True), bool):
         raise ValueError(f"the parameter 'tracking' is {tracking!r}; expected true or false")
-    preparations = _preparations(parameters, dataset)
+    preparations = _preparations(parameters, dataset, makers)
     data = preparations[dataset]
     space = _section(dataset, parameters, "search", SearchParameters)
-    _checked(parameters[dataset].get("predict") or {}, f"{dataset}.predict", PredictParameters)
+    prediction = _checked(parameters[dataset].get("predict") or {}, f"{dataset}.predict", PredictParameters)
+    _checked(parameters[dataset].get("export") or {}, f"{dataset}.export", ExportParameters)
     comparison = _section(dataset, parameters, "compare", CompareParameters)
     validation = _section(dataset, parameters, "validate_search", ValidateSearchParameters)
     if set(comparison.baseline.encoders) != set(space.encoders):
@@ -89,29 +100,82 @@ def register_pipelines() -> dict[str, Pipeline]:
         space.only(validation.space)
     except ValueError as error:
         raise ValueError(f"{dataset}.validate_search.space: {error}") from None
+    described = data + describe.create_pipeline(dataset)
     searching = data + search.create_pipeline(dataset, space)
     trained = searching + training.create_pipeline(dataset)
     everything = trained + reporting.create_pipeline(dataset)
     compared = searching + compare.create_pipeline(dataset, list(space.encoders), comparison.seeds)
     validated = data + validate_search.create_pipeline(dataset, space, validation)
-    _reject_unknown_parameters(parameters, dataset, everything + compared + validated, preparations)
+    _reject_unknown_parameters(parameters, dataset, everything + described + compared + validated, preparations)
     return {
         **preparations,
+        "describe": described,
         "search": searching,
         "training": trained,
         "reporting": everything,
-        "predict": predict.create_pipeline(dataset),
+        "predict": predict.create_pipeline(dataset, _reading(dataset, parameters[dataset], prediction)),
+        "export": export.create_pipeline(dataset, parameters[dataset].get("export") is not None),
         "compare": compared,
         "validate_search": validated,
         "__default__": everything,
     }
 
 
-def _preparations(parameters: dict[str, Any], dataset: str) -> dict[str, Pipeline]:
+def _own_data(parameters: dict[str, Any]) -> dict[str, Callable[[dict[str, Any]], Pipeline]]:
+    """What makes the preparation of each data set of the user's own.
+
+    Raises:
+        ValueError: one has a name that means something else, or that cannot name files.
+    """
+    taken = {*DATA, *_SETTINGS, *_PIPELINES}
+    for name in own.own_names(parameters):
+        if name in taken or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            why = "it is taken" if name in taken else "expected small letters, digits and _, starting with a letter"
+            raise ValueError(f"the section {name!r} has a table, and {name!r} cannot name a data set: {why}")
+
+    def maker(name: str) -> Callable[[dict[str, Any]], Pipeline]:
+        return lambda section: own.create_pipeline(name, _table(name, section))
+
+    return {name: maker(name) for name in own.own_names(parameters)}
+
+
+def _table(dataset: str, section: dict[str, Any]) -> TableParameters:
+    return _checked(section[own.TABLE], f"{dataset}.{own.TABLE}", TableParameters)
+
+
+def _missing(dataset: Any, parameters: dict[str, Any], makers: Iterable[str]) -> str:
+    """What to do about a data set that there is not."""
+    if isinstance(parameters.get(dataset), dict):
+        guess = get_close_matches(own.TABLE, parameters[dataset], n=1)
+        return f"its section has no table{f', but {guess[0]!r}' if guess else ''}: see docs/own.md"
+    guess = get_close_matches(str(dataset), makers, n=1)
+    return f"expected one of {sorted(makers)}{f'; did you mean {guess[0]}?' if guess else ''}"
+
+
+def _reading(dataset: str, section: dict[str, Any], prediction: PredictParameters) -> Pipeline | None:
+    """What reads new rows in the layout of the data set's own table; None where they come as arrays.
+
+    Raises:
+        ValueError: ``sources`` names what has none.
+    """
+    table = _table(dataset, section) if own.TABLE in section else None
+    known = [name for name, modality in table.modalities.items() if modality.source] if table else []
+    if unknown := sorted(set(prediction.sources) - set(known)):
+        raise ValueError(
+            f"{dataset}.predict.sources names {unknown[0]!r}; modalities with files of their own: {known or 'none'}"
+        )
+    if table is None or not own.has_layout(table, prediction.rows):
+        return None
+    return own.create_reading(dataset, table)
+
+
+def _preparations(
+    parameters: dict[str, Any], dataset: str, makers: dict[str, Callable[[dict[str, Any]], Pipeline]]
+) -> dict[str, Pipeline]:
     """Each data set's preparation. An error in the section of another data set than the active one does not stop what
     is done with that one: it is logged, and there is no pipeline of the other's name."""
     made = {}
-    for name, make in DATA.items():
+    for name, make in makers.items():
         if not isinstance(parameters.get(name), dict):
             continue
         try:
@@ -140,7 +204,8 @@ def _reject_unknown_parameters(
         (f"{name}.", parameters[name], _keys_read(made, name) | {*_SECTIONS, *_OPTIONAL.get(name, ())})
         for name, made in preparations.items()
     ]
-    for where, found, known in [("", parameters, {"dataset", "reuse", "tracking", "compute", *DATA}), *sections]:
+    data = {*DATA, *own.own_names(parameters)}
+    for where, found, known in [("", parameters, {*_SETTINGS, *data}), *sections]:
         for key in sorted(set(found) - known):
             guess = get_close_matches(key, known, n=1)
             hint = f"; did you mean {where}{guess[0]}?" if guess else ""
@@ -186,7 +251,8 @@ def _place(location: tuple[int | str, ...]) -> str:
     kept = [
         key
         for i, key in enumerate(location)
-        if not (i >= 2 and location[i - 2] == "candidates") and not (i >= 1 and location[i - 1] == "tokeniser")
+        if not (i >= 2 and location[i - 2] in ("candidates", "modalities"))
+        and not (i >= 1 and location[i - 1] == "tokeniser")
     ]
     return ".".join(map(str, kept))
 
@@ -197,12 +263,12 @@ def _short(value: Any) -> str:
 
 
 def _read_parameters() -> dict[str, Any]:
-    from kedro.config import OmegaConfigLoader
     from kedro.utils import find_kedro_project
 
+    from mixmas_pipeline.configuration import ProjectConfigLoader
     from mixmas_pipeline.new import PROJECT
     from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
     root = find_kedro_project(Path.cwd()) or PROJECT
-    loader = OmegaConfigLoader(str(root / "conf"), env=os.environ.get("KEDRO_ENV"), **CONFIG_LOADER_ARGS)
+    loader = ProjectConfigLoader(str(root / "conf"), env=os.environ.get("KEDRO_ENV"), **CONFIG_LOADER_ARGS)
     return loader["parameters"]

@@ -25,6 +25,7 @@ from mixmas_pipeline.learning.parameters import (
 )
 from mixmas_pipeline.mixers.architecture import Architecture
 from mixmas_pipeline.pipelines.validate_search.space import Builder, combinations, name_of
+from mixmas_pipeline.progress import Part, Scored, tell
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +84,8 @@ def train_combination(
     architecture, name = Architecture.model_validate(proposal["architecture"]), name_of(proposal["choice"])
     labels, classes = validation.labels, len(validation.schema.classes)
     scores, halves, seconds = [], [], []
-    for seed in truth.seeds:
+    for number, seed in enumerate(truth.seeds, start=1):
+        tell(Part("seed", number, len(truth.seeds)))
         try:
             trial = run_trial(architecture, full, validation, budget, steps, seed, metric, f"{name}, seed {seed}")
         except FloatingPointError as error:
@@ -92,6 +94,7 @@ def train_combination(
             halves.append([0.0, 0.0])
             continue
         scores.append(trial.score)
+        tell(Scored(name, str(seed), metric, trial.score))
         halves.append([score(metric, labels[h::2], trial.predicted[h::2], classes) for h in range(2)])
         seconds.append(trial.seconds)
     _log.info("%s: %s %s", name, metric, " ".join(f"{value:.3f}" for value in scores))
@@ -115,12 +118,12 @@ def lay_out_budgets(
         ModuleNotFoundError: the joint search is asked for and Optuna is not installed.
     """
     from mixmas_pipeline.learning.microbenchmark import batch_rows
-    from mixmas_pipeline.learning.sampling import sample_size
+    from mixmas_pipeline.learning.sampling import sample_sizes
     from mixmas_pipeline.pipelines.validate_search.searches import import_optuna
 
     # The version is part of what is asked for: another sampler makes another search.
     joint = f"optuna {import_optuna().__version__}" if proxy.joint else None
-    holdout = sample_size(len(train), sample.z, sample.p, sample.holdout_margin)
+    _, holdout = sample_sizes(len(train), sample.margin, sample.holdout_margin, sample.z, sample.p)
     if max(proxy.rows) + holdout > len(train):
         raise ValueError(
             f"validate_search.proxy.rows asks for {max(proxy.rows)} examples beside the {holdout} to score on; the "
