@@ -69,8 +69,8 @@ def plan_search(train: MultimodalTable, search: dict[str, Any], training: Traini
     """The candidates that a search would train, and what it would stop at.
 
     Args:
-        search: ``SearchParameters``. (Not by its type: other nodes name parts of it, and Kedro, which makes the typed ones
-            in no fixed order, cannot set a part of what it has already made.)
+        search: ``SearchParameters``. (Not by its type: other nodes name parts of it, and Kedro, which makes the typed
+            ones in no fixed order, cannot set a part of what it has already made.)
 
     Returns:
         facts: as of ``plan.plan_search``; findings.
