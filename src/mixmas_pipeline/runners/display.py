@@ -69,7 +69,7 @@ class Display(logging.Handler):
         board = self._board
         if self._opened and board.done == board.total:
             run, taken = board.total - board.reused, duration(board.elapsed())
-            _log.info("%d nodes run in %s, %d reused", run, taken, board.reused)
+            _log.info("%d node%s run in %s, %d reused", run, "" if run == 1 else "s", taken, board.reused)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Take a record's event. An error in it is shown, and ends neither the run nor the thread that reads what a
