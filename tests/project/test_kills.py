@@ -77,7 +77,7 @@ def started(log: str) -> list[str]:
 
 def epochs(log: str) -> list[int]:
     """Epochs that a run has ended."""
-    return [int(number) for number in re.findall(r"epoch (\d+) of at most", log)]
+    return [int(number) for number in re.findall(r"epoch (\d+) of at most \d+:", log)]
 
 
 def being_saved(project: Path) -> set[Path]:

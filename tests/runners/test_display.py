@@ -144,6 +144,16 @@ def test_events_come_from_workers_and_lines_are_few(
     assert not logging.getLogger(LOGGER).handlers
 
 
+def test_what_goes_wrong_in_the_display_ends_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is in the thread that reads what workers send, too."""
+    monkeypatch.setattr(Board, "take", lambda *_: 1 / 0)
+    graph, values = probes.pipeline(probes.train, {"a": "ramlp", "b": "mlp_mixer"})
+    assert probes.run(tmp_path, graph, values, cores=2) == {"a": "ramlp", "b": "mlp_mixer"}
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
 def test_lines_are_the_rarer_the_longer_a_run_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     """An event a second for ten hours; one line every 10 s, from 200 s on every twentieth, from 20 min on every min."""
     clock = Clock()
@@ -269,7 +279,7 @@ def test_a_notebook_has_one_output_that_is_renewed(tmp_path: Path) -> None:
     shown = ["".join(output.get("data", {}).get("text/plain", "")) or output.get("text", "") for output in outputs]
     shown = [re.sub(r"\x1b\[[\d;]*m", "", one) for one in shown]
     assert len([one for one in shown if "of 2 nodes" in one]) == 1, shown
-    assert re.match(r"2 of 2 nodes [^\n]*\n *2 of 2 done, best ends, accuracy 0.375 *\n", shown[1]), shown
+    assert re.match(r"2 of 2 nodes [^\n]*\n *2 of 2 done, best \w+, accuracy 0.375 *\n", shown[1]), shown
     assert not any("Running" in one for one in shown)
     assert len(outputs) <= 6, shown
     assert any("2 nodes run in" in one for one in shown)

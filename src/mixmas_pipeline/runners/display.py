@@ -69,10 +69,19 @@ class Display(logging.Handler):
         board = self._board
         if self._opened and board.done == board.total:
             run, taken = board.total - board.reused, duration(board.elapsed())
-            _log.info("%d nodes run in %s, %d reused", run, taken, board.reused)
+            _log.info("%d node%s run in %s, %d reused", run, "" if run == 1 else "s", taken, board.reused)
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Take a record's event. No lock is held while anything is written: who writes may have to draw first."""
+        """Take a record's event. An error in it is shown, and ends neither the run nor the thread that reads what a
+        worker sends."""
+        try:
+            self._take(record)
+        except Exception:
+            self.handleError(record)
+        return True
+
+    def _take(self, record: logging.LogRecord) -> None:
+        # No lock is held while anything is written: who writes may have to draw first.
         event: Event = vars(record)["progress"]  # nothing else is logged there
         with self._state:
             self._board.take(event, getattr(record, "node", None))
@@ -81,7 +90,6 @@ class Display(logging.Handler):
             _log.info("%s", line, extra={"markup": False})
         if self._picture is not None:
             self._picture.update()
-        return True
 
     def open(self) -> None:
         """Something is going to run."""
