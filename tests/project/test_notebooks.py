@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,15 @@ from project_runs import ROOT, newest
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 # What is asked of a notebook once it has been run.
 ASKED = {
-    "1_look_at_the_data": "dict(aligned=aligned, shared=len(shared_voices), examples={n: len(t) for n, t in splits.items()},"
-    " shares=balance.sum().round(9).tolist())",
+    "1_look_at_the_data": (
+        "dict(aligned=aligned, shared=len(shared_voices), examples={n: len(t) for n, t in splits.items()},"
+        " shares=balance.sum().round(9).tolist())"
+    ),
     "2_understand_a_search": "dict(tied=sorted(tied), winner=winner)",
-    "3_load_the_model_and_predict": "dict(same=same, accuracy=accuracy, predicted=predicted['predicted'].tolist(),"
-    " confusion=int(confusion.to_numpy().sum()))",
+    "3_load_the_model_and_predict": (
+        "dict(same=same, accuracy=accuracy, predicted=predicted['predicted'].tolist(),"
+        " confusion=int(confusion.to_numpy().sum()))"
+    ),
 }
 
 
