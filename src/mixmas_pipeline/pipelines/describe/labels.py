@@ -8,7 +8,7 @@ import numpy as np
 
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.tasks import task_of
-from mixmas_pipeline.pipelines.describe.findings import finding, standard_errors
+from mixmas_pipeline.pipelines.describe.findings import counted, finding, standard_errors
 
 RARE = 10  # training examples
 _SURE = 4.0  # standard errors
@@ -49,7 +49,7 @@ def label_findings(splits: dict[str, MultimodalTable], facts: dict[str, Any]) ->
     train = facts["classes"]["train"]
     for name, examples in train.items():
         if 3 <= examples < RARE:  # fewer are an error of the search
-            what = f"class {name!r} has {examples} training examples"
+            what = f"class {name!r} has {counted(examples, 'training example')}"
             advice = "Hardly to be learnt: merge it with another class, leave it out, or find more"
             found.append(finding("warning", what, advice, split="train", count=examples))
     for split in ("validation", "test"):

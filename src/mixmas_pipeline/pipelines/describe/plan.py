@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.parameters import SearchParameters, TrainingParameters
-from mixmas_pipeline.learning.sampling import sample_size
+from mixmas_pipeline.learning.sampling import sample_sizes
 from mixmas_pipeline.learning.tasks import check_settings, strata_of
-from mixmas_pipeline.pipelines.describe.findings import finding
+from mixmas_pipeline.pipelines.describe.findings import counted, finding
 from mixmas_pipeline.pipelines.search import nodes as searching
 
 Findings = list[dict[str, Any]]
@@ -53,7 +53,7 @@ def draw_samples(train: MultimodalTable, search: SearchParameters) -> tuple[Mult
     for name, examples in zip(names, strata.sum(axis=0).tolist(), strict=True):
         if examples < _LEAST:
             named = f"class {name!r}" if name in train.schema.classes else name
-            what = f"{named} has {examples} training examples; a search needs {_LEAST}"
+            what = f"{named} has {counted(examples, 'training example')}; a search needs {_LEAST}"
             advice = "Merge it with another class, leave it out, or find more"
             found.append(finding("error", what, advice, split="train", count=examples))
     try:
@@ -63,10 +63,8 @@ def draw_samples(train: MultimodalTable, search: SearchParameters) -> tuple[Mult
         if not found:
             found.append(finding("error", str(error), "Change search.sample (margin, holdout_margin or balance)"))
     order = np.random.default_rng(search.sample.seed).permutation(len(train))
-    sizes = [
-        sample_size(len(train), search.sample.z, search.sample.p, margin)
-        for margin in (search.sample.margin, search.sample.holdout_margin)
-    ]
+    margins = (search.sample.margin, search.sample.holdout_margin)
+    sizes = sample_sizes(len(train), *margins, search.sample.z, search.sample.p)
     first = min(sizes[0], len(train) // 2)
     rows = order[:first], order[first : first + min(sizes[1], len(train) - first)]
     return train.take(np.sort(rows[0])), train.take(np.sort(rows[1])), found
