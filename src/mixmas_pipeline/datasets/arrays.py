@@ -79,10 +79,15 @@ class ArrayDataset(AtomicDataset):
         return np.load(path, mmap_mode="r", allow_pickle=False)
 
     def _write(self, path: Path, data: np.ndarray) -> None:
-        with path.open("wb") as sink:
-            header = np.lib.format.header_data_from_array_1_0(np.empty((0, *data.shape[1:]), data.dtype))
-            np.lib.format.write_array_header_2_0(sink, {**header, "shape": data.shape})
-            copy_in_chunks(data, sink)
+        write_array(data, path)
+
+
+def write_array(data: np.ndarray, path: Path) -> None:
+    """Write a ``.npy`` file, of whose array only a chunk is in memory at a time."""
+    with path.open("wb") as sink:
+        header = np.lib.format.header_data_from_array_1_0(np.empty((0, *data.shape[1:]), data.dtype))
+        np.lib.format.write_array_header_2_0(sink, {**header, "shape": data.shape})
+        copy_in_chunks(data, sink)
 
 
 def copy_in_chunks(data: np.ndarray, sink: BinaryIO) -> None:

@@ -1,0 +1,1 @@
+"""A data set of the user's own, from a table: no Python is needed."""
