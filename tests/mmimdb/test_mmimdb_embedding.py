@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kedro.io import DatasetError
-from mmimdb_samples import plot, write_encoder
+from mmimdb_samples import plot
 
 from mixmas_pipeline.datasets import encoding
 from mixmas_pipeline.datasets.encoders import EncoderDataset, EncoderFiles
@@ -23,6 +23,7 @@ from mixmas_pipeline.datasets.places import cache_folder, place
 from mixmas_pipeline.pipelines.mmimdb import embedding
 from mixmas_pipeline.pipelines.mmimdb.parameters import TextParameters
 from object_store import ObjectStore
+from text_encoder import write_encoder
 
 TEXT = TextParameters(max_tokens=20, precision="float32", device="cpu", batch_tokens=64)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mixmas_pipeline.datasets.column import Column
 from mixmas_pipeline.datasets.encoders import EncoderFiles
-from mixmas_pipeline.pipelines.own.kinds import tabular
+from mixmas_pipeline.pipelines.own.kinds import audio, image, tabular, text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,4 +36,4 @@ class Kind(Protocol):
         """The modality of these rows."""
 
 
-KINDS: dict[str, Kind] = {"tabular": tabular}
+KINDS: dict[str, Kind] = {"image": image, "audio": audio, "text": text, "tabular": tabular}
