@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,15 +29,17 @@ from mixmas_pipeline.pipelines import (
     compare,
     mimic,
     mmimdb,
+    own,
     predict,
     reporting,
     search,
     training,
     validate_search,
 )
+from mixmas_pipeline.pipelines.own.parameters import TableParameters
 from mixmas_pipeline.runners.compute import ComputeParameters
 
-# Each is made from the data set's section of the parameters.
+# Each is made from the data set's section of the parameters. Beside them there are those of the user's own.
 DATA: dict[str, Callable[[dict[str, Any]], Pipeline]] = {
     "avmnist": lambda _: avmnist.create_pipeline(),
     "mimic": mimic.create_pipeline,
@@ -46,6 +49,9 @@ DATA: dict[str, Callable[[dict[str, Any]], Pipeline]] = {
 _OPTIONAL: dict[str, tuple[str, ...]] = {"mimic": mimic.OPTIONAL, "mmimdb": mmimdb.OPTIONAL}
 # Keys that every data set's section has, beside those of its preparation.
 _SECTIONS = ("search", "training", "compare", "validate_search", "predict")
+# Top-level parameters that are no data set.
+_SETTINGS = ("dataset", "reuse", "compute", own.OWN)
+_PIPELINES = ("search", "training", "reporting", "predict", "compare", "validate_search")
 
 _log = logging.getLogger(__name__)
 _context_parameters: dict[str, Any] | None = None
@@ -65,17 +71,18 @@ def register_pipelines() -> dict[str, Pipeline]:
     Raises:
         ValueError: the parameters name an unknown data set, or its search space has an error.
     """
-    parameters = _context_parameters if _context_parameters is not None else _read_parameters()
+    parameters = own.complete(_context_parameters if _context_parameters is not None else _read_parameters())
+    makers = {**DATA, **_own_data(parameters)}
     dataset = parameters.get("dataset")
-    if not isinstance(dataset, str) or dataset not in DATA:
-        raise ValueError(f"the parameter 'dataset' is {dataset!r}; expected one of {sorted(DATA)}")
+    if not isinstance(dataset, str) or dataset not in makers:
+        raise ValueError(f"the parameter 'dataset' is {dataset!r}; {_missing(dataset, parameters, makers)}")
     if not isinstance(parameters.get(dataset), dict):
         raise ValueError(f"the parameters have no section {dataset!r} (found: {parameters.get(dataset)!r})")
     _checked(parameters.get("compute", {}), "compute", ComputeParameters)
-    preparations = _preparations(parameters, dataset)
+    preparations = _preparations(parameters, dataset, makers)
     data = preparations[dataset]
     space = _section(dataset, parameters, "search", SearchParameters)
-    _checked(parameters[dataset].get("predict") or {}, f"{dataset}.predict", PredictParameters)
+    prediction = _checked(parameters[dataset].get("predict") or {}, f"{dataset}.predict", PredictParameters)
     comparison = _section(dataset, parameters, "compare", CompareParameters)
     validation = _section(dataset, parameters, "validate_search", ValidateSearchParameters)
     if set(comparison.baseline.encoders) != set(space.encoders):
@@ -98,18 +105,68 @@ def register_pipelines() -> dict[str, Pipeline]:
         "search": searching,
         "training": trained,
         "reporting": everything,
-        "predict": predict.create_pipeline(dataset),
+        "predict": predict.create_pipeline(dataset, _reading(dataset, parameters[dataset], prediction)),
         "compare": compared,
         "validate_search": validated,
         "__default__": everything,
     }
 
 
-def _preparations(parameters: dict[str, Any], dataset: str) -> dict[str, Pipeline]:
+def _own_data(parameters: dict[str, Any]) -> dict[str, Callable[[dict[str, Any]], Pipeline]]:
+    """What makes the preparation of each data set of the user's own.
+
+    Raises:
+        ValueError: one has a name that means something else, or that cannot name files.
+    """
+    taken = {*DATA, *_SETTINGS, *_PIPELINES}
+    for name in own.own_names(parameters):
+        if name in taken or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            why = "it is taken" if name in taken else "expected small letters, digits and _, starting with a letter"
+            raise ValueError(f"the section {name!r} has a table, and {name!r} cannot name a data set: {why}")
+
+    def maker(name: str) -> Callable[[dict[str, Any]], Pipeline]:
+        return lambda section: own.create_pipeline(name, _table(name, section))
+
+    return {name: maker(name) for name in own.own_names(parameters)}
+
+
+def _table(dataset: str, section: dict[str, Any]) -> TableParameters:
+    return _checked(section[own.TABLE], f"{dataset}.{own.TABLE}", TableParameters)
+
+
+def _missing(dataset: Any, parameters: dict[str, Any], makers: Iterable[str]) -> str:
+    """What to do about a data set that there is not."""
+    if isinstance(parameters.get(dataset), dict):
+        guess = get_close_matches(own.TABLE, parameters[dataset], n=1)
+        return f"its section has no table{f', but {guess[0]!r}' if guess else ''}: see docs/own.md"
+    guess = get_close_matches(str(dataset), makers, n=1)
+    return f"expected one of {sorted(makers)}{f'; did you mean {guess[0]}?' if guess else ''}"
+
+
+def _reading(dataset: str, section: dict[str, Any], prediction: PredictParameters) -> Pipeline | None:
+    """What reads new rows in the layout of the data set's own table; None where they come as arrays.
+
+    Raises:
+        ValueError: ``sources`` names what has none.
+    """
+    table = _table(dataset, section) if own.TABLE in section else None
+    known = [name for name, modality in table.modalities.items() if modality.source] if table else []
+    if unknown := sorted(set(prediction.sources) - set(known)):
+        raise ValueError(
+            f"{dataset}.predict.sources names {unknown[0]!r}; modalities with files of their own: {known or 'none'}"
+        )
+    if table is None or not own.has_layout(table, prediction.rows):
+        return None
+    return own.create_reading(dataset, table)
+
+
+def _preparations(
+    parameters: dict[str, Any], dataset: str, makers: dict[str, Callable[[dict[str, Any]], Pipeline]]
+) -> dict[str, Pipeline]:
     """Each data set's preparation. An error in the section of another data set than the active one does not stop what
     is done with that one: it is logged, and there is no pipeline of the other's name."""
     made = {}
-    for name, make in DATA.items():
+    for name, make in makers.items():
         if not isinstance(parameters.get(name), dict):
             continue
         try:
@@ -138,7 +195,8 @@ def _reject_unknown_parameters(
         (f"{name}.", parameters[name], _keys_read(made, name) | {*_SECTIONS, *_OPTIONAL.get(name, ())})
         for name, made in preparations.items()
     ]
-    for where, found, known in [("", parameters, {"dataset", "reuse", "compute", *DATA}), *sections]:
+    data = {*DATA, *own.own_names(parameters)}
+    for where, found, known in [("", parameters, {*_SETTINGS, *data}), *sections]:
         for key in sorted(set(found) - known):
             guess = get_close_matches(key, known, n=1)
             hint = f"; did you mean {where}{guess[0]}?" if guess else ""
@@ -184,7 +242,8 @@ def _place(location: tuple[int | str, ...]) -> str:
     kept = [
         key
         for i, key in enumerate(location)
-        if not (i >= 2 and location[i - 2] == "candidates") and not (i >= 1 and location[i - 1] == "tokeniser")
+        if not (i >= 2 and location[i - 2] in ("candidates", "modalities"))
+        and not (i >= 1 and location[i - 1] == "tokeniser")
     ]
     return ".".join(map(str, kept))
 
@@ -195,12 +254,12 @@ def _short(value: Any) -> str:
 
 
 def _read_parameters() -> dict[str, Any]:
-    from kedro.config import OmegaConfigLoader
     from kedro.utils import find_kedro_project
 
+    from mixmas_pipeline.configuration import ProjectConfigLoader
     from mixmas_pipeline.new import PROJECT
     from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
     root = find_kedro_project(Path.cwd()) or PROJECT
-    loader = OmegaConfigLoader(str(root / "conf"), env=os.environ.get("KEDRO_ENV"), **CONFIG_LOADER_ARGS)
+    loader = ProjectConfigLoader(str(root / "conf"), env=os.environ.get("KEDRO_ENV"), **CONFIG_LOADER_ARGS)
     return loader["parameters"]

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+from mixmas_pipeline.configuration import ProjectConfigLoader
 from mixmas_pipeline.hooks import DataRootHooks, ProjectHooks
 from mixmas_pipeline.session import ReusingSession
 
 HOOKS = (ProjectHooks(), DataRootHooks())
 SESSION_CLASS = ReusingSession
+CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS: dict[str, Any] = {
     "base_env": "base",
     "default_run_env": "local",

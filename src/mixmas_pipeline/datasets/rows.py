@@ -17,24 +17,23 @@ from mixmas_pipeline.datasets.table import MultimodalTable, TableDataset, TableS
 IDS, LABELS, PRESENT = "ids", "labels", "present."
 
 
-class RowsFileDataset(AbstractDataset[None, Path]):
-    """A file of rows. It loads as its path on this machine, and is never written.
+class NamedFileDataset(AbstractDataset[None, Path]):
+    """A file or folder of the user's own that a parameter names. It loads as its path on this machine, and is never
+    written.
 
     Args:
-        filepath: a path, or the URL of an object store; None where none is named.
-        key: of the parameters that names the file, for messages.
+        filepath: a path, or the URL of an object store (of a file).
+        key: of the parameter, for messages.
     """
 
-    def __init__(self, *, filepath: str | None, key: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, filepath: str, key: str, metadata: dict[str, Any] | None = None) -> None:
         self.metadata = metadata
-        self._filepath = filepath if filepath is None or "://" in filepath else str(Path(filepath).absolute())
+        self._filepath = filepath if "://" in filepath else str(Path(filepath).absolute())
         self._key = key
 
     def load(self) -> Path:
-        if self._filepath is None:
-            raise DatasetError(f"no file of rows is named; name one with --params={self._key}=PATH")
         if not self._exists():
-            raise DatasetError(f"{self._filepath} does not exist; {self._key} names it as the file of rows")
+            raise DatasetError(f"{self._filepath} does not exist; {self._key} names it")
         return local(place(self._filepath))
 
     def fingerprint(self) -> str:
@@ -42,13 +41,34 @@ class RowsFileDataset(AbstractDataset[None, Path]):
         return hash_path(self.load())
 
     def save(self, data: None) -> None:
-        raise DatasetError(f"{self._filepath} holds rows of the user's own; it is only read")
+        raise DatasetError(f"{self._filepath} is the user's own; it is only read")
 
     def _exists(self) -> bool:
-        return self._filepath is not None and is_whole(place(self._filepath))
+        return is_whole(place(self._filepath))
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath}
+
+
+class RowsFileDataset(NamedFileDataset):
+    """A file of rows to be predicted.
+
+    Args:
+        filepath: as above; None where none is named.
+        key: as above.
+    """
+
+    def __init__(self, *, filepath: str | None, key: str, metadata: dict[str, Any] | None = None) -> None:
+        self._named = filepath is not None
+        super().__init__(filepath=filepath or "", key=key, metadata=metadata)
+
+    def load(self) -> Path:
+        if not self._named:
+            raise DatasetError(f"no file of rows is named; name one with --params={self._key}=PATH")
+        return super().load()
+
+    def _exists(self) -> bool:
+        return self._named and super()._exists()
 
 
 def read_rows(path: Path, schema: TableSchema) -> MultimodalTable:
@@ -94,7 +114,7 @@ def _read_arrow(path: Path, schema: TableSchema) -> MultimodalTable:
 
 
 def _read_arrays(path: Path, schema: TableSchema) -> MultimodalTable:
-    columns = _load_arrays(path)
+    columns = load_arrays(path)
     known = {IDS, LABELS, *schema.modalities, *(f"{PRESENT}{name}" for name in schema.modalities)}
     if unknown := sorted(set(columns) - known):
         optional = [f"{PRESENT}{name}" for name, modality in schema.modalities.items() if modality.optional]
@@ -109,7 +129,12 @@ def _read_arrays(path: Path, schema: TableSchema) -> MultimodalTable:
     return _assemble(schema, arrays, columns.get(LABELS), ids, {}, present)
 
 
-def _load_arrays(path: Path) -> dict[str, np.ndarray]:
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a .npz or .safetensors file. Nothing is unpickled.
+
+    Raises:
+        ValueError: it is no whole file of that kind, or an array holds Python objects.
+    """
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
         from safetensors.numpy import load_file

@@ -40,8 +40,8 @@ class SampleParameters(Parameters):
         seed: of the draw.
         z: standard score of the confidence level. Default 1.96 (95 %).
         p: assumed proportion. Default 0.5, the most careful.
-        margin: margin of error of the training sample. Default 0.05.
-        holdout_margin: margin of error of the scoring sample. Default 0.03.
+        margin: margin of error of the training sample; "auto": see ``sampling.sample_sizes``. Default 0.05.
+        holdout_margin: margin of error of the scoring sample, or "auto". Default 0.03.
         balance: largest difference allowed between a class's proportion in a sample and in the split; of a regression
             that of a tenth of a target's values; and that of a modality which rows may lack. Default 0.05.
     """
@@ -49,8 +49,8 @@ class SampleParameters(Parameters):
     seed: Seed
     z: Positive = 1.96
     p: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    margin: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    holdout_margin: Annotated[float, Field(gt=0, lt=1)] = 0.03
+    margin: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = 0.05
+    holdout_margin: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = 0.03
     balance: Annotated[float, Field(gt=0, lt=1)] = 0.05
 
 
@@ -482,8 +482,10 @@ class PredictParameters(Parameters):
     """What is predicted.
 
     Attributes:
-        rows: a file, see ``mixmas_pipeline.datasets.rows.read_rows``. Default null, with which there is nothing to
-            predict.
+        rows: a file, see ``mixmas_pipeline.datasets.rows.read_rows``; of an own data set also one in the layout of its
+            table. Default null, with which there is nothing to predict.
+        sources: of an own data set, modality -> the folder or file beside the new rows. Default: that of the table.
     """
 
     rows: str | None = None
+    sources: dict[str, str] = Field(default_factory=dict)

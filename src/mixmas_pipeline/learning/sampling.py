@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
+
+_AUTO_MARGIN, _AUTO_SHARES = 0.03, {"sample": 0.5, "holdout": 0.3}
 
 
 def sample_size(population: int, z: float = 1.96, p: float = 0.5, margin: float = 0.05) -> int:
@@ -16,6 +19,27 @@ def sample_size(population: int, z: float = 1.96, p: float = 0.5, margin: float 
     """
     n = z**2 * p * (1 - p) / margin**2
     return math.ceil(n / (1 + n / population))
+
+
+def sample_sizes(
+    population: int, margin: float | Literal["auto"], holdout_margin: float | Literal["auto"], z: float, p: float
+) -> tuple[int, int]:
+    """Rows of the training and the scoring sample.
+
+    A margin that is "auto" is 0.03, unless that takes more than half of the rows to train on or 3 in 10 to score on, or
+    more than 4 in 5 of what a written margin of the other leaves: of a small population some rows are always left over.
+    """
+    sizes = {
+        name: None if written == "auto" else sample_size(population, z, p, written)
+        for name, written in (("sample", margin), ("holdout", holdout_margin))
+    }
+    written_rows = sum(size or 0 for size in sizes.values())
+    free = int(0.8 * (population - written_rows)) if written_rows else population
+    automatic = {
+        name: max(1, min(sample_size(population, z, p, _AUTO_MARGIN), int(share * population), free))
+        for name, share in _AUTO_SHARES.items()
+    }
+    return sizes["sample"] or automatic["sample"], sizes["holdout"] or automatic["holdout"]
 
 
 def margin_for(sample: int, population: int, z: float = 1.96, p: float = 0.5) -> float:

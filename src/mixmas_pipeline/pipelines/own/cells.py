@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 else:
     pd = lazy("pandas")
 
-# The column of every frame of rows that has the rows' ids, as texts. Its index has their numbers in the file.
-ID = "row id"
+# Columns of every frame of rows: their ids, as texts, and their numbers in the file, from 0 (which are the index of the
+# frames that kinds get).
+ID, NUMBER = "row id", "row number"
 
 
 class CellError(ValueError):
@@ -41,7 +42,7 @@ def choose(rows: pd.DataFrame, patterns: Iterable[str]) -> list[str]:
     Raises:
         ValueError: there is none; or one is named twice.
     """
-    columns = [column for column in rows.columns if column != ID]
+    columns = [column for column in rows.columns if column not in (ID, NUMBER)]
     found: list[str] = []
     for pattern in patterns:
         fitting = [pattern] if pattern in columns else [c for c in columns if fnmatchcase(c, pattern)]

@@ -214,9 +214,9 @@ class TabularParameters(ModalityParameters):
     """Facts of a row: float32 numbers, standardised with the training rows' mean and deviation, then 0 and 1 for the
     categories.
 
-    A number that is missing is the training rows' median; if any is missing there, a further value is 1 where the number
-    is missing. A category has a value for each that the training rows have; one that they have not, and a missing one,
-    is 0 in all of them.
+    A number that is missing is the training rows' median; if any is missing there, a further value is 1 where the
+    number is missing. A category has a value for each that the training rows have; one that they have not, and a
+    missing one, is 0 in all of them.
 
     Attributes:
         columns: of the table, or patterns of them ("lab_*"); "*" is all that nothing else uses.

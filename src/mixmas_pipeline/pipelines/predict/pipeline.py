@@ -8,20 +8,20 @@ from kedro.pipeline import Node, Pipeline
 from mixmas_pipeline.pipelines.predict import nodes
 
 
-def create_pipeline(dataset: str) -> Pipeline:
-    """Nodes of the namespace ``{dataset}.predict``."""
+def create_pipeline(dataset: str, reading: Pipeline | None = None) -> Pipeline:
+    """Nodes of the namespace ``{dataset}.predict``.
+
+    Args:
+        reading: makes ``{dataset}.predict.rows`` of the file. Default: the file has arrays in the stored types.
+    """
     named = f"{dataset}.{{}}".format
     space = named("predict")
     results = [named(name) for name in ("predicted", "contributions", "prediction_summary")]
-    return Pipeline(
+    if reading is None:
+        inputs = [f"{space}.file", named("train")]
+        reading = Pipeline([Node(nodes.read_new_rows, inputs, f"{space}.rows", name="read_new_rows", namespace=space)])
+    return reading + Pipeline(
         [
-            Node(
-                nodes.read_new_rows,
-                [f"{space}.file", named("train")],
-                f"{space}.rows",
-                name="read_new_rows",
-                namespace=space,
-            ),
             Node(
                 nodes.predict_new_rows,
                 [f"{space}.rows", named("model"), named("thresholds")],

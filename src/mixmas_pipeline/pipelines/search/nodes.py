@@ -82,7 +82,7 @@ def sample_for_search(
         ValueError: a class has fewer than 3 examples; a sample's class proportions differ too much. (Of a regression:
             the proportion of a range of a target's values.)
     """
-    from mixmas_pipeline.learning.sampling import sample_size, stratified_split, worst_imbalance
+    from mixmas_pipeline.learning.sampling import sample_sizes, stratified_split, worst_imbalance
     from mixmas_pipeline.learning.tasks import strata_of
 
     labels, names = strata_of(train)
@@ -98,10 +98,10 @@ def sample_for_search(
             f"class {name!r} has {counts.min()} examples in the training split; expected at least 3, so that it can be "
             "learnt, scored and left over. Merge it with another class or remove it"
         )
-    sizes = {
-        "sample": sample_size(len(train), parameters.z, parameters.p, parameters.margin),
-        "holdout": sample_size(len(train), parameters.z, parameters.p, parameters.holdout_margin),
-    }
+    margins = (parameters.margin, parameters.holdout_margin)
+    sizes = dict(
+        zip(("sample", "holdout"), sample_sizes(len(train), *margins, parameters.z, parameters.p), strict=True)
+    )
     report: dict[str, Any] = {"source": train.schema.source, "population": len(train)}
     report["classes"] = {name: int(count) for name, count in zip(names, counts, strict=True)}
     tables = []

@@ -115,12 +115,12 @@ def lay_out_budgets(
         ModuleNotFoundError: the joint search is asked for and Optuna is not installed.
     """
     from mixmas_pipeline.learning.microbenchmark import batch_rows
-    from mixmas_pipeline.learning.sampling import sample_size
+    from mixmas_pipeline.learning.sampling import sample_sizes
     from mixmas_pipeline.pipelines.validate_search.searches import import_optuna
 
     # The version is part of what is asked for: another sampler makes another search.
     joint = f"optuna {import_optuna().__version__}" if proxy.joint else None
-    holdout = sample_size(len(train), sample.z, sample.p, sample.holdout_margin)
+    _, holdout = sample_sizes(len(train), sample.margin, sample.holdout_margin, sample.z, sample.p)
     if max(proxy.rows) + holdout > len(train):
         raise ValueError(
             f"validate_search.proxy.rows asks for {max(proxy.rows)} examples beside the {holdout} to score on; the "

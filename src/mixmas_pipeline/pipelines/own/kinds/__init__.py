@@ -4,11 +4,13 @@
 ``prepare(parameters, learnt, rows, source)`` makes a ``Column`` of any rows.
 
 ``rows`` has all columns of the table as they were read (text files: texts), the rows' ids under ``cells.ID``, and their
-numbers in the file as its index: of the training rows or of another split's only some, of new rows all of another file.
-``source`` is what the modality's files beside the table load as (``Source``), or None: a kind whose parameters have a
-``source_key`` gets the path of what that key names (of a .npz table's ``array``: of the table), on this machine; for a text
-encoder its ``EncoderFiles``. The array of a row that lacks the modality is zeros; that a modality which is not optional
-is missing is an error that the caller finds.
+numbers in the file as its index: those of the training rows, of another split, or of new rows in another file.
+``source`` is what the modality's files beside the table load as (``Source``), or None: the path, on this machine, of
+what the parameters' ``source_key`` names (of a .npz table's ``array``: of the table); of a text its ``EncoderFiles``.
+
+The array of a row that lacks the modality is zeros. That a row lacks one which is not optional is an error that the
+caller finds. ``learn`` says under "columns" which ones of the table the modality is made of, if the parameters have
+patterns of them.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mixmas_pipeline.datasets.column import Column
 from mixmas_pipeline.datasets.encoders import EncoderFiles
-from mixmas_pipeline.pipelines.own.kinds import audio, image, tabular, text
+from mixmas_pipeline.pipelines.own.kinds import audio, embedding, image, tabular, text, time_series
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,4 +38,11 @@ class Kind(Protocol):
         """The modality of these rows."""
 
 
-KINDS: dict[str, Kind] = {"image": image, "audio": audio, "text": text, "tabular": tabular}
+KINDS: dict[str, Kind] = {
+    "image": image,
+    "audio": audio,
+    "text": text,
+    "time_series": time_series,
+    "tabular": tabular,
+    "embedding": embedding,
+}
