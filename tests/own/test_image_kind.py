@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from own_samples import frame
+from kind_samples import frame
 from PIL import Image
 
 from mixmas_pipeline.datasets.column import Column

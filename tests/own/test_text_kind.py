@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from own_samples import frame
+from kind_samples import frame
 
 from mixmas_pipeline.datasets.column import Column
 from mixmas_pipeline.datasets.encoders import EncoderDataset, EncoderFiles

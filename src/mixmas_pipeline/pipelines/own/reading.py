@@ -48,7 +48,7 @@ def read_frame(path: Path, separator: str | None = None, missing: tuple[str, ...
         raise ValueError("it is empty; expected a first line with the columns' names") from error
     if not len(frame):
         raise ValueError("it has no rows")
-    frame.columns = frame.columns.astype(str)
+    frame.columns = frame.columns.astype(str).str.strip()
     if repeated := frame.columns[frame.columns.duplicated()].tolist():
         raise ValueError(f"the column {repeated[0]!r} is there twice; expected different names")
     return frame.reset_index(drop=True)
@@ -108,9 +108,9 @@ def check_columns(rows: pd.DataFrame, table: TableParameters, *, labelled: bool)
     if labelled:
         for column in table.labels:
             check_column(rows, column, "table.label")
-        for column, key in ((table.split.column, "column"), (table.split.group, "group")):
-            if column is not None:
-                check_column(rows, column, f"table.split.{key}")
+        for key in ("column", "group"):
+            if (named_by := getattr(table.split, key)) is not None:
+                check_column(rows, named_by, f"table.split.{key}")
     for name, modality in table.modalities.items():
         named = own_columns(modality)
         if not labelled and modality.optional and not any(c in rows.columns for c in named):
