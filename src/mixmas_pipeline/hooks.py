@@ -17,6 +17,7 @@ from kedro.pipeline import Pipeline
 
 from mixmas_pipeline import pipeline_registry
 from mixmas_pipeline.locking import check_locks
+from mixmas_pipeline.logs import log_lines
 
 if TYPE_CHECKING:
     from mixmas_pipeline.locking import DataRootLock
@@ -33,7 +34,13 @@ _SHOWN = (
     "agreement",
     "agreement_summary",
     "prediction_summary",
+    "findings",
+    "description",
+    "estimate",
+    "export_report",
 )
+# What is not printed, but where it is.
+_NAMED = ("report", "description_page", "exported")
 
 
 class ProjectHooks:
@@ -42,6 +49,7 @@ class ProjectHooks:
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """The search space decides the graph, and only the context knows ``--env`` and ``--params``."""
+        log_lines()
         pipeline_registry.use_parameters(context.config_loader["parameters"])
 
     @hook_impl
@@ -65,9 +73,10 @@ class ProjectHooks:
             present = {kind: catalog.load(f"{dataset}.{kind}") for kind in _SHOWN if f"{dataset}.{kind}" in outputs}
             if (sampling := f"{dataset}.search.sampling") in outputs:
                 present["sampling"] = catalog.load(sampling)
-            if (report := f"{dataset}.report") in outputs:
-                page: Any = catalog.get(report)
-                present["report"] = page._get_load_path()
+            for kind in _NAMED:
+                if (name := f"{dataset}.{kind}") in outputs:
+                    written: Any = catalog.get(name)
+                    present[kind] = written._get_load_path()
             print_summary(dataset, **present)
 
 

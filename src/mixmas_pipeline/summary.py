@@ -8,6 +8,9 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from mixmas_pipeline.pipelines.describe.page import told, verdict
 
 
 def print_summary(
@@ -22,11 +25,18 @@ def print_summary(
     agreement_summary: dict[str, Any] | None = None,
     prediction_summary: dict[str, Any] | None = None,
     patterns: pd.DataFrame | None = None,
+    findings: pd.DataFrame | None = None,
+    description: dict[str, Any] | None = None,
+    estimate: dict[str, Any] | None = None,
+    description_page: PurePath | None = None,
+    export_report: dict[str, Any] | None = None,
+    exported: PurePath | None = None,
     console: Console | None = None,
 ) -> None:
     """Print what is given: sample sizes, leaderboards, the architecture, final scores, where the report is; the
     comparison with the baseline; how well the search chooses; what new rows were predicted from; where rows lack
-    modalities, in training or in the test split, the scores of each set of them."""
+    modalities, in training or in the test split, the scores of each set of them; what was found in the data, and what
+    a search will take; what was exported, and where it is."""
     console = console or Console(width=None if Console().is_terminal else 130)
     if sampling is not None:
         sizes = f"trained on {sampling['sample']['rows']}, scored on {sampling['holdout']['rows']} others"
@@ -48,6 +58,14 @@ def print_summary(
         console.print(_agreement_text(agreement_summary))
     if prediction_summary is not None:
         console.print(_contributions_table(dataset, prediction_summary))
+    if findings is not None and description is not None:
+        _print_description(console, dataset, findings, description, estimate or {})
+    if description_page is not None:
+        console.print(f"The description: {description_page}", soft_wrap=True)
+    if export_report is not None:
+        console.print(_export_table(dataset, export_report))
+    if exported is not None:
+        console.print(f"The exported model: {exported}", soft_wrap=True)
     if report is not None:
         console.print(f"The report: {report}", soft_wrap=True)
 
@@ -169,6 +187,44 @@ def _contributions_table(dataset: str, summary: dict[str, Any]) -> Table:
         table.add_row(modality, f"{row['mean_contribution']:+.4f}", f"{row['mean_absolute_contribution']:.4f}", *shares)
     if summary["scores"]:
         table.caption = "on these rows: " + ", ".join(f"{name} {v:.4f}" for name, v in summary["scores"].items())
+    return table
+
+
+def _print_description(
+    console: Console, dataset: str, findings: pd.DataFrame, description: dict[str, Any], estimate: dict[str, Any]
+) -> None:
+    rows = ", ".join(f"{count:,} {split}" for split, count in description["rows"].items())
+    console.print(f"{description['source']}: {rows} rows; {description['task']}")
+    if len(findings):
+        console.print(_findings_table(dataset, findings))
+    console.print(verdict(findings.to_dict("records")), style="bold")
+    for sentence in told(estimate, description).values() if estimate else ():
+        console.print(sentence)
+
+
+def _findings_table(dataset: str, findings: pd.DataFrame) -> Table:
+    table = Table(title=f"{dataset}: findings", title_justify="left", show_lines=True)
+    for name in ("", "where", "what", "what to do"):
+        table.add_column(name, overflow="fold")
+    for row in findings.itertuples():
+        where = ": ".join(filter(None, (row.split, row.modality)))
+        rows = f" ({row.rows})" if row.rows else ""
+        style = {"error": "red", "warning": "yellow"}.get(row.severity)
+        table.add_row(Text(row.severity, style or ""), Text(where), Text(row.what + rows), Text(row.advice))
+    return table
+
+
+def _export_table(dataset: str, report: dict[str, Any]) -> Table:
+    size = f"{report['parameters']:,} parameters, {report['flops_per_example'] / 1e6:.2f} MFLOP/example"
+    table = Table(title=f"{dataset}: exported, {size}", title_justify="left")
+    table.add_column("form")
+    for name in ("largest difference", "examples a call", "median ms", "90th percentile ms"):
+        table.add_column(name, justify="right")
+    for row in report["latency"]:
+        differences = report["differences"].get(row["form"])
+        said = f"{max(differences.values()):.1e}" if differences else ""
+        table.add_row(row["form"], said, str(row["examples"]), f"{row['median_ms']:.3f}", f"{row['p90_ms']:.3f}")
+    table.caption = f"{report['threads']} thread, {report['machine']['cpu']}"
     return table
 
 

@@ -1,0 +1,225 @@
+"""What a search and a full training will take: timed on a few optimiser steps of every candidate, on the sample."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.devices import computing_in, pick_device, pick_precision
+from mixmas_pipeline.learning import lightning
+from mixmas_pipeline.learning.microbenchmark import run_trials
+from mixmas_pipeline.learning.parameters import BudgetParameters, SearchParameters, TrainingParameters
+from mixmas_pipeline.learning.presence import known
+from mixmas_pipeline.mixers.architecture import Architecture
+from mixmas_pipeline.mixers.encoder import initialised
+from mixmas_pipeline.mixers.model import MultimodalMixer
+from mixmas_pipeline.pipelines.search.nodes import FUSION_FUNCTION, FUSION_NETWORK
+from mixmas_pipeline.runners.compute import ComputeParameters, cores_here, gpus_here, threads
+
+MEDIAN = "seconds_a_step"
+SECONDS = 12.0  # that timing all candidates may take, about
+_REPEATS = 3
+_BATCHES, _EPOCHS = 8, 3  # of the full training that is timed
+_log = logging.getLogger(__name__)
+
+
+def time_candidates(
+    proposals: list[dict[str, Any]], sample: MultimodalTable, holdout: MultimodalTable, search: SearchParameters
+) -> list[dict[str, Any]]:
+    """Returns:
+    For each proposal stage, candidate, parameters, flops; seconds_a_step (the median of three measurements), fastest
+    and slowest of them; seconds_beside_steps (to begin, and to score); bytes that it works with beside the sample. Of
+    one that fails: failed, the error's words, in place of the seconds.
+    """
+    allowed = SECONDS / max(1, len(proposals))
+    return [_timed(proposal, sample, holdout, search, allowed) for proposal in proposals]
+
+
+def time_training(
+    proposal: dict[str, Any], train: MultimodalTable, validation: MultimodalTable, training: TrainingParameters
+) -> float:
+    """Seconds of an epoch of full training in one process: from short epochs on a part of both splits."""
+    architecture = Architecture.model_validate(proposal["architecture"])
+    share = min(1.0, _BATCHES * training.batch_size / len(train))
+    parts = []
+    for table in (train, validation):
+        rows = max(2, round(share * len(table)))
+        parts.append(known(table.take(np.linspace(0, len(table) - 1, rows).astype(int)), architecture.inputs))
+    settings = training.model_copy(update={"max_epochs": _EPOCHS, "patience": _EPOCHS, "devices": 1, "num_nodes": 1})
+    settings = settings.model_copy(update={"strategy": "auto"})
+    quiet = logging.getLogger(lightning.__name__)
+    level = quiet.level
+    quiet.setLevel(logging.WARNING)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            _, history = lightning.train(architecture, *parts, settings, Path(folder))
+    finally:
+        quiet.setLevel(level)
+    return float(history["seconds"].iloc[1:].median()) / share
+
+
+def total(candidates: list[dict[str, Any]], search: SearchParameters, slots: int) -> dict[str, Any]:
+    """The search's seconds, if every candidate is trained with every seed and no stage is extended; least: at the
+    fastest that was measured, and if a race ends every stage after the first seeds; most: at the slowest, and if every
+    stage is extended. And the trials' number and steps."""
+    budget = search.budget
+    seeds, first = len(budget.seeds), len(budget.first_seeds)
+    stages = dict.fromkeys(one["stage"] for one in candidates)
+    together = [stage for stage in stages if stage not in (FUSION_FUNCTION, FUSION_NETWORK)]
+    phases = [phase for phase in (together, [FUSION_FUNCTION], [FUSION_NETWORK]) if set(phase) & set(stages)]
+
+    def seconds(count: int, steps: int, speed: str) -> float:
+        """Of all stages, if each candidate is trained so many times before its stage goes on."""
+        work = [[count * trial_seconds(c, steps, speed) for c in candidates if c["stage"] in phase] for phase in phases]
+        return sum(makespan(own, slots) for own in work)
+
+    longest = budget.extended_steps if budget.extended_steps > budget.steps else budget.steps
+    again = seeds if longest > budget.steps else seeds - first
+    return {
+        "candidates": len(candidates),
+        "trials": len(candidates) * seeds,
+        "steps": len(candidates) * seeds * budget.steps,
+        "at_once": slots,
+        "seconds": seconds(first, budget.steps, MEDIAN) + seconds(seeds - first, budget.steps, MEDIAN),
+        "least_seconds": seconds(first, budget.steps, "fastest"),
+        "most_seconds": seconds(first, budget.steps, "slowest") + seconds(again, longest, "slowest"),
+    }
+
+
+def trial_seconds(candidate: dict[str, Any], steps: int, speed: str) -> float:
+    """Of one seed; 0 of one that failed. ``speed``: which of the measured seconds a step."""
+    return float(candidate.get("seconds_beside_steps", 0) + steps * candidate.get(speed, 0))
+
+
+def makespan(seconds: Sequence[float], slots: int) -> float:
+    """When the last of these is done, if each begins as soon as one of the slots is free, in this order."""
+    free = [0.0] * slots
+    for one in seconds:
+        free.sort()
+        free[0] += one
+    return max(free)
+
+
+def trials_at_once(compute: ComputeParameters, device: torch.device) -> int:
+    """How many trials run beside each other on this machine."""
+    cores = cores_here() if compute.cores == "auto" else compute.cores
+    slots = max(1, cores // compute.shares.trial.threads)
+    gpus = compute.shares.trial.gpus
+    if device.type == "cuda" and gpus:
+        slots = min(slots, max(1, int(gpus_here() / (1 if gpus == "auto" else gpus))))
+    return slots
+
+
+def estimate(
+    proposals: list[dict[str, Any]],
+    sample: MultimodalTable,
+    holdout: MultimodalTable,
+    train: MultimodalTable,
+    validation: MultimodalTable,
+    search: SearchParameters,
+    training: TrainingParameters,
+    compute: ComputeParameters,
+) -> dict[str, Any]:
+    """Returns:
+    device; cores that there are, and load, how many processes wanted one in the last minute; candidates, as of
+    ``time_candidates``; search, as of ``total``; training: of the last candidate's architecture: seconds of an epoch,
+    epochs and seconds at most; bytes: of both samples, of the largest trial, and of what runs at once.
+    """
+    device = pick_device(search.budget.device)
+    slots = trials_at_once(compute, device)
+    with threads(compute.shares.trial.threads):
+        candidates = time_candidates(proposals, sample, holdout, search)
+    with threads(compute.shares.training.threads):
+        epoch = time_training(proposals[-1], train, validation, training)
+    largest = sorted((one["bytes"] for one in candidates), reverse=True)[:slots]
+    samples = sum(array.nbytes for table in (sample, holdout) for array in table.arrays.values())
+    return {
+        "device": device.type,
+        "cores": cores_here(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0,
+        "candidates": candidates,
+        "search": total(candidates, search, slots),
+        "training": {
+            "seconds_an_epoch": epoch,
+            "epochs": training.max_epochs,
+            "seconds": epoch * training.max_epochs,
+        },
+        "bytes": {"samples": samples, "largest_trial": largest[0], "at_once": sum(largest) + slots * 2 * samples},
+    }
+
+
+def _timed(
+    proposal: dict[str, Any],
+    sample: MultimodalTable,
+    holdout: MultimodalTable,
+    search: SearchParameters,
+    allowed: float,
+) -> dict[str, Any]:
+    architecture, budget = Architecture.model_validate(proposal["architecture"]), search.budget
+    found = {key: proposal[key] for key in ("stage", "candidate", "parameters", "flops")}
+    found["bytes"] = working_bytes(architecture, sample, budget)
+    label = f"timing {proposal['stage']} {proposal['candidate']}"
+
+    def seconds(steps: int) -> float:
+        trials = run_trials(
+            architecture, sample, holdout, budget, steps, budget.first_seeds, search.selection.metric, label
+        )
+        return sum(trial.seconds for trial in trials) / len(trials)
+
+    start = time.perf_counter()
+    try:
+        seconds(1)  # what is done once in a process
+        one = seconds(1)
+        few = 5
+        measured: list[float] = []
+        while not measured or (len(measured) < _REPEATS and time.perf_counter() - start < allowed):
+            measured.append(max(seconds(1 + few) - one, 0.0) / few)
+            left = (allowed - (time.perf_counter() - start)) / len(budget.first_seeds) / _REPEATS
+            few = int(np.clip((left - one) / max(measured[-1], 1e-6), 3, budget.steps))
+    except FloatingPointError as error:
+        return {**found, "failed": str(error)}
+    step = float(np.median(measured))
+    return {
+        **found,
+        MEDIAN: step,
+        "fastest": min(measured),
+        "slowest": max(measured),
+        "seconds_beside_steps": max(one - step, 0.0),
+        "seconds_a_trial": max(one - step, 0.0) + budget.steps * step,
+    }
+
+
+def working_bytes(architecture: Architecture, sample: MultimodalTable, budget: BudgetParameters) -> int:
+    """What training a candidate holds beside the sample: weights, their gradients and AdamW's two means, and what a
+    batch's forward pass keeps for the backward pass."""
+    device = pick_device(budget.device)
+    model = initialised(MultimodalMixer, budget.seeds[0], architecture).to(device)
+    batch = known(sample, architecture.inputs)
+    batch = batch.take(np.arange(min(len(batch), budget.batch_size)))
+    inputs = {name: torch.from_numpy(batch.arrays[name]).to(device) for name in architecture.inputs}
+    present = {n: torch.from_numpy(there).to(device) for n, there in batch.present.items() if n in inputs}
+    kept: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with (
+        computing_in(pick_precision(budget.precision, device), device),
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+    ):
+        logits = model(inputs, present)
+    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    activations = sum(t.untyped_storage().nbytes() for place, t in kept.items() if place not in own)
+    del logits
+    return activations + 4 * sum(p.numel() * p.element_size() for p in model.parameters())

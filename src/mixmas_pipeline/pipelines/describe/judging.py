@@ -1,0 +1,45 @@
+"""Nodes of describe that put together what the others have found: a change here measures nothing again."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from mixmas_pipeline.lazy import lazy
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
+
+_log = logging.getLogger(__name__)
+
+
+def conclude(
+    tables: dict[str, Any], duplicates: dict[str, Any], leaks: dict[str, Any], plan: dict[str, Any]
+) -> tuple[dict[str, Any], pd.DataFrame, Any]:
+    """Returns:
+    All facts; all findings, the worst first; the figure of how the labels are spread.
+    """
+    from mixmas_pipeline.pipelines.describe.figures import balance_figure
+    from mixmas_pipeline.pipelines.describe.findings import as_frame
+
+    parts = {"duplicates": duplicates, "leaks": leaks, "search": plan}
+    findings = as_frame([*plan["findings"], *tables["findings"], *duplicates["findings"], *leaks["findings"]])
+    counts = findings["severity"].value_counts().to_dict()
+    description = {
+        **tables["facts"],
+        **{name: part["facts"] for name, part in parts.items()},
+        "findings": findings.to_dict("records"),
+        "search_would_stop": "error" in counts,
+    }
+    level = logging.WARNING if counts.keys() & {"error", "warning"} else logging.INFO
+    _log.log(level, "Findings: %s", ", ".join(f"{n} {severity}{'s' * (n > 1)}" for severity, n in counts.items()))
+    return description, findings, balance_figure(tables["facts"])
+
+
+def write_page(description: dict[str, Any], estimate: dict[str, Any], balance_figure: Any) -> str:
+    """Everything on one HTML page that needs no other file and no network."""
+    from mixmas_pipeline.pipelines.describe.page import render
+
+    return render(description, estimate, balance_figure)

@@ -1,0 +1,54 @@
+"""The graph from the aligned tables and the search's parameters to ``description``, ``findings`` and ``estimate``."""
+
+from __future__ import annotations
+
+from kedro.pipeline import Node, Pipeline
+
+from mixmas_pipeline.pipelines.describe import judging, nodes
+
+
+def create_pipeline(dataset: str) -> Pipeline:
+    """Nodes of the namespace ``{dataset}.describe``."""
+    named = f"{dataset}.{{}}".format
+    space = named("describe")
+    splits = [named(split) for split in ("train", "validation", "test")]
+    search, training = f"params:{named('search')}", f"params:{named('training')}"
+    parts = [f"{space}.{part}" for part in ("tables", "duplicates", "leaks", "plan")]
+    looks = (nodes.measure_tables, nodes.find_duplicates, nodes.find_leaks)
+    return Pipeline(
+        [
+            *(
+                Node(look, splits, part, name=look.__name__, namespace=space, tags="preparation")
+                for look, part in zip(looks, parts, strict=False)
+            ),
+            Node(
+                nodes.plan_search,
+                [named("train"), search, training],
+                f"{space}.plan",
+                name="plan_search",
+                namespace=space,
+            ),
+            Node(
+                judging.conclude,
+                parts,
+                [named("description"), named("findings"), named("balance_figure")],
+                name="conclude",
+                namespace=space,
+            ),
+            Node(
+                nodes.estimate_cost,
+                [named("train"), named("validation"), f"{space}.plan", search, training, "params:compute"],
+                named("estimate"),
+                name="estimate_cost",
+                namespace=space,
+                tags="training",  # alone on the machine: it measures seconds
+            ),
+            Node(
+                judging.write_page,
+                [named("description"), named("estimate"), named("balance_figure")],
+                named("description_page"),
+                name="write_page",
+                namespace=space,
+            ),
+        ]
+    )
