@@ -65,15 +65,18 @@ def find_leaks(train: MultimodalTable, validation: MultimodalTable, test: Multim
     return {"facts": {"features": features, "groups": groups}, "findings": found + more}
 
 
-def plan_search(train: MultimodalTable, search: SearchParameters, training: TrainingParameters) -> dict[str, Any]:
+def plan_search(train: MultimodalTable, search: dict[str, Any], training: TrainingParameters) -> dict[str, Any]:
     """The candidates that a search would train, and what it would stop at.
+
+    Args:
+        search: of ``SearchParameters``. Kedro makes no model of it, since it makes models of parts of it for other nodes.
 
     Returns:
         facts: as of ``plan.plan_search``; findings.
     """
     from mixmas_pipeline.pipelines.describe import plan
 
-    facts, findings = plan.plan_search(train, search, training)
+    facts, findings = plan.plan_search(train, SearchParameters.model_validate(search), training)
     return {"facts": facts, "findings": findings}
 
 
@@ -81,7 +84,7 @@ def estimate_cost(
     train: MultimodalTable,
     validation: MultimodalTable,
     plan: dict[str, Any],
-    search: SearchParameters,
+    search: dict[str, Any],
     training: TrainingParameters,
     compute: ComputeParameters,
 ) -> dict[str, Any]:
@@ -94,5 +97,6 @@ def estimate_cost(
     proposals = plan["facts"]["proposals"]
     if not proposals or any(f["severity"] == "error" for f in plan["findings"]):
         return {}
-    sample, holdout, _ = draw_samples(train, search)
-    return estimate(proposals, sample, holdout, train, validation, search, training, compute)
+    space = SearchParameters.model_validate(search)
+    sample, holdout, _ = draw_samples(train, space)
+    return estimate(proposals, sample, holdout, train, validation, space, training, compute)
