@@ -69,7 +69,7 @@ def plan_search(train: MultimodalTable, search: dict[str, Any], training: Traini
     """The candidates that a search would train, and what it would stop at.
 
     Args:
-        search: of ``SearchParameters``. Kedro makes no model of it, since it makes models of parts of it for other nodes.
+        search: of ``SearchParameters``. Not as a model: Kedro makes models of its parts for other nodes.
 
     Returns:
         facts: as of ``plan.plan_search``; findings.
