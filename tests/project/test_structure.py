@@ -237,6 +237,8 @@ def test_no_parameter_that_becomes_a_model_is_inside_another() -> None:
     what is a model already."""
     from kedro.validation.type_extractor import TypeExtractor
 
+    from mixmas_pipeline.pipeline_registry import register_pipelines
+
     keys = TypeExtractor(register_pipelines()).extract_types_from_pipelines()
     assert keys
     assert [(outer, key) for outer in keys for key in keys if key.startswith(f"{outer}.")] == []
