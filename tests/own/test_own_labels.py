@@ -68,10 +68,14 @@ def test_several_columns() -> None:
 )
 def test_labels_that_are_wrong(cells: Any, settings: dict[str, Any], message: str) -> None:
     rows, parameters = column(*cells), table(**settings)
-    with pytest.raises(ValueError, match=message):
+
+    def read() -> None:
         classes = learn_classes(rows, parameters)
         encode(rows, parameters, classes)
         check_examples(rows, parameters, classes)
+
+    with pytest.raises(ValueError, match=message):
+        read()
 
 
 def test_a_label_column_that_is_neither_0_nor_1() -> None:
