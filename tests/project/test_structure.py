@@ -242,3 +242,15 @@ def test_dependencies_point_one_way() -> None:
                 if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mixmas_pipeline."):
                     imported = node.module.split(".")[1]
                     assert imported in may, f"{file.relative_to(SOURCE)} imports {node.module}"
+
+
+def test_no_parameter_that_becomes_a_model_is_inside_another() -> None:
+    """Kedro makes models of what nodes' type hints name, of all pipelines whatever is run, and cannot set a part of
+    what is a model already."""
+    from kedro.validation.type_extractor import TypeExtractor
+
+    from mixmas_pipeline.pipeline_registry import register_pipelines
+
+    keys = TypeExtractor(register_pipelines()).extract_types_from_pipelines()
+    assert keys
+    assert [(outer, key) for outer in keys for key in keys if key.startswith(f"{outer}.")] == []
