@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from kedro.framework.cli.project import run
-from kedro.framework.cli.utils import env_option
+from kedro.framework.cli.utils import _split_params, env_option
 from kedro.framework.startup import ProjectMetadata
 
 if TYPE_CHECKING:
+    from kedro.config import AbstractConfigLoader
+
     from mixmas_pipeline.datasets.places import Place
+    from mixmas_pipeline.datasets.runs import Record
 
 __all__ = ["cli", "run"]
 
@@ -77,17 +81,94 @@ def prune(metadata: ProjectMetadata, env: str | None, keep: int, older_than: tim
         click.echo("Nothing has been deleted: add --yes to do so.")
 
 
-def _data_root(metadata: ProjectMetadata, env: str | None) -> Place:
-    from kedro.config import OmegaConfigLoader
+@cli.command("viz-build")
+@env_option(help="Environment whose artefacts are shown.")
+@click.option(
+    "--params", type=click.UNPROCESSED, default="", callback=_split_params, help="As those of kedro run: dataset=mimic."
+)
+@click.pass_obj
+def viz_build(metadata: ProjectMetadata, env: str | None, params: dict[str, Any]) -> None:
+    """The graph with all previews as a page that needs no network.
+
+    It is what kedro viz shows, as files in the folder build: to be given to others, or put on any server.
+    """
+    from mixmas_pipeline.graph_page import build
+
+    folder = build(metadata.project_path, metadata.package_name, env, params)
+    click.echo(
+        f"To look at it: python -m http.server --bind 127.0.0.1 --directory {folder}, then http://127.0.0.1:8000"
+    )
+
+
+@cli.command()
+@env_option(help="Environment whose runs are listed.")
+@click.argument("run", required=False)
+@click.argument("other", required=False)
+@click.pass_obj
+def runs(metadata: ProjectMetadata, env: str | None, run: str | None, other: str | None) -> None:
+    """List the runs that made something, or show what differs between two: RUN and OTHER.
+
+    A run is named by its id, or by how that begins or ends. RUN alone is held against the run before it.
+    """
+    from rich.console import Console
+
+    from mixmas_pipeline.run_tables import difference_table, find, runs_table
+
+    found = _records(metadata, env)
+    if not found:
+        raise click.ClickException("no run is logged in this environment; `kedro run` logs what it has made")
+    console = Console(width=None if Console().is_terminal else 160)
+    if run is None:
+        for records in found:
+            console.print(runs_table(records))
+        return
+    every = [record for records in found for record in records]
+    try:
+        first = find(every, run)
+        second = find(every, other) if other else _before(first, found)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None
+    console.print(difference_table(*sorted((first, second), key=lambda record: record.run)))
+
+
+def _before(record: Record, found: list[list[Record]]) -> Record:
+    """The run of the same data set before this one."""
+    (records,) = [records for records in found if record in records]
+    earlier = records[records.index(record) + 1 :]
+    if not earlier:
+        raise ValueError(f"{record.run} is the first run of {record.dataset}; name another to compare it with")
+    return earlier[0]
+
+
+def _records(metadata: ProjectMetadata, env: str | None) -> list[list[Record]]:
+    """The runs of each data set that has some, newest first. (A session's catalog would import torch.)"""
+    from kedro.io import CatalogConfigResolver
+
+    from mixmas_pipeline.datasets.places import place
+    from mixmas_pipeline.datasets.runs import RunsDataset
+
+    config = _config(metadata, env)
+    catalog, found = CatalogConfigResolver(config["catalog"], default_runtime_patterns={}), []
+    for name, section in config["parameters"].items():
+        if isinstance(section, dict) and "search" in section:
+            where = place(catalog.resolve_pattern(f"{name}.runs")["filepath"])
+            where = metadata.project_path / where if isinstance(where, Path) else where
+            found.append(RunsDataset(filepath=str(where)).load())
+    return [records for records in found if records]
+
+
+def _config(metadata: ProjectMetadata, env: str | None) -> AbstractConfigLoader:
     from kedro.framework.project import settings
 
+    source = str(metadata.project_path / settings.CONF_SOURCE)
+    environment = env or os.environ.get("KEDRO_ENV")
+    return settings.CONFIG_LOADER_CLASS(source, env=environment, **settings.CONFIG_LOADER_ARGS)
+
+
+def _data_root(metadata: ProjectMetadata, env: str | None) -> Place:
     from mixmas_pipeline.locking import data_root
 
-    project = metadata.project_path
-    loader = OmegaConfigLoader(
-        str(project / settings.CONF_SOURCE), env=env or os.environ.get("KEDRO_ENV"), **settings.CONFIG_LOADER_ARGS
-    )
-    return data_root(loader["globals"], project)
+    return data_root(_config(metadata, env)["globals"], metadata.project_path)
 
 
 def _show(root: Place, rows: list[tuple[Place, str, int]]) -> None:

@@ -17,6 +17,7 @@ from kedro.pipeline import Pipeline
 
 from mixmas_pipeline import pipeline_registry
 from mixmas_pipeline.locking import check_locks
+from mixmas_pipeline.logs import log_lines
 
 if TYPE_CHECKING:
     from mixmas_pipeline.locking import DataRootLock
@@ -36,9 +37,10 @@ _SHOWN = (
     "findings",
     "description",
     "estimate",
+    "export_report",
 )
-# Pages whose place is named.
-_PAGES = ("report", "description_page")
+# What is not printed, but where it is.
+_NAMED = ("report", "description_page", "exported")
 
 
 class ProjectHooks:
@@ -47,6 +49,7 @@ class ProjectHooks:
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """The search space decides the graph, and only the context knows ``--env`` and ``--params``."""
+        log_lines()
         pipeline_registry.use_parameters(context.config_loader["parameters"])
 
     @hook_impl
@@ -70,10 +73,10 @@ class ProjectHooks:
             present = {kind: catalog.load(f"{dataset}.{kind}") for kind in _SHOWN if f"{dataset}.{kind}" in outputs}
             if (sampling := f"{dataset}.search.sampling") in outputs:
                 present["sampling"] = catalog.load(sampling)
-            for kind in _PAGES:
+            for kind in _NAMED:
                 if (name := f"{dataset}.{kind}") in outputs:
-                    page: Any = catalog.get(name)
-                    present[kind] = page._get_load_path()
+                    written: Any = catalog.get(name)
+                    present[kind] = written._get_load_path()
             print_summary(dataset, **present)
 
 

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from mixmas_pipeline.learning.parameters import (
     CompareParameters,
+    ExportParameters,
     PredictParameters,
     SearchParameters,
     ValidateSearchParameters,
@@ -28,6 +29,7 @@ from mixmas_pipeline.pipelines import (
     avmnist,
     compare,
     describe,
+    export,
     mimic,
     mmimdb,
     own,
@@ -49,10 +51,10 @@ DATA: dict[str, Callable[[dict[str, Any]], Pipeline]] = {
 # Keys of a section that not every graph made from it reads.
 _OPTIONAL: dict[str, tuple[str, ...]] = {"mimic": mimic.OPTIONAL, "mmimdb": mmimdb.OPTIONAL}
 # Keys that every data set's section has, beside those of its preparation.
-_SECTIONS = ("search", "training", "compare", "validate_search", "predict")
+_SECTIONS = ("search", "training", "compare", "validate_search", "predict", "export")
 # Top-level parameters that are no data set.
-_SETTINGS = ("dataset", "reuse", "compute", own.OWN)
-_PIPELINES = ("describe", "search", "training", "reporting", "predict", "compare", "validate_search")
+_SETTINGS = ("dataset", "reuse", "tracking", "compute", own.OWN)
+_PIPELINES = ("describe", "search", "training", "reporting", "predict", "export", "compare", "validate_search")
 
 _log = logging.getLogger(__name__)
 _context_parameters: dict[str, Any] | None = None
@@ -67,7 +69,7 @@ def use_parameters(parameters: dict[str, Any] | None) -> None:
 def register_pipelines() -> dict[str, Pipeline]:
     """Pipelines by name: every data set's preparation under its own; the others for the data set that the parameter
     ``dataset`` names. Each brings along what it needs: ``search`` prepares the data first, and so on; but
-    ``predict`` begins with what the newest training has left.
+    ``predict`` and ``export`` begin with what the newest training has left.
 
     Raises:
         ValueError: the parameters name an unknown data set, or its search space has an error.
@@ -80,10 +82,13 @@ def register_pipelines() -> dict[str, Pipeline]:
     if not isinstance(parameters.get(dataset), dict):
         raise ValueError(f"the parameters have no section {dataset!r} (found: {parameters.get(dataset)!r})")
     _checked(parameters.get("compute", {}), "compute", ComputeParameters)
+    if not isinstance(tracking := parameters.get("tracking", True), bool):
+        raise ValueError(f"the parameter 'tracking' is {tracking!r}; expected true or false")
     preparations = _preparations(parameters, dataset, makers)
     data = preparations[dataset]
     space = _section(dataset, parameters, "search", SearchParameters)
     prediction = _checked(parameters[dataset].get("predict") or {}, f"{dataset}.predict", PredictParameters)
+    _checked(parameters[dataset].get("export") or {}, f"{dataset}.export", ExportParameters)
     comparison = _section(dataset, parameters, "compare", CompareParameters)
     validation = _section(dataset, parameters, "validate_search", ValidateSearchParameters)
     if set(comparison.baseline.encoders) != set(space.encoders):
@@ -109,6 +114,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         "training": trained,
         "reporting": everything,
         "predict": predict.create_pipeline(dataset, _reading(dataset, parameters[dataset], prediction)),
+        "export": export.create_pipeline(dataset, parameters[dataset].get("export") is not None),
         "compare": compared,
         "validate_search": validated,
         "__default__": everything,

@@ -5,8 +5,9 @@ from typing import Any
 from mixmas_pipeline.configuration import ProjectConfigLoader
 from mixmas_pipeline.hooks import DataRootHooks, ProjectHooks
 from mixmas_pipeline.session import ReusingSession
+from mixmas_pipeline.tracking import TrackingHooks
 
-HOOKS = (ProjectHooks(), DataRootHooks())
+HOOKS = (ProjectHooks(), TrackingHooks(), DataRootHooks())
 SESSION_CLASS = ReusingSession
 CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS: dict[str, Any] = {

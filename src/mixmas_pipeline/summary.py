@@ -29,12 +29,14 @@ def print_summary(
     description: dict[str, Any] | None = None,
     estimate: dict[str, Any] | None = None,
     description_page: PurePath | None = None,
+    export_report: dict[str, Any] | None = None,
+    exported: PurePath | None = None,
     console: Console | None = None,
 ) -> None:
     """Print what is given: sample sizes, leaderboards, the architecture, final scores, where the report is; the
     comparison with the baseline; how well the search chooses; what new rows were predicted from; where rows lack
     modalities, in training or in the test split, the scores of each set of them; what was found in the data, and what
-    a search will take."""
+    a search will take; what was exported, and where it is."""
     console = console or Console(width=None if Console().is_terminal else 130)
     if sampling is not None:
         sizes = f"trained on {sampling['sample']['rows']}, scored on {sampling['holdout']['rows']} others"
@@ -60,6 +62,10 @@ def print_summary(
         _print_description(console, dataset, findings, description, estimate or {})
     if description_page is not None:
         console.print(f"The description: {description_page}", soft_wrap=True)
+    if export_report is not None:
+        console.print(_export_table(dataset, export_report))
+    if exported is not None:
+        console.print(f"The exported model: {exported}", soft_wrap=True)
     if report is not None:
         console.print(f"The report: {report}", soft_wrap=True)
 
@@ -205,6 +211,20 @@ def _findings_table(dataset: str, findings: pd.DataFrame) -> Table:
         rows = f" ({row.rows})" if row.rows else ""
         style = {"error": "red", "warning": "yellow"}.get(row.severity)
         table.add_row(Text(row.severity, style or ""), Text(where), Text(row.what + rows), Text(row.advice))
+    return table
+
+
+def _export_table(dataset: str, report: dict[str, Any]) -> Table:
+    size = f"{report['parameters']:,} parameters, {report['flops_per_example'] / 1e6:.2f} MFLOP/example"
+    table = Table(title=f"{dataset}: exported, {size}", title_justify="left")
+    table.add_column("form")
+    for name in ("largest difference", "examples a call", "median ms", "90th percentile ms"):
+        table.add_column(name, justify="right")
+    for row in report["latency"]:
+        differences = report["differences"].get(row["form"])
+        said = f"{max(differences.values()):.1e}" if differences else ""
+        table.add_row(row["form"], said, str(row["examples"]), f"{row['median_ms']:.3f}", f"{row['p90_ms']:.3f}")
+    table.caption = f"{report['threads']} thread, {report['machine']['cpu']}"
     return table
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixmas_pipeline.pipelines.own.cells import ID, NUMBER
+from mixmas_pipeline.pipelines.own.cells import COUNT, ID, NUMBER
 from mixmas_pipeline.pipelines.own.parameters import TableParameters
 
 FRACTIONS = {"fractions": {"validation": 0.2, "test": 0.2}}
@@ -27,7 +27,7 @@ def table(**changes: Any) -> TableParameters:
 
 def named(frame: pd.DataFrame) -> pd.DataFrame:
     """As kinds get it: ids, and numbers as the index."""
-    frame = frame.assign(**{ID: [f"r{i}" for i in range(len(frame))]})
+    frame = frame.assign(**{ID: [f"r{i}" for i in range(len(frame))], COUNT: len(frame)})
     frame.index.name = NUMBER
     return frame
 

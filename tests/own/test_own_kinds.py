@@ -223,9 +223,10 @@ def test_embeddings_that_are_wrong(tmp_path: Path) -> None:
         made(rows, kind="embedding", columns=["a", "b"])
     with pytest.raises(ValueError, match=r"row 0 \(id r0\), column list: found 'x'; expected a list of numbers"):
         made(rows, kind="embedding", column="list")
-    np.save(tmp_path / "short.npy", np.zeros((1, 3)))
-    with pytest.raises(ValueError, match=r"short.npy has 1 rows; the table has more"):
-        made(rows, tmp_path / "short.npy", kind="embedding", file="short.npy")
+    for count in (1, 3):
+        np.save(tmp_path / "other.npy", np.zeros((count, 3)))
+        with pytest.raises(ValueError, match=rf"other.npy has {count} rows; the table has 2"):
+            made(rows, tmp_path / "other.npy", kind="embedding", file="other.npy")
     np.save(tmp_path / "objects.npy", np.array([{}, {}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match=r"objects.npy is no .npy file of plain values"):
         made(rows, tmp_path / "objects.npy", kind="embedding", file="objects.npy")

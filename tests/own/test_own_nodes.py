@@ -138,3 +138,47 @@ def test_a_label_that_only_the_test_has(tmp_path: Path) -> None:
     data.loc[36, "kind"] = "cats"
     with pytest.raises(ValueError, match=r"pets.csv: row 36 \(id pet36\), column kind: the label 'cats' is unknown"):
         prepared(write(data, tmp_path / "pets.csv"), parameters({"pulse": PULSE}))
+
+
+def test_one_modality_and_several_targets(tmp_path: Path) -> None:
+    """A regression's tables have the numbers as they are, under the columns' names."""
+    data = frame()
+    table = parameters({"pulse": PULSE}, label=["age", "weight"], task="regression")
+    data["weight"] = np.arange(40) / 4
+    _, tables = prepared(write(data, tmp_path / "pets.csv"), table)
+    assert tables["train"].schema.classes == ("age", "weight")
+    np.testing.assert_allclose(tables["test"].labels, data[["age", "weight"]][35:].to_numpy(), rtol=1e-6)
+    data.loc[3, "weight"] = np.nan
+    with pytest.raises(ValueError, match=r"pets.csv: row 3 \(id pet3\), column weight: there is no number"):
+        prepared(write(data, tmp_path / "pets.csv"), table)
+
+
+def test_a_table_of_arrays(tmp_path: Path) -> None:
+    """Arrays beside columns; new rows come in the same layout."""
+    rng = np.random.default_rng(0)
+    arrays = {"y": np.arange(30) % 2, "trace": rng.normal(size=(30, 4, 2)), "summary": rng.normal(size=(30, 3))}
+    modalities = {
+        "trace": {"kind": "time_series", "array": "trace"},
+        "summary": {"kind": "embedding", "array": "summary", "optional": True},
+    }
+    table = parameters(
+        modalities, file="s.npz", id=None, label="y", split={"fractions": {"validation": 0.2, "test": 0.2}}
+    )
+    file = tmp_path / "s.npz"
+    np.savez(file, **arrays)
+    train, validation, _, labels, _ = nodes.split_rows(nodes.read_table(file, table), table)
+    columns, new = [], []
+    for modality in table["modalities"].values():
+        learnt = nodes.learn_modality(train, table, modality, file)
+        columns.append(nodes.prepare_modality(validation, learnt, modality, "s.npz", file))
+        np.savez(tmp_path / "new.npz", trace=arrays["trace"][:5])
+        rows = nodes.read_new_table(tmp_path / "new.npz", table)
+        new.append(nodes.prepare_modality(rows, learnt, modality, "new.npz", tmp_path / "new.npz"))
+    built = nodes.build_table(validation, labels, table, "s.npz", *columns)
+    built.check()
+    numbers = built.ids.astype(int)
+    np.testing.assert_array_equal(built.arrays["summary"], arrays["summary"][numbers].astype(np.float32))
+    np.testing.assert_array_equal(np.array(built.schema.classes)[built.labels], (numbers % 2).astype(str))
+    found = nodes.build_table(rows, labels, table, "new.npz", *new)
+    assert not found.present["summary"].any()
+    assert not found.labelled

@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from project_runs import ROOT, kedro, newest
 
 from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline.cli import viz_build
 from mixmas_pipeline.datasets.places import is_remote, place
 from mixmas_pipeline.datasets.table import TableDataset
 from mixmas_pipeline.learning import join
@@ -39,10 +40,12 @@ def commands() -> list[str]:
 
 KEDRO_COMMANDS = [c for c in commands() if "kedro " in c]
 JOIN = "python -m mixmas_pipeline.learning.join "
+TENSORBOARD = "tensorboard --logdir="
 
 
 def test_every_command_is_of_a_kind_that_is_tried() -> None:
-    known = (JOIN, "mixmas_pipeline new ")  # run in tests/project/test_wheel.py
+    # Run in tests/project/test_wheel.py and, as a server of the same kind, in tests/project/test_viz.py.
+    known = (JOIN, TENSORBOARD, "mixmas_pipeline new ", "python -m http.server ")
     others = [c for c in commands() if c not in KEDRO_COMMANDS and not c.startswith(known)]
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     assert others, "the README shows the make targets"
@@ -64,26 +67,45 @@ def test_command_for_other_hosts_fits_the_parameters() -> None:
         assert host < hosts[f"{server}:{port}"]
 
 
+def test_tensorboard_is_shown_the_folder_of_the_logs() -> None:
+    """What it reads there is tested in tests/project/test_tracking.py."""
+    config = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)
+    shown = {c.removeprefix(TENSORBOARD) for c in commands() if c.startswith(TENSORBOARD)}
+    assert shown == {config["catalog"]["{dataset}.runs"]["filepath"].format(dataset="avmnist")}
+
+
 @pytest.mark.parametrize("command", KEDRO_COMMANDS)
 def test_kedro_command_runs(command: str, copy_of_finished: Callable[[], Path], films_project: Path) -> None:
     """In the test environment's size: the options are the documented ones, but for the environment."""
     words = [word for word in shlex.split(command) if not word.startswith("MIXMAS_MIRROR=")]
     assert words[0] == "kedro"
-    if words[1] == "viz":
-        pytest.skip("starts a server; looked at by hand")
+    if words[1] in ("viz", "viz-build"):
+        command_of_viz(words[1:])
+        return
     if "mimic" in command and not os.environ.get("MIXMAS_MIRROR"):
         pytest.skip("reads the MIMIC-III demo: set MIXMAS_MIRROR to a folder that has mimic-iii-demo")
     if "mmimdb" in command and not os.environ.get("MIXMAS_MIRROR"):
         pytest.skip("reads films in MM-IMDB's layout: set MIXMAS_MIRROR to a folder that has movies/movies.zip")
     arguments = [word for word in words[1:] if not word.startswith("--env")]
-    if arguments[0] in ("run", "prune"):
+    if arguments[0] in ("run", "runs", "prune"):
         arguments.append("--env=test")
     # Films take a while to read: what one command has made, the next may use.
     project = films_project if "mmimdb" in command else copy_of_finished()
     if "predict" in command:
         write_rows(project)
+    if arguments[0] == "runs":
+        kedro(project, "run", "--env=test", "--params=tracking=true")
     done = kedro(project, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def command_of_viz(words: list[str]) -> None:
+    """The options are known. What the commands do is looked at in tests/project/test_viz.py."""
+    from kedro_viz.launchers.cli.run import run
+
+    known, arguments = (viz_build, words[1:]) if words[0] == "viz-build" else (run, words[2:])
+    assert words[0] == "viz-build" or words[1] == "run"
+    assert known.make_context(known.name, arguments).params
 
 
 def write_rows(project: Path) -> None:

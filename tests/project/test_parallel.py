@@ -15,6 +15,8 @@ import pandas as pd
 import pytest
 from project_runs import kedro, make_project
 
+from child_processes import children, command
+
 # Artefacts that hold nothing but results, by the end of their path: their bytes are compared.
 BYTES = ("train.arrow", "test.arrow", "sample.arrow", "model.safetensors", "architecture.json", "metrics.json")
 
@@ -41,6 +43,8 @@ def test_parallel_run_with_a_killed_worker_ends_with_the_same_bits(finished_proj
     said = run_and_kill_a_worker(project)
     assert "it is run again (1 of 2)" in said
     assert len(set(re.findall(r"its process was killed by SIGKILL", said))) == 1
+    assert re.search(r"INFO     \[avmnist.*\] .*\d+ of \d+ nodes in .* left\n", said), "a line of progress"
+    assert "\x1b" not in said
     for name in BYTES:
         assert newest(project, name).read_bytes() == newest(finished_project, name).read_bytes(), name
     assert tables(project) == tables(finished_project)
@@ -65,16 +69,12 @@ def run_and_kill_a_worker(project: Path) -> str:
     for line in process.stdout:
         said += line
         if not killed and re.search(r"Running avmnist.search.\w+.train_", line):
-            workers = [p for p in children(process.pid) if b"runners.worker" in Path(f"/proc/{p}/cmdline").read_bytes()]
+            workers = [p for p in children(process.pid) if b"runners.worker" in command(p)]
             if workers:
                 os.kill(workers[0], signal.SIGKILL)
                 killed = True
     assert process.wait(120) == 0, said
     return said
-
-
-def children(parent: int) -> list[int]:
-    return [int(p) for task in Path(f"/proc/{parent}/task").iterdir() for p in (task / "children").read_text().split()]
 
 
 def test_a_finished_run_imports_and_starts_nothing(copy_of_finished: Callable[[], Path]) -> None:

@@ -61,6 +61,7 @@ def test_only_evaluation_reads_the_test_split() -> None:
     after = {node.name for node in everything.from_nodes(*readers).nodes} - readers
     drawn = {f"avmnist.reporting.{name}" for name in ("draw_model", "draw_mistakes", "draw_patterns", "write_report")}
     used = {"avmnist.predict.predict_new_rows", "avmnist.predict.draw_contributions"}  # what is finished
+    used |= {"avmnist.export.assemble"}
     told = {f"avmnist.describe.{name}" for name in ("conclude", "write_page")}  # and nothing is measured or chosen
     assert after == drawn | {"avmnist.compare.draw_comparison"} | used | told
     search = pipelines("base")["search"]
@@ -173,6 +174,7 @@ def test_namespaces_collapse() -> None:
         "avmnist.training",
         "avmnist.reporting",
         "avmnist.predict",
+        "avmnist.export",
         "avmnist.compare",
         *(f"avmnist.compare.{name}" for name in ("baseline", "searched", "image_alone", "audio_alone")),
         "avmnist.validate_search",
@@ -240,3 +242,15 @@ def test_dependencies_point_one_way() -> None:
                 if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mixmas_pipeline."):
                     imported = node.module.split(".")[1]
                     assert imported in may, f"{file.relative_to(SOURCE)} imports {node.module}"
+
+
+def test_no_parameter_that_becomes_a_model_is_inside_another() -> None:
+    """Kedro makes models of what nodes' type hints name, of all pipelines whatever is run, and cannot set a part of
+    what is a model already."""
+    from kedro.validation.type_extractor import TypeExtractor
+
+    from mixmas_pipeline.pipeline_registry import register_pipelines
+
+    keys = TypeExtractor(register_pipelines()).extract_types_from_pipelines()
+    assert keys
+    assert [(outer, key) for outer in keys for key in keys if key.startswith(f"{outer}.")] == []

@@ -16,6 +16,7 @@ import probes
 import pytest
 from kedro.pipeline import Node, Pipeline
 
+from child_processes import children, command
 from graphs import pipelines
 from mixmas_pipeline.runners import compute, machine
 from mixmas_pipeline.runners.compute import ComputeParameters
@@ -26,17 +27,6 @@ NAMES = {name: name for name in ("a", "b", "c", "d")}
 def worker_processes() -> set[int]:
     """Worker processes of this process that are alive."""
     return {pid for pid in children(os.getpid()) if b"mixmas_pipeline.runners.worker" in command(pid)}
-
-
-def children(parent: int) -> set[int]:
-    return {int(p) for task in Path(f"/proc/{parent}/task").iterdir() for p in (task / "children").read_text().split()}
-
-
-def command(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 def runs(pid: int) -> bool:
@@ -289,16 +279,16 @@ def test_a_node_has_one_share() -> None:
 
 
 def test_heavy_nodes_of_the_project_have_a_tag() -> None:
-    """By what they do, not by their names: nodes whose function trains."""
+    """By what they do, not by their names: nodes whose function trains, or scores whole splits."""
     trains = {"train_candidate", "finish_candidate", "search_within_budget"}
-    fully = {"train_model", "tune", "train_seeds", "train_combination", "evaluate_model", "evaluate_contenders"}
-    fully |= {"estimate_cost"}
+    fully = {"train_model", "tune", "train_seeds", "train_combination", "estimate_cost"}
+    scores = {"evaluate_model", "evaluate_contenders", "predict_new_rows"}
     found: dict[str, set[str]] = {}
     for graph in pipelines("base").values():
         for node in graph.nodes:
             found.setdefault(ComputeParameters().tag(node) or "", set()).add(node.func.__name__)
     assert found["trial"] == trains
-    assert found["training"] == fully
+    assert found["training"] == fully | scores
     assert {"decide", "choose"} <= found[""]
 
 

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 import numpy as np
+from kedro_datasets._typing import ImagePreview
 
 from mixmas_pipeline.datasets.base import AtomicDataset
 from mixmas_pipeline.datasets.places import local_folder
@@ -80,6 +81,12 @@ class ArrayDataset(AtomicDataset):
 
     def _write(self, path: Path, data: np.ndarray) -> None:
         write_array(data, path)
+
+    def preview(self) -> ImagePreview:
+        """Some of its pictures, or the whole as one, with shape and type; only what is shown is read."""
+        from mixmas_pipeline.datasets.previews import arrays
+
+        return arrays([("", self.load())])
 
 
 def write_array(data: np.ndarray, path: Path) -> None:

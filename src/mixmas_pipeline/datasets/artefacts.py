@@ -1,4 +1,5 @@
-"""Small artefacts: JSON, data frames, figures, pictures, pages, arrays. Each previews itself in kedro-viz."""
+"""Small artefacts: JSON, data frames, figures, pictures, pages, arrays. Each previews itself in kedro-viz, of which
+``datasets/previews.py`` draws what is not a picture yet."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kedro.io import Version
+from kedro.utils import load_obj
 from kedro_datasets._typing import HTMLPreview, ImagePreview, JSONPreview, PlotlyPreview, TablePreview
 
 from mixmas_pipeline.datasets.base import AtomicDataset
@@ -15,38 +18,75 @@ from mixmas_pipeline.lazy import lazy
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.parquet as pq
 else:
     pd = lazy("pandas")
+    pq = lazy("pyarrow.parquet")
 
 PREVIEW_ROWS = 40
 
 
-class JSONDataset(AtomicDataset):
-    """Anything that JSON can hold. NaN and infinity are refused when saving: they are not JSON."""
-
+class _JSONFile(AtomicDataset):
     def _read(self, path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
 
     def _write(self, path: Path, data: Any) -> None:
         path.write_text(json.dumps(data, indent=1, allow_nan=False), encoding="utf-8")
 
+
+class JSONDataset(_JSONFile):
+    """Anything that JSON can hold. NaN and infinity are refused when saving: they are not JSON."""
+
     def preview(self) -> JSONPreview:
-        """The whole document."""
-        return JSONPreview(json.dumps(self.load()))
+        """The document; of longer lists the beginning."""
+        return JSONPreview(json.dumps(_shortened(self.load())))
 
 
-class FrameDataset(AtomicDataset):
-    """A pandas DataFrame as Parquet."""
+class DrawnDataset(_JSONFile):
+    """What a ``JSONDataset`` holds, shown as a drawing.
 
+    Args:
+        drawing: dotted path of a function from the document to the bytes of a PNG file.
+    """
+
+    def __init__(
+        self, *, filepath: str, drawing: str, version: Version | None = None, metadata: dict[str, Any] | None = None
+    ) -> None:
+        self._drawing = drawing
+        super().__init__(filepath=filepath, version=version, metadata=metadata)
+
+    def preview(self) -> ImagePreview:
+        """The drawing."""
+        return ImagePreview(base64.b64encode(load_obj(self._drawing)(self.load())).decode())
+
+
+class _ParquetFile(AtomicDataset):
     def _read(self, path: Path) -> pd.DataFrame:
         return pd.read_parquet(path)
 
     def _write(self, path: Path, data: pd.DataFrame) -> None:
         data.to_parquet(path, index=False)
 
+
+class FrameDataset(_ParquetFile):
+    """A pandas DataFrame as Parquet."""
+
     def preview(self) -> TablePreview:
-        """The first rows; arrays are shown by their length."""
-        return frame_preview(self.load())
+        """The first rows, which alone are read; arrays are shown by their length."""
+        path: Any = self._get_load_path()
+        with pq.ParquetFile(local(path)) as file:
+            head = next(file.iter_batches(PREVIEW_ROWS), None)
+            return frame_preview((head or file.schema_arrow.empty_table()).to_pandas())
+
+
+class ClipsDataset(_ParquetFile):
+    """A DataFrame of sound clips as Parquet, with the columns ``file``, ``sample_rate`` (Hz) and ``waveform``."""
+
+    def preview(self) -> ImagePreview:
+        """Spectrograms of some of them."""
+        from mixmas_pipeline.datasets.previews import sounds
+
+        return sounds(self.load())
 
 
 class PlotlyDataset(AtomicDataset):
@@ -90,8 +130,10 @@ class HTMLDataset(AtomicDataset):
         path.write_bytes(data.encode())
 
     def preview(self) -> HTMLPreview:
-        """The page."""
-        return HTMLPreview(self.load())
+        """The page without scripts and styles: what they draw is only in the page itself."""
+        from mixmas_pipeline.datasets.previews import markup
+
+        return markup(self.load())
 
 
 class ArraysDataset(AtomicDataset):
@@ -107,12 +149,37 @@ class ArraysDataset(AtomicDataset):
 
         save_file(data, path)
 
+    def preview(self) -> ImagePreview:
+        """The arrays as pictures, of which only the shown parts are read."""
+        from safetensors import safe_open
+
+        from mixmas_pipeline.datasets.previews import arrays
+
+        path: Any = self._get_load_path()
+        with safe_open(local(path), framework="numpy") as file:
+            return arrays((name, file.get_tensor(name)) for name in sorted(file.keys()))
+
+
+def table_preview(columns: list[str], rows: list[list[Any]]) -> TablePreview:
+    """A table in the form that kedro-viz draws."""
+    return TablePreview({"columns": columns, "index": list(range(len(rows))), "data": rows})
+
 
 def frame_preview(frame: pd.DataFrame) -> TablePreview:
     """A DataFrame's head in the form that kedro-viz draws."""
     head = frame.head(PREVIEW_ROWS)
     rows = [[_cell(value) for value in row] for row in head.itertuples(index=False)]
-    return TablePreview({"columns": list(map(str, head.columns)), "index": list(range(len(head))), "data": rows})
+    return table_preview(list(map(str, head.columns)), rows)
+
+
+def _shortened(value: Any) -> Any:
+    """A document in which no list has more than ``PREVIEW_ROWS`` entries."""
+    if isinstance(value, dict):
+        return {key: _shortened(entry) for key, entry in value.items()}
+    if not isinstance(value, list):
+        return value
+    more = len(value) - PREVIEW_ROWS
+    return [*map(_shortened, value[:PREVIEW_ROWS]), *([f"… and {more} more"] if more > 0 else [])]
 
 
 def _cell(value: Any) -> Any:

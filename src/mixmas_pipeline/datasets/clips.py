@@ -7,7 +7,6 @@ Every data set here loads as a DataFrame, one row a clip, with the columns that 
 from __future__ import annotations
 
 import ctypes
-import io
 import os
 import pickle
 import re
@@ -20,8 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import ImagePreview
 
 from mixmas_pipeline.datasets.digits import _stat_fingerprint
+from mixmas_pipeline.datasets.previews import sounds, spread
+from mixmas_pipeline.datasets.sound import read_sound
 from mixmas_pipeline.datasets.sources import Source, fetch, open_archive, package_version
 from mixmas_pipeline.lazy import lazy
 
@@ -67,13 +69,25 @@ class ClipArchiveDataset(AbstractDataset[None, pd.DataFrame]):
         self._source: Source = {"mirror": mirror, "url": url, "sha256": sha256}
 
     def load(self) -> pd.DataFrame:
-        path = fetch(self._filepath, **self._source, members=self._members)
+        return self._read(fetch(self._filepath, **self._source, members=self._members))
+
+    def preview(self) -> ImagePreview:
+        """Spectrograms of some clips. Nothing is fetched for it.
+
+        Raises:
+            DatasetError: the archive has not been fetched yet, or is damaged.
+        """
+        if not self._filepath.exists():
+            raise DatasetError(f"{self._filepath} has not been fetched yet; a run does it")
+        return sounds(self._read(self._filepath, some=True))
+
+    def _read(self, path: Path, some: bool = False) -> pd.DataFrame:
         rows = []
         with open_archive(path) as archive:
             names = [n for n in sorted(archive.namelist()) if n.endswith(self._members)]
             if not names:
                 raise DatasetError(f"{path} holds no member that ends in {self._members!r}")
-            for name in names:
+            for name in [names[i] for i in spread(len(names))] if some else names:
                 match = self._pattern.search(name)
                 if match is None:
                     raise DatasetError(
@@ -119,16 +133,9 @@ def read_clip(content: bytes, sample_rate: int) -> np.ndarray:
     Raises:
         ValueError: it cannot be decoded, is empty, has another rate than ``sample_rate`` (Hz), or is not mono.
     """
-    import soundfile
-
-    try:
-        waveform, rate = soundfile.read(io.BytesIO(content), dtype="int16", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"not a readable sound file: {error.error_string}") from error
+    waveform, rate = read_sound(content, "int16")
     if rate != sample_rate:
         raise ValueError(f"its sample rate is {rate} Hz; expected {sample_rate} Hz")
-    if len(waveform) == 0:
-        raise ValueError("it is empty (0 samples)")
     if waveform.shape[1] != 1:
         raise ValueError(f"it has {waveform.shape[1]} channels; expected 1")
     return waveform[:, 0].copy()
@@ -159,6 +166,13 @@ class DemoSpeechDataset(AbstractDataset[None, pd.DataFrame]):
         self._language = language
 
     def load(self) -> pd.DataFrame:
+        return self._spoken(self._rates)
+
+    def preview(self) -> ImagePreview:
+        """Spectrograms of the digits as the first voices say them."""
+        return sounds(self._spoken(self._rates[:1], voices=2))
+
+    def _spoken(self, rates: tuple[int, ...], voices: int | None = None) -> pd.DataFrame:
         try:
             import espeakng_loader
         except ImportError as error:
@@ -169,7 +183,7 @@ class DemoSpeechDataset(AbstractDataset[None, pd.DataFrame]):
         # In a process of its own: some voices draw from the C library's random numbers, which other threads of this
         # process may draw from too (Ray's do).
         library, data = espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
-        order = pickle.dumps((library, data, self._language, self._rates))
+        order = pickle.dumps((library, data, self._language, rates, voices))
         paths = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
         command = [sys.executable, "-c", f"from {__name__} import _speak_for; _speak_for()"]
         environment = {**os.environ, "PYTHONPATH": paths}
@@ -198,11 +212,11 @@ def _speak_for() -> None:
     sys.stdout.buffer.write(pickle.dumps(rows))
 
 
-def _speak(library: str, data: str, language: str, rates: tuple[int, ...]) -> list[dict[str, Any]]:
+def _speak(library: str, data: str, language: str, rates: tuple[int, ...], voices: int | None) -> list[dict[str, Any]]:
     synthesiser = _Synthesiser(library, data)
     variants = Path(data) / "voices" / "!v"
     rows = []
-    for voice in sorted(path.name for path in variants.iterdir() if path.is_file()):
+    for voice in sorted(path.name for path in variants.iterdir() if path.is_file())[:voices]:
         if not synthesiser.use(f"{language}+{voice}"):
             continue
         for take, rate in enumerate(rates):
@@ -287,10 +301,17 @@ class DemoNoiseDataset(AbstractDataset[None, pd.DataFrame]):
         self._seed, self._clips, self._seconds = seed, clips, seconds
 
     def load(self) -> pd.DataFrame:
+        return self._made(5, self._clips)
+
+    def preview(self) -> ImagePreview:
+        """Spectrograms: clips of every category."""
+        return sounds(self._made(2, min(2, self._clips)))
+
+    def _made(self, folds: int, clips: int) -> pd.DataFrame:
         rows = []
         for c, category in enumerate(self.CATEGORIES):
-            for fold in range(1, 6):
-                for clip in range(self._clips):
+            for fold in range(1, folds + 1):
+                for clip in range(clips):
                     rng = np.random.default_rng([self._seed, c, fold, clip])
                     sound = make_noise(category, rng, int(self._seconds * self.SAMPLE_RATE), self.SAMPLE_RATE)
                     sound = sound / np.abs(sound).max() * 0.8

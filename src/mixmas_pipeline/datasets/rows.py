@@ -11,6 +11,7 @@ from urllib.parse import urlparse
 
 import numpy as np
 from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import TablePreview
 
 from mixmas_pipeline.datasets.places import cache_folder, hash_path, is_whole, local, place
 from mixmas_pipeline.datasets.sources import fetch
@@ -57,6 +58,12 @@ class NamedFileDataset(AbstractDataset[None, Path]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath}
+
+    def preview(self) -> TablePreview:
+        """What is in it, without reading more than is shown."""
+        from mixmas_pipeline.datasets.contents import contents
+
+        return contents(self.load())
 
 
 class RowsFileDataset(NamedFileDataset):

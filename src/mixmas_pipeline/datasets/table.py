@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 from kedro.io import DatasetError
-from kedro_datasets._typing import TablePreview
+from kedro_datasets._typing import HTMLPreview
 
 from mixmas_pipeline.datasets.arrays import CHUNK_BYTES, release
-from mixmas_pipeline.datasets.artefacts import frame_preview
 from mixmas_pipeline.datasets.base import AtomicDataset
 from mixmas_pipeline.lazy import lazy
 
@@ -341,24 +340,11 @@ class TableDataset(AtomicDataset):
             check=False,
         )
 
-    def preview(self) -> TablePreview:
-        """Ids, class names and provenance of the first rows; arrays by their shape."""
-        import pandas as pd
+    def preview(self) -> HTMLPreview:
+        """The first examples as pictures, with their labels and provenance."""
+        from mixmas_pipeline.datasets.previews import examples
 
-        table = self.load()
-        head = table.take(np.arange(min(20, len(table))))
-        frame = pd.DataFrame({"id": head.ids})
-        if head.labelled and head.schema.task == "regression":
-            frame[list(head.schema.classes)] = head.labels
-        elif head.labelled:
-            names = np.array(head.schema.classes)
-            frame["label"] = [", ".join(names[row]) for row in head.label_matrix()]
-        for name, modality in head.schema.modalities.items():
-            what = f"{modality.kind} {'x'.join(map(str, modality.shape))} {modality.dtype}"
-            frame[name] = np.where(head.present.get(name, True), what, "missing")
-        for name, column in head.extra.items():
-            frame[name] = column if column.ndim == 1 else f"{'x'.join(map(str, column.shape[1:]))} {column.dtype}"
-        return frame_preview(frame)
+        return examples(self.load())
 
 
 class _Sink(io.RawIOBase):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +39,7 @@ from mixmas_pipeline.mixers.architecture import Architecture
 from mixmas_pipeline.mixers.encoder import initialised
 from mixmas_pipeline.mixers.loss import fusion_weight, multi_head_loss, task_loss
 from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
-from mixmas_pipeline.progress import duration
+from mixmas_pipeline.progress import Progress
 
 if TYPE_CHECKING:
     from mixmas_pipeline.datasets.places import Place
@@ -221,7 +220,7 @@ class MixerModule(pl.LightningModule):
         self._logits: list[dict[str, Tensor]] = []
         self._labels: list[Tensor] = []
         self._present: list[dict[str, Tensor]] = []
-        self._start = 0.0
+        self._start, self._best = 0.0, ""
         task_of(architecture.task).check_metric(parameters.metric, "training.metric")
         scale = loss_scale(parameters, torch.from_numpy(np.array(labels)), architecture)
         self.register_buffer("scale", scale, persistent=False)
@@ -239,6 +238,29 @@ class MixerModule(pl.LightningModule):
             super().configure_gradient_clipping(optimizer, *args, **kwargs)
         else:  # Lightning refuses to clip for a fused optimiser in any mixed precision; only scaling is in the way
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._training.clip_norm)
+
+    def _best_so_far(self) -> str:
+        metric = self._training.metric
+        scores = [row[f"validation_{metric}_{FUSED}"] for row in self.history]
+        return f"best {metric} {max(scores):.4f} in epoch {scores.index(max(scores)) + 1}" if scores else ""
+
+    def on_train_start(self) -> None:
+        self._best = self._best_so_far()
+        epochs = self._training.max_epochs
+        batches = self._steps // epochs
+
+        def describe(done: int) -> str:
+            epoch, step = divmod(done, batches)
+            return f"epoch {min(epoch + 1, epochs)} of at most {epochs}, step {step} of {batches}"
+
+        before = self.current_epoch * batches
+        self._progress = Progress(self._steps, "training", describe=describe, at_most=True, done=before)
+
+    def on_train_end(self) -> None:
+        _log.info("trained for %d epochs, %s", len(self.history), self._best)
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, index: int) -> None:
+        self._progress.advance(note=self._best)
 
     def on_train_epoch_start(self) -> None:
         # Dropout draws from the global generator; a fresh seed an epoch makes a resumed run equal an unbroken one.
@@ -279,7 +301,7 @@ class MixerModule(pl.LightningModule):
             if head == FUSED:
                 unit = self.scale if task == "regression" else None  # classes are not balanced here
                 row["validation_loss"] = task_loss(logits, labels, task, unit).item()
-                self.log("monitor", value, prog_bar=True)
+                self.log("monitor", value)
         if not np.isfinite(row["train_loss"]):
             raise FloatingPointError(
                 f"the training loss is {row['train_loss']} in epoch {self.current_epoch}; lower training.learning_rate "
@@ -288,16 +310,15 @@ class MixerModule(pl.LightningModule):
         row["learning_rate"] = self.trainer.optimizers[0].param_groups[0]["lr"]
         row["seconds"] = time.perf_counter() - self._start
         self.history.append(row)
-        left = row["seconds"] * (self._training.max_epochs - self.current_epoch - 1)
-        _log.info(
-            "epoch %d of at most %d: train loss %.4f, validation loss %.4f, %s %.4f; at most %s left",
+        self._best = self._best_so_far()
+        _log.debug(
+            "epoch %d of at most %d: train loss %.4f, validation loss %.4f, %s %.4f",
             self.current_epoch + 1,
             self._training.max_epochs,
             row["train_loss"],
             row["validation_loss"],
             metric,
             row[f"validation_{metric}_{FUSED}"],
-            duration(left),
         )
 
     def _gathered(self) -> tuple[float, Tensor, dict[str, Tensor], dict[str, Tensor]]:
@@ -448,7 +469,7 @@ def fit(
             use_distributed_sampler=False,
             num_sanity_val_steps=0,
             logger=False,
-            enable_progress_bar=sys.stderr.isatty(),
+            enable_progress_bar=False,
             enable_model_summary=False,
             default_root_dir=str(checkpoints),
         )

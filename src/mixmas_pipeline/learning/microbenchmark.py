@@ -23,7 +23,7 @@ from mixmas_pipeline.mixers.architecture import Architecture
 from mixmas_pipeline.mixers.encoder import initialised
 from mixmas_pipeline.mixers.loss import balancing_weights, fusion_weight, multi_head_loss
 from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
-from mixmas_pipeline.progress import Progress
+from mixmas_pipeline.progress import Part, Progress, tell
 
 _CURVE_POINTS = 40
 
@@ -72,6 +72,7 @@ def run_trials(
     seeds: Sequence[int],
     metric: str,
     label: str,
+    of: Sequence[int] = (),
 ) -> list[Trial]:
     """Train from scratch for ``steps`` steps on ``sample``, once with each seed; score at the end, on ``holdout``. Rows
     that have none of the architecture's modalities take no part, in neither: see ``presence.known``.
@@ -79,6 +80,10 @@ def run_trials(
     Each trial has its own weights, optimiser state, schedule, batch order and random numbers: nothing is shared with
     another. Where ``budget.batched`` makes all seeds one model they differ from separate trials by rounding only (and
     by dropout's random numbers, where there is dropout), and ``Trial.seconds`` is an equal share of the whole.
+
+    Args:
+        label: what is trained, for errors and progress.
+        of: all seeds that the candidate is to be trained from, these among them, for the progress. Default: unknown.
 
     Raises:
         FloatingPointError: the loss became NaN or infinite, or a number that is predicted is.
@@ -93,6 +98,8 @@ def run_trials(
     trials = []
     for group in [tuple(seeds)] if together else [(seed,) for seed in seeds]:
         start = time.perf_counter()
+        if of:
+            tell(Part("seed", of.index(group[-1]) + 1, len(of)))
         models = [initialised(MultimodalMixer, seed, architecture).to(device) for seed in group]
         with computing_in(precision, device):
             curves = _train(models, sample, device, budget, steps, group, label)
@@ -213,9 +220,13 @@ def _train(
     curves: list[list[tuple[int, float]]] = [[] for _ in seeds]
     total, since = torch.zeros(len(seeds), device=labels.device), 0
     step = epoch = 0
+
+    def describe(done: int) -> str:
+        return f"step {done} of {steps}"
+
     # Dropout draws from the global generator: fork it, so that this trial depends on its own seed only.
     what = f"{label}, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
-    with torch.random.fork_rng(), Progress(steps, what) as progress:
+    with torch.random.fork_rng(), Progress(steps, what, describe=describe) as progress:
         torch.manual_seed(seeds[0])
         while step < steps:
             # The whole epoch's rows at once: a copy to a GPU makes the host wait.
@@ -256,7 +267,7 @@ def _train(
                             )
                         curve.append((step, mean))
                     total, since = torch.zeros_like(total), 0
-                progress.advance(note=f"loss {curves[0][-1][1]:.3f}" if curves[0] else "")
+                progress.advance()
                 if step == steps:
                     break
             epoch += 1

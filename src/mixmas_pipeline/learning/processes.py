@@ -23,6 +23,9 @@ import traceback
 import uuid
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +41,8 @@ from mixmas_pipeline.datasets.table import MultimodalTable, TableDataset
 from mixmas_pipeline.learning import lightning
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.mixers.architecture import Architecture
+from mixmas_pipeline.progress import LOGGER
+from mixmas_pipeline.relay import Sender, echo, hand_on_all, levels, send_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +94,7 @@ def train(
             "checkpoints": str(checkpoints.absolute()),
             "needed": [*files.values(), *([str(last.absolute())] if is_whole(last) else [])],
             "versions": _versions(),
+            "levels": levels(),
         }
         store, address = _serve(parameters)
         store.set("job", json.dumps(job))
@@ -127,13 +133,31 @@ def run_ranks(store: TCPStore, address: str, host: int, devices: int) -> None:
         "TORCHELASTIC_USE_AGENT_STORE": "True",
     }
     command = [sys.executable, "-m", __name__]
-    started: dict[int, subprocess.Popen[bytes]] = {}
+    started: dict[int, subprocess.Popen[str]] = {}
+    readers: list[threading.Thread] = []
     try:
         for local in range(devices):
-            # Nothing is written to the pipe: it is closed when this process ends, in whatever way.
-            started[host * devices + local] = subprocess.Popen(
-                command, stdin=subprocess.PIPE, env={**environment, "LOCAL_RANK": str(local)}
+            rank = host * devices + local
+            ours, theirs = Pipe(duplex=False)
+            # Nothing is written to its standard input: that is closed when this process ends, in whatever way.
+            started[rank] = process = subprocess.Popen(
+                [*command, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env={**environment, "LOCAL_RANK": str(local)},
             )
+            theirs.close()
+            assert process.stdout is not None
+            readers += [
+                threading.Thread(target=hand_on_all, args=(ours,), daemon=True),
+                threading.Thread(target=echo, args=(process.stdout, partial(str, f"process {rank}")), daemon=True),
+            ]
+            for reader in readers[-2:]:
+                reader.start()
         while True:
             codes = {rank: process.poll() for rank, process in started.items()}
             if any(codes.values()):
@@ -148,6 +172,8 @@ def run_ranks(store: TCPStore, address: str, host: int, devices: int) -> None:
             process.wait()
             assert process.stdin is not None
             process.stdin.close()
+        for reader in readers:
+            reader.join(1.0)  # what they have said is shown before anything follows from it
 
 
 def _devices(parameters: TrainingParameters) -> int:
@@ -264,7 +290,7 @@ def _main() -> None:
     store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
     job = json.loads(store.get("job"))
     rank = int(os.environ["NODE_RANK"]) * job["devices"] + int(os.environ["LOCAL_RANK"])
-    _set_up_logging(rank)
+    _send_records(rank, job["levels"], Connection(int(sys.argv[1]), readable=False))
     try:
         _fit(job)
     except BaseException as error:
@@ -300,11 +326,11 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _set_up_logging(rank: int) -> None:
-    """As in ``kedro run``; all processes know the same, so one says it."""
-    log_as_kedro()
+def _send_records(rank: int, levels: dict[str, int], connection: Connection) -> None:
+    """What is logged goes to the process that has started this one; all know the same, so one says it."""
     if rank:
-        logging.getLogger("mixmas_pipeline").setLevel(logging.WARNING)
+        levels |= {"mixmas_pipeline": logging.WARNING, LOGGER: logging.WARNING}
+    send_all(Sender(connection.send), levels)
 
 
 if __name__ == "__main__":

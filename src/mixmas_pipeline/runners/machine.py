@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import subprocess
@@ -18,12 +17,12 @@ from typing import Self
 
 from kedro.pipeline.node import Node
 
+from mixmas_pipeline.relay import echo, hand_on
 from mixmas_pipeline.runners.compute import ComputeParameters, cores_here, gpus_here, threads
 from mixmas_pipeline.runners.work import RemoteTraceback, WorkerLost
 
 Ended = tuple[Node, Exception | None]
 _PATIENCE = 10.0
-_log = logging.getLogger(__name__)
 
 
 class Machine:
@@ -201,7 +200,10 @@ class _Worker:
         )
         theirs.close()
         self.alive = True
-        self._readers = [threading.Thread(target=read, daemon=True) for read in (self._read, self._echo)]
+        self._readers = [
+            threading.Thread(target=self._read, daemon=True),
+            threading.Thread(target=echo, args=(self._process.stdout, lambda: self._name), daemon=True),
+        ]
         for reader in self._readers:
             reader.start()
 
@@ -235,18 +237,12 @@ class _Worker:
             except (EOFError, OSError):
                 break
             if kind == "log":
-                logging.getLogger(content[0].name).handle(content[0])
+                hand_on(content[0])
             else:
                 self._ended.put((self, self._error(*content) if kind == "failed" else None))
         if self.alive:
             self.alive = False
             self._ended.put((self, WorkerLost(_how(self._process.wait()))))
-
-    def _echo(self) -> None:
-        """What the process prints, by itself or by libraries in C, or in its last moment."""
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            _log.info("%s: %s", self._name, line.rstrip())
 
     @staticmethod
     def _error(error: Exception, text: str) -> Exception:

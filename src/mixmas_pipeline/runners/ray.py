@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 
 from kedro.pipeline.node import Node
 
+from mixmas_pipeline.relay import hand_on
 from mixmas_pipeline.runners import remote
 from mixmas_pipeline.runners.compute import ComputeParameters
 from mixmas_pipeline.runners.machine import Ended
@@ -182,4 +183,4 @@ def _read(mailbox: Any) -> None:
         for record in records:
             if record is None:
                 return
-            logging.getLogger(record.name).handle(record)
+            hand_on(record)

@@ -15,10 +15,13 @@ from kedro.runner.task import Task
 from pluggy import PluginManager
 
 from mixmas_pipeline.locking import check_locks
+from mixmas_pipeline.progress import Begun, tell
+from mixmas_pipeline.relay import levels
 from mixmas_pipeline.runners.compute import ComputeParameters
+from mixmas_pipeline.runners.display import Display
 from mixmas_pipeline.runners.fingerprints import Fingerprint, fingerprint, record, up_to_date
 from mixmas_pipeline.runners.machine import Ended, Machine
-from mixmas_pipeline.runners.work import Work, WorkerLost, discard, levels, refuse_memory_only, refuse_missing_inputs
+from mixmas_pipeline.runners.work import Work, WorkerLost, discard, refuse_memory_only, refuse_missing_inputs
 
 RERUNS = 2
 _log = logging.getLogger(__name__)
@@ -109,7 +112,8 @@ class ReusingRunner(AbstractRunner):
                 _log.info("Reused: %s", ", ".join(reused))
                 reused.clear()
 
-        with self._place(compute, Tasks(compute, catalog, hook_manager, run_id)) as place:
+        tasks = Tasks(compute, catalog, hook_manager, run_id)
+        with Display(nodes, compute) as display, self._place(compute, tasks) as place:
             refuse_memory_only(pipeline, place.elsewhere(nodes), catalog, self.instead)
             while (waiting and not failed) or running:
                 before = len(done)
@@ -123,8 +127,10 @@ class ReusingRunner(AbstractRunner):
                     if not reason:
                         reused.append(node.name)
                         done.add(node)
+                        display.reused(node)
                     elif self._may_go_on() and place.start(node):
                         tell_reused()
+                        display.open()
                         number = len(done) + len(running) + 1
                         _log.info("Running %s (%d of %d): %s", node.name, number, len(nodes), reason)
                         running.add(node)
@@ -137,6 +143,7 @@ class ReusingRunner(AbstractRunner):
                     raise RuntimeError(f"no node can be started; waiting: {', '.join(node.name for node in waiting)}")
                 for node, error in place.wait():
                     running.remove(node)
+                    display.ended(node, well=error is None)
                     if error is None:
                         self._may_go_on()
                         _forget_versions(node, catalog)
@@ -181,6 +188,7 @@ class Tasks:
 
     def run(self, node: Node) -> None:
         """Run the node in this process."""
+        tell(Begun(node.name))
         discard(node, self._catalog)
         Task(node, self._catalog, is_async=False, hook_manager=self._hook_manager, run_id=self._run_id).execute()
 

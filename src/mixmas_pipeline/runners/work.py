@@ -10,7 +10,6 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache
-from logging.handlers import QueueHandler
 
 from kedro.io import CatalogProtocol, DatasetError
 from kedro.pipeline import Pipeline
@@ -19,6 +18,8 @@ from kedro.runner.task import Task
 from pluggy import PluginManager
 
 from mixmas_pipeline.datasets.base import AtomicDataset
+from mixmas_pipeline.progress import Begun, tell
+from mixmas_pipeline.relay import Sender, send_all
 from mixmas_pipeline.runners.compute import threads
 
 _log = logging.getLogger(__name__)
@@ -65,9 +66,10 @@ class Work:
         """
         with threads(self.threads):
             manager = _hooks(self.package)
-            _log_to(send, self.node.name, self.levels)
+            send_all(Sender(send, self.node.name), self.levels)
             if where:
                 _log.info(where)
+            tell(Begun(self.node.name))
             discard(self.node, self.catalog)
             Task(self.node, self.catalog, is_async=False, hook_manager=manager, run_id=self.run_id).execute()
 
@@ -103,13 +105,6 @@ def failure(error: Exception) -> tuple[Exception, str]:
     except Exception:
         faithful = False
     return (error if faithful else RuntimeError(f"{type(error).__name__}: {error}")), text
-
-
-def levels() -> dict[str, int]:
-    """Levels of this process's loggers by name; the root's is that of ""."""
-    known = logging.root.manager.loggerDict.items()
-    found = {name: logger.level for name, logger in known if isinstance(logger, logging.Logger) and logger.level}
-    return {"": logging.root.level, **found}
 
 
 def discard(node: Node, catalog: CatalogProtocol) -> None:
@@ -174,22 +169,3 @@ def _hooks(package: str | None) -> PluginManager:
     hooks = manager._create_hook_manager()
     manager._register_hooks(hooks, settings.HOOKS)
     return hooks
-
-
-class _Sender(QueueHandler):
-    """Sends log records, their text complete. A record that cannot be sent is dropped: no work is lost for it."""
-
-    def __init__(self, send: Callable[[logging.LogRecord], None], name: str) -> None:
-        super().__init__(None)  # type: ignore[arg-type]
-        self._send, self._name = send, name
-
-    def enqueue(self, record: logging.LogRecord) -> None:
-        record.msg = record.message = f"{self._name}: {record.msg}"
-        self._send(record)
-
-
-def _log_to(send: Callable[[logging.LogRecord], None], name: str, levels: dict[str, int]) -> None:
-    logging.disable(logging.NOTSET)
-    for logger, level in levels.items():
-        logging.getLogger(logger or None).setLevel(level)
-    logging.root.handlers = [_Sender(send, name)]

@@ -51,10 +51,11 @@ def time_training(
     """Seconds of an epoch of full training in one process: from short epochs on a part of both splits."""
     architecture = Architecture.model_validate(proposal["architecture"])
     share = min(1.0, _BATCHES * training.batch_size / len(train))
-    parts = []
-    for table in (train, validation):
-        rows = max(2, round(share * len(table)))
-        parts.append(known(table.take(np.linspace(0, len(table) - 1, rows).astype(int)), architecture.inputs))
+
+    def part(table: MultimodalTable) -> MultimodalTable:
+        rows = np.linspace(0, len(table) - 1, max(2, round(share * len(table)))).astype(int)
+        return known(table.take(rows), architecture.inputs)
+
     settings = training.model_copy(update={"max_epochs": _EPOCHS, "patience": _EPOCHS, "devices": 1, "num_nodes": 1})
     settings = settings.model_copy(update={"strategy": "auto"})
     quiet = logging.getLogger(lightning.__name__)
@@ -62,7 +63,7 @@ def time_training(
     quiet.setLevel(logging.WARNING)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            _, history = lightning.train(architecture, *parts, settings, Path(folder))
+            _, history = lightning.train(architecture, part(train), part(validation), settings, Path(folder))
     finally:
         quiet.setLevel(level)
     return float(history["seconds"].iloc[1:].median()) / share
@@ -141,8 +142,9 @@ def estimate(
 ) -> dict[str, Any]:
     """Returns:
     device; cores that there are, and load, how many processes wanted one in the last minute; candidates, as of
-    ``time_candidates``; search, as of ``total``; training: of the last candidate's architecture: seconds of an epoch, measured
-    and as on a machine that does nothing else, epochs and seconds at most; bytes: of both samples, of the largest trial, and of what runs at once.
+    ``time_candidates``; search, as of ``total``; training: of the last candidate's architecture: seconds of an epoch,
+    measured and as on a machine that does nothing else, epochs and seconds at most; bytes: of both samples, of the
+    largest trial, and of what runs at once.
     """
     device = pick_device(search.budget.device)
     slots = trials_at_once(compute, device)

@@ -60,11 +60,11 @@ def label_findings(splits: dict[str, MultimodalTable], facts: dict[str, Any]) ->
             )
         found += _class_drift(split, facts, len(splits["train"]), len(splits[split]))
     if facts["without"]["train"] and splits["train"].schema.task == "multilabel":
-        rows = np.flatnonzero(~splits["train"].labels.astype(bool).any(axis=1))
-        what = f"{len(rows)} of {len(splits['train'])} rows have none of the labels"
-        ids = splits["train"].ids[rows]
+        bare = np.flatnonzero(~splits["train"].labels.astype(bool).any(axis=1))
+        what = f"{len(bare)} of {len(splits['train'])} rows have none of the labels"
+        ids = splits["train"].ids[bare]
         found.append(
-            finding("note", what, "Is that so, or are labels missing?", split="train", rows=ids, count=len(rows))
+            finding("note", what, "Is that so, or are labels missing?", split="train", rows=ids, count=len(bare))
         )
     return found
 

@@ -69,7 +69,8 @@ def shared_groups(splits: dict[str, MultimodalTable]) -> tuple[dict[str, Any], l
     Returns:
         Facts, column -> values in training, and split -> rows that share one; and findings.
     """
-    facts, found = {}, []
+    facts: dict[str, Any] = {}
+    found: list[dict[str, Any]] = []
     for name, column in splits["train"].extra.items():
         text = column.dtype.kind in "OUS"
         if column.ndim != 1 or not (text or (column.dtype.kind in "iu" and _GROUP.search(name))):

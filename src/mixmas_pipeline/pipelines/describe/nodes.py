@@ -88,8 +88,8 @@ def plan_search(train: MultimodalTable, search: dict[str, Any], training: Traini
     """The candidates that a search would train, and what it would stop at.
 
     Args:
-        search: a ``SearchParameters``. (Kedro makes models of the sections in it for the search's nodes; it cannot make
-            one of the whole beside them.)
+        search: ``SearchParameters``. (Not by its type: other nodes name parts of it, and Kedro, which makes the typed
+            ones in no fixed order, cannot set a part of what it has already made.)
 
     Returns:
         facts: as of ``plan.plan_search``; findings.
@@ -106,7 +106,7 @@ def estimate_cost(
     plan: dict[str, Any],
     search: dict[str, Any],
     training: TrainingParameters,
-    compute: dict[str, Any],
+    compute: ComputeParameters,
 ) -> dict[str, Any]:
     """What a search and a full training will take, by timing a few steps: see ``estimate.estimate``. It is measured,
     so that no two runs give the same seconds. Without a candidate that fits it is empty; so it is where a search would
@@ -117,6 +117,6 @@ def estimate_cost(
     proposals = plan["facts"]["proposals"]
     if not proposals or any(f["severity"] == "error" for f in plan["findings"]):
         return {}
-    space, machine = SearchParameters.model_validate(search), ComputeParameters.model_validate(compute)
+    space = SearchParameters.model_validate(search)
     sample, holdout, _ = draw_samples(train, space)
-    return estimate(proposals, sample, holdout, train, validation, space, training, machine)
+    return estimate(proposals, sample, holdout, train, validation, space, training, compute)

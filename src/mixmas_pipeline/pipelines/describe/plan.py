@@ -39,7 +39,8 @@ def plan_search(
     for name, table in (("sample", sample), ("holdout", holdout)):
         members, strata = strata_of(table) if len(table) else (np.zeros((0, 0)), [])
         if train.schema.task != "regression":
-            absent[name] = [s for s, there in zip(strata, members.any(axis=0), strict=True) if not there]
+            there = np.count_nonzero(members, axis=0).tolist()
+            absent[name] = [stratum for stratum, count in zip(strata, there, strict=True) if not count]
     found += _absent(absent, found, search)
     proposals, more = _proposals(sample, search)
     facts = {"sample": len(sample), "holdout": len(holdout), "absent": absent, "proposals": proposals}
@@ -74,12 +75,12 @@ def _settings(train: MultimodalTable, search: SearchParameters, training: Traini
     found: Findings = []
     metrics = {"search.selection.metric": search.selection.metric, "training.metric": training.metric}
     balances = {"search.budget.balance": search.budget.balance, "training.balance": training.balance}
-    for setting in metrics.items():
+    for parameter, metric in metrics.items():
         with _noting(found, "Change it"):
-            check_settings(train.schema.task, dict([setting]), {})
-    for setting in balances.items():
+            check_settings(train.schema.task, {parameter: metric}, {})
+    for parameter, balance in balances.items():
         with _noting(found, "Change it"):
-            check_settings(train.schema.task, {}, dict([setting]))
+            check_settings(train.schema.task, {}, {parameter: balance})
     dropouts = {"search.budget": search.budget.modality_dropout, "training": training.modality_dropout}
     for where, dropout in dropouts.items():
         if dropout and len(train.schema.modalities) == 1:

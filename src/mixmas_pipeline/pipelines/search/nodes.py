@@ -32,6 +32,7 @@ from mixmas_pipeline.mixers.architecture import (
     Input,
     Targets,
 )
+from mixmas_pipeline.progress import Scored, tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,32 +43,35 @@ FUSION_FUNCTION, FUSION_NETWORK = "fusion_function", "fusion_network"
 _log = logging.getLogger(__name__)
 
 
-def begin_search(
-    train: MultimodalTable,
-    parameters: SampleParameters,
-    selection: SelectionParameters,
-    budget: BudgetParameters,
-    training: TrainingParameters,
-) -> tuple[MultimodalTable, MultimodalTable, dict[str, Any]]:
-    """``sample_for_search``, after a look at whether the parameters, those of full training too, fit the task.
+def check_parameters(
+    train: MultimodalTable, selection: SelectionParameters, budget: BudgetParameters, training: TrainingParameters
+) -> dict[str, Any]:
+    """Whether the parameters, those of full training too, fit the task. A node of its own: what changes only in full
+    training makes nothing of the search run again.
+
+    Returns:
+        What was looked at: the task, and parameter -> value.
 
     Raises:
         ValueError: they do not.
     """
     from mixmas_pipeline.learning.tasks import check_settings
 
-    dropouts = {"search.budget": budget.modality_dropout, "training": training.modality_dropout}
-    for where, dropout in dropouts.items():
+    dropouts = {
+        "search.budget.modality_dropout": budget.modality_dropout,
+        "training.modality_dropout": training.modality_dropout,
+    }
+    for parameter, dropout in dropouts.items():
         if dropout and len(train.schema.modalities) == 1:
             (only,) = train.schema.modalities
             raise ValueError(
-                f"{where}.modality_dropout is {dropout}, and {only!r} is the only modality; expected 0: there is "
-                "nothing else to answer from"
+                f"{parameter} is {dropout}, and {only!r} is the only modality; expected 0: there is nothing else to "
+                "answer from"
             )
     metrics = {"search.selection.metric": selection.metric, "training.metric": training.metric}
     balances = {"search.budget.balance": budget.balance, "training.balance": training.balance}
     check_settings(train.schema.task, metrics, balances)
-    return sample_for_search(train, parameters)
+    return {"task": train.schema.task, **metrics, **balances, **dropouts}
 
 
 def sample_for_search(
@@ -399,7 +403,9 @@ def _trials(
 
     architecture = Architecture.model_validate(proposal["architecture"])
     label = f"{proposal['stage']} {proposal['candidate']}"
-    trials = run_trials(architecture, sample, holdout, budget, steps, seeds, selection.metric, label)
+    trials = run_trials(architecture, sample, holdout, budget, steps, seeds, selection.metric, label, budget.seeds)
+    for trial in trials:
+        tell(Scored(proposal["candidate"], str(trial.seed), selection.metric, trial.score))
     _log.info(
         "%s: %s %s, %.1f s a seed",
         label,

@@ -30,12 +30,15 @@ def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:
     proposals = {f"{m}.{c}": f"{root}.{m}.{c}_architecture" for m, names in stages.items() for c in names}
     graph = [
         Node(
-            nodes.begin_search,
-            [
-                f"{dataset}.train",
-                *(f"{parameters}.{name}" for name in ("sample", "selection", "budget")),
-                f"params:{dataset}.training",
-            ],
+            nodes.check_parameters,
+            [f"{dataset}.train", f"{parameters}.selection", f"{parameters}.budget", f"params:{dataset}.training"],
+            f"{root}.settings",
+            name="check_parameters",
+            namespace=root,
+        ),
+        Node(
+            nodes.sample_for_search,
+            [f"{dataset}.train", f"{parameters}.sample"],
             [sample, holdout, f"{root}.sampling"],
             name="sample",
             namespace=root,

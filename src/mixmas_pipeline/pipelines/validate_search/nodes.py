@@ -25,6 +25,7 @@ from mixmas_pipeline.learning.parameters import (
 )
 from mixmas_pipeline.mixers.architecture import Architecture
 from mixmas_pipeline.pipelines.validate_search.space import Builder, combinations, name_of
+from mixmas_pipeline.progress import Part, Scored, tell
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +84,8 @@ def train_combination(
     architecture, name = Architecture.model_validate(proposal["architecture"]), name_of(proposal["choice"])
     labels, classes = validation.labels, len(validation.schema.classes)
     scores, halves, seconds = [], [], []
-    for seed in truth.seeds:
+    for number, seed in enumerate(truth.seeds, start=1):
+        tell(Part("seed", number, len(truth.seeds)))
         try:
             trial = run_trial(architecture, full, validation, budget, steps, seed, metric, f"{name}, seed {seed}")
         except FloatingPointError as error:
@@ -92,6 +94,7 @@ def train_combination(
             halves.append([0.0, 0.0])
             continue
         scores.append(trial.score)
+        tell(Scored(name, str(seed), metric, trial.score))
         halves.append([score(metric, labels[h::2], trial.predicted[h::2], classes) for h in range(2)])
         seconds.append(trial.seconds)
     _log.info("%s: %s %s", name, metric, " ".join(f"{value:.3f}" for value in scores))

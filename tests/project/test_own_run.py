@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from own_samples import pets
+from project_runs import kedro, make_project, newest
 
 from mixmas_pipeline.datasets.table import TableDataset
-
-sys.path.append(str(Path(__file__).parents[1] / "project"))
-from project_runs import kedro, make_project, newest  # noqa: E402
 
 SECTION = {
     "table": {
@@ -32,12 +28,21 @@ SECTION = {
 }
 
 
+def pets() -> pd.DataFrame:
+    """240 pets of 120 owners; age and pulse say together which are sick, and some have no pulse."""
+    rng = np.random.default_rng(0)
+    rows = np.arange(240)
+    frame = pd.DataFrame({"name": [f"pet{i}" for i in rows], "owner": rows // 2, "age": rng.normal(8, 3, 240).round(3)})
+    pulse = rng.normal(80, 5, (240, 1)) + rng.normal(size=(240, 4))
+    frame[[f"hr_{t}" for t in range(4)]] = np.where(rows[:, None] % 9 == 0, np.nan, pulse.round(3))
+    frame["breed"] = rng.choice(["a", "b", "c"], 240)
+    return frame.assign(sick=np.where(frame["age"] + (pulse[:, 0] - 80) / 2 > 8, "yes", "no"))
+
+
 @pytest.mark.slow
 def test_a_table_is_searched_trained_and_predicted_from(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
-    frame = pets(240)
-    frame["sick"] = np.where(frame["age"] + (frame["hr_0"] - 80) / 2 > 8, "yes", "no")
-    frame.loc[::9, [f"hr_{t}" for t in range(4)]] = np.nan
+    frame = pets()
     frame.to_csv(project / "pets.csv", index=False)
     section = project / "conf/base/parameters_pets.yml"
     section.write_text(yaml.safe_dump({"pets": SECTION}))

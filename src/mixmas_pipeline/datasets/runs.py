@@ -1,0 +1,158 @@
+"""What is kept of every run: a folder that TensorBoard shows, and a record that runs are compared by."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset
+from kedro_datasets._typing import TablePreview
+
+from mixmas_pipeline.datasets.artefacts import PREVIEW_ROWS, table_preview
+from mixmas_pipeline.datasets.places import folders, is_whole, place, read_bytes, remove, write_whole
+
+RECORD_FILE = "run.json"
+# TensorBoard's run within a run's folder that has the parameters, scores, texts and pictures. Curves are not below it:
+# TensorBoard would take each of them for a score to compare runs by.
+SUMMARY = "summary"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run, as JSON can hold it.
+
+    Attributes:
+        run: its id, which is the version that it saves: when it began.
+        dataset: what it worked on.
+        environment: ``--env``; "" where none was named.
+        pipeline: what was run.
+        metric: by which full training takes its best epoch.
+        chosen: stage of the search -> the candidate taken.
+        parameters: of the data set, and ``compute``, as configuration and ``--params`` give them: dotted name -> value.
+        key_parameters: names of those that the HParams table shows.
+        metrics: name, as "test/accuracy" -> value.
+        artefacts: data set -> version that the run made or reused.
+        versions: of Kedro, Python, libraries and the code.
+    """
+
+    run: str
+    dataset: str
+    environment: str
+    pipeline: str
+    metric: str
+    chosen: dict[str, str]
+    parameters: dict[str, Any]
+    key_parameters: list[str]
+    metrics: dict[str, float]
+    artefacts: dict[str, str]
+    versions: dict[str, str]
+
+    @property
+    def began(self) -> datetime:
+        """When the run began."""
+        return datetime.strptime(self.run, "%Y-%m-%dT%H.%M.%S.%fZ").replace(tzinfo=UTC)
+
+    def covers(self, artefacts: dict[str, str]) -> bool:
+        """Does it stand on all of these versions?"""
+        return artefacts.items() <= self.artefacts.items()
+
+
+@dataclass(frozen=True)
+class RunLog:
+    """All that is logged of a run.
+
+    Attributes:
+        record: what runs are compared by.
+        texts: title -> Markdown.
+        pictures: title -> bytes of a PNG file.
+        curves: folder -> title -> points (step, value). Curves with the same title share a chart.
+    """
+
+    record: Record
+    texts: dict[str, str] = field(default_factory=dict)
+    pictures: dict[str, bytes] = field(default_factory=dict)
+    curves: dict[str, dict[str, list[tuple[int, float]]]] = field(default_factory=dict)
+
+
+class RunsDataset(AbstractDataset[RunLog, list[Record]]):
+    """The runs of a data set: ``<filepath>/<run>/`` has ``run.json`` and TensorBoard's event files.
+
+    Saving adds a run, whole or not at all. It loads as the records, newest first.
+
+    Args:
+        filepath: a folder, on this machine or in an object store; what ``tensorboard --logdir`` is given.
+    """
+
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
+        self.metadata = metadata
+        self._filepath: Any = place(filepath)  # Path or UPath
+
+    def load(self) -> list[Record]:
+        known = {one.name for one in fields(Record)}
+        found = []
+        for folder in sorted(folders(self._filepath), key=lambda f: f.name, reverse=True):
+            if not folder.name.startswith(".") and is_whole(folder):
+                content = json.loads(read_bytes(folder / RECORD_FILE))
+                found.append(Record(**{key: value for key, value in content.items() if key in known}))
+        return found
+
+    def save(self, data: RunLog) -> None:
+        for folder in folders(self._filepath):  # in a store a kill leaves half a folder, which TensorBoard would show
+            if not is_whole(folder):
+                remove(folder)
+        write_whole(self.folder(data.record.run), lambda partial: _write(partial, data))
+
+    def preview(self) -> TablePreview:
+        """The newest runs: what was run, what was chosen, and the scores."""
+        records = self.load()[:PREVIEW_ROWS]
+        scores = list(dict.fromkeys(name for record in records for name in record.metrics))
+        rows = [
+            [record.run, record.pipeline, ", ".join(record.chosen.values())]
+            + [round(record.metrics[name], 4) if name in record.metrics else None for name in scores]
+            for record in records
+        ]
+        return table_preview(["run", "pipeline", "chosen", *scores], rows)
+
+    def folder(self, run: str) -> Any:
+        """Where a run's files are."""
+        return self._filepath / run
+
+    def _exists(self) -> bool:
+        return bool(self.load())
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}
+
+
+def _write(folder: Path, log: RunLog) -> None:
+    from mixmas_pipeline.datasets.events import EventFile
+
+    record, time = log.record, log.record.began.timestamp()
+    with EventFile(folder / SUMMARY, time) as events:
+        events.hyperparameters(record.run, _hyperparameters(record))
+        for name, value in record.metrics.items():
+            events.scalar(name, value)
+        for title, text in log.texts.items():
+            events.text(title, text)
+        for title, png in log.pictures.items():
+            events.picture(title, png)
+    for name, curves in log.curves.items():
+        with EventFile(folder / name, time) as events:
+            for title, points in curves.items():
+                for step, value in points:
+                    events.scalar(title, value, step)
+    (folder / RECORD_FILE).write_text(json.dumps(asdict(record), indent=1), encoding="utf-8")
+
+
+def _hyperparameters(record: Record) -> dict[str, Any]:
+    """What the HParams table can hold: numbers, booleans and strings, without the data set's name before each."""
+    found: dict[str, Any] = {"pipeline": record.pipeline}
+    found |= {f"chosen {stage}": candidate for stage, candidate in record.chosen.items()}
+    for name in record.key_parameters:
+        value = record.parameters[name]
+        plain = value if isinstance(value, bool | int | float | str) else json.dumps(value)
+        found[name.removeprefix(f"{record.dataset}.")] = plain
+    return found

@@ -1,0 +1,45 @@
+"""The log where it goes into a file or a pipe."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+
+class LineHandler(logging.Handler):
+    """One line a record, however long, so that no program that reads it has to put lines together again.
+
+    Args:
+        console: written to.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        try:
+            self._write(record)
+        except Exception:
+            self.handleError(record)
+
+    def _write(self, record: logging.LogRecord) -> None:
+        time = datetime.fromtimestamp(record.created).strftime("[%H:%M:%S]")
+        line = f"{time} {record.levelname:8} {self.format(record)}"
+        self._console.print(line, soft_wrap=True, markup=False, highlight=False, emoji=False)
+
+
+def log_lines() -> None:
+    """Put a ``LineHandler`` into the place of Kedro's handlers that write to no terminal and no notebook.
+
+    ``conf/logging.yml`` cannot do it: Kedro takes no handlers but its own there.
+    """
+    for place, handler in enumerate(logging.root.handlers):
+        if isinstance(handler, RichHandler) and not (handler.console.is_terminal or handler.console.is_jupyter):
+            lines = LineHandler(handler.console)
+            lines.setLevel(handler.level)
+            logging.root.handlers[place] = lines

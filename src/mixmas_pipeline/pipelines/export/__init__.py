@@ -1,0 +1,5 @@
+"""The trained model as a folder that is used without this project: weights, ONNX, torch.export, model card."""
+
+from mixmas_pipeline.pipelines.export.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

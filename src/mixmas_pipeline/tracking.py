@@ -1,0 +1,217 @@
+"""Tracking: what a run stands on and what came of it is logged for TensorBoard and for ``kedro runs``.
+
+What was reused is logged too: the log of a run is complete in itself. A run is logged when it stands on a version that
+no log has yet, so one with nothing to do is not, and one that was killed while it was logged is logged by the next.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import logging
+import platform
+import subprocess
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from kedro.framework.context import KedroContext
+from kedro.framework.hooks import hook_impl
+from kedro.io import AbstractVersionedDataset, CatalogProtocol
+from kedro.io.core import VersionNotFoundError
+from kedro.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mixmas_pipeline.datasets.runs import Record, RunLog
+
+_log = logging.getLogger(__name__)
+# Arguments of `kedro run` that take a part of a pipeline; such a run, a task of Airflow for example, is not logged.
+_PARTS = ("tags", "from_nodes", "to_nodes", "node_names", "from_inputs", "to_outputs", "namespaces")
+_LIBRARIES = (
+    "kedro",
+    "mixmas_pipeline",
+    "torch",
+    "pytorch-lightning",
+    "numpy",
+    "pandas",
+    "transformers",
+)
+# What the HParams table shows of a data set's parameters.
+_KEY_PARAMETERS = (
+    *(f"search.sample.{name}" for name in ("seed", "margin")),
+    *(f"search.budget.{name}" for name in ("steps", "seeds", "batch_size", "learning_rate")),
+    *(f"training.{name}" for name in ("seed", "max_epochs", "patience", "batch_size", "learning_rate", "weight_decay")),
+)
+_TABLES = ("leaderboard", "patterns", "comparison", "agreement")
+_PICTURES = {
+    "examples": "examples",
+    "mistakes_picture": "mistakes",
+    "architecture_drawing": "drawing of the architecture",
+}
+
+
+class TrackingHooks:
+    """Log a run at its end; ``tracking: false`` turns it off."""
+
+    def __init__(self) -> None:
+        # A session loads its context and runs its pipeline in one thread.
+        self._session = threading.local()
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """The catalog has parameters filled up with defaults, but only those that the pipeline reads."""
+        self._session.parameters = context.config_loader["parameters"]
+
+    @hook_impl
+    def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Log what the run stands on, unless a log of it is there."""
+        parameters = self._session.parameters
+        if not parameters.get("tracking", True) or any(run_params.get(part) for part in _PARTS):
+            return
+        for dataset in sorted({name.split(".")[0] for name in pipeline.outputs()}):
+            runs: Any = catalog.get(f"{dataset}.runs")
+            artefacts = _versions_of(pipeline, catalog, dataset)
+            if not any(record.covers(artefacts) for record in runs.load()):
+                runs.save(_gather(dataset, artefacts, parameters, run_params, catalog))
+                _log.info("Logged for TensorBoard and `kedro runs`: %s", runs.folder(run_params["run_id"]))
+
+
+def flatten(tree: dict[str, Any], separator: str = ".") -> dict[str, Any]:
+    """Nested dictionaries as one: "a.b" -> value. Lists are values."""
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            found |= {f"{key}{separator}{inner}": leaf for inner, leaf in flatten(value, separator).items()}
+        else:
+            found[str(key)] = value
+    return found
+
+
+def _versions_of(pipeline: Pipeline, catalog: CatalogProtocol, dataset: str) -> dict[str, str]:
+    """Versioned data set of the pipeline -> the version that is the newest now."""
+    found = {}
+    for name in sorted(pipeline.datasets()):
+        held = catalog.get(name) if name.startswith(f"{dataset}.") else None
+        if isinstance(held, AbstractVersionedDataset):
+            try:
+                version = held.resolve_load_version()
+            except VersionNotFoundError:
+                continue
+            if version is not None:
+                found[name] = version
+    return found
+
+
+def _gather(
+    dataset: str, artefacts: dict[str, str], parameters: dict[str, Any], given: dict[str, Any], catalog: CatalogProtocol
+) -> RunLog:
+    from mixmas_pipeline.datasets.runs import RunLog
+
+    def there(*kinds: str) -> Iterator[tuple[str, Any]]:
+        for kind in kinds:
+            if (name := f"{dataset}.{kind}") in artefacts:
+                yield kind, catalog.get(name).load()  # type: ignore[union-attr]
+
+    tables = dict(there(*_TABLES))
+    values = dict(there("metrics", "prediction_summary", "agreement_summary", "architecture"))
+    record = _record(dataset, artefacts, parameters, given, tables, values)
+    texts = {title: _markdown(list(table), table.itertuples(index=False)) for title, table in tables.items()}
+    if "architecture" in values:
+        texts["architecture"] = f"```\n{json.dumps(values['architecture'], indent=2)}\n```"
+    paths = {name: str(catalog.get(name)._get_load_path()) for name in artefacts}  # type: ignore[union-attr]
+    texts["parameters"] = _markdown(["parameter", "value"], record.parameters.items())
+    texts["artefacts"] = _markdown(["data set", "version", "path"], ((n, v, paths[n]) for n, v in artefacts.items()))
+    texts["run"] = _markdown(["", ""], {**record.versions, "arguments": given.get("runtime_params") or {}}.items())
+    pictures = {_PICTURES[kind]: png for kind, png in there(*_PICTURES)}
+    histories = [n.removeprefix(f"{dataset}.") for n in artefacts if n.endswith(("history", ".history"))]
+    curves: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    for kind, history in there(*histories):
+        folder = "training" if kind == "history" else kind.removesuffix(".history").replace(".", "/")
+        curves[folder] = _history_curves(history)
+    for _, losses in there("losses"):
+        for (candidate, stage, seed), rows in losses.groupby(["candidate", "stage", "seed"], sort=False):
+            curve = curves.setdefault(f"search/{candidate}", {})
+            curve[f"search loss, {stage}/seed {seed}"] = list(zip(rows["step"], rows["loss"], strict=True))
+    return RunLog(record, texts, pictures, curves)
+
+
+def _record(
+    dataset: str,
+    artefacts: dict[str, str],
+    parameters: dict[str, Any],
+    given: dict[str, Any],
+    tables: dict[str, pd.DataFrame],
+    values: dict[str, Any],
+) -> Record:
+    from mixmas_pipeline.datasets.runs import Record
+
+    kept = flatten({key: parameters[key] for key in (dataset, "compute") if key in parameters})
+    metrics = _numbers(values.get("metrics", {}))
+    metrics |= _numbers(values.get("prediction_summary", {}), "predict/")
+    metrics |= _numbers(values.get("agreement_summary", {}), "validate_search/")
+    if "comparison" in tables:
+        rows = tables["comparison"]
+        metrics |= {f"compare/{name}": float(s) for name, s in zip(rows["contender"], rows["score"], strict=True)}
+    chosen = {}
+    if "leaderboard" in tables:
+        taken = tables["leaderboard"].query("chosen")
+        chosen = dict(zip(taken["stage"], taken["candidate"], strict=True))
+        metrics |= {f"search/{stage}": float(s) for stage, s in zip(taken["stage"], taken["mean"], strict=True)}
+    return Record(
+        run=given["run_id"],
+        dataset=dataset,
+        environment=given.get("env") or "",
+        pipeline=", ".join(given["pipeline_names"] or ["__default__"]),
+        metric=kept[f"{dataset}.training.metric"],
+        chosen=chosen,
+        parameters=kept,
+        key_parameters=[name for key in _KEY_PARAMETERS if (name := f"{dataset}.{key}") in kept],
+        metrics=metrics,
+        artefacts=artefacts,
+        versions=_versions(given["project_path"]),
+    )
+
+
+def _numbers(tree: dict[str, Any], prefix: str = "") -> dict[str, float]:
+    """Every number in nested dictionaries: "a/b" -> value."""
+    return {
+        prefix + name: float(value)
+        for name, value in flatten(tree, "/").items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
+def _versions(project: str) -> dict[str, str]:
+    """Of Python, the libraries and this project; the commit of the folder that is run in, where git knows one."""
+    found = {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in _LIBRARIES}}
+    describe = ["git", "-C", str(project), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=40"]
+    try:
+        commit = subprocess.run(describe, capture_output=True, text=True, check=False).stdout.strip()
+    except FileNotFoundError:  # git is not installed
+        commit = ""
+    return found | ({"commit": commit} if commit else {})
+
+
+def _history_curves(history: pd.DataFrame) -> dict[str, list[tuple[int, float]]]:
+    """A curve a column, over epochs; of several trainings one a seed."""
+    columns = [name for name in history if name not in ("epoch", "seed")]
+    if "seed" not in history:
+        return {f"training/{name}": list(zip(history["epoch"], history[name], strict=True)) for name in columns}
+    return {
+        f"training, seed {seed}/{name}": list(zip(rows["epoch"], rows[name], strict=True))
+        for seed, rows in history.groupby("seed")
+        for name in columns
+    }
+
+
+def _markdown(header: list[str], rows: Any) -> str:
+    def line(cells: Any) -> str:
+        return "| " + " | ".join(_cell(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+    return "\n".join([line(header), "|" + " --- |" * len(header), *map(line, rows)])
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
