@@ -300,10 +300,9 @@ def _quantity(stored: Any) -> str:
 
 def _training(fingerprint: dict[str, Any]) -> dict[str, Any]:
     """The settings that are recorded of the training."""
-    recorded: dict[str, str] = fingerprint.get("parameters", {})
-    settings: dict[str, Any] = next(
-        (json.loads(text) for name, text in recorded.items() if name.endswith(".training")), {}
-    )
+    recorded = fingerprint.get("parameters", {})
+    texts = [text for name, text in recorded.items() if name.endswith(".training")]
+    settings: dict[str, Any] = json.loads(texts[0]) if texts else {}
     return {name: value for name, value in settings.items() if value is not None}
 
 
