@@ -125,7 +125,8 @@ def test_yaml_is_valid(page: str, block: str) -> None:
         pytest.importorskip("s3fs", reason="reads S3: pip install s3fs")
         assert is_remote(place(shown["data_root"]))
         return
-    if "type" in next(iter(shown.values())):
+    first = next(iter(shown.values()))
+    if isinstance(first, dict) and "type" in first:
         for name in shown:
             assert DataCatalog.from_config({**config["catalog"], **shown}).get(name) is not None
         return
