@@ -219,11 +219,18 @@ def share_patients(splits: Splits) -> None:
 @pytest.mark.parametrize(
     ("fault", "severity", "words", "split", "modality", "count"),
     [
-        (overlap, "warning", "3 examples of test are in train too, bit for bit", "test, train", "", 3),
-        (repeat, "note", "4 examples are there more than once", "train", "", 4),
-        (contradict, "warning", "4 examples are there with different labels", "", "", 4),
-        (same_photo, "warning", "5 examples' values of validation are in train", "validation, train", "photo", 5),
-        (same_ids, "warning", "2 ids are in test and in train", "test, train", "", 2),
+        (overlap, "warning", "3 rows of test in train too, bit for bit", "test, train", "", 3),
+        (repeat, "note", "4 rows that repeat an earlier one", "train", "", 4),
+        (contradict, "warning", "4 rows with equals that have another label", "", "", 4),
+        (
+            same_photo,
+            "warning",
+            "5 rows of validation with a value that is in train too",
+            "validation, train",
+            "photo",
+            5,
+        ),
+        (same_ids, "warning", "2 ids in test and in train", "test, train", "", 2),
         (
             tell,
             "warning",
@@ -234,7 +241,7 @@ def share_patients(splits: Splits) -> None:
         ),
         (tell_by_code, "warning", r"feature 2 \(from 0\) alone tells .*the class", "train", "facts", 1),
         (tell_by_brightness, "warning", "the mean of its values alone tells class 'red'", "train", "photo", 1),
-        (stand_still, "warning", r"2 of 5 features never vary: number 1, 4", "train", "facts", 2),
+        (stand_still, "warning", r"2 of 5 features without variation: number 1, 4", "train", "facts", 2),
         (go_blank, "warning", "2 of 500 examples hold one and the same value", "train", "photo", 2),
         (grow_rare, "warning", "class 'blue' has 5 training examples", "train", "", 5),
         (vanish, "warning", "no example of 'blue'", "test", "", 1),
@@ -455,12 +462,12 @@ def test_describe_runs_and_ends_with_what_it_found(tmp_path: Path, capsys: pytes
     project = planted.make(tmp_path / "project", planted.parameters(NAMES, "accuracy"), splits)
     catalog = planted.run(project, "describe")
     printed = capsys.readouterr().out
-    assert "3 examples of test are in train too" in " ".join(printed.replace("│", " ").split())
+    assert "3 rows of test in train too" in " ".join(printed.replace("│", " ").split())
     assert "A search would run; 1 warning" in printed
     assert "Search: about" in printed
     assert catalog.load("planted.findings")["severity"].tolist() == ["warning"]
     page = catalog.load("planted.description_page")
-    assert "3 examples of test are in train too, bit for bit" in page
+    assert "3 rows of test in train too, bit for bit" in page
     assert "train again 2-0 = test 2-0" in page
     assert "http://" not in page.split("</script>")[1]
     assert catalog.load("planted.estimate")["search"]["candidates"] == 7

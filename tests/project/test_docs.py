@@ -41,11 +41,12 @@ def commands() -> list[str]:
 VIZ_COMMANDS = [c for c in commands() if c.startswith("kedro viz")]
 KEDRO_COMMANDS = [c for c in commands() if "kedro " in c and c not in VIZ_COMMANDS]
 JOIN = "python -m mixmas_pipeline.learning.join "
+TENSORBOARD = "tensorboard --logdir="
 
 
 def test_every_command_is_of_a_kind_that_is_tried() -> None:
     # Run in tests/project/test_wheel.py and, as a server of the same kind, in tests/project/test_viz.py.
-    known = (JOIN, "mixmas_pipeline new ", "python -m http.server ")
+    known = (JOIN, TENSORBOARD, "mixmas_pipeline new ", "python -m http.server ")
     others = [c for c in commands() if c not in KEDRO_COMMANDS + VIZ_COMMANDS and not c.startswith(known)]
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     assert others, "the README shows the make targets"
@@ -67,6 +68,13 @@ def test_command_for_other_hosts_fits_the_parameters() -> None:
         assert host < hosts[f"{server}:{port}"]
 
 
+def test_tensorboard_is_shown_the_folder_of_the_logs() -> None:
+    """What it reads there is tested in tests/project/test_tracking.py."""
+    config = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)
+    shown = {c.removeprefix(TENSORBOARD) for c in commands() if c.startswith(TENSORBOARD)}
+    assert shown == {config["catalog"]["{dataset}.runs"]["filepath"].format(dataset="avmnist")}
+
+
 @pytest.mark.parametrize("command", KEDRO_COMMANDS)
 def test_kedro_command_runs(command: str, copy_of_finished: Callable[[], Path], films_project: Path) -> None:
     """In the test environment's size: the options are the documented ones, but for the environment."""
@@ -77,12 +85,14 @@ def test_kedro_command_runs(command: str, copy_of_finished: Callable[[], Path], 
     if "mmimdb" in command and not os.environ.get("MIXMAS_MIRROR"):
         pytest.skip("reads films in MM-IMDB's layout: set MIXMAS_MIRROR to a folder that has movies/movies.zip")
     arguments = [word for word in words[1:] if not word.startswith("--env")]
-    if arguments[0] in ("run", "prune"):
+    if arguments[0] in ("run", "runs", "prune"):
         arguments.append("--env=test")
     # Films take a while to read: what one command has made, the next may use.
     project = films_project if "mmimdb" in command else copy_of_finished()
     if "predict" in command:
         write_rows(project)
+    if arguments[0] == "runs":
+        kedro(project, "run", "--env=test", "--params=tracking=true")
     done = kedro(project, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
 

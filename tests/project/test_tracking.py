@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ import pytest
 import yaml
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
-from project_runs import kedro, newest
+from project_runs import ROOT, kedro, newest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
@@ -295,3 +297,18 @@ def test_runs_load_from_the_catalog(tracked: Path) -> None:
     with KedroSession.create(project_path=tracked, env="test") as session:
         runs = session.load_context().catalog.load("avmnist.runs")
     assert [record.run for record in runs] == logged(tracked)[::-1]
+
+
+def test_recipe_for_mlflow(tracked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The docs' function logs every run, with names that MLflow takes; MLflow itself is not installed."""
+    page = (ROOT / "docs" / "tracking.md").read_text()
+    (recipe,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "mlflow" in block]
+    mlflow = MagicMock()
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
+    scope: dict[str, Any] = {}
+    exec(recipe, scope)
+    scope["log_all"](tracked / LOGS)
+    assert [call.kwargs["run_name"] for call in mlflow.start_run.call_args_list] == logged(tracked)
+    metrics = [call.args[0] for call in mlflow.log_metrics.call_args_list]
+    assert all("test/accuracy" in of_one for of_one in metrics)
+    assert all(re.fullmatch(r"[\w./ :-]+", name) for of_one in metrics for name in of_one)

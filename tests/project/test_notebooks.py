@@ -1,0 +1,85 @@
+"""The notebooks run from top to bottom on a finished run, in any environment, and come to what the run came to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pandas as pd
+import pytest
+from nbclient import NotebookClient
+from project_runs import ROOT, newest
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+# What is asked of a notebook once it has been run.
+ASKED = {
+    "1_look_at_the_data": (
+        "dict(aligned=aligned, shared=len(shared_voices), examples={n: len(t) for n, t in splits.items()},"
+        " shares=balance.sum().round(9).tolist())"
+    ),
+    "2_understand_a_search": "dict(tied=sorted(tied), winner=winner)",
+    "3_load_the_model_and_predict": (
+        "dict(same=same, accuracy=accuracy, predicted=predicted['predicted'].tolist(),"
+        " confusion=int(confusion.to_numpy().sum()))"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def found(finished_project: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Notebook -> what it has found. The notebooks only read, and so they may read the finished project."""
+    said = {}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("KEDRO_ENV", "test")
+        for file in NOTEBOOKS:
+            book = nbformat.read(file, as_version=4)
+            book.cells.append(nbformat.v4.new_code_cell(f"import json\nprint(json.dumps({ASKED[file.stem]}))"))
+            NotebookClient(book, timeout=300, resources={"metadata": {"path": str(finished_project)}}).execute()
+            said[file.stem] = json.loads(book.cells[-1]["outputs"][0]["text"])
+    return said
+
+
+def artefact(project: Path, path: str) -> Path:
+    return newest(project / "data/test" / path)
+
+
+def test_data(found: dict[str, Any]) -> None:
+    assert found["1_look_at_the_data"] == {
+        "aligned": {"train": 1.0, "validation": 1.0, "test": 1.0},
+        "shared": 0,
+        "examples": {"train": 400, "validation": 60, "test": 1000},
+        "shares": [1.0, 1.0, 1.0],
+    }
+
+
+def test_ties_recomputed_by_hand_are_those_of_the_search(found: dict[str, Any], finished_project: Path) -> None:
+    board = pd.read_parquet(artefact(finished_project, "08_reporting/avmnist/leaderboard.parquet"))
+    rows = board[board["stage"] == "image"]
+    assert found["2_understand_a_search"] == {
+        "tied": sorted(rows.loc[rows["tied"], "candidate"]),
+        "winner": rows.loc[rows["chosen"], "candidate"].iloc[0],
+    }
+
+
+def test_predictions(found: dict[str, Any], finished_project: Path) -> None:
+    answers = found["3_load_the_model_and_predict"]
+    assert answers["same"] is True
+    metrics = json.loads(artefact(finished_project, "07_model_output/avmnist/metrics.json").read_text())
+    assert answers["accuracy"] == pytest.approx(metrics["test"]["accuracy"])
+    predictions = pd.read_parquet(artefact(finished_project, "07_model_output/avmnist/predictions.parquet"))
+    assert answers["predicted"] == predictions["predicted"].tolist()[:500]
+    assert answers["confusion"] == len(predictions)
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=lambda file: file.stem)
+def test_no_outputs_are_committed(file: Path) -> None:
+    """They would go stale, and be most of every difference."""
+    for cell in nbformat.read(file, as_version=4).cells:
+        assert not cell.get("outputs"), "clear them: jupyter nbconvert --clear-output --inplace notebooks/*.ipynb"
+        assert cell.get("execution_count") is None
+
+
+def test_every_notebook_is_asked_something() -> None:
+    assert {file.stem for file in NOTEBOOKS} == set(ASKED)
