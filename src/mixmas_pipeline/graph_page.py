@@ -29,7 +29,7 @@ def build(project: Path, package: str, env: str | None, params: dict[str, Any]) 
         The folder. A browser opens it from a server (``python -m http.server``), not from the file system: the page
         is made of modules.
     """
-    from kedro_viz.api.rest.responses.metadata import get_metadata_response
+    from kedro_viz.api.rest.responses.metadata import MetadataAPIResponse, get_metadata_response
     from kedro_viz.api.rest.responses.utils import get_encoded_response
     from kedro_viz.integrations.deployment.local_deployer import LocalDeployer
     from kedro_viz.server import load_and_populate_data
@@ -42,7 +42,8 @@ def build(project: Path, package: str, env: str | None, params: dict[str, Any]) 
         load_and_populate_data(project, env, include_hooks=True, package_name=package, extra_params=params)
         LocalDeployer().deploy(is_all_previews_enabled=True)
     # The page asks for it, and kedro-viz leaves it out.
-    (folder / "api" / "metadata").write_bytes(get_encoded_response(get_metadata_response()))
+    metadata = MetadataAPIResponse.model_validate(get_metadata_response(), from_attributes=True)
+    (folder / "api" / "metadata").write_bytes(get_encoded_response(metadata))
     for page in folder.glob("*.html"):
         page.write_text(_ELSEWHERE.sub("", page.read_text(encoding="utf-8")), encoding="utf-8")
     return folder
