@@ -37,7 +37,7 @@ class ColumnDataset(AtomicDataset):
         return Column(
             array=np.load(path / "array.npy", mmap_mode="r", allow_pickle=False),
             present=np.load(path / "present.npy", allow_pickle=False),
-            modality=Modality(**{**modality, "shape": tuple(modality["shape"])}),
+            modality=Modality.from_json(modality),
         )
 
     def _write(self, path: Path, data: Column) -> None:

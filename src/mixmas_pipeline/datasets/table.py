@@ -49,6 +49,7 @@ class Modality:
         padded: examples of (steps, features) whose last steps may be padding. Padding is all zeros, and no other step
             is. Default false.
         optional: rows may lack it. Default false.
+        features: names of the last axis' values. Default: they have none.
     """
 
     kind: str
@@ -59,6 +60,16 @@ class Modality:
     unit: str = ""
     padded: bool = False
     optional: bool = False
+    features: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> Modality:
+        """What ``asdict`` made, read back from JSON, which knows no tuples."""
+        return cls(**{**raw, "shape": tuple(raw["shape"]), "features": tuple(raw.get("features", ()))})
+
+    def feature(self, number: int) -> str:
+        """What a value of the last axis is called: its name, or its number."""
+        return repr(self.features[number]) if self.features else f"feature {number} (from 0)"
 
 
 @dataclass(frozen=True)
@@ -79,7 +90,7 @@ class TableSchema:
     def from_json(cls, text: str | bytes) -> TableSchema:
         """Read what ``to_json`` wrote."""
         raw = json.loads(text)
-        modalities = {name: Modality(**{**m, "shape": tuple(m["shape"])}) for name, m in raw.pop("modalities").items()}
+        modalities = {name: Modality.from_json(modality) for name, modality in raw.pop("modalities").items()}
         return cls(modalities=modalities, **{**raw, "classes": tuple(raw["classes"])})
 
 
@@ -215,6 +226,11 @@ class MultimodalTable:
             if array.shape != (n, *modality.shape) or array.dtype.name != modality.dtype:
                 raise ValueError(
                     f"column {name!r} is {array.dtype} {array.shape}; expected {modality.dtype} {(n, *modality.shape)}"
+                )
+            if modality.features and len(modality.features) != modality.shape[-1]:
+                raise ValueError(
+                    f"modality {name!r} has {len(modality.features)} names of features; its shape {modality.shape} "
+                    f"needs {modality.shape[-1]}"
                 )
             if array.dtype.kind == "f":
                 finite = np.concatenate(

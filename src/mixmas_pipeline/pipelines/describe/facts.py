@@ -87,8 +87,8 @@ def modality_findings(facts: dict[str, dict[str, dict[str, Any]]], schema: dict[
                 found += _scale(name, split, own, train)
         constant = train.get("constant_features", [])
         if schema[name].kind in _WITH_FEATURES and 0 < len(constant) < train["features"]:
-            numbers = ", ".join(map(str, constant[:_NAMED])) + ", ..." * (len(constant) > _NAMED)
-            what = f"{len(constant)} of {train['features']} features without variation: number {numbers} (from 0)"
+            names = ", ".join(map(schema[name].feature, constant[:_NAMED])) + ", ..." * (len(constant) > _NAMED)
+            what = f"{len(constant)} of {train['features']} features without variation: {names}"
             advice = "They tell nothing: leave them out, or check how they are read"
             found.append(finding("warning", what, advice, split="train", modality=name, count=len(constant)))
     return found

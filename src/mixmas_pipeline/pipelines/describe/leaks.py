@@ -32,12 +32,15 @@ def single_features(train: MultimodalTable) -> tuple[dict[str, Any], list[dict[s
     the square of the correlation, of values or of ranks.
 
     Returns:
-        Facts, modality -> the strongest feature: its number of how many, what it tells, how well, by which measure,
+        Facts, modality -> the strongest feature: its name, what it tells, how well, by which measure,
         on how many rows; and findings.
     """
     facts, found = {}, []
     for name in train.schema.modalities:
         rows, values = _features(train, name)
+        modality = train.schema.modalities[name]
+        whole = values.shape[1] == 1 and modality.shape != (1,)
+        names = ["the mean of its values"] if whole else [modality.feature(f) for f in range(values.shape[1])]
         strong: list[dict[str, Any]] = []
         if len(rows) >= 2 * _FEW:
             labels = train.labels[rows]
@@ -47,12 +50,9 @@ def single_features(train: MultimodalTable) -> tuple[dict[str, Any], list[dict[s
                 strong += _lookups(values, labels, train, {s["feature"] for s in strong if s["enough"]})
         if strong:
             best = max(strong, key=lambda s: s["score"])
-            facts[name] = {
-                **{key: value for key, value in best.items() if key != "enough"},
-                "features": values.shape[1],
-                "rows": len(rows),
-            }
-        found += _findings(name, [s for s in strong if s["enough"]], values.shape[1])
+            said = {key: value for key, value in best.items() if key != "enough"}
+            facts[name] = {**said, "feature": names[best["feature"]], "rows": len(rows)}
+        found += _findings(name, [s for s in strong if s["enough"]], names)
     for name, there in train.present.items():
         if train.schema.task != "regression" and not there.all():
             strong = [s for s in _rankings(there[:, None].astype(float), train.labels, train) if s["enough"]]
@@ -186,15 +186,14 @@ def _strength(feature: int, tells: str, score: float, measure: str, enough: bool
     return {"feature": feature, "tells": tells, "score": float(score), "measure": measure, "enough": enough}
 
 
-def _findings(name: str, strong: list[dict[str, Any]], features: int) -> list[dict[str, Any]]:
+def _findings(name: str, strong: list[dict[str, Any]], names: list[str]) -> list[dict[str, Any]]:
     """One a feature, with all that it tells."""
     found = []
     for feature in sorted({s["feature"] for s in strong}):
         own = [s for s in strong if s["feature"] == feature]
         told = ", ".join(s["tells"] for s in own[:3]) + ", ..." * (len(own) > 3)
         least = min(s["score"] for s in own)
-        which = f"feature {feature} (from 0)" if features > 1 else "the mean of its values"
-        what = f"{which} alone tells {told} ({own[0]['measure']} at least {least:.3f})"
+        what = f"{names[feature]} alone tells {told} ({own[0]['measure']} at least {least:.3f})"
         advice = "Was it made from the label, or known only afterwards? Then leave it out"
         found.append(finding("warning", what, advice, split="train", modality=name))
     return found

@@ -70,9 +70,9 @@ th { border-bottom: 2px solid #888; } td:first-child, th:first-child { text-alig
 {% endfor %}</table>
 {% if d.leaks.features %}<h2>The strongest single feature</h2>
 <p class="note">Of training rows. Near 1 it would need no model.</p>
-<table class="words"><tr><th></th><th>feature (from 0)</th><th>tells</th><th></th><th></th></tr>
+<table class="words"><tr><th></th><th>feature</th><th>tells</th><th></th><th></th></tr>
 {% for name, s in d.leaks.features.items() %}<tr><td>{{ name }}</td>
-<td>{{ s.feature if s.features > 1 else "the mean of its values" }}</td><td>{{ s.tells }}</td>
+<td>{{ s.feature }}</td><td>{{ s.tells }}</td>
 <td>{{ s.measure }}</td><td>{{ "%.3f" | format(s.score) }}</td></tr>{% endfor %}</table>{% endif %}
 {% if d.leaks.groups %}<h2>Groups</h2>
 <p class="note">Rows of validation and test that share a value with training rows.</p>

@@ -48,25 +48,27 @@ def prepare(parameters: TabularParameters, learnt: dict[str, Any], rows: pd.Data
     A row whose columns are all empty lacks the modality, if that is optional.
     """
     missing = rows[learnt["columns"]].isna().to_numpy()
-    parts, absent = [], []
+    parts, absent, names = [], [], list(learnt["numbers"])
     for column, known in learnt["numbers"].items():
         values = numbers(rows, column, _NAMES)
         filled = np.where(np.isnan(values), known["median"], values)
         parts.append((filled - known["mean"]) / known["std"])
         if known["missing"]:
             absent.append(np.isnan(values))
+            names.append(f"{column} is missing")
     for column, known in learnt["categories"].items():
         cells = words(rows, column)
         if unseen := sorted({name for name in cells if name is not None} - set(known)):
             _log.warning("%s: training rows have no %s; they count as missing", column, ", ".join(unseen[:5]))
         parts += [np.array([cell == name for cell in cells]) for name in known]
+        names += [f"{column}: {name}" for name in known]
     n = len(rows)
     # Numbers first, then what says that they are missing, then categories: a change of one moves no other's place.
     count = len(learnt["numbers"])
     array = np.column_stack([*parts[:count], *absent, *parts[count:]]).astype(np.float32)
     present = ~missing.all(axis=1) if parameters.optional else np.ones(n, bool)
     array[~present] = 0
-    return Column(array, present, Modality("tabular", array.shape[1:], "float32"))
+    return Column(array, present, Modality("tabular", array.shape[1:], "float32", features=tuple(names)))
 
 
 def _statistics(values: np.ndarray) -> dict[str, Any]:
