@@ -1,13 +1,14 @@
 # make run    set everything up and run the main job on the embedded demo
 # make test   set everything up and run the tests
 # make docs   build the documentation into site/
+# make pictures  renew docs/images from the newest run; needs Chromium
 # make check  lint, format and types, which the tests begin with
 # Both work in .venv, which is made anew only when pyproject.toml or constraints.txt changes.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test check docs viz benchmark clean
+.PHONY: run test check docs pictures viz benchmark clean
 
 run: $(READY)
 	$(BIN)/kedro run
@@ -22,6 +23,9 @@ check: $(READY)
 
 docs: $(READY)
 	$(BIN)/mkdocs build --quiet
+
+pictures: $(READY)
+	$(BIN)/python docs/generate/pictures.py
 
 viz: $(READY)
 	$(BIN)/kedro viz run

@@ -48,6 +48,7 @@ def embed(arguments: argparse.Namespace) -> None:
     """All ways on the same plots."""
     import torch
 
+    from mixmas_pipeline.datasets import encoding
     from mixmas_pipeline.datasets.encoders import EncoderDataset
     from mixmas_pipeline.datasets.films import FilmFiles
     from mixmas_pipeline.pipelines.mmimdb import embedding
@@ -59,14 +60,14 @@ def embed(arguments: argparse.Namespace) -> None:
     rng = np.random.default_rng(arguments.seed)
     plots = [plots[i] for i in sorted(rng.permutation(len(plots))[: arguments.films])]
     most = 512
-    tokeniser, model = embedding.load_encoder(EncoderDataset(encoder=arguments.encoder).load(), most)
-    ids, _ = embedding.tokenise(tokeniser, plots, most)
+    tokeniser, model = encoding.load_encoder(EncoderDataset(encoder=arguments.encoder).load(), most)
+    ids, _ = encoding.tokenise(tokeniser, plots, most)
     lengths = np.array([len(text) for text in ids])
 
     def sorted_batches() -> list[np.ndarray]:
         found: dict[int, np.ndarray] = {}
-        for batch in embedding.make_batches(lengths, arguments.batch_tokens):
-            values = embedding.embed_batch(model, [ids[i] for i in batch], tokeniser.pad_token_id)
+        for batch in encoding.make_batches(lengths, arguments.batch_tokens):
+            values = encoding.embed_batch(model, [ids[i] for i in batch], tokeniser.pad_token_id)
             found |= dict(zip(batch, np.split(values, np.cumsum(lengths[batch])[:-1]), strict=True))
         return [found[i] for i in range(len(ids))]
 
@@ -90,7 +91,7 @@ def embed(arguments: argparse.Namespace) -> None:
         (batched, sorted_batches, "bfloat16"),
     ):
         model = model.to(embedding._torch_dtype(precision))
-        embedding.embed_batch(model, ids[:2], tokeniser.pad_token_id)  # not measured: the first call sets things up
+        encoding.embed_batch(model, ids[:2], tokeniser.pad_token_id)  # not measured: the first call sets things up
         start = time.perf_counter()
         values = np.concatenate(run())
         taken = time.perf_counter() - start
@@ -121,7 +122,7 @@ def encoder_memory(arguments: argparse.Namespace) -> None:
     import torch
     from transformers import BertConfig, BertModel
 
-    from mixmas_pipeline.pipelines.mmimdb import embedding
+    from mixmas_pipeline.datasets import encoding
 
     torch.set_num_threads(arguments.threads)
     watch = Watch()
@@ -133,7 +134,7 @@ def encoder_memory(arguments: argparse.Namespace) -> None:
     rng = np.random.default_rng(arguments.seed)
     for _ in range(3):
         texts = [rng.integers(1000, 30_000, 512) for _ in range(max(1, arguments.batch_tokens // 512))]
-        embedding.embed_batch(model, texts, 0)
+        encoding.embed_batch(model, texts, 0)
     watch.begin("end")
     before, while_working = watch.nodes["before"]["RssAnon"], watch.nodes["batches"]["RssAnon"]
     Console().print(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from kedro.framework.cli.project import run
-from kedro.framework.cli.utils import env_option
+from kedro.framework.cli.utils import _split_params, env_option
 from kedro.framework.startup import ProjectMetadata
 
 if TYPE_CHECKING:
@@ -79,6 +79,25 @@ def prune(metadata: ProjectMetadata, env: str | None, keep: int, older_than: tim
     )
     if rows and not yes:
         click.echo("Nothing has been deleted: add --yes to do so.")
+
+
+@cli.command("viz-build")
+@env_option(help="Environment whose artefacts are shown.")
+@click.option(
+    "--params", type=click.UNPROCESSED, default="", callback=_split_params, help="As those of kedro run: dataset=mimic."
+)
+@click.pass_obj
+def viz_build(metadata: ProjectMetadata, env: str | None, params: dict[str, Any]) -> None:
+    """The graph with all previews as a page that needs no network.
+
+    It is what kedro viz shows, as files in the folder build: to be given to others, or put on any server.
+    """
+    from mixmas_pipeline.graph_page import build
+
+    folder = build(metadata.project_path, metadata.package_name, env, params)
+    click.echo(
+        f"To look at it: python -m http.server --bind 127.0.0.1 --directory {folder}, then http://127.0.0.1:8000"
+    )
 
 
 @cli.command()

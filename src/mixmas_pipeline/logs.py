@@ -22,6 +22,12 @@ class LineHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record."""
+        try:
+            self._write(record)
+        except Exception:
+            self.handleError(record)
+
+    def _write(self, record: logging.LogRecord) -> None:
         time = datetime.fromtimestamp(record.created).strftime("[%H:%M:%S]")
         line = f"{time} {record.levelname:8} {self.format(record)}"
         self._console.print(line, soft_wrap=True, markup=False, highlight=False, emoji=False)

@@ -8,4 +8,4 @@ from pydantic import BaseModel, ConfigDict
 class Parameters(BaseModel):
     """Immutable, and refuses keys that it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)

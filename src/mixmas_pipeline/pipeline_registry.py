@@ -100,7 +100,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         space.only(validation.space)
     except ValueError as error:
         raise ValueError(f"{dataset}.validate_search.space: {error}") from None
-    described = data + describe.create_pipeline(dataset)
+    described = data + describe.create_pipeline(dataset, has_rows=own.TABLE in parameters[dataset])
     searching = data + search.create_pipeline(dataset, space)
     trained = searching + training.create_pipeline(dataset)
     everything = trained + reporting.create_pipeline(dataset)

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 
 from mixmas_pipeline.datasets import artefacts
 from mixmas_pipeline.datasets.base import AtomicDataset
+from mixmas_pipeline.datasets.model import FolderDataset
 from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableDataset, TableSchema
 
 DATASETS: dict[str, type[AtomicDataset]] = {
@@ -20,6 +21,7 @@ DATASETS: dict[str, type[AtomicDataset]] = {
     "png": artefacts.PNGDataset,
     "html": artefacts.HTMLDataset,
     "arrays": artefacts.ArraysDataset,
+    "folder": FolderDataset,
     "table": TableDataset,
 }
 
@@ -57,6 +59,7 @@ def sample(kind: str, seed: int = 0) -> Any:
             }
         ),
         "plotly": lambda: go.Figure(go.Scatter(x=[1, 2, 3], y=[seed, 5.5, 6]), layout={"title": {"text": "curve"}}),
+        "folder": lambda: {"a.bin": rng.bytes(50), "b.txt": f"é {seed}".encode()},
         "png": lambda: b"\x89PNG\r\n\x1a\n" + rng.bytes(200),
         "html": lambda: f"<!doctype html><title>é × – {seed}</title>\n<p>line</p>\n",
         "arrays": lambda: {

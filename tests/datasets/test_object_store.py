@@ -64,7 +64,7 @@ def test_files_are_those_of_a_disk(kind: str, object_store: ObjectStore, tmp_pat
     assert (object_store.folder / "artefact").read_bytes() == (tmp_path / "artefact").read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["json", "frame", "plotly", "png", "html", "table"])
+@pytest.mark.parametrize("kind", DATASETS)
 def test_previews_of_kedro_viz(kind: str, object_store: ObjectStore, tmp_path: Path) -> None:
     previews = []
     for where in (object_store.url, str(tmp_path)):

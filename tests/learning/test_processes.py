@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import os
 import signal
 import socket
@@ -25,6 +27,7 @@ from mixmas_pipeline.datasets.table import MultimodalTable, TableDataset
 from mixmas_pipeline.learning import lightning, processes
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.mixers.loss import balancing_weights, task_loss
+from mixmas_pipeline.progress import LOGGER, Step
 
 Result = tuple[dict[str, torch.Tensor], pd.DataFrame]
 # Enough epochs to be killed in, and enough processes for the order to matter in which their parts are added up.
@@ -75,9 +78,27 @@ def is_running(pid: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Result:
-    """Two processes; what they do can be compared with one, having no dropout."""
-    return fit(tmp_path_factory.mktemp("pair"), 0.0, devices=2, strategy="ddp", balance="classes")
+def pair_and_records(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, list[logging.LogRecord]]:
+    """Two processes; what they do can be compared with one, having no dropout. And what they have logged."""
+    records: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign]
+    loggers = [logging.getLogger(name) for name in ("mixmas_pipeline", LOGGER)]
+    before = [logger.level for logger in loggers]
+    for logger, level in zip(loggers, (logging.INFO, logging.DEBUG), strict=True):
+        logger.setLevel(level)
+    loggers[0].addHandler(handler)
+    result = fit(tmp_path_factory.mktemp("pair"), 0.0, devices=2, strategy="ddp", balance="classes")
+    loggers[0].removeHandler(handler)
+    for logger, level in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+    return result, records
+
+
+@pytest.fixture(scope="module")
+def pair(pair_and_records: tuple[Result, list[logging.LogRecord]]) -> Result:
+    """The result of two processes."""
+    return pair_and_records[0]
 
 
 # --- what each process computes ---------------------------------------------------------------------------------------
@@ -160,6 +181,19 @@ def test_two_processes_train_as_one(tmp_path: Path, pair: Result) -> None:
     for name in compared:
         difference = (pair[0][name] - weights[name]).abs().max() / weights[name].abs().max().clamp(min=1e-30)
         assert difference < 1e-5, f"{name}: {difference:.1e}"
+
+
+def test_what_processes_log_comes_back_once(pair_and_records: tuple[Result, list[logging.LogRecord]]) -> None:
+    """And so does their progress."""
+    (_, history), records = pair_and_records
+    best = history["validation_accuracy_fused"]
+    said = [record.getMessage() for record in records if record.name == lightning.__name__]
+    assert said == [f"trained for {len(history)} epochs, best accuracy {best.max():.4f} in epoch {best.argmax() + 1}"]
+    events = [vars(record)["progress"] for record in records if record.name == LOGGER]
+    batches, epochs = math.ceil(ROWS / parameters().batch_size), parameters().max_epochs
+    text = f"epoch 1 of at most {epochs}, step 0 of {batches}"
+    assert events[0] == Step(text, 0, batches * epochs, None, True, "")
+    assert len([event for event in events if event.done == 0]) == 1
 
 
 @pytest.mark.slow

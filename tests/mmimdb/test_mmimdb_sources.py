@@ -16,12 +16,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import DatasetError
-from mmimdb_samples import SMALL, SPLITS, Films, poster, record, write_encoder, write_folder, write_tar, write_zip
+from mmimdb_samples import SMALL, SPLITS, Films, poster, record, write_folder, write_tar, write_zip
 
 from mixmas_pipeline.datasets.arrays import ArrayDataset, RowFile
 from mixmas_pipeline.datasets.encoders import EncoderDataset
 from mixmas_pipeline.datasets.films import FilmFiles, FilmFilesDataset, classify
 from mixmas_pipeline.pipelines.mmimdb import reading
+from text_encoder import write_encoder
 
 
 def dataset(path: Path, mirror: str = "movies/movies.zip") -> FilmFilesDataset:

@@ -37,10 +37,14 @@ def settings(splits: Splits, **changes: Any) -> tuple[SearchParameters, Training
     return SearchParameters.model_validate(section["search"]), TrainingParameters.model_validate(section["training"])
 
 
+def as_written(both: tuple[SearchParameters, TrainingParameters]) -> tuple[dict[str, Any], TrainingParameters]:
+    return both[0].model_dump(), both[1]
+
+
 def described(splits: Splits, **changes: Any) -> tuple[dict[str, Any], pd.DataFrame]:
     parts = [look(**splits) for look in (nodes.measure_tables, nodes.find_duplicates, nodes.find_leaks)]
     description, findings, figure = judging.conclude(
-        *parts, nodes.plan_search(splits["train"], *settings(splits, **changes))
+        *parts, nodes.plan_search(splits["train"], *as_written(settings(splits, **changes)))
     )
     assert figure.data
     assert description["search_would_stop"] == ("error" in set(findings["severity"]))
@@ -219,11 +223,18 @@ def share_patients(splits: Splits) -> None:
 @pytest.mark.parametrize(
     ("fault", "severity", "words", "split", "modality", "count"),
     [
-        (overlap, "warning", "3 examples of test are in train too, bit for bit", "test, train", "", 3),
-        (repeat, "note", "4 examples are there more than once", "train", "", 4),
-        (contradict, "warning", "4 examples are there with different labels", "", "", 4),
-        (same_photo, "warning", "5 examples' values of validation are in train", "validation, train", "photo", 5),
-        (same_ids, "warning", "2 ids are in test and in train", "test, train", "", 2),
+        (overlap, "warning", "3 rows of test in train too, bit for bit", "test, train", "", 3),
+        (repeat, "note", "4 rows that repeat an earlier one", "train", "", 4),
+        (contradict, "warning", "4 rows with equals that have another label", "", "", 4),
+        (
+            same_photo,
+            "warning",
+            "5 rows of validation with a value that is in train too",
+            "validation, train",
+            "photo",
+            5,
+        ),
+        (same_ids, "warning", "2 ids in test and in train", "test, train", "", 2),
         (
             tell,
             "warning",
@@ -234,7 +245,7 @@ def share_patients(splits: Splits) -> None:
         ),
         (tell_by_code, "warning", r"feature 2 \(from 0\) alone tells .*the class", "train", "facts", 1),
         (tell_by_brightness, "warning", "the mean of its values alone tells class 'red'", "train", "photo", 1),
-        (stand_still, "warning", r"2 of 5 features never vary: number 1, 4", "train", "facts", 2),
+        (stand_still, "warning", r"2 of 5 features without variation: number 1, 4", "train", "facts", 2),
         (go_blank, "warning", "2 of 500 examples hold one and the same value", "train", "photo", 2),
         (grow_rare, "warning", "class 'blue' has 5 training examples", "train", "", 5),
         (vanish, "warning", "no example of 'blue'", "test", "", 1),
@@ -355,7 +366,12 @@ def test_an_error_is_what_a_search_stops_at(fault: Callable[[Splits], dict[str, 
     assert description["search_would_stop"] == bool(stopped), (stopped, findings.to_string())
     if stopped:
         plan = {"facts": description["search"], "findings": description["findings"]}
-        assert nodes.estimate_cost(splits["train"], splits["validation"], plan, search, training, COMPUTE) == {}
+        assert (
+            nodes.estimate_cost(
+                splits["train"], splits["validation"], plan, search.model_dump(), training, COMPUTE.model_dump()
+            )
+            == {}
+        )
 
 
 def test_errors_are_told_together() -> None:
@@ -374,7 +390,7 @@ def test_errors_are_told_together() -> None:
 def test_proposals_are_those_of_the_search() -> None:
     splits = made()
     search, training = settings(splits)
-    facts = nodes.plan_search(splits["train"], search, training)["facts"]
+    facts = nodes.plan_search(splits["train"], search.model_dump(), training)["facts"]
     sample, holdout, _ = searching.sample_for_search(splits["train"], search.sample)
     encoders = {name: stage.model_dump() for name, stage in search.encoders.items()}
     expected = searching.propose_encoders(sample, encoders, search.match)
@@ -399,9 +415,11 @@ def test_estimate_follows_from_the_measured_seconds(slow_steps: None) -> None:
     """Two modalities with two candidates each, two functions, one network; two seeds; 40 steps."""
     splits = made()
     search, training = settings(splits)
-    plan = nodes.plan_search(splits["train"], search, training)
+    plan = nodes.plan_search(splits["train"], search.model_dump(), training)
     compute = ComputeParameters.model_validate({"cores": 3, "shares": {"training": {"cpus": 1}}})
-    found = nodes.estimate_cost(splits["train"], splits["validation"], plan, search, training, compute)
+    found = nodes.estimate_cost(
+        splits["train"], splits["validation"], plan, search.model_dump(), training, compute.model_dump()
+    )
     trial = 3 + 0.5 * 40
     assert [one["seconds_a_trial"] for one in found["candidates"]] == pytest.approx([trial] * 7)
     node = 2 * trial
@@ -409,8 +427,10 @@ def test_estimate_follows_from_the_measured_seconds(slow_steps: None) -> None:
     # Four encoders on three cores, then the functions side by side, then the network.
     assert found["search"]["seconds"] == pytest.approx(4 * node)
     assert found["search"]["least_seconds"] == pytest.approx(4 * node)
-    assert found["training"] == {"seconds_an_epoch": 7.0, "epochs": 12, "seconds": 84.0}
-    one = nodes.estimate_cost(splits["train"], splits["validation"], plan, search, training, COMPUTE)
+    assert [found["training"][key] for key in ("seconds_an_epoch", "epochs", "seconds")] == [7.0, 12, 84.0]
+    one = nodes.estimate_cost(
+        splits["train"], splits["validation"], plan, search.model_dump(), training, COMPUTE.model_dump()
+    )
     assert one["search"]["seconds"] == pytest.approx(7 * node)
 
 
@@ -418,8 +438,10 @@ def test_estimate_of_a_race_and_of_an_extension(slow_steps: None) -> None:
     splits = made(names=("facts",))
     changes = {"search": {"budget": {"seeds": [0, 1, 2], "race": {"seeds": 2}, "extended_steps": 80}}}
     search, training = settings(splits, **changes)
-    plan = nodes.plan_search(splits["train"], search, training)
-    found = nodes.estimate_cost(splits["train"], splits["validation"], plan, search, training, COMPUTE)["search"]
+    plan = nodes.plan_search(splits["train"], search.model_dump(), training)
+    found = nodes.estimate_cost(
+        splits["train"], splits["validation"], plan, search.model_dump(), training, COMPUTE.model_dump()
+    )["search"]
     assert found["least_seconds"] == pytest.approx(2 * 2 * 23)
     assert found["seconds"] == pytest.approx(2 * 3 * 23)
     assert found["most_seconds"] == pytest.approx(2 * 2 * 23 + 2 * 3 * 43)
@@ -436,7 +458,7 @@ def test_memory_counts_what_is_kept_for_the_backward_pass() -> None:
     """Twice the batch: twice of that, and the same weights."""
     splits = made(names=("facts",))
     search, training = settings(splits)
-    (_, mixer) = nodes.plan_search(splits["train"], search, training)["facts"]["proposals"]
+    (_, mixer) = nodes.plan_search(splits["train"], search.model_dump(), training)["facts"]["proposals"]
     architecture = searching.Architecture.model_validate(mixer["architecture"])
     sizes = [
         estimate.working_bytes(architecture, splits["train"], search.budget.model_copy(update={"batch_size": b}))
@@ -455,12 +477,12 @@ def test_describe_runs_and_ends_with_what_it_found(tmp_path: Path, capsys: pytes
     project = planted.make(tmp_path / "project", planted.parameters(NAMES, "accuracy"), splits)
     catalog = planted.run(project, "describe")
     printed = capsys.readouterr().out
-    assert "3 examples of test are in train too" in " ".join(printed.replace("│", " ").split())
+    assert "3 rows of test in train too" in " ".join(printed.replace("│", " ").split())
     assert "A search would run; 1 warning" in printed
     assert "Search: about" in printed
     assert catalog.load("planted.findings")["severity"].tolist() == ["warning"]
     page = catalog.load("planted.description_page")
-    assert "3 examples of test are in train too, bit for bit" in page
+    assert "3 rows of test in train too, bit for bit" in page
     assert "train again 2-0 = test 2-0" in page
     assert "http://" not in page.split("</script>")[1]
     assert catalog.load("planted.estimate")["search"]["candidates"] == 7

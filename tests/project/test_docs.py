@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from project_runs import ROOT, kedro, newest
 
 from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline.cli import viz_build
 from mixmas_pipeline.datasets.places import is_remote, place
 from mixmas_pipeline.datasets.table import TableDataset
 from mixmas_pipeline.learning import join
@@ -37,14 +38,16 @@ def commands() -> list[str]:
     return sorted({line for line in lines if line})
 
 
-KEDRO_COMMANDS = [c for c in commands() if "kedro " in c]
+VIZ_COMMANDS = [c for c in commands() if c.startswith("kedro viz")]
+KEDRO_COMMANDS = [c for c in commands() if "kedro " in c and c not in VIZ_COMMANDS]
 JOIN = "python -m mixmas_pipeline.learning.join "
 TENSORBOARD = "tensorboard --logdir="
 
 
 def test_every_command_is_of_a_kind_that_is_tried() -> None:
-    known = (JOIN, TENSORBOARD, "mixmas_pipeline new ")  # the last is run in tests/project/test_wheel.py
-    others = [c for c in commands() if c not in KEDRO_COMMANDS and not c.startswith(known)]
+    # Run in tests/project/test_wheel.py and, as a server of the same kind, in tests/project/test_viz.py.
+    known = (JOIN, TENSORBOARD, "mixmas_pipeline new ", "python -m http.server ")
+    others = [c for c in commands() if c not in KEDRO_COMMANDS + VIZ_COMMANDS and not c.startswith(known)]
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     assert others, "the README shows the make targets"
     for command in others:
@@ -77,8 +80,6 @@ def test_kedro_command_runs(command: str, copy_of_finished: Callable[[], Path], 
     """In the test environment's size: the options are the documented ones, but for the environment."""
     words = [word for word in shlex.split(command) if not word.startswith("MIXMAS_MIRROR=")]
     assert words[0] == "kedro"
-    if words[1] == "viz":
-        pytest.skip("starts a server; looked at by hand")
     if "mimic" in command and not os.environ.get("MIXMAS_MIRROR"):
         pytest.skip("reads the MIMIC-III demo: set MIXMAS_MIRROR to a folder that has mimic-iii-demo")
     if "mmimdb" in command and not os.environ.get("MIXMAS_MIRROR"):
@@ -94,6 +95,17 @@ def test_kedro_command_runs(command: str, copy_of_finished: Callable[[], Path], 
         kedro(project, "run", "--env=test", "--params=tracking=true")
     done = kedro(project, *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", VIZ_COMMANDS)
+def test_options_of_viz_are_known(command: str) -> None:
+    """What the commands do is looked at in tests/project/test_viz.py."""
+    from kedro_viz.launchers.cli.run import run
+
+    words = shlex.split(command)[1:]
+    known, arguments = (viz_build, words[1:]) if words[0] == "viz-build" else (run, words[2:])
+    assert words[0] == "viz-build" or words[1] == "run"
+    assert known.make_context(known.name, arguments).params
 
 
 def write_rows(project: Path) -> None:

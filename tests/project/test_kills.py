@@ -77,7 +77,7 @@ def started(log: str) -> list[str]:
 
 def epochs(log: str) -> list[int]:
     """Epochs that a run has ended."""
-    return [int(number) for number in re.findall(r"epoch (\d+) of at most", log)]
+    return [int(number) for number in re.findall(r"epoch (\d+) of at most \d+:", log)]
 
 
 def being_saved(project: Path) -> set[Path]:
@@ -132,6 +132,12 @@ def results(project: Path) -> dict[str, Any]:
 def test_killed_at_many_points_it_goes_on_and_ends_the_same(forks: Forks, tmp_path: Path) -> None:
     rng = random.Random(SEED)
     untouched, project = make_project(tmp_path / "untouched"), make_project(tmp_path / "killed")
+    for folder in (untouched, project):  # every epoch's end is logged
+        conf = folder / "conf" / "logging.yml"
+        lines = conf.read_text().replace(
+            "loggers:\n", "loggers:\n  mixmas_pipeline.learning.lightning: {level: DEBUG}\n"
+        )
+        conf.write_text(lines)
     log = tmp_path / "run.log"
     assert forks.run(untouched, log, COMMAND, trace=str(tmp_path / "trace.json")) == 0, log.read_text()
     all_nodes, all_epochs = started(log.read_text()), epochs(log.read_text())

@@ -194,7 +194,7 @@ def test_training_in_two_processes_from_the_parameters(copy_of_finished: Callabl
     assert done.returncode == 0, done.stdout + done.stderr
     said = " ".join(done.stdout.split())
     assert "params:avmnist.training changed" in said
-    assert said.count("epoch 2 of at most 2") == 1
+    assert said.count("trained for 2 epochs") == 1
     remade = {name for name, record in provenance(project).items() if record["run"] != before[name]["run"]}
     assert {"avmnist.model", "avmnist.history", "avmnist.predictions"} <= remade
     assert {name for name in remade if ".search." in name} == {"avmnist.search.settings"}, "only what is checked"

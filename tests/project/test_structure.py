@@ -56,11 +56,14 @@ def test_only_evaluation_reads_the_test_split() -> None:
     """Search, tuning and training cannot be tuned on what they cannot see: not by a detour either."""
     everything = all_pipelines("base")
     readers = {n.name for n in everything.nodes if "avmnist.test" in n.inputs}
-    assert readers == {"avmnist.training.evaluate_model", "avmnist.compare.evaluate_contenders"}
+    looks = {f"avmnist.describe.{name}" for name in ("measure_tables", "find_duplicates", "find_leaks")}
+    assert readers == {"avmnist.training.evaluate_model", "avmnist.compare.evaluate_contenders"} | looks
     after = {node.name for node in everything.from_nodes(*readers).nodes} - readers
     drawn = {f"avmnist.reporting.{name}" for name in ("draw_model", "draw_mistakes", "draw_patterns", "write_report")}
     used = {"avmnist.predict.predict_new_rows", "avmnist.predict.draw_contributions"}  # what is finished
-    assert after == drawn | {"avmnist.compare.draw_comparison"} | used
+    used |= {"avmnist.export.assemble"}
+    told = {f"avmnist.describe.{name}" for name in ("conclude", "write_page")}  # and nothing is measured or chosen
+    assert after == drawn | {"avmnist.compare.draw_comparison"} | used | told
     search = pipelines("base")["search"]
     after_data = [node for node in search.nodes if node.namespace.startswith("avmnist.search")]
     assert not [n.name for n in after_data if {"avmnist.test", "avmnist.validation"} & set(n.inputs)]
@@ -92,6 +95,13 @@ def test_a_change_of_what_judges_or_draws_trains_nothing_again(trains: str, judg
     drawing = {judges, "pipelines.reporting.figures", "pipelines.validate_search.agreement"}
     assert not reached(trains) & drawing
     assert reached(judges) & drawing == {d for d in drawing if "agreement" not in d or "validate" in judges}
+
+
+def test_a_change_of_the_descriptions_page_times_nothing_again() -> None:
+    reached = code._reachable("mixmas_pipeline.pipelines.describe.nodes")
+    drawn = {f"mixmas_pipeline.pipelines.describe.{name}" for name in ("judging", "page", "figures")}
+    assert not set(reached) & drawn
+    assert set(code._reachable("mixmas_pipeline.pipelines.describe.judging")) >= drawn
 
 
 def test_validation_trains_every_combination_and_the_space_decides() -> None:
@@ -155,6 +165,7 @@ def test_namespaces_collapse() -> None:
     namespaces = {node.namespace for node in all_pipelines("base").nodes}
     assert namespaces == {
         "avmnist.data",
+        "avmnist.describe",
         "avmnist.search",
         "avmnist.search.image",
         "avmnist.search.audio",
@@ -163,6 +174,7 @@ def test_namespaces_collapse() -> None:
         "avmnist.training",
         "avmnist.reporting",
         "avmnist.predict",
+        "avmnist.export",
         "avmnist.compare",
         *(f"avmnist.compare.{name}" for name in ("baseline", "searched", "image_alone", "audio_alone")),
         "avmnist.validate_search",
@@ -230,3 +242,15 @@ def test_dependencies_point_one_way() -> None:
                 if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mixmas_pipeline."):
                     imported = node.module.split(".")[1]
                     assert imported in may, f"{file.relative_to(SOURCE)} imports {node.module}"
+
+
+def test_no_parameter_that_becomes_a_model_is_inside_another() -> None:
+    """Kedro makes models of what nodes' type hints name, of all pipelines whatever is run, and cannot set a part of
+    what is a model already."""
+    from kedro.validation.type_extractor import TypeExtractor
+
+    from mixmas_pipeline.pipeline_registry import register_pipelines
+
+    keys = TypeExtractor(register_pipelines()).extract_types_from_pipelines()
+    assert keys
+    assert [(outer, key) for outer in keys for key in keys if key.startswith(f"{outer}.")] == []

@@ -17,6 +17,7 @@ from kedro.pipeline import Node, Pipeline
 from kedro.runner import AbstractRunner
 
 from mixmas_pipeline.datasets.artefacts import JSONDataset
+from mixmas_pipeline.progress import Part, Progress, Scored, tell
 from mixmas_pipeline.runners.reusing import ReusingRunner
 
 _number = itertools.count()
@@ -49,6 +50,23 @@ def stay(seconds: float) -> dict[str, Any]:
     start = time.time()
     time.sleep(seconds)
     return {"start": start, "end": time.time(), "process": os.getpid()}
+
+
+def train(how: str) -> str:
+    """Tells of two trainings of twenty steps, scores them, prints something, and fails or waits if it is to."""
+    for number in (1, 2):
+        tell(Part("seed", number, 2))
+        with Progress(20, how, describe=lambda done: f"step {done} of 20") as progress:
+            for _ in range(20):
+                time.sleep(0.06)
+                progress.advance()
+        tell(Scored(how, str(number), "accuracy", number / 4))
+        print(f"{how} has printed")  # noqa: T201
+    if how == "fails":
+        raise LookupError("no such thing")
+    if how == "waits":
+        time.sleep(100)
+    return how
 
 
 def compute(seed: int) -> list[float]:

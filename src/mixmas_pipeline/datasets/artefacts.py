@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,9 +130,10 @@ class HTMLDataset(AtomicDataset):
         path.write_bytes(data.encode())
 
     def preview(self) -> HTMLPreview:
-        """The page's body without scripts, which would not be run, and styles, which would change kedro-viz itself."""
-        body = self.load().partition("<body")[2] or self.load()
-        return HTMLPreview(re.sub(r"(?s)^[^<>]*>|<(script|style)\b.*?</\1>", "", body))
+        """The page without scripts and styles: what they draw is only in the page itself."""
+        from mixmas_pipeline.datasets.previews import markup
+
+        return markup(self.load())
 
 
 class ArraysDataset(AtomicDataset):

@@ -7,7 +7,6 @@ Every data set here loads as a DataFrame, one row a clip, with the columns that 
 from __future__ import annotations
 
 import ctypes
-import io
 import os
 import pickle
 import re
@@ -24,6 +23,7 @@ from kedro_datasets._typing import ImagePreview
 
 from mixmas_pipeline.datasets.digits import _stat_fingerprint
 from mixmas_pipeline.datasets.previews import sounds, spread
+from mixmas_pipeline.datasets.sound import read_sound
 from mixmas_pipeline.datasets.sources import Source, fetch, open_archive, package_version
 from mixmas_pipeline.lazy import lazy
 
@@ -133,16 +133,9 @@ def read_clip(content: bytes, sample_rate: int) -> np.ndarray:
     Raises:
         ValueError: it cannot be decoded, is empty, has another rate than ``sample_rate`` (Hz), or is not mono.
     """
-    import soundfile
-
-    try:
-        waveform, rate = soundfile.read(io.BytesIO(content), dtype="int16", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise ValueError(f"not a readable sound file: {error.error_string}") from error
+    waveform, rate = read_sound(content, "int16")
     if rate != sample_rate:
         raise ValueError(f"its sample rate is {rate} Hz; expected {sample_rate} Hz")
-    if len(waveform) == 0:
-        raise ValueError("it is empty (0 samples)")
     if waveform.shape[1] != 1:
         raise ValueError(f"it has {waveform.shape[1]} channels; expected 1")
     return waveform[:, 0].copy()

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from kedro_datasets._typing import ImagePreview
 
 from mixmas_pipeline.datasets.arrays import write_array
 from mixmas_pipeline.datasets.base import AtomicDataset
@@ -44,3 +45,12 @@ class ColumnDataset(AtomicDataset):
         write_array(data.array, path / "array.npy")
         np.save(path / "present.npy", data.present, allow_pickle=False)
         (path / "modality.json").write_text(json.dumps(asdict(data.modality)), encoding="utf-8")
+
+    def preview(self) -> ImagePreview:
+        """Some of the rows that have the modality, above their numbers."""
+        from mixmas_pipeline.datasets.previews import draw, sheet, spread
+
+        column: Column = self.load()
+        there = np.flatnonzero(column.present)
+        rows = there[spread(len(there))]
+        return sheet([draw(column.array[row], column.modality.kind) for row in rows], [f"row {row}" for row in rows])

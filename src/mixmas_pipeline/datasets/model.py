@@ -10,10 +10,11 @@ from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError, Version
 from kedro.utils import load_obj
-from kedro_datasets._typing import ImagePreview, TablePreview
+from kedro_datasets._typing import ImagePreview, JSONPreview, TablePreview
 
 from mixmas_pipeline.datasets.artefacts import PREVIEW_ROWS, table_preview
 from mixmas_pipeline.datasets.base import AtomicDataset
+from mixmas_pipeline.datasets.contents import contents
 from mixmas_pipeline.datasets.places import is_remote, local, place, read_bytes
 
 
@@ -61,6 +62,11 @@ class FolderDataset(AtomicDataset):
                 raise DatasetError(f"{name!r} cannot be a file of the folder; expected a name without a path")
             (path / name).write_bytes(content)
 
+    def preview(self) -> TablePreview:
+        """The files, by name and size."""
+        path: Any = self._get_load_path()
+        return contents(local(path))
+
 
 class RecordDataset(AtomicDataset):
     """What is recorded of how the newest version of another data set was made: "run", and "fingerprint" with the code,
@@ -88,6 +94,10 @@ class RecordDataset(AtomicDataset):
 
     def _write(self, path: Path, data: None) -> None:
         raise DatasetError(f"{self._filepath} is recorded when it is made; the record is only read")
+
+    def preview(self) -> JSONPreview:
+        """The whole record."""
+        return JSONPreview(json.dumps(self.load()))
 
 
 class ScratchFolderDataset(AbstractDataset[None, Path]):

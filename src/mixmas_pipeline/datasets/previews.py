@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,8 @@ _SIDE = 96  # pixels of a picture's longer side
 _MOST = 256
 _LINE = 14  # height of a caption, in pixels
 _WORDS = 60
+# kedro-viz takes HTML for Markdown too, once it has made it safe: a pair of underscores would vanish and leave italics.
+_LETTERS = str.maketrans({"_": "\u02cd", "*": "\u2217", "`": "\u02cb", "\n": " "})
 _FRAME, _SECONDS, _DECIBELS = 256, 5, 60
 # Colours from the least value to the greatest.
 _GREY = ("#000000", "#808080", "#ffffff")
@@ -63,7 +66,7 @@ def draw(array: np.ndarray, kind: str = "image") -> Image.Image:
     if kind == "audio":
         return scaled(_coloured(_bytes(array)[::-1], _HEAT))
     if kind == "image":
-        return scaled(_coloured(_bytes(array), _GREY))
+        return scaled(_coloured(_bytes(array), _GREY), whole=max(array.shape) <= 4 * min(array.shape))
     limit = float(np.quantile(np.abs(array.astype(float)), 0.99)) or 1.0
     levels = np.clip(127.5 + 127.5 * array.T.astype(float) / limit, 0, 255).astype(np.uint8)
     return scaled(_coloured(levels, _SIGNED), whole=False)
@@ -86,20 +89,30 @@ def spectrogram(waveform: np.ndarray, rate: int) -> Image.Image:
 
 
 def sheet(pictures: Sequence[Image.Image], captions: Sequence[str], columns: int = 6) -> ImagePreview:
-    """Pictures side by side, each above its caption."""
+    """Pictures side by side, each above its caption of one or two lines."""
     from PIL import Image, ImageDraw, ImageFont
 
     pictures = pictures[:EXAMPLES]
     columns = min(columns, max(len(pictures), 1))
     width, height = (max((p.size[axis] for p in pictures), default=_SIDE) for axis in (0, 1))
-    cell, rows = (width + 8, height + _LINE + 8), -(-len(pictures) // columns)
+    lines = 1 + max((caption.count("\n") for caption in captions), default=0)
+    cell, rows = (width + 8, height + lines * _LINE + 8), -(-len(pictures) // columns)
     canvas = Image.new("RGB", (columns * cell[0] + 8, rows * cell[1] + 8), "white")
     pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(size=10)
     for number, (picture, caption) in enumerate(zip(pictures, captions, strict=False)):
         left, top = 8 + number % columns * cell[0], 8 + number // columns * cell[1]
         canvas.paste(picture, (left, top))
-        pen.text((left, top + picture.size[1] + 1), _fitting(caption, width, font), fill="black", font=font)
+        for line, text in enumerate(caption.split("\n")):
+            place = (left, top + picture.size[1] + 1 + line * _LINE)
+            pen.text(place, _fitting(text, width, font), fill="black", font=font)
     return ImagePreview(png(canvas))
+
+
+def markup(page: str) -> HTMLPreview:
+    """HTML for kedro-viz: without scripts, which would not be run, styles, which would change kedro-viz itself, and
+    letters that mean something in Markdown, for which such are taken as look the same."""
+    body = re.sub(r"(?s)<(script|style|title)\b.*?</\1>|<!doctype[^>]*>", "", page)
+    return HTMLPreview(body.translate(_LETTERS).replace("](", "] ("))
 
 
 def sounds(clips: Any) -> ImagePreview:
@@ -113,7 +126,7 @@ def arrays(named: Iterable[tuple[str, np.ndarray]]) -> ImagePreview:
     """Arrays by name: of one with an axis of pictures some of these, others as a whole; name, shape and type below."""
     pictures, captions = [], []
     for name, array in named:
-        title = f"{name} {'×'.join(map(str, array.shape))} {array.dtype}".strip()
+        title = f"{name}\n{_shape(array)} {array.dtype}".strip()
         parts = array[spread(len(array), 6)] if array.ndim > 2 else [array]
         pictures += [draw(part) for part in parts]
         captions += [title, *[""] * (len(parts) - 1)]
@@ -140,7 +153,7 @@ def examples(table: MultimodalTable) -> HTMLPreview:
     said = f"{len(table):,} rows, {schema.task} of {', '.join(schema.classes[:30])}. {'; '.join(kinds)}"
     heads = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return HTMLPreview(f"<p>{html.escape(said)}</p><table><tr>{heads}</tr>{body}</table>")
+    return markup(f"<p>{html.escape(said)}</p><table><tr>{heads}</tr>{body}</table>")
 
 
 def spread(count: int, wanted: int = EXAMPLES) -> np.ndarray:
@@ -159,9 +172,13 @@ def _labels(head: MultimodalTable) -> list[str]:
     return [", ".join(names[row]) for row in head.label_matrix()]
 
 
+def _shape(array: np.ndarray) -> str:
+    return "x".join(map(str, array.shape))  # Pillow's own font has no ×
+
+
 def _brief(value: Any) -> str:
     if getattr(value, "ndim", 0):
-        return f"{'×'.join(map(str, value.shape))} {value.dtype}"
+        return f"{_shape(value)} {value.dtype}"
     text = f"{value:.4g}" if isinstance(value, float | np.floating) else str(value)
     return text if len(text) <= _WORDS else text[: _WORDS - 1] + "…"
 
@@ -181,7 +198,7 @@ def _bytes(array: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(array)
     values = np.nan_to_num(array.astype(float))
     low, high = float(values.min()), float(values.max())
-    return ((values - low) * (255 / ((high - low) or 1.0))).astype(np.uint8)
+    return ((values - low) * (255 / ((high - low) or 1.0))).round().astype(np.uint8)
 
 
 def _coloured(levels: np.ndarray, colours: tuple[str, str, str]) -> Image.Image:

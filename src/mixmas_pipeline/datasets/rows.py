@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlparse
 
 import numpy as np
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
-from mixmas_pipeline.datasets.places import hash_path, is_whole, local, place
+from mixmas_pipeline.datasets.places import cache_folder, hash_path, is_whole, local, place
+from mixmas_pipeline.datasets.sources import fetch
 from mixmas_pipeline.datasets.table import MultimodalTable, TableDataset, TableSchema
 
 # Keys of a file of arrays that are no modalities.
 IDS, LABELS, PRESENT = "ids", "labels", "present."
+_WEB = ("http://", "https://")
 
 
 class NamedFileDataset(AbstractDataset[None, Path]):
@@ -23,7 +27,8 @@ class NamedFileDataset(AbstractDataset[None, Path]):
     written.
 
     Args:
-        filepath: a path, or the URL of an object store (of a file).
+        filepath: a path; or of a file the URL of an object store, or one of the web, which is fetched once (from
+            ``MIXMAS_MIRROR``, where that is set).
         key: of the parameter, for messages.
     """
 
@@ -33,6 +38,10 @@ class NamedFileDataset(AbstractDataset[None, Path]):
         self._key = key
 
     def load(self) -> Path:
+        if self._filepath.startswith(_WEB):
+            name = PurePosixPath(urlparse(self._filepath).path).name
+            folder = cache_folder() / hashlib.blake2b(self._filepath.encode(), digest_size=16).hexdigest()
+            return fetch(folder / name, mirror=name, url=self._filepath, sha256=None)
         if not self._exists():
             raise DatasetError(f"{self._filepath} does not exist; {self._key} names it")
         return local(place(self._filepath))
@@ -45,7 +54,7 @@ class NamedFileDataset(AbstractDataset[None, Path]):
         raise DatasetError(f"{self._filepath} is the user's own; it is only read")
 
     def _exists(self) -> bool:
-        return is_whole(place(self._filepath))
+        return self._filepath.startswith(_WEB) or is_whole(place(self._filepath))
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": self._filepath}

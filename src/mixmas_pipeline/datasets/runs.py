@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset
+from kedro_datasets._typing import TablePreview
 
+from mixmas_pipeline.datasets.artefacts import PREVIEW_ROWS, table_preview
 from mixmas_pipeline.datasets.places import folders, is_whole, place, read_bytes, remove, write_whole
 
 RECORD_FILE = "run.json"
@@ -102,6 +104,17 @@ class RunsDataset(AbstractDataset[RunLog, list[Record]]):
             if not is_whole(folder):
                 remove(folder)
         write_whole(self.folder(data.record.run), lambda partial: _write(partial, data))
+
+    def preview(self) -> TablePreview:
+        """The newest runs: what was run, what was chosen, and the scores."""
+        records = self.load()[:PREVIEW_ROWS]
+        scores = list(dict.fromkeys(name for record in records for name in record.metrics))
+        rows = [
+            [record.run, record.pipeline, ", ".join(record.chosen.values())]
+            + [round(record.metrics[name], 4) if name in record.metrics else None for name in scores]
+            for record in records
+        ]
+        return table_preview(["run", "pipeline", "chosen", *scores], rows)
 
     def folder(self, run: str) -> Any:
         """Where a run's files are."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.parameters import ExportFormat
@@ -42,6 +42,19 @@ def check_installed(formats: Sequence[ExportFormat]) -> None:
             f"the format onnx needs {', '.join(missing)}: pip install 'mixmas_pipeline[export]', or leave it out "
             "(export.formats: [torch_export])"
         )
+
+
+class _Portable(nn.Module):
+    """The model, for other runtimes: not all of them compare or select values of every stored type, so these become
+    floats first, as standardising would make them. With one modality there is one output: its head's is the same."""
+
+    def __init__(self, model: MultimodalMixer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: Tensors, present: Tensors | None = None) -> Tensors:
+        said = self.model({name: x.float() for name, x in inputs.items()}, present)
+        return said if len(inputs) > 1 else {FUSED: said[FUSED]}
 
 
 def convert(form: ExportFormat, model: MultimodalMixer, dtypes: dict[str, str]) -> tuple[bytes, Run]:
@@ -77,7 +90,7 @@ def trace(model: MultimodalMixer, dtypes: dict[str, str]) -> torch.export.Export
     batch = torch.export.Dim("batch", min=1)
     shapes = tuple({name: {0: batch} for name in argument} for argument in arguments)
     with _quiet():
-        program = torch.export.export(model, tuple(arguments), dynamic_shapes=shapes)
+        program = torch.export.export(_Portable(model).eval(), tuple(arguments), dynamic_shapes=shapes)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # paths of this machine
     return program

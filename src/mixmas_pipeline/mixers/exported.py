@@ -28,8 +28,8 @@ Inputs = Mapping[str, Tensor | np.ndarray]
 
 
 class StoredInput(Parameters):
-    """What a modality's input is. A stored value v stands for the quantity ``v * scale + offset`` in ``unit``; the model
-    takes the stored values.
+    """What a modality's input is. A stored value v stands for the quantity ``v * scale + offset`` in ``unit``; the
+    model takes the stored values.
 
     Attributes:
         kind: what it is, for people; for example "image".
@@ -60,8 +60,8 @@ class ExportedConfig(Parameters):
         task: "multiclass", "binary", "multilabel" or "regression".
         classes: their names, in the order of the logits; of a regression the targets'.
         inputs: modality -> what its input is.
-        thresholds: of a multilabel task, class -> the probability (the logit's sigmoid) above which it is best set, tuned
-            on the validation split. Default none.
+        thresholds: of a multilabel task, class -> the probability (the logit's sigmoid) above which it is best set,
+            tuned on the validation split. Default none.
         files: name of a file of the folder -> SHA-256 of its content.
     """
 

@@ -42,11 +42,21 @@ class Row:
     def said(self) -> str:
         """How far it is; empty where nothing is known."""
         words = []
-        if self.part is not None:
+        if self.part is not None and self.part.of > 1:
             words.append(f"{self.part.unit} {self.part.number} of {self.part.of}")
         if self.step is not None:
-            words += [self.step.text, self.step.note]
-        return ", ".join(word for word in words if word)
+            words.append(self.step.text)
+        return ", ".join(words)
+
+    @property
+    def note(self) -> str:
+        """What else there is to say."""
+        return self.step.note if self.step else ""
+
+    @property
+    def may_end_sooner(self) -> bool:
+        """Whether the time left is an upper bound."""
+        return self.step is not None and self.step.at_most
 
     def step_left(self, now: float) -> float | None:
         """Seconds until what it is at is done."""
@@ -69,15 +79,18 @@ class Left:
     Attributes:
         seconds: of all that something is known about.
         whole: nothing is left out.
+        at_most: something may end sooner.
     """
 
     seconds: float
     whole: bool
+    at_most: bool
 
     def __str__(self) -> str:
         if not self.whole and self.seconds < 1:
             return "time left unknown"
-        return left_text(self.seconds, at_least=not self.whole)
+        at_most, at_least = self.at_most and self.whole, not self.whole and not self.at_most
+        return left_text(self.seconds, at_most=at_most, at_least=at_least)
 
 
 class Board:
@@ -94,7 +107,7 @@ class Board:
         self.rows: dict[str, Row] = {}
         self.reused = 0
         self._ended: set[str] = set()
-        self._seconds: dict[str, list[float]] = defaultdict(list)  # of the nodes that were run, by kind
+        self._seconds: dict[tuple[str, str], list[float]] = defaultdict(list)  # of nodes run, by kind and stage
         self._most: Counter[str] = Counter()  # nodes of a kind that were under way at once
         self._scores: dict[str, dict[tuple[str, str], dict[str, float]]] = {}  # stage -> candidate, metric -> key
         self._here = ""  # the node that runs in this process; only one does at a time
@@ -130,7 +143,7 @@ class Board:
         if well:
             self._ended.add(node)
             if row is not None:
-                self._seconds[row.job.kind].append(self.clock() - row.began)
+                self._seconds[row.job.kind, row.job.stage].append(self.clock() - row.began)
 
     def _begin(self, node: str, *, here: bool) -> None:
         job, now = self._jobs[node], self.clock()
@@ -156,25 +169,37 @@ class Board:
         return self.clock() - self.start
 
     def left(self) -> Left:
-        """How long the rest takes, kind by kind: mean seconds of the nodes of that kind which this run has run, times
-        those that are left, over how many of them have been under way at once. Of those under way, what they have had
-        is taken off; where none of their kind has ended yet, their own progress says how long they take. Short nodes of
-        which nothing is known count as nothing."""
+        """How long the rest takes, kind by kind: mean seconds of the nodes of that kind which this run has run (in the
+        same stage, if there are any), times those that are left, over how many have been under way at once. Those under
+        way are asked first: their own progress may say how long they take yet; else what they have had is taken off.
+        Short nodes of which nothing is known count as nothing."""
         now, seconds, whole = self.clock(), 0.0, True
         short = {job.kind for job in self._jobs.values() if job.short}
-        waiting = Counter(job.kind for node, job in self._jobs.items() if node not in self._ended | self.rows.keys())
-        for kind in waiting.keys() | {row.job.kind for row in self.rows.values()}:
-            rows = [row for row in self.rows.values() if row.job.kind == kind]
-            if known := self._seconds[kind]:
-                mean = fmean(known)
-                parts = [max(0.0, mean - (now - row.began)) for row in rows]
-                later = mean * waiting[kind]
-            else:
-                own = [row.left(now) for row in rows]
-                whole &= kind in short or (not waiting[kind] and None not in own)
-                parts, later = [part or 0.0 for part in own], 0.0
-            seconds += max([(sum(parts) + later) / max(1, self._most[kind]), *parts])
-        return Left(seconds, whole)
+        waiting = Counter(
+            (job.kind, job.stage) for node, job in self._jobs.items() if node not in self._ended | self.rows.keys()
+        )
+        for kind in {kind for kind, _ in waiting} | {row.job.kind for row in self.rows.values()}:
+            rest = [self._rest(row, now) for row in self.rows.values() if row.job.kind == kind]
+            later = [(self._mean(kind, stage), count) for (other, stage), count in waiting.items() if other == kind]
+            whole &= kind in short or None not in [*rest, *(mean for mean, _ in later)]
+            known = [part for part in rest if part is not None]
+            work = sum(known) + sum(mean * count for mean, count in later if mean is not None)
+            seconds += max([work / max(1, self._most[kind]), *known])
+        at_most = any(row.may_end_sooner and row.left(now) is not None for row in self.rows.values())
+        return Left(seconds, whole, at_most)
+
+    def _rest(self, row: Row, now: float) -> float | None:
+        """Seconds that a node under way takes yet."""
+        if (own := row.left(now)) is not None:
+            return own
+        mean = self._mean(row.job.kind, row.job.stage)
+        return None if mean is None else max(0.0, mean - (now - row.began))
+
+    def _mean(self, kind: str, stage: str) -> float | None:
+        """Seconds that a node of the kind takes."""
+        known = {other: seconds for (name, other), seconds in self._seconds.items() if name == kind}
+        similar = known.get(stage) or [second for seconds in known.values() for second in seconds]
+        return fmean(similar) if similar else None
 
     def stages(self) -> list[str]:
         """Those under way and those with scores, in the order in which they began."""
@@ -198,7 +223,7 @@ class Board:
         return f"best {candidate}, {metric} {means[candidate, metric]:.3f}"
 
     def line(self, most: int = 4) -> str:
-        """All of it in one line: "[avmnist search] image: 3 of 8 done, train_ramlp seed 2 of 3, step 120 of 200; best ...".
+        """All of it in one line: "[avmnist search] image: 3 of 8 done, train_ramlp seed 2 of 3, ...; best ...".
 
         Args:
             most: so many nodes of a stage are named. Default 4.
@@ -209,6 +234,7 @@ class Board:
             done, total = self.count(stage)
             rows = [
                 f"{row.job.name} {row.said() or f'for {duration(self.clock() - row.began)}'}"
+                + (f", {row.note}" if row.note else "")
                 for row in self.under_way(stage)
             ]
             if len(rows) > most:
@@ -220,7 +246,12 @@ class Board:
 
     def overall(self) -> str:
         """Nodes, and time."""
-        return f"{self.done} of {self.total} nodes in {duration(self.elapsed())}, {self.left()}"
+        return f"{self.done} of {self.total} nodes in {self.times()}"
+
+    def times(self) -> str:
+        """Time gone, and time left."""
+        left = f", {self.left()}" if self.done < self.total else ""
+        return f"{duration(self.elapsed())}{left}"
 
 
 def within(stage: str) -> str:

@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from mixmas_pipeline.progress import LOGGER, Begun, Event, duration
+from mixmas_pipeline.progress import LOGGER, Event, duration
 from mixmas_pipeline.runners.board import Board, Job, Row
 from mixmas_pipeline.runners.compute import ComputeParameters
 
@@ -24,6 +24,9 @@ from mixmas_pipeline.runners.compute import ComputeParameters
 _SOONEST, _LATEST = 10.0, 60.0
 # Seconds between two pictures.
 _PICTURE = 0.5
+# Columns that are left free in a terminal. It shows ^C where the cursor is, at the end of the last line: that must not
+# begin a new one.
+_ECHO = 4
 _log = logging.getLogger(__name__)
 
 
@@ -43,7 +46,7 @@ class Display(logging.Handler):
         self._board = Board({node.name: _job(node, compute) for node in nodes})
         self._state = threading.RLock()
         self._picture: Picture | None = None
-        self._began = False
+        self._opened = False
         self._said = self._board.start
 
     def __enter__(self) -> Self:
@@ -63,25 +66,36 @@ class Display(logging.Handler):
         logger.setLevel(level)
         if self._picture is not None:
             self._picture.close()
-        if kind is None and self._began:
-            board, taken = self._board, duration(self._board.elapsed())
-            _log.info("%d nodes run in %s, %d reused", board.total - board.reused, taken, board.reused)
+        board = self._board
+        if self._opened and board.done == board.total:
+            run, taken = board.total - board.reused, duration(board.elapsed())
+            _log.info("%d node%s run in %s, %d reused", run, "" if run == 1 else "s", taken, board.reused)
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Take a record's event. No lock is held while anything is written: who writes may have to draw first."""
+        """Take a record's event. An error in it is shown, and ends neither the run nor the thread that reads what a
+        worker sends."""
+        try:
+            self._take(record)
+        except Exception:
+            self.handleError(record)
+        return True
+
+    def _take(self, record: logging.LogRecord) -> None:
+        # No lock is held while anything is written: who writes may have to draw first.
         event: Event = vars(record)["progress"]  # nothing else is logged there
         with self._state:
             self._board.take(event, getattr(record, "node", None))
-            first = isinstance(event, Begun) and not self._began
-            self._began |= first
             line = self._board.line() if self._line_is_due() else ""
-        if first:
-            self._picture = open_picture(self._draw)
         if line:
             _log.info("%s", line, extra={"markup": False})
         if self._picture is not None:
             self._picture.update()
-        return True
+
+    def open(self) -> None:
+        """Something is going to run."""
+        if not self._opened:
+            self._opened = True
+            self._picture = open_picture(self._draw)
 
     def reused(self, node: Node) -> None:
         """A node need not be run."""
@@ -149,7 +163,7 @@ class TerminalPicture:
         console = handler.console
         self._quiet = _Quiet(handler, lambda record: record.name != __name__)
         self._live = Live(
-            get_renderable=lambda: draw(console.width, console.height),
+            get_renderable=lambda: draw(console.width - _ECHO, console.height),
             console=console,
             refresh_per_second=1 / _PICTURE,
             transient=True,
@@ -216,10 +230,13 @@ def draw(board: Board, width: int, height: int) -> Table:
         lines.append(_stage_line(board, stage))
         for row in board.under_way(stage):
             lines.append(_row_line(row, board.clock(), width))
+            if row.note:
+                lines.append(_note_line(row, width))
     room = max(3, height // 2 - 1)
     if len(lines) > room:
         lines[room - 1 :] = [Text(f"  and {len(lines) - room + 1} lines more", style="dim")]
     whole = Table.grid(expand=True)
+    whole.width = width
     whole.add_row(Group(_first_line(board), *lines))
     return whole
 
@@ -230,7 +247,7 @@ def _first_line(board: Board) -> Table:
     line.add_column(ratio=1)
     line.add_column(no_wrap=True)
     bar = ProgressBar(total=board.total, completed=board.done)
-    line.add_row(f"{board.done} of {board.total} nodes", bar, f"{duration(board.elapsed())}, {board.left()}")
+    line.add_row(f"{board.done} of {board.total} nodes", bar, board.times())
     return line
 
 
@@ -245,16 +262,27 @@ def _stage_line(board: Board, stage: str) -> Text:
 
 
 def _row_line(row: Row, now: float, width: int) -> Table:
+    left = row.step_left(now)
+    bar: Text | ProgressBar = Text("")
+    end = f"for {duration(now - row.began)}"
+    if row.step is not None and left is not None:
+        bar = ProgressBar(total=row.step.total, completed=row.step.done)
+        end = f"up to {duration(left)}" if row.may_end_sooner else f"{duration(left)} left"
+    line = _columns(width)
+    line.add_column(width=max(6, width // 12))
+    line.add_column(width=16, no_wrap=True, justify="right")
+    line.add_row(f"  {row.job.name}", row.said(), bar, Text(end, style="cyan"))
+    return line
+
+
+def _note_line(row: Row, width: int) -> Table:
+    line = _columns(width)
+    line.add_row("", Text(row.note, style="green"))
+    return line
+
+
+def _columns(width: int) -> Table:
     line = Table.grid(padding=(0, 1), expand=True)
     line.add_column(width=max(20, min(44, width // 4)), no_wrap=True, overflow="ellipsis")
     line.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    line.add_column(width=max(6, width // 12))
-    line.add_column(width=16, no_wrap=True, justify="right")
-    left = row.step_left(now)
-    bar: Text | ProgressBar = Text("")
-    end = duration(now - row.began)
-    if row.step is not None and left is not None:
-        bar = ProgressBar(total=row.step.total, completed=row.step.done)
-        end = f"{'up to ' if row.step.at_most else ''}{duration(left)}{'' if row.step.at_most else ' left'}"
-    line.add_row(f"  {row.job.name}", row.said(), bar, Text(end, style="cyan"))
     return line

@@ -130,6 +130,7 @@ class ReusingRunner(AbstractRunner):
                         display.reused(node)
                     elif self._may_go_on() and place.start(node):
                         tell_reused()
+                        display.open()
                         number = len(done) + len(running) + 1
                         _log.info("Running %s (%d of %d): %s", node.name, number, len(nodes), reason)
                         running.add(node)

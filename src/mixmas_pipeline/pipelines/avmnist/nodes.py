@@ -32,7 +32,8 @@ def resample_clips(clips: pd.DataFrame, sound: SoundParameters) -> pd.DataFrame:
     Returns:
         The same rows; ``waveform`` int16 at ``sound.sample_rate``.
     """
-    from mixmas_pipeline.pipelines.avmnist.sound import resample, trim_silence
+    from mixmas_pipeline.datasets.sound import resample
+    from mixmas_pipeline.pipelines.avmnist.sound import trim_silence
 
     waveforms = []
     for waveform, rate in zip(clips["waveform"], clips["sample_rate"], strict=True):
@@ -298,7 +299,8 @@ def _spectrograms(
     """(n, bins, bins) uint8, made in chunks: the floating-point work of 55,000 clips would not fit in memory."""
     import torch
 
-    from mixmas_pipeline.pipelines.avmnist.sound import mix, spectrogram_transform, to_decibel_bytes
+    from mixmas_pipeline.datasets.sound import spectrogram_transform, to_decibel_bytes
+    from mixmas_pipeline.pipelines.avmnist.sound import mix
 
     samples = round(sound.seconds * sound.sample_rate)
     clips = [np.asarray(w[:samples], dtype=np.float32) for w in speech["waveform"]]

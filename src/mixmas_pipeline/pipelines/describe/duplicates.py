@@ -9,13 +9,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixmas_pipeline.datasets.table import MultimodalTable, chunks
-from mixmas_pipeline.pipelines.describe.findings import finding
+from mixmas_pipeline.datasets.table import Modality, MultimodalTable, chunks
+from mixmas_pipeline.pipelines.describe.findings import Severity, counted, finding
 
 WHOLE = ""  # in place of a modality: the example as a whole
 _RICH = 0.9  # share of distinct training values from which on a modality's value tells an example from others
 _SAME_VALUE = 0.01  # of the training rows
 _SHOWN = 5
+_OF_ROWS = (
+    "{rows} of {late} in {early} too, bit for bit",
+    "{rows} that repeat an earlier one",
+    "{rows} with equals that have another label",
+)
+_OF_VALUES = (
+    "{rows} of {late} with a value that is in {early} too, bit for bit",
+    "{rows} that repeat the value of an earlier one",
+    "{rows} with the value of rows that have another label",
+)
 
 
 def digests(table: MultimodalTable) -> dict[str, np.ndarray]:
@@ -52,7 +62,7 @@ def find_duplicates(splits: dict[str, MultimodalTable]) -> tuple[dict[str, Any],
     same_ids = _same_ids(splits)
     found = [_id_finding(pair, ids) for pair, ids in same_ids.items() if ids]
     for name, facts in values.items():
-        found += _findings(name, facts, values[WHOLE])
+        found += _findings(name, facts, values[WHOLE], splits["train"].schema.modalities)
     return {"same_ids": {pair: len(ids) for pair, ids in same_ids.items()}, "values": values}, found
 
 
@@ -122,35 +132,36 @@ def _same_ids(splits: dict[str, MultimodalTable]) -> dict[str, list[str]]:
 
 
 def _id_finding(pair: str, ids: list[str]) -> dict[str, Any]:
-    what = f"{len(ids)} ids are in {' and in '.join(pair.split(', '))}"
+    what = f"{counted(len(ids), 'id')} in {' and in '.join(pair.split(', '))}"
     advice = "If they are the same examples, take them out of one: scores would be of what was learnt by heart"
     return finding("warning", what, advice, split=pair, rows=ids, count=len(ids))
 
 
-def _findings(name: str, facts: dict[str, Any], whole: dict[str, Any]) -> list[dict[str, Any]]:
+def _findings(
+    name: str, facts: dict[str, Any], whole: dict[str, Any], schema: dict[str, Modality]
+) -> list[dict[str, Any]]:
     found = []
-    if facts["decides"] is not None and facts["decides"] >= 0.995 and name != WHOLE:
-        what = f"its exact value alone says the label of {facts['decides']:.1%} of the training rows; values are few"
+    if facts["decides"] is not None and facts["decides"] >= 0.995:
+        what = f"the exact value alone says the label of {facts['decides']:.1%} of the training rows; values are few"
         found.append(finding("warning", what, "Was it made from the label? Then leave it out", modality=name))
-    if name != WHOLE and facts["distinct"] < _RICH:
+    if name != WHOLE and (facts["distinct"] < _RICH or schema[name].kind == "tabular"):
         return found  # equal values are in its nature
-    thing = "examples" if name == WHOLE else "examples' values"
+    said, beyond = (_OF_ROWS, {}) if name == WHOLE else (_OF_VALUES, whole)  # what whole rows have is said of them
     for pair, count in facts["across"].items():
-        if count > (whole["across"].get(pair, 0) if name != WHOLE else 0):
+        if count > beyond.get("across", {}).get(pair, 0):
             late, early = pair.split(", ")
-            what = f"{count} {thing} of {late} are in {early} too, bit for bit"
+            what = said[0].format(rows=counted(count, "row"), late=late, early=early)
             advice = f"Take the copies out of {early}: scores would be of what was learnt by heart"
-            found.append(
-                finding("warning", what, advice, split=pair, modality=name, rows=facts["examples"][pair], count=count)
-            )
+            rows = facts["examples"][pair]
+            found.append(finding("warning", what, advice, split=pair, modality=name, rows=rows, count=count))
     for split, count in facts["within"].items():
-        if count > (whole["within"].get(split, 0) if name != WHOLE else 0):
-            what, advice = f"{count} {thing} are there more than once", "Keep one of each, if that is not on purpose"
+        if count > beyond.get("within", {}).get(split, 0):
+            what, advice = said[1].format(rows=counted(count, "row")), "Keep one of each, if that is not on purpose"
             rows = facts["examples"][split]
             found.append(finding("note", what, advice, split=split, modality=name, rows=rows, count=count))
-    if facts["conflicting"] > (whole["conflicting"] if name != WHOLE else 0):
-        what = f"{facts['conflicting']} {thing} are there with different labels"
-        severity, rows = ("warning" if name == WHOLE else "note"), facts["examples"]["conflicting"]
+    if (count := facts["conflicting"]) > beyond.get("conflicting", 0):
+        what, rows = said[2].format(rows=counted(count, "row")), facts["examples"]["conflicting"]
+        severity: Severity = "warning" if name == WHOLE else "note"
         advice = "No model can get both right: which label is true?"
-        found.append(finding(severity, what, advice, modality=name, rows=rows, count=facts["conflicting"]))
+        found.append(finding(severity, what, advice, modality=name, rows=rows, count=count))
     return found

@@ -26,7 +26,6 @@ from mixmas_pipeline.mixers.model import MultimodalMixer
 from mixmas_pipeline.pipelines.search.nodes import FUSION_FUNCTION, FUSION_NETWORK
 from mixmas_pipeline.runners.compute import ComputeParameters, cores_here, gpus_here, threads
 
-MEDIAN = "seconds_a_step"
 SECONDS = 12.0  # that timing all candidates may take, about
 _REPEATS = 3
 _BATCHES, _EPOCHS = 8, 3  # of the full training that is timed
@@ -37,9 +36,10 @@ def time_candidates(
     proposals: list[dict[str, Any]], sample: MultimodalTable, holdout: MultimodalTable, search: SearchParameters
 ) -> list[dict[str, Any]]:
     """Returns:
-    For each proposal stage, candidate, parameters, flops; seconds_a_step (the median of three measurements), fastest
-    and slowest of them; seconds_beside_steps (to begin, and to score); bytes that it works with beside the sample. Of
-    one that fails: failed, the error's words, in place of the seconds.
+    For each proposal stage, candidate, parameters, flops; bytes that it works with beside the sample; seconds: median,
+    fastest, slowest of up to three measurements, and working (of the processor, which other programs do not add to),
+    each as the seconds to begin and to score, and those of a step; seconds_a_trial. Of one that fails: failed, the
+    error's words, in place of the seconds.
     """
     allowed = SECONDS / max(1, len(proposals))
     return [_timed(proposal, sample, holdout, search, allowed) for proposal in proposals]
@@ -51,10 +51,11 @@ def time_training(
     """Seconds of an epoch of full training in one process: from short epochs on a part of both splits."""
     architecture = Architecture.model_validate(proposal["architecture"])
     share = min(1.0, _BATCHES * training.batch_size / len(train))
-    parts = []
-    for table in (train, validation):
-        rows = max(2, round(share * len(table)))
-        parts.append(known(table.take(np.linspace(0, len(table) - 1, rows).astype(int)), architecture.inputs))
+
+    def part(table: MultimodalTable) -> MultimodalTable:
+        rows = np.linspace(0, len(table) - 1, max(2, round(share * len(table)))).astype(int)
+        return known(table.take(rows), architecture.inputs)
+
     settings = training.model_copy(update={"max_epochs": _EPOCHS, "patience": _EPOCHS, "devices": 1, "num_nodes": 1})
     settings = settings.model_copy(update={"strategy": "auto"})
     quiet = logging.getLogger(lightning.__name__)
@@ -62,43 +63,52 @@ def time_training(
     quiet.setLevel(logging.WARNING)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            _, history = lightning.train(architecture, *parts, settings, Path(folder))
+            _, history = lightning.train(architecture, part(train), part(validation), settings, Path(folder))
     finally:
         quiet.setLevel(level)
     return float(history["seconds"].iloc[1:].median()) / share
 
 
 def total(candidates: list[dict[str, Any]], search: SearchParameters, slots: int) -> dict[str, Any]:
-    """The search's seconds, if every candidate is trained with every seed and no stage is extended; least: at the
-    fastest that was measured, and if a race ends every stage after the first seeds; most: at the slowest, and if every
-    stage is extended. And the trials' number and steps."""
+    """The search's seconds, if every candidate is trained with every seed and no stage is extended; alone_seconds: the
+    same on a machine that does nothing else; least: at the fastest that was measured, and if a race ends every stage
+    after the first seeds; most: at the slowest, and if every stage is extended. And the trials' number and steps."""
     budget = search.budget
     seeds, first = len(budget.seeds), len(budget.first_seeds)
     stages = dict.fromkeys(one["stage"] for one in candidates)
     together = [stage for stage in stages if stage not in (FUSION_FUNCTION, FUSION_NETWORK)]
     phases = [phase for phase in (together, [FUSION_FUNCTION], [FUSION_NETWORK]) if set(phase) & set(stages)]
 
-    def seconds(count: int, steps: int, speed: str) -> float:
-        """Of all stages, if each candidate is trained so many times before its stage goes on."""
-        work = [[count * trial_seconds(c, steps, speed) for c in candidates if c["stage"] in phase] for phase in phases]
+    def seconds(speed: str, *trainings: tuple[int, int]) -> float:
+        """Of all stages, if each candidate is trained so many times with so many steps, and then so many with so many
+        before its stage goes on."""
+        work = [
+            [count * trial_seconds(one, steps, speed) for one in candidates if one["stage"] in phase]
+            for phase in phases
+            for count, steps in trainings
+        ]
         return sum(makespan(own, slots) for own in work)
 
-    longest = budget.extended_steps if budget.extended_steps > budget.steps else budget.steps
-    again = seeds if longest > budget.steps else seeds - first
+    begin, rest = (first, budget.steps), (seeds - first, budget.steps)
+    extended = budget.extended_steps > budget.steps
     return {
         "candidates": len(candidates),
         "trials": len(candidates) * seeds,
         "steps": len(candidates) * seeds * budget.steps,
         "at_once": slots,
-        "seconds": seconds(first, budget.steps, MEDIAN) + seconds(seeds - first, budget.steps, MEDIAN),
-        "least_seconds": seconds(first, budget.steps, "fastest"),
-        "most_seconds": seconds(first, budget.steps, "slowest") + seconds(again, longest, "slowest"),
+        "seconds": seconds("median", begin, rest),
+        "alone_seconds": seconds("working", begin, rest),
+        "least_seconds": seconds("fastest", begin),
+        "most_seconds": seconds("slowest", begin, (seeds, budget.extended_steps) if extended else rest),
     }
 
 
 def trial_seconds(candidate: dict[str, Any], steps: int, speed: str) -> float:
-    """Of one seed; 0 of one that failed. ``speed``: which of the measured seconds a step."""
-    return float(candidate.get("seconds_beside_steps", 0) + steps * candidate.get(speed, 0))
+    """Of one seed; 0 of one that failed. ``speed``: which of those measured."""
+    if "failed" in candidate:
+        return 0.0
+    beside, step = candidate["seconds"][speed]
+    return float(beside + steps * step)
 
 
 def makespan(seconds: Sequence[float], slots: int) -> float:
@@ -133,7 +143,8 @@ def estimate(
     """Returns:
     device; cores that there are, and load, how many processes wanted one in the last minute; candidates, as of
     ``time_candidates``; search, as of ``total``; training: of the last candidate's architecture: seconds of an epoch,
-    epochs and seconds at most; bytes: of both samples, of the largest trial, and of what runs at once.
+    measured and as on a machine that does nothing else, epochs and seconds at most; bytes: of both samples, of the
+    largest trial, and of what runs at once.
     """
     device = pick_device(search.budget.device)
     slots = trials_at_once(compute, device)
@@ -141,6 +152,7 @@ def estimate(
         candidates = time_candidates(proposals, sample, holdout, search)
     with threads(compute.shares.training.threads):
         epoch = time_training(proposals[-1], train, validation, training)
+    alone = _epoch_alone(candidates[-1], sample, holdout, train, validation, search, training)
     largest = sorted((one["bytes"] for one in candidates), reverse=True)[:slots]
     samples = sum(array.nbytes for table in (sample, holdout) for array in table.arrays.values())
     return {
@@ -151,11 +163,29 @@ def estimate(
         "search": total(candidates, search, slots),
         "training": {
             "seconds_an_epoch": epoch,
+            "alone_seconds_an_epoch": alone,
             "epochs": training.max_epochs,
             "seconds": epoch * training.max_epochs,
         },
         "bytes": {"samples": samples, "largest_trial": largest[0], "at_once": sum(largest) + slots * 2 * samples},
     }
+
+
+def _epoch_alone(
+    candidate: dict[str, Any],
+    sample: MultimodalTable,
+    holdout: MultimodalTable,
+    train: MultimodalTable,
+    validation: MultimodalTable,
+    search: SearchParameters,
+    training: TrainingParameters,
+) -> float:
+    """Seconds of an epoch on a machine that does nothing else, as its trial worked for each example."""
+    if "failed" in candidate:
+        return 0.0
+    beside, step = candidate["seconds"]["working"]
+    examples = min(search.budget.batch_size, len(sample))
+    return float(step * len(train) / examples + beside * len(validation) / len(holdout))
 
 
 def _timed(
@@ -170,33 +200,38 @@ def _timed(
     found["bytes"] = working_bytes(architecture, sample, budget)
     label = f"timing {proposal['stage']} {proposal['candidate']}"
 
-    def seconds(steps: int) -> float:
+    def spent(steps: int) -> np.ndarray:
+        """Seconds a seed, and those that the processor worked for it."""
+        working = time.process_time()
         trials = run_trials(
             architecture, sample, holdout, budget, steps, budget.first_seeds, search.selection.metric, label
         )
-        return sum(trial.seconds for trial in trials) / len(trials)
+        return np.array([sum(trial.seconds for trial in trials), time.process_time() - working]) / len(trials)
 
     start = time.perf_counter()
     try:
-        seconds(1)  # what is done once in a process
-        one = seconds(1)
-        few = 5
-        measured: list[float] = []
+        spent(1)  # what is done once in a process
+        one, few = spent(1), 5
+        measured: list[np.ndarray] = []
         while not measured or (len(measured) < _REPEATS and time.perf_counter() - start < allowed):
-            measured.append(max(seconds(1 + few) - one, 0.0) / few)
+            measured.append(np.maximum(spent(1 + few) - one, 0.0) / few)
             left = (allowed - (time.perf_counter() - start)) / len(budget.first_seeds) / _REPEATS
-            few = int(np.clip((left - one) / max(measured[-1], 1e-6), 3, budget.steps))
+            few = int(np.clip((left - one[0]) / max(measured[-1][0], 1e-6), 3, budget.steps))
     except FloatingPointError as error:
         return {**found, "failed": str(error)}
-    step = float(np.median(measured))
-    return {
-        **found,
-        MEDIAN: step,
-        "fastest": min(measured),
-        "slowest": max(measured),
-        "seconds_beside_steps": max(one - step, 0.0),
-        "seconds_a_trial": max(one - step, 0.0) + budget.steps * step,
+
+    def apart(step: float, which: int) -> list[float]:
+        return [max(float(one[which]) - step, 0.0), step]
+
+    cores = 1 if pick_device(budget.device).type == "cuda" else torch.get_num_threads()
+    steps, working = np.transpose(measured)
+    found["seconds"] = {
+        "median": apart(float(np.median(steps)), 0),
+        "fastest": apart(float(steps.min()), 0),
+        "slowest": apart(float(steps.max()), 0),
+        "working": [seconds / cores for seconds in apart(float(np.median(working)), 1)],
     }
+    return {**found, "seconds_a_trial": trial_seconds(found, budget.steps, "median")}
 
 
 def working_bytes(architecture: Architecture, sample: MultimodalTable, budget: BudgetParameters) -> int:

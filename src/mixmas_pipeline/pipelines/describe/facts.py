@@ -88,7 +88,7 @@ def modality_findings(facts: dict[str, dict[str, dict[str, Any]]], schema: dict[
         constant = train.get("constant_features", [])
         if schema[name].kind in _WITH_FEATURES and 0 < len(constant) < train["features"]:
             numbers = ", ".join(map(str, constant[:_NAMED])) + ", ..." * (len(constant) > _NAMED)
-            what = f"{len(constant)} of {train['features']} features never vary: number {numbers} (from 0)"
+            what = f"{len(constant)} of {train['features']} features without variation: number {numbers} (from 0)"
             advice = "They tell nothing: leave them out, or check how they are read"
             found.append(finding("warning", what, advice, split="train", modality=name, count=len(constant)))
     return found
@@ -117,7 +117,7 @@ def _blank(chunk: np.ndarray, modality: Modality) -> np.ndarray:
     if modality.kind in ("image", "audio") and flat.shape[1] > 1:
         return np.asarray(flat.min(axis=1) == flat.max(axis=1))
     if modality.kind in ("text", "embedding") or modality.padded:
-        return ~flat.any(axis=1)
+        return np.asarray(~flat.any(axis=1))
     return np.zeros(len(chunk), bool)
 
 

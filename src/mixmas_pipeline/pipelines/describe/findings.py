@@ -39,6 +39,11 @@ def finding(
     return dict(zip(COLUMNS, values, strict=True))
 
 
+def counted(count: int, thing: str) -> str:
+    """ "1 row", "2,000 rows"."""
+    return f"{count:,} {thing}{'s' * (count != 1)}"
+
+
 def as_frame(findings: Iterable[dict[str, Any]]) -> pd.DataFrame:
     """The findings, the worst first; none but the columns where there are none."""
     frame = pd.DataFrame(list(findings), columns=list(COLUMNS)).astype({"count": "int64"})

@@ -16,16 +16,26 @@ _log = logging.getLogger(__name__)
 
 
 def conclude(
-    tables: dict[str, Any], duplicates: dict[str, Any], leaks: dict[str, Any], plan: dict[str, Any]
+    tables: dict[str, Any],
+    duplicates: dict[str, Any],
+    leaks: dict[str, Any],
+    plan: dict[str, Any],
+    cells: dict[str, Any] | None = None,
 ) -> tuple[dict[str, Any], pd.DataFrame, Any]:
-    """Returns:
-    All facts; all findings, the worst first; the figure of how the labels are spread.
+    """Put together what was found.
+
+    Args:
+        cells: of a data set that was made from a file.
+
+    Returns:
+        All facts; all findings, the worst first; the figure of how the labels are spread.
     """
     from mixmas_pipeline.pipelines.describe.figures import balance_figure
-    from mixmas_pipeline.pipelines.describe.findings import as_frame
+    from mixmas_pipeline.pipelines.describe.findings import as_frame, counted
 
-    parts = {"duplicates": duplicates, "leaks": leaks, "search": plan}
-    findings = as_frame([*plan["findings"], *tables["findings"], *duplicates["findings"], *leaks["findings"]])
+    parts = {"duplicates": duplicates, "leaks": leaks, "search": plan, "cells": cells or {"facts": {}, "findings": []}}
+    ordered = (plan, tables, parts["cells"], duplicates, leaks)
+    findings = as_frame(finding for part in ordered for finding in part["findings"])
     counts = findings["severity"].value_counts().to_dict()
     description = {
         **tables["facts"],
@@ -34,7 +44,7 @@ def conclude(
         "search_would_stop": "error" in counts,
     }
     level = logging.WARNING if counts.keys() & {"error", "warning"} else logging.INFO
-    _log.log(level, "Findings: %s", ", ".join(f"{n} {severity}{'s' * (n > 1)}" for severity, n in counts.items()))
+    _log.log(level, "Findings: %s", ", ".join(counted(n, severity) for severity, n in counts.items()) or "none")
     return description, findings, balance_figure(tables["facts"])
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.tasks import task_of
-from mixmas_pipeline.pipelines.describe.findings import finding, standard_errors
+from mixmas_pipeline.pipelines.describe.findings import counted, finding, standard_errors
 
 RARE = 10  # training examples
 _SURE = 4.0  # standard errors
@@ -49,7 +49,7 @@ def label_findings(splits: dict[str, MultimodalTable], facts: dict[str, Any]) ->
     train = facts["classes"]["train"]
     for name, examples in train.items():
         if 3 <= examples < RARE:  # fewer are an error of the search
-            what = f"class {name!r} has {examples} training examples"
+            what = f"class {name!r} has {counted(examples, 'training example')}"
             advice = "Hardly to be learnt: merge it with another class, leave it out, or find more"
             found.append(finding("warning", what, advice, split="train", count=examples))
     for split in ("validation", "test"):
@@ -60,11 +60,11 @@ def label_findings(splits: dict[str, MultimodalTable], facts: dict[str, Any]) ->
             )
         found += _class_drift(split, facts, len(splits["train"]), len(splits[split]))
     if facts["without"]["train"] and splits["train"].schema.task == "multilabel":
-        rows = np.flatnonzero(~splits["train"].labels.astype(bool).any(axis=1))
-        what = f"{len(rows)} of {len(splits['train'])} rows have none of the labels"
-        ids = splits["train"].ids[rows]
+        bare = np.flatnonzero(~splits["train"].labels.astype(bool).any(axis=1))
+        what = f"{len(bare)} of {len(splits['train'])} rows have none of the labels"
+        ids = splits["train"].ids[bare]
         found.append(
-            finding("note", what, "Is that so, or are labels missing?", split="train", rows=ids, count=len(rows))
+            finding("note", what, "Is that so, or are labels missing?", split="train", rows=ids, count=len(bare))
         )
     return found
 

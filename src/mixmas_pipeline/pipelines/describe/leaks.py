@@ -9,7 +9,7 @@ import numpy as np
 
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.tasks import task_of
-from mixmas_pipeline.pipelines.describe.findings import finding
+from mixmas_pipeline.pipelines.describe.findings import Severity, finding
 
 _NUMBERS = 20_000_000  # looked at, at most: of wide modalities fewer rows
 _ROWS = 20_000
@@ -32,8 +32,8 @@ def single_features(train: MultimodalTable) -> tuple[dict[str, Any], list[dict[s
     the square of the correlation, of values or of ranks.
 
     Returns:
-        Facts, modality -> the strongest feature: its number, what it tells, how well, by which measure, on how many
-        rows; and findings.
+        Facts, modality -> the strongest feature: its number of how many, what it tells, how well, by which measure,
+        on how many rows; and findings.
     """
     facts, found = {}, []
     for name in train.schema.modalities:
@@ -47,7 +47,11 @@ def single_features(train: MultimodalTable) -> tuple[dict[str, Any], list[dict[s
                 strong += _lookups(values, labels, train, {s["feature"] for s in strong if s["enough"]})
         if strong:
             best = max(strong, key=lambda s: s["score"])
-            facts[name] = {**{key: value for key, value in best.items() if key != "enough"}, "rows": len(rows)}
+            facts[name] = {
+                **{key: value for key, value in best.items() if key != "enough"},
+                "features": values.shape[1],
+                "rows": len(rows),
+            }
         found += _findings(name, [s for s in strong if s["enough"]], values.shape[1])
     for name, there in train.present.items():
         if train.schema.task != "regression" and not there.all():
@@ -65,7 +69,8 @@ def shared_groups(splits: dict[str, MultimodalTable]) -> tuple[dict[str, Any], l
     Returns:
         Facts, column -> values in training, and split -> rows that share one; and findings.
     """
-    facts, found = {}, []
+    facts: dict[str, Any] = {}
+    found: list[dict[str, Any]] = []
     for name, column in splits["train"].extra.items():
         text = column.dtype.kind in "OUS"
         if column.ndim != 1 or not (text or (column.dtype.kind in "iu" and _GROUP.search(name))):
@@ -82,7 +87,7 @@ def shared_groups(splits: dict[str, MultimodalTable]) -> tuple[dict[str, Any], l
             shown = ", ".join(value[:40] for value in list(examples)[:3])
             what = f"{rows.sum()} of {len(rows)} rows have a {name!r} that training rows have too, such as {shown}"
             advice = f"If rows with the same {name} belong together, split so that none is in two splits"
-            severity = "warning" if rows.mean() >= 0.01 else "note"
+            severity: Severity = "warning" if rows.mean() >= 0.01 else "note"
             ids = splits[split].ids[rows]
             found.append(finding(severity, what, advice, split=split, rows=ids, count=int(rows.sum())))
     return facts, found

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mixmas_pipeline.datasets.table import MultimodalTable
+from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.learning.parameters import SearchParameters, TrainingParameters
 from mixmas_pipeline.runners.compute import ComputeParameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
 
 
 def measure_tables(train: MultimodalTable, validation: MultimodalTable, test: MultimodalTable) -> dict[str, Any]:
@@ -17,15 +23,15 @@ def measure_tables(train: MultimodalTable, validation: MultimodalTable, test: Mu
     """
     from dataclasses import asdict
 
-    from mixmas_pipeline.pipelines.describe import facts, labels
+    from mixmas_pipeline.pipelines.describe.facts import masks, modality_facts, modality_findings, patterns
+    from mixmas_pipeline.pipelines.describe.labels import label_facts, label_findings
 
     splits = {"train": train, "validation": validation, "test": test}
     schema = train.schema
     values = {
-        name: {split: facts.modality_facts(table, name) for split, table in splits.items()}
-        for name in schema.modalities
+        name: {split: modality_facts(table, name) for split, table in splits.items()} for name in schema.modalities
     }
-    spread = labels.label_facts(splits)
+    spread = label_facts(splits)
     return {
         "facts": {
             "source": schema.source,
@@ -33,10 +39,10 @@ def measure_tables(train: MultimodalTable, validation: MultimodalTable, test: Mu
             "rows": {split: len(table) for split, table in splits.items()},
             "modalities": {name: {**asdict(m), "splits": values[name]} for name, m in schema.modalities.items()},
             "labels": spread,
-            "patterns": {split: facts.patterns(table) for split, table in splits.items()},
-            "masks": {split: facts.masks(table) for split, table in splits.items()},
+            "patterns": {split: patterns(table) for split, table in splits.items()},
+            "masks": {split: masks(table) for split, table in splits.items()},
         },
-        "findings": facts.modality_findings(values, schema.modalities) + labels.label_findings(splits, spread),
+        "findings": modality_findings(values, schema.modalities) + label_findings(splits, spread),
     }
 
 
@@ -46,9 +52,9 @@ def find_duplicates(train: MultimodalTable, validation: MultimodalTable, test: M
     Returns:
         facts: as of ``duplicates.find_duplicates``; findings.
     """
-    from mixmas_pipeline.pipelines.describe import duplicates
+    from mixmas_pipeline.pipelines.describe.duplicates import find_duplicates as find
 
-    facts, findings = duplicates.find_duplicates({"train": train, "validation": validation, "test": test})
+    facts, findings = find({"train": train, "validation": validation, "test": test})
     return {"facts": facts, "findings": findings}
 
 
@@ -58,26 +64,39 @@ def find_leaks(train: MultimodalTable, validation: MultimodalTable, test: Multim
     Returns:
         facts: features, groups; findings.
     """
-    from mixmas_pipeline.pipelines.describe import leaks
+    from mixmas_pipeline.pipelines.describe.leaks import shared_groups, single_features
 
-    features, found = leaks.single_features(train)
-    groups, more = leaks.shared_groups({"train": train, "validation": validation, "test": test})
+    features, found = single_features(train)
+    groups, more = shared_groups({"train": train, "validation": validation, "test": test})
     return {"facts": {"features": features, "groups": groups}, "findings": found + more}
+
+
+def measure_cells(train: pd.DataFrame, validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, Any]:
+    """Empty cells of a file's rows.
+
+    Returns:
+        facts: as of ``cells.cell_facts``; findings.
+    """
+    from mixmas_pipeline.pipelines.describe.cells import cell_facts, cell_findings
+
+    splits = {"train": train, "validation": validation, "test": test}
+    facts = cell_facts(splits)
+    return {"facts": facts, "findings": cell_findings(facts, {split: len(rows) for split, rows in splits.items()})}
 
 
 def plan_search(train: MultimodalTable, search: dict[str, Any], training: TrainingParameters) -> dict[str, Any]:
     """The candidates that a search would train, and what it would stop at.
 
     Args:
-        search: as ``SearchParameters`` takes it. (Were that its type, Kedro would not let other nodes have parts of
-            the section: a catalog of all pipelines, in a notebook, could not be made.)
+        search: ``SearchParameters``. (Not by its type: other nodes name parts of it, and Kedro, which makes the typed
+            ones in no fixed order, cannot set a part of what it has already made.)
 
     Returns:
         facts: as of ``plan.plan_search``; findings.
     """
-    from mixmas_pipeline.pipelines.describe import plan
+    from mixmas_pipeline.pipelines.describe.plan import plan_search as plan
 
-    facts, findings = plan.plan_search(train, SearchParameters.model_validate(search), training)
+    facts, findings = plan(train, SearchParameters.model_validate(search), training)
     return {"facts": facts, "findings": findings}
 
 

@@ -33,7 +33,7 @@ th { border-bottom: 2px solid #888; } td:first-child, th:first-child { text-alig
 {{ figure }}
 <h2>Modalities</h2>
 <table><tr><th></th><th>kind</th><th>shape</th><th>stored as</th><th>split</th><th>rows</th><th>missing</th>
-<th>least</th><th>mean</th><th>standard deviation</th><th>most</th><th>constant features</th>
+<th>least</th><th>mean</th><th>standard deviation</th><th>most</th><th>never vary</th>
 {% if padded %}<th>steps: shortest, median, longest</th><th>padding</th>{% endif %}</tr>
 {% for name, m in d.modalities.items() %}{% for split, s in m.splits.items() %}<tr>
 <td>{{ name if loop.first }}</td><td>{{ m.kind if loop.first }}</td>
@@ -49,6 +49,10 @@ th { border-bottom: 2px solid #888; } td:first-child, th:first-child { text-alig
 <table><tr><th></th>{% for split in d["rows"] %}<th>{{ split }}</th>{% endfor %}</tr>
 {% for name in patterns %}<tr><td>{{ name }}</td>{% for split in d["rows"] %}
 <td>{{ d.patterns[split].get(name, 0) }}</td>{% endfor %}</tr>{% endfor %}</table>{% endif %}
+{% if d.cells %}<h3>Empty cells of the file</h3>
+<table><tr><th>column</th>{% for split in d["rows"] %}<th>{{ split }}</th>{% endfor %}</tr>
+{% for name, shares in d.cells.items() %}<tr><td>{{ name }}</td>{% for split in d["rows"] %}
+<td>{{ "%.1f %%" | format(100 * shares[split]) }}</td>{% endfor %}</tr>{% endfor %}</table>{% endif %}
 {% if d.masks.train %}<h3>Masks beside the modalities: share of ones</h3>
 <table><tr><th></th>{% for split in d["rows"] %}<th>{{ split }}</th>{% endfor %}</tr>
 {% for name in d.masks.train %}<tr><td>{{ name }}</td>{% for split in d["rows"] %}
@@ -67,7 +71,8 @@ th { border-bottom: 2px solid #888; } td:first-child, th:first-child { text-alig
 {% if d.leaks.features %}<h2>The strongest single feature</h2>
 <p class="note">Of training rows. Near 1 it would need no model.</p>
 <table class="words"><tr><th></th><th>feature (from 0)</th><th>tells</th><th></th><th></th></tr>
-{% for name, s in d.leaks.features.items() %}<tr><td>{{ name }}</td><td>{{ s.feature }}</td><td>{{ s.tells }}</td>
+{% for name, s in d.leaks.features.items() %}<tr><td>{{ name }}</td>
+<td>{{ s.feature if s.features > 1 else "the mean of its values" }}</td><td>{{ s.tells }}</td>
 <td>{{ s.measure }}</td><td>{{ "%.3f" | format(s.score) }}</td></tr>{% endfor %}</table>{% endif %}
 {% if d.leaks.groups %}<h2>Groups</h2>
 <p class="note">Rows of validation and test that share a value with training rows.</p>
@@ -81,8 +86,8 @@ th { border-bottom: 2px solid #888; } td:first-child, th:first-child { text-alig
 {% for c in e.candidates %}<tr><td>{{ c.stage }}</td><td style="text-align: left">{{ c.candidate }}</td>
 <td>{{ "{:,}".format(c.parameters) }}</td><td>{{ "%.2f" | format(c.flops / 1e6) }}</td>
 {% if c.failed %}<td colspan="3">{{ c.failed }}</td>{% else %}
-<td>{{ "%.1f" | format(1e3 * c.seconds_a_step) }}</td>
-<td>{{ "%.1f" | format(1e3 * c.fastest) }} to {{ "%.1f" | format(1e3 * c.slowest) }}</td>
+<td>{{ "%.1f" | format(1e3 * c.seconds.median[1]) }}</td>
+<td>{{ "%.1f" | format(1e3 * c.seconds.fastest[1]) }} to {{ "%.1f" | format(1e3 * c.seconds.slowest[1]) }}</td>
 <td>{{ "%.1f" | format(c.seconds_a_trial) }}</td>{% endif %}
 <td>{{ "%.0f" | format(c.bytes / 1e6) }}</td></tr>{% endfor %}</table>
 <p class="note">Timed on this machine on a few steps of each candidate; the fusion stages' with the encoders that have
@@ -141,7 +146,11 @@ def told(estimate: dict[str, Any], description: dict[str, Any]) -> dict[str, str
     search, training, size = (estimate[part] for part in ("search", "training", "bytes"))
     plan = description["search"]
     load, cores = estimate["load"], estimate["cores"]
-    busy = f" The machine was busy with other things: load {load:.0f} on {cores} cores." if load > cores + 1 else ""
+    busy = alone = ""
+    if load > cores + 1:
+        on = f" The machine is busy (load {load:.0f} on {cores} cores)"
+        busy = f"{on}; alone on it: {duration(search['alone_seconds'])}."
+        alone = f" Alone on the machine: {duration(training['alone_seconds_an_epoch'] * training['epochs'])}."
     return {
         "search": (
             f"Search: about {duration(search['seconds'])} ({duration(search['least_seconds'])} to "
@@ -151,7 +160,7 @@ def told(estimate: dict[str, Any], description: dict[str, Any]) -> dict[str, str
         ),
         "training": (
             f"Full training: at most {duration(training['seconds'])}: {training['epochs']} epochs of "
-            f"{duration(training['seconds_an_epoch'])}, {description['rows']['train']:,} rows."
+            f"{duration(training['seconds_an_epoch'])}, {description['rows']['train']:,} rows.{alone}"
         ),
         "memory": (
             f"Memory: about {size['at_once'] / 1e6:,.0f} MB for the trials at once, beside 500 MB a process; the "

@@ -7,16 +7,26 @@ from kedro.pipeline import Node, Pipeline
 from mixmas_pipeline.pipelines.describe import judging, nodes
 
 
-def create_pipeline(dataset: str) -> Pipeline:
-    """Nodes of the namespace ``{dataset}.describe``."""
+def create_pipeline(dataset: str, has_rows: bool = False) -> Pipeline:
+    """Nodes of the namespace ``{dataset}.describe``.
+
+    Args:
+        has_rows: the tables were made from ``{dataset}.data.{split}_rows``, rows of a file.
+    """
     named = f"{dataset}.{{}}".format
     space = named("describe")
     splits = [named(split) for split in ("train", "validation", "test")]
     search, training = f"params:{named('search')}", f"params:{named('training')}"
     parts = [f"{space}.{part}" for part in ("tables", "duplicates", "leaks", "plan")]
     looks = (nodes.measure_tables, nodes.find_duplicates, nodes.find_leaks)
+    cells = []
+    if has_rows:
+        rows = [f"{dataset}.data.{split}_rows" for split in ("train", "validation", "test")]
+        cells = [Node(nodes.measure_cells, rows, f"{space}.cells", name="measure_cells", namespace=space)]
+        parts.append(f"{space}.cells")
     return Pipeline(
         [
+            *cells,
             *(
                 Node(look, splits, part, name=look.__name__, namespace=space, tags="preparation")
                 for look, part in zip(looks, parts, strict=False)

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.learning.parameters import SearchParameters, TrainingParameters
-from mixmas_pipeline.learning.sampling import sample_size
+from mixmas_pipeline.learning.sampling import sample_sizes
 from mixmas_pipeline.learning.tasks import check_settings, strata_of
-from mixmas_pipeline.pipelines.describe.findings import finding
+from mixmas_pipeline.pipelines.describe.findings import counted, finding
 from mixmas_pipeline.pipelines.search import nodes as searching
 
 Findings = list[dict[str, Any]]
@@ -39,7 +39,8 @@ def plan_search(
     for name, table in (("sample", sample), ("holdout", holdout)):
         members, strata = strata_of(table) if len(table) else (np.zeros((0, 0)), [])
         if train.schema.task != "regression":
-            absent[name] = [s for s, there in zip(strata, members.any(axis=0), strict=True) if not there]
+            there = np.count_nonzero(members, axis=0).tolist()
+            absent[name] = [stratum for stratum, count in zip(strata, there, strict=True) if not count]
     found += _absent(absent, found, search)
     proposals, more = _proposals(sample, search)
     facts = {"sample": len(sample), "holdout": len(holdout), "absent": absent, "proposals": proposals}
@@ -53,7 +54,7 @@ def draw_samples(train: MultimodalTable, search: SearchParameters) -> tuple[Mult
     for name, examples in zip(names, strata.sum(axis=0).tolist(), strict=True):
         if examples < _LEAST:
             named = f"class {name!r}" if name in train.schema.classes else name
-            what = f"{named} has {examples} training examples; a search needs {_LEAST}"
+            what = f"{named} has {counted(examples, 'training example')}; a search needs {_LEAST}"
             advice = "Merge it with another class, leave it out, or find more"
             found.append(finding("error", what, advice, split="train", count=examples))
     try:
@@ -63,10 +64,8 @@ def draw_samples(train: MultimodalTable, search: SearchParameters) -> tuple[Mult
         if not found:
             found.append(finding("error", str(error), "Change search.sample (margin, holdout_margin or balance)"))
     order = np.random.default_rng(search.sample.seed).permutation(len(train))
-    sizes = [
-        sample_size(len(train), search.sample.z, search.sample.p, margin)
-        for margin in (search.sample.margin, search.sample.holdout_margin)
-    ]
+    margins = (search.sample.margin, search.sample.holdout_margin)
+    sizes = sample_sizes(len(train), *margins, search.sample.z, search.sample.p)
     first = min(sizes[0], len(train) // 2)
     rows = order[:first], order[first : first + min(sizes[1], len(train) - first)]
     return train.take(np.sort(rows[0])), train.take(np.sort(rows[1])), found
@@ -76,12 +75,12 @@ def _settings(train: MultimodalTable, search: SearchParameters, training: Traini
     found: Findings = []
     metrics = {"search.selection.metric": search.selection.metric, "training.metric": training.metric}
     balances = {"search.budget.balance": search.budget.balance, "training.balance": training.balance}
-    for setting in metrics.items():
+    for parameter, metric in metrics.items():
         with _noting(found, "Change it"):
-            check_settings(train.schema.task, dict([setting]), {})
-    for setting in balances.items():
+            check_settings(train.schema.task, {parameter: metric}, {})
+    for parameter, balance in balances.items():
         with _noting(found, "Change it"):
-            check_settings(train.schema.task, {}, dict([setting]))
+            check_settings(train.schema.task, {}, {parameter: balance})
     dropouts = {"search.budget": search.budget.modality_dropout, "training": training.modality_dropout}
     for where, dropout in dropouts.items():
         if dropout and len(train.schema.modalities) == 1:

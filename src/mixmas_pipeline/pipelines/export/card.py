@@ -4,10 +4,12 @@ catalog's artefacts."""
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
+from mixmas_pipeline.learning.conversion import FILES
 from mixmas_pipeline.learning.parameters import ExportParameters
 from mixmas_pipeline.learning.tasks import task_of
 from mixmas_pipeline.mixers.exported import ExportedConfig
@@ -15,10 +17,8 @@ from mixmas_pipeline.mixers.exported import ExportedConfig
 _TEMPLATE = """
 # {{ title }}
 
-An all-MLP fusion model of {{ inputs | length }} modalit{{ "y" if inputs | length == 1 else "ies" }}
-({{ inputs | join(", ") }}), which mixmas_pipeline {{ config.version }} has searched and trained.
-Task: {{ config.task }}, {{ config.classes | length }} {{ "targets" if regression else "classes" }}:
-{{ config.classes | join(", ") }}.
+An all-MLP model of {{ inputs | join(", ") }}, which mixmas_pipeline {{ config.version }} has searched and trained.
+Task: {{ config.task }}; {{ "targets" if regression else "classes" }}: {{ config.classes | join(", ") }}.
 
 ![The architecture](architecture.png)
 
@@ -30,19 +30,18 @@ model = ExportedModel.from_pretrained(".")  # this folder
 logits = model({{ call }})["fused"]
 ```
 
-`pip install mixmas_pipeline` is needed for that; Kedro is not imported. `inputs` holds one array or tensor a modality, with
-the examples along the first axis, in the stored type:
+`pip install mixmas_pipeline` is needed for that; Kedro is not imported. The model takes one array or tensor a modality,
+with the examples along the first axis, in the stored type:
 
-| modality | kind | shape of an example | type | stands for | |
-|---|---|---|---|---|---|
-{% for name, i in inputs.items() -%}
-| {{ name }} | {{ i.kind }} | {{ i.shape | join(" × ") }} | {{ i.dtype }} | {{ quantity(i) }} | {{ notes(i) }} |
-{% endfor %}
+{{ tables.inputs }}
+
 Answers are {{ answers }}. Beside "fused", the decision, each modality's name holds what its own head says.
-{% if thresholds %}A label is best set where its probability is above its threshold in `config.json` (`model.config.thresholds`).
+{% if config.thresholds %}A label is best set where its probability is above its threshold: `model.config.thresholds`
+(in `config.json`).
 {% endif %}{% if onnx %}
 `model.onnx` runs in ONNX Runtime. Its inputs have the modalities' names{{ ", and `present.<modality>` (true where an
-example has it) of optional ones" if optional }}; its outputs are `fused`{{ " and `head.<modality>`" if inputs | length > 1 }}.
+example has it) of optional ones" if optional }}; its outputs are `fused`
+{{- " and `head.<modality>`" if inputs | length > 1 }}.
 {% endif %}{% if pt2 %}
 `model.pt2` is a `torch.export` program: `torch.export.load("model.pt2").module()(inputs{{ ", present" if optional }})`.
 `torch.export.load` can execute what a tampered file says: load it only from a source that you trust. The weights
@@ -50,92 +49,67 @@ example has it) of optional ones" if optional }}; its outputs are `fused`{{ " an
 {% endif %}
 ## Intended use
 
-{{ intended_use or "Nothing is said about it (the parameter export.intended_use)." }}
-{{ "Licence: " ~ licence if licence else "No licence is given (the parameter export.licence): ask who gave you the model." }}
+{{ export.intended_use or "Nothing is said about it (the parameter export.intended_use)." }}
+{{ "Licence: " ~ export.licence ~ "." if export.licence else
+"No licence is given (the parameter export.licence): ask who gave you the model." }}
 
 ## Data
 
 {{ source or "The data has no description." }}
 
-| split | examples | used for |
-|---|---|---|
-| training | {{ rows.training }} | search and training |
-| validation | {{ rows.validation }} | when to stop{{ ", thresholds" if thresholds }} |
-| test | {{ rows.test }} | read once, after everything was chosen |
+{{ tables.splits }}
 
-| {{ "range" if regression else "class" }} | training examples | share |
-|---|---|---|
-{% for name, count in sampling.classes.items() -%}
-| {{ name }} | {{ count }} | {{ "%.1f" | format(100 * count / sampling.population) }} % |
-{% endfor %}
+{{ tables.classes }}
+
 ## How it was chosen
 
-Candidates were trained on {{ sampling.sample.rows }} of the {{ sampling.population }} training examples, a stratified sample,
-and scored on {{ sampling.holdout.rows }} others, part by part: {{ stages | map(attribute="stage") | join(", ") }}. Neither
-the validation nor the test split took part.
+Candidates were trained on {{ sampling.sample.rows }} of the {{ sampling.population }} training examples, a stratified
+sample, and scored on {{ sampling.holdout.rows }} others, part by part. Neither validation nor test split took part.
 
-| stage | candidates | chosen | score | spread | seeds | steps |
-|---|---|---|---|---|---|---|
-{% for s in stages -%}
-| {{ s.stage }} | {{ s.candidates | join(", ") }} | {{ s.chosen }} | {{ "%.4f" | format(s.score) }} |
-{{- " %.4f" | format(s.spread) }} | {{ s.seeds | join(", ") }} | {{ s.steps }} |
-{% endfor %}
-The model was then trained on the whole training split for {{ epochs }} epoch{{ "s" if epochs != 1 }}.
-{% if training %}Settings: {% for key, value in training.items() %}{{ key }} {{ value }}{{ ", " if not loop.last }}{% endfor %}.
-It was made by the run {{ record.run }} with {% for name, v in libraries.items() %}{{ name }} {{ v }}{{ ", " if not loop.last }}{% endfor %}.
+{{ tables.stages }}
+
+Scores are the search's metric, mean over the seeds. The chosen architecture was then trained on the whole training
+split for {{ epochs }} epoch{{ "s" if epochs != 1 }}; the weights are those of the epoch that was best on the validation
+split.
+{% if training %}Settings: {{ training }}. It was made by the run {{ record.run }} with {{ libraries }}.
 {% else %}There is no record of its settings.
 {% endif %}
 ## Scores
 
-| | validation | test |
-|---|---|---|
-{% for name in score_names -%}
-| {{ name }} | {{ cell(metrics.validation, name) }} | {{ cell(metrics.test, name) }} |
-{% endfor %}
-"{{ blind }}" is what one scores without looking at the inputs. Training stopped where the validation score was best, so
-that column flatters; the test column does not.
-{% if patterns | length > 1 %}
+{{ tables.scores }}
+
+"{{ blind }}" is what one scores without looking at the inputs. The validation split chose the epoch, so that column
+flatters; the test split chose nothing.
+{% if tables.patterns %}
 ### With modalities missing
 
-Test {{ patterns[0].metric }}. {{ "In training some examples lacked some modality." if patterns[0].trained_with_missing else
-"In training every example had all modalities, so to answer without some is new to the model." }}
+Test {{ patterns[0].metric }}. {{ "In training some examples lacked some modality." if patterns[0].trained_with_missing
+else "In training every example had all modalities, so to answer without some is new to the model." }}
 
-| modalities | examples with exactly these | score | examples with these | score, shown these only |
-|---|---|---|---|---|
-{% for p in patterns -%}
-| {{ p.pattern }} | {{ p.rows }} | {{ number(p.score) }} | {{ p.rows_with_more }} | {{ number(p.score_when_masked) }} |
-{% endfor %}{% endif %}
+{{ tables.patterns }}
+{% endif %}
 ## Size and speed
 
-{{ "{:,}".format(report.parameters) }} parameters; {{ "{:,}".format(report.flops_per_example) }} floating-point operations an
-example.
+{{ "{:,}".format(report.parameters) }} parameters; {{ "{:,}".format(report.flops_per_example) }} floating-point
+operations an example.
 
-| file | bytes |{% for size in batches %} largest difference, {{ size }} example{{ "s" if size != "1" }} |{% endfor %}
+{{ tables.files }}
 
-|---|---|{{ "---|" * batches | length }}
-{% for name, bytes in report.files.items() -%}
-| {{ name }} | {{ bytes }} |{% for size in batches %} {{ difference(name, size) }} |{% endfor %}
-
-{% endfor %}
 Differences are from the model's own outputs, on validation examples; up to {{ report.tolerance }} was allowed.
 
-| | examples a call | median, ms | 90th percentile, ms | calls |
-|---|---|---|---|---|
-{% for row in report.latency -%}
-| {{ row.form }} | {{ row.examples }} | {{ "%.3f" | format(row.median_ms) }} | {{ "%.3f" | format(row.p90_ms) }} | {{ row.calls }} |
-{% endfor %}
-From the stored values to the logits; {{ report.threads }} thread, {{ report.machine.cpu }}, {{ report.machine.cores }} cores,
-{{ report.machine.system }}; the forms took turns. With
-{% for name, v in report.versions.items() %}{{ name }} {{ v }}{{ ", " if not loop.last }}{% endfor %}.
+{{ tables.latency }}
+
+From the stored values to the logits; {{ report.threads }} thread, {{ report.machine.cpu }}, {{ report.machine.cores }}
+cores, {{ report.machine.system }}; the forms took turns. With {{ versions }}.
 
 ## Limits
 
-- The figures are of the data that is named above. Where that is a demo or synthetic, they say that the machinery works, and
-  nothing else.
+- The figures are of the data that is named above. Where that is a demo or synthetic, they say that the machinery works,
+  and nothing else.
 - It is one training from one seed, on one test split. How much another seed changes is not said here.
 - Not tested: data from elsewhere or of another time, fairness between groups, calibration, inputs made to deceive.
-- Inputs of another type, scale or unit than in the table above give answers that mean nothing. Shapes and types are checked;
-  scales and units cannot be.
+- Inputs of another type, scale or unit than in the table above give answers that mean nothing. Shapes and types are
+  checked; scales and units cannot be.
 """
 
 
@@ -156,55 +130,134 @@ def write_card(
     """The card's text, in Markdown. See ``nodes.assemble`` for what is given."""
     import jinja2
 
-    batches = list(dict.fromkeys(size for found in report["differences"].values() for size in found))
     fingerprint = record.get("fingerprint", {})
     body = (
-        jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=False)
+        jinja2.Environment(undefined=jinja2.StrictUndefined)
         .from_string(_TEMPLATE)
         .render(
             title=_title(source),
             config=config,
             inputs=config.inputs,
             regression=config.task == "regression",
-            thresholds=config.thresholds,
             optional=any(i.optional for i in config.inputs.values()),
             call="{" + ", ".join(f'"{name}": {name}' for name in config.inputs) + "}",
-            quantity=_quantity,
-            notes=lambda i: ", ".join(what for what in ("padded", "optional") if getattr(i, what)),
             answers=_ANSWERS[config.task],
             onnx="onnx" in export.formats,
             pt2="torch_export" in export.formats,
-            intended_use=export.intended_use,
-            licence=export.licence,
+            export=export,
             source=source,
-            rows=rows,
             sampling=sampling,
-            stages=[_stage(str(stage), found) for stage, found in leaderboard.groupby("stage", sort=False)],
             epochs=len(history),
             record=record,
-            training=_training(fingerprint),
-            libraries={n: v for n, v in fingerprint.get("libraries", {}).items() if n in _TOLD},
-            metrics=metrics,
-            score_names=list(dict.fromkeys(name for scores in metrics.values() for name in scores)),
+            training=_said(_training(fingerprint)),
+            libraries=_said({n: v for n, v in fingerprint.get("libraries", {}).items() if n in _TOLD}),
             blind=task_of(config.task).blind,
-            cell=lambda scores, name: f"{scores[name]:.4f}" if name in scores else "",
-            number=lambda value: "" if pd.isna(value) else f"{value:.4f}",
             patterns=patterns.to_dict("records"),
             report=report,
-            batches=batches,
-            difference=lambda file, size: _difference(report, file, size),
+            versions=_said(report["versions"]),
+            tables={
+                "inputs": _inputs_table(config),
+                "splits": _splits_table(config, rows),
+                "classes": _classes_table(config, sampling),
+                "stages": _stages_table(leaderboard),
+                "scores": _scores_table(metrics),
+                "patterns": _patterns_table(patterns) if len(patterns) > 1 else "",
+                "files": _files_table(report),
+                "latency": _latency_table(report),
+            },
         )
     )
-    return f"---\n{_front_matter(config, source, metrics, export)}---\n{body}"
+    return f"---\n{_front_matter(config, source, metrics, export)}---\n{body}\n"
 
 
 _TOLD = ("torch", "pytorch-lightning", "numpy")
 _ANSWERS = {
     "multiclass": "logits, (examples, classes): `logits.softmax(dim=1)` gives probabilities",
-    "binary": "logits, (examples, 2): `logits.softmax(dim=1)` gives probabilities of the negative and the positive class",
+    "binary": "logits, (examples, 2), of the negative and the positive: `logits.softmax(dim=1)` gives probabilities",
     "multilabel": "logits, (examples, labels): `logits.sigmoid()` gives each label's probability",
     "regression": "numbers in the targets' units, (examples, targets)",
 }
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(str(cell).replace('|', '&#124;') for cell in line)} |" for line in lines)
+
+
+def _inputs_table(config: ExportedConfig) -> str:
+    header = ("modality", "kind", "shape of an example", "type", "stands for", "")
+    rows = [
+        (
+            name,
+            i.kind,
+            " × ".join(map(str, i.shape)),
+            i.dtype,
+            _quantity(i),
+            ", ".join(what for what in ("padded", "optional") if getattr(i, what)),
+        )
+        for name, i in config.inputs.items()
+    ]
+    return _table(header, rows)
+
+
+def _splits_table(config: ExportedConfig, rows: dict[str, int]) -> str:
+    uses = {
+        "training": "search and training",
+        "validation": "when to stop, thresholds" if config.thresholds else "when to stop",
+        "test": "read once, after everything was chosen",
+    }
+    return _table(("split", "examples", "used for"), [(split, rows[split], use) for split, use in uses.items()])
+
+
+def _classes_table(config: ExportedConfig, sampling: dict[str, Any]) -> str:
+    header = ("range" if config.task == "regression" else "class", "training examples", "share")
+    counts = sampling["classes"].items()
+    return _table(header, [(name, count, f"{100 * count / sampling['population']:.1f} %") for name, count in counts])
+
+
+def _stages_table(leaderboard: pd.DataFrame) -> str:
+    rows = []
+    for stage, found in leaderboard.groupby("stage", sort=False):
+        chosen = found[found["chosen"]].iloc[0]
+        seeds = [name.removeprefix("seed_") for name in found if name.startswith("seed_") and pd.notna(chosen[name])]
+        score, spread = f"{chosen['mean']:.4f}", f"{chosen['spread']:.4f}"
+        candidates = ", ".join(found["candidate"])
+        rows.append((stage, candidates, chosen["candidate"], score, spread, ", ".join(seeds), chosen["steps"]))
+    return _table(("stage", "candidates", "chosen", "score", "spread", "seeds", "steps"), rows)
+
+
+def _scores_table(metrics: dict[str, dict[str, float]]) -> str:
+    splits = ("validation", "test")
+    names = dict.fromkeys(name for split in splits for name in metrics[split])
+    rows = [(name, *(_number(metrics[split].get(name)) for split in splits)) for name in names]
+    return _table(("", *splits), rows)
+
+
+def _patterns_table(patterns: pd.DataFrame) -> str:
+    header = ("modalities", "examples with exactly these", "score", "examples with these", "score, shown these only")
+    rows = [
+        (row["pattern"], row["rows"], _number(row["score"]), row["rows_with_more"], _number(row["score_when_masked"]))
+        for row in patterns.to_dict("records")
+    ]
+    return _table(header, rows)
+
+
+def _files_table(report: dict[str, Any]) -> str:
+    found = {FILES[form]: sizes for form, sizes in report["differences"].items()}
+    sizes = list(dict.fromkeys(size for differences in found.values() for size in differences))
+    rows = [
+        (name, count, *(f"{found[name][size]:.2g}" if name in found else "" for size in sizes))
+        for name, count in report["files"].items()
+    ]
+    return _table(("file", "bytes", *(f"largest difference, {size} at once" for size in sizes)), rows)
+
+
+def _latency_table(report: dict[str, Any]) -> str:
+    rows = [
+        (row["form"], row["examples"], f"{row['median_ms']:.3f}", f"{row['p90_ms']:.3f}", row["calls"])
+        for row in report["latency"]
+    ]
+    return _table(("form", "examples a call", "median, ms", "90th percentile, ms", "calls"), rows)
 
 
 def _front_matter(
@@ -212,9 +265,11 @@ def _front_matter(
 ) -> str:
     import yaml
 
+    others = ("head alone", task_of(config.task).blind, "training median")  # not the model's answers
     scores = [
         {"type": name.partition(",")[0].partition(" of ")[0], "name": name, "value": value}
         for name, value in metrics["test"].items()
+        if not name.endswith(others)
     ]
     described = source or "unnamed data"
     result = {
@@ -243,28 +298,17 @@ def _quantity(stored: Any) -> str:
     return f"{formula} {stored.unit}".strip()
 
 
-def _stage(stage: str, rows: pd.DataFrame) -> dict[str, Any]:
-    chosen = rows[rows["chosen"]].iloc[0]
-    seeds = [column for column in rows if column.startswith("seed_") and pd.notna(chosen[column])]
-    return {
-        "stage": stage,
-        "candidates": list(rows["candidate"]),
-        "chosen": chosen["candidate"],
-        "score": chosen["mean"],
-        "spread": chosen["spread"],
-        "seeds": [column.removeprefix("seed_") for column in seeds],
-        "steps": chosen["steps"],
-    }
-
-
 def _training(fingerprint: dict[str, Any]) -> dict[str, Any]:
     """The settings that are recorded of the training."""
     recorded = fingerprint.get("parameters", {})
-    return next((json.loads(text) for name, text in recorded.items() if name.endswith(".training")), {})
+    texts = [text for name, text in recorded.items() if name.endswith(".training")]
+    settings: dict[str, Any] = json.loads(texts[0]) if texts else {}
+    return {name: value for name, value in settings.items() if value is not None}
 
 
-def _difference(report: dict[str, Any], file: str, size: str) -> str:
-    from mixmas_pipeline.learning.conversion import FILES
+def _said(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
 
-    found = {FILES[form]: sizes for form, sizes in report["differences"].items()}  # type: ignore[index]
-    return f"{found[file][size]:.2g}" if file in found else ""
+
+def _number(value: float | None) -> str:
+    return "" if value is None or pd.isna(value) else f"{value:.4f}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import zlib
@@ -19,6 +18,7 @@ from kedro.io import DatasetError
 
 from mixmas_pipeline.datasets.arrays import RowFile
 from mixmas_pipeline.datasets.films import SPLITS, FilmArrays, FilmFile, FilmFiles
+from mixmas_pipeline.datasets.pictures import PictureFile, read_picture
 from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.pipelines.mmimdb.parameters import GENRES, LOOK_SIDE, PictureParameters
 from mixmas_pipeline.progress import Progress
@@ -32,10 +32,6 @@ else:
 HDF5_SPLITS = {"train": 15552, "validation": 2608, "test": 7799}
 # What VGG's authors subtract from blue, green and red.
 _VGG_MEAN = np.array([103.939, 116.779, 123.68]).reshape(1, 3, 1, 1)
-_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP")
-_TURNED, _SIDEWAYS = range(2, 9), range(5, 9)  # orientations of EXIF; the latter exchange height and width
-_ORIENTATION = 0x0112
-_MOST_PIXELS = 50_000_000  # decoded, that is 150 MB; a few kB of PNG can stand for any number of pixels
 # A picture whose neighbouring fields differ by more than 2 of 255 in fewer of 256 places says too little to compare:
 # of the mirror's 3,509 posters, the plainest one has 50.
 _LEAST_EDGES = 16
@@ -43,23 +39,16 @@ _HDF5_CHUNK = 64
 
 
 @dataclass(frozen=True)
-class Picture:
+class Picture(PictureFile):
     """What is known of a poster.
 
     Attributes:
-        problem: why it cannot be used; "" if it can.
-        width, height: of the file, in pixels.
-        converted: what was not as expected and was converted, for example "CMYK" or "rotated"; "" for a plain RGB JPEG.
         file_hash: of the file's bytes.
         look: of the picture's coarse light and dark, see ``look_of``; nearly the same for copies that were saved anew.
             "" for a picture that is too plain to be compared.
         checksum: crc32 of the decoded picture, by which its row is known again; 0 if there is none.
     """
 
-    problem: str = ""
-    width: int = 0
-    height: int = 0
-    converted: str = ""
     file_hash: str = ""
     look: str = ""
     checksum: int = 0
@@ -198,37 +187,10 @@ def _check_text(name: str, text: str) -> None:
 def decode_picture(content: bytes, height: int, width: int) -> tuple[np.ndarray | None, Picture]:
     """An image file's bytes as uint8 (3, height, width), RGB, upright; None if it cannot be decoded or has over 50
     million pixels."""
-    from PIL import Image, ImageOps
-
     file_hash = hashlib.blake2b(content, digest_size=16).hexdigest()
-    try:
-        with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
-            size = image.size
-            if size[0] * size[1] > _MOST_PIXELS:
-                problem = f"{size[0]} x {size[1]} pixels; expected at most {_MOST_PIXELS:,}"
-                return None, Picture(problem, *size, file_hash=file_hash)
-            orientation = image.getexif().get(_ORIENTATION, 1)
-            converted = [] if image.format in ("JPEG", "MPO") else [image.format or ""]
-            converted += [] if image.mode == "RGB" else [image.mode]
-            if image.mode[:1] in "IF":
-                return None, Picture(f"16 or more bits a channel ({image.mode})", *size, file_hash=file_hash)
-            if image.mode == "RGB" and orientation not in _SIDEWAYS:
-                image.draft("RGB", (2 * width, 2 * height))  # a JPEG of several times this size is decoded smaller
-            if orientation in _TURNED:
-                converted.append("rotated")
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
-                clear = upright.convert("RGBA")
-                upright = Image.new("RGBA", clear.size, "white")
-                upright.alpha_composite(clear)
-                converted.append("transparency")
-            picture = upright.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
-    except MemoryError:  # says something about this computer, nothing about the poster
-        raise
-    except Exception as error:  # a damaged file makes Pillow fail in any way
-        return None, Picture(f"broken: {type(error).__name__}: {error}"[:200], file_hash=file_hash)
-    array = np.asarray(picture, dtype=np.uint8)
-    return _with_channels_first(array, Picture("", *size, converted=" ".join(converted), file_hash=file_hash))
+    picture, found = read_picture(content, height, width)
+    known = Picture(**asdict(found), file_hash=file_hash)
+    return (None, known) if picture is None else _with_channels_first(picture, known)
 
 
 def _with_channels_first(picture: np.ndarray, known: Picture) -> tuple[np.ndarray, Picture]:

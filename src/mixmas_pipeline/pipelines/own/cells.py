@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 else:
     pd = lazy("pandas")
 
-# Columns of every frame of rows: their ids, as texts, and their numbers in the file, from 0 (which are the index of the
-# frames that kinds get).
-ID, NUMBER = "row id", "row number"
+# Columns of every frame of rows: their ids, as texts; their numbers in the file, from 0 (which are the index of the
+# frames that kinds get); how many rows the file has.
+ID, NUMBER, COUNT = RESERVED = ("row id", "row number", "rows in the file")
 
 
 class CellError(ValueError):
@@ -42,7 +42,7 @@ def choose(rows: pd.DataFrame, patterns: Iterable[str]) -> list[str]:
     Raises:
         ValueError: there is none; or one is named twice.
     """
-    columns = [column for column in rows.columns if column not in (ID, NUMBER)]
+    columns = _columns(rows)
     found: list[str] = []
     for pattern in patterns:
         fitting = [pattern] if pattern in columns else [c for c in columns if fnmatchcase(c, pattern)]
@@ -61,9 +61,7 @@ def check_column(rows: pd.DataFrame, column: str, what: str) -> None:
         ValueError: it is not.
     """
     if column not in rows.columns:
-        raise ValueError(
-            f"there is no column {column!r}, which is {what}; {_hint(column, [c for c in rows.columns if c != ID])}"
-        )
+        raise ValueError(f"there is no column {column!r}, which is {what}; {_hint(column, _columns(rows))}")
 
 
 def numbers(rows: pd.DataFrame, column: str, hint: str = "") -> np.ndarray:
@@ -95,6 +93,11 @@ def word(value: object) -> str:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         value = int(value)
     return str(value).strip()
+
+
+def _columns(rows: pd.DataFrame) -> list[str]:
+    """Those of the file."""
+    return [column for column in rows.columns if column not in RESERVED]
 
 
 def _hint(name: str, known: list[str]) -> str:

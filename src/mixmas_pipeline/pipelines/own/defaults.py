@@ -11,6 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mixmas_pipeline.learning.parameters import SearchParameters
+from mixmas_pipeline.mixers.architecture import Encoder, Fusion, FusionNetwork, Preset
 from mixmas_pipeline.pipelines.own.parameters import AudioParameters, ImageParameters, TableParameters
 
 # The section of the defaults. A section with the key TABLE is a data set of the user's own.
@@ -33,6 +35,8 @@ def complete(parameters: dict[str, Any]) -> dict[str, Any]:
             table = TableParameters.model_validate(parameters[name][TABLE])
         except ValidationError:
             continue
+        if not isinstance(parameters.get(OWN), dict):
+            raise ValueError(f"the parameters have no section {OWN!r}; expected that of conf/base/parameters_own.yml")
         found[name] = _completed(name, parameters[name], table, parameters[OWN])
     return found
 
@@ -64,7 +68,12 @@ def _completed(name: str, section: dict[str, Any], table: TableParameters, own: 
     sections["training"] = {**sections["training"], **settings}
     sections["validate_search"] = merge(sections["validate_search"], {"truth": {"balance": settings["balance"]}})
     completed = merge(sections, section)
-    completed["compare"] = merge({"baseline": _baseline(completed["search"])}, completed["compare"])
+    try:
+        baseline = _baseline(SearchParameters.model_validate(completed["search"]))
+    except ValidationError:
+        pass  # raised when the pipelines are made
+    else:
+        completed["compare"] = merge({"baseline": baseline}, completed["compare"])
     written = table.model_copy(update={"source": table.source or name})
     return {**completed, TABLE: written.model_dump(mode="json")}
 
@@ -80,19 +89,17 @@ def _encoders(table: TableParameters, templates: dict[str, Any]) -> dict[str, An
     return stages
 
 
-def _baseline(search: dict[str, Any]) -> dict[str, Any]:
+def _baseline(search: SearchParameters) -> dict[str, Any]:
     """M2-Mixer: every modality's reference encoder, their tokens side by side, the reference fusion network."""
-    encoders = {}
-    for name, stage in search["encoders"].items():
-        reference = stage["reference"]
-        encoders[name] = {
-            "tokeniser": stage.get("tokenisers", {}).get(reference, stage["tokeniser"]),
-            **{key: stage[key] for key in ("hidden_dim", "depth")},
-            "block": stage["candidates"][reference],
-        }
-    network = search["fusion_network"]
-    fusion = {
-        "function": "concat",
-        "network": {"depth": network["depth"], "block": network["candidates"][network["reference"]]},
+    encoders = {
+        name: Encoder(
+            tokeniser=stage.tokenisers.get(stage.reference, stage.tokeniser),
+            hidden_dim=stage.hidden_dim,
+            depth=stage.depth,
+            block=stage.reference_block,
+        )
+        for name, stage in search.encoders.items()
     }
-    return {"encoders": encoders, **({"fusion": fusion} if len(encoders) > 1 else {})}
+    network = FusionNetwork(depth=search.fusion_network.depth, block=search.fusion_network.reference_block)
+    fusion = Fusion(function="concat", network=network) if len(encoders) > 1 else None
+    return Preset(encoders=encoders, fusion=fusion).model_dump(mode="json", exclude_none=True)

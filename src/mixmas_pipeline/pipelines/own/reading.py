@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixmas_pipeline.lazy import lazy
-from mixmas_pipeline.pipelines.own.cells import ID, NUMBER, check_column, choose, words
+from mixmas_pipeline.pipelines.own.cells import COUNT, ID, NUMBER, RESERVED, check_column, choose, words
 from mixmas_pipeline.pipelines.own.parameters import TableParameters, TimeSeriesParameters
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def read_frame(path: Path, separator: str | None = None, missing: tuple[str, ...
             frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_feather(path)
         elif path.suffix == ".npz":
             arrays = read_arrays(path)
-            frame = pd.DataFrame({name: array for name, array in arrays.items() if array.ndim == 1})
+            rows = range(max(map(len, arrays.values()), default=0))  # there may be no array of one axis
+            frame = pd.DataFrame({name: array for name, array in arrays.items() if array.ndim == 1}, index=rows)
         else:
             raise ValueError(f"found the ending {path.suffix!r}; expected one of {_FORMATS}")
     except (OSError, EOFError, UnicodeError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
@@ -48,7 +49,7 @@ def read_frame(path: Path, separator: str | None = None, missing: tuple[str, ...
         raise ValueError("it is empty; expected a first line with the columns' names") from error
     if not len(frame):
         raise ValueError("it has no rows")
-    frame.columns = frame.columns.astype(str)
+    frame.columns = frame.columns.astype(str).str.strip()
     if repeated := frame.columns[frame.columns.duplicated()].tolist():
         raise ValueError(f"the column {repeated[0]!r} is there twice; expected different names")
     return frame.reset_index(drop=True)
@@ -71,12 +72,12 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def name_rows(frame: pd.DataFrame, id_column: str | None) -> pd.DataFrame:
-    """The rows with their ids under ``ID`` and numbers under ``NUMBER``.
+    """The rows with what ``RESERVED`` names.
 
     Raises:
         ValueError: an id is missing, or there twice.
     """
-    for reserved in (ID, NUMBER):
+    for reserved in RESERVED:
         if reserved in frame.columns:
             raise ValueError(f"a column is named {reserved!r}, which is kept for the rows' own names; rename it")
     if id_column is None:
@@ -93,7 +94,7 @@ def name_rows(frame: pd.DataFrame, id_column: str | None) -> pd.DataFrame:
                 f"row {second}, column {id_column}: the id {ids[second]!r} is also that of row "
                 f"{ids.index(ids[second])}; expected every id once"
             )
-    return frame.assign(**{ID: ids, NUMBER: np.arange(len(frame))})
+    return frame.assign(**{ID: ids, NUMBER: np.arange(len(frame)), COUNT: len(frame)})
 
 
 def check_columns(rows: pd.DataFrame, table: TableParameters, *, labelled: bool) -> None:
@@ -108,9 +109,9 @@ def check_columns(rows: pd.DataFrame, table: TableParameters, *, labelled: bool)
     if labelled:
         for column in table.labels:
             check_column(rows, column, "table.label")
-        for column, key in ((table.split.column, "column"), (table.split.group, "group")):
-            if column is not None:
-                check_column(rows, column, f"table.split.{key}")
+        for key in ("column", "group"):
+            if (named_by := getattr(table.split, key)) is not None:
+                check_column(rows, named_by, f"table.split.{key}")
     for name, modality in table.modalities.items():
         named = own_columns(modality)
         if not labelled and modality.optional and not any(c in rows.columns for c in named):

@@ -9,6 +9,7 @@ from mixmas_pipeline.datasets.table import MultimodalTable
 from mixmas_pipeline.lazy import lazy
 from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.pipelines.training.fitting import Scratch, with_statistics
+from mixmas_pipeline.progress import Part, tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +33,7 @@ def train_model(
     """
     for table in (train, validation):
         table.check()
+    tell(Part("training", 1, 1))
     work = Scratch(scratch)
     model, history = work.fit(with_statistics(architecture, train), train, validation, training)
     work.sweep()

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mixmas_pipeline.datasets.column import Column
 from mixmas_pipeline.datasets.encoders import EncoderFiles
-from mixmas_pipeline.pipelines.own.kinds import embedding, tabular, time_series
+from mixmas_pipeline.pipelines.own.kinds import audio, embedding, image, tabular, text, time_series
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,4 +38,11 @@ class Kind(Protocol):
         """The modality of these rows."""
 
 
-KINDS: dict[str, Kind] = {"tabular": tabular, "time_series": time_series, "embedding": embedding}
+KINDS: dict[str, Kind] = {
+    "image": image,
+    "audio": audio,
+    "text": text,
+    "time_series": time_series,
+    "tabular": tabular,
+    "embedding": embedding,
+}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixmas_pipeline.pipelines.own.cells import CellError
+from mixmas_pipeline.pipelines.own.cells import COUNT, CellError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ def read_array(path: Path, name: str | None, rows: pd.DataFrame, *, optional: bo
         (n, ...) as it is stored; None where it may lack and does.
 
     Raises:
-        ValueError: there is no such array, it holds no numbers, or it has too few rows.
+        ValueError: there is no such array, it holds no numbers, or it has not as many rows as the table.
     """
     if name is None:
         try:
@@ -47,8 +47,8 @@ def read_array(path: Path, name: str | None, rows: pd.DataFrame, *, optional: bo
         array, what = arrays[name], f"the array {name!r}"
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{what} has the type {array.dtype}; expected numbers")
-    if len(array) <= rows.index.max():
-        raise ValueError(f"{what} has {len(array)} rows; the table has more: expected one a row, in the same order")
+    if len(array) != (count := rows[COUNT].iloc[0]):
+        raise ValueError(f"{what} has {len(array)} rows; the table has {count}: expected one a row, in the same order")
     return np.asarray(array[rows.index.to_numpy()])
 
 

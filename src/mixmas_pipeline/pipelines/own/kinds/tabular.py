@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from mixmas_pipeline.pipelines.own.parameters import TabularParameters
 if TYPE_CHECKING:
     import pandas as pd
 
+_log = logging.getLogger(__name__)
 _NAMES = "; if its values are names, list the column under categories"
 
 
@@ -54,8 +56,10 @@ def prepare(parameters: TabularParameters, learnt: dict[str, Any], rows: pd.Data
         if known["missing"]:
             absent.append(np.isnan(values))
     for column, known in learnt["categories"].items():
-        cells = np.array(words(rows, column), dtype=object)
-        parts += [cells == name for name in known]
+        cells = words(rows, column)
+        if unseen := sorted({name for name in cells if name is not None} - set(known)):
+            _log.warning("%s: training rows have no %s; they count as missing", column, ", ".join(unseen[:5]))
+        parts += [np.array([cell == name for cell in cells]) for name in known]
     n = len(rows)
     # Numbers first, then what says that they are missing, then categories: a change of one moves no other's place.
     count = len(learnt["numbers"])

@@ -1,0 +1,108 @@
+"""Sound files as waveforms, waveforms at another rate, and log-magnitude spectrograms."""
+
+from __future__ import annotations
+
+import io
+import math
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+_SILENCE = 1e-10
+
+
+def read_sound(
+    content: bytes, dtype: Literal["int16", "float32"] = "float32", seconds: float | None = None
+) -> tuple[np.ndarray, int]:
+    """Decode a sound file (wav, flac, ogg, mp3, and what else libsndfile reads).
+
+    Args:
+        content: the file's bytes.
+        dtype: "float32" in [-1, 1] as a file of whole numbers stands for, or "int16", which is wrong for a wav file of
+            floats. Default "float32".
+        seconds: only so much of it, from the beginning; the rest is not decoded. Default all.
+
+    Returns:
+        waveform: (samples, channels).
+        rate: in Hz.
+
+    Raises:
+        ValueError: it cannot be decoded, is empty, or has samples that are no finite numbers.
+    """
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
+            frames = -1 if seconds is None else math.ceil(seconds * file.samplerate)
+            waveform, rate = file.read(frames, dtype=dtype, always_2d=True), file.samplerate
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"not a readable sound file: {error.error_string}") from error
+    if len(waveform) == 0:
+        raise ValueError("it is empty (0 samples)")
+    if not np.isfinite(waveform).all():
+        raise ValueError("it has samples that are NaN or infinite")
+    return waveform, rate
+
+
+def resample(waveform: np.ndarray, rate: int, target: int) -> np.ndarray:
+    """Polyphase resampling of int16 or float32 samples from ``rate`` to ``target`` Hz, the same type again; int16 is
+    clipped at its range."""
+    if rate == target:
+        return waveform
+    from scipy.signal import resample_poly
+
+    common = math.gcd(rate, target)
+    resampled = resample_poly(waveform.astype(np.float64), target // common, rate // common)
+    if waveform.dtype == np.int16:
+        resampled = np.clip(np.rint(resampled), -32768, 32767)
+    return resampled.astype(waveform.dtype)
+
+
+def spectrogram_transform(bins: int, samples: int):
+    """Magnitude short-time Fourier transform that turns ``samples`` samples into ``bins`` x ``bins``.
+
+    A Hann window of ``2 (bins - 1)`` samples gives ``bins`` frequencies; the hop gives ``bins`` centred frames.
+
+    Returns:
+        A function from (n, samples) float32 to (n, bins, bins) float32: torchaudio's ``Spectrogram`` where torchaudio
+        imports, otherwise the same computation by ``torch.stft``.
+    """
+    size, hop = 2 * (bins - 1), samples // (bins - 1)
+    if (Spectrogram := _torchaudio_spectrogram()) is not None:
+        transform = Spectrogram(n_fft=size, hop_length=hop, power=1.0)
+        return lambda waveforms: transform(waveforms)[..., :bins]
+    return lambda waveforms: stft_magnitude(waveforms, size, hop)[..., :bins]
+
+
+def stft_magnitude(waveforms: torch.Tensor, size: int, hop: int) -> torch.Tensor:
+    """|STFT| with a periodic Hann window, centred frames, reflected edges: torchaudio's ``Spectrogram(power=1)``."""
+    import torch
+
+    window = torch.hann_window(size)
+    return torch.stft(waveforms, size, hop, window=window, center=True, pad_mode="reflect", return_complex=True).abs()
+
+
+def to_decibel_bytes(magnitude: torch.Tensor, range_db: float) -> np.ndarray:
+    """Decibels below each spectrogram's maximum, as bytes: 255 is the maximum, 0 is ``range_db`` or more below.
+
+    Args:
+        magnitude: (n, bins, frames), at least 0.
+        range_db: of the 255 steps together.
+    """
+    top = magnitude.amax(dim=(1, 2), keepdim=True).clamp_min(_SILENCE)
+    decibel = 20 * (magnitude / top).clamp_min(10 ** (-range_db / 20)).log10()
+    return ((decibel + range_db) * (255 / range_db)).round().byte().numpy()
+
+
+@cache
+def _torchaudio_spectrogram() -> type | None:
+    """torchaudio's transform, or None. Its wheel raises OSError, not ImportError, beside a CPU build of torch."""
+    try:
+        from torchaudio.transforms import Spectrogram
+    except (ImportError, OSError):
+        return None
+    return Spectrogram

@@ -1,0 +1,190 @@
+"""Sound files, resampling and spectrograms, against formulas written out in numpy."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from mixmas_pipeline.datasets import sound
+from mixmas_pipeline.datasets.sound import read_sound, resample, spectrogram_transform, stft_magnitude, to_decibel_bytes
+
+
+def sine(frequency: float, rate: int, seconds: float = 1.0, amplitude: float = 10_000) -> np.ndarray:
+    """A sine of int16 samples."""
+    time = np.arange(round(rate * seconds)) / rate
+    return np.rint(amplitude * np.sin(2 * np.pi * frequency * time)).astype(np.int16)
+
+
+@pytest.mark.parametrize("rate", [44100, 22050, 16000, 48000, 8000, 6000])
+def test_resampling_keeps_frequency_length_and_level(rate: int) -> None:
+    found = resample(sine(1000, rate), rate, 8000)
+    assert found.dtype == np.int16
+    assert len(found) == 8000
+    spectrum = np.abs(np.fft.rfft(found.astype(float)))
+    assert spectrum.argmax() == 1000, "one bin is one hertz"
+    np.testing.assert_allclose(found[500:-500], sine(1000, 8000)[500:-500], atol=100)
+
+
+def test_resampling_removes_what_the_new_rate_cannot_hold() -> None:
+    """6 kHz would fold to 2 kHz at a rate of 8 kHz."""
+    found = resample(sine(6000, 44100), 44100, 8000)
+    assert np.abs(found[500:-500].astype(int)).max() < 100
+
+
+def test_resampling_clips_instead_of_wrapping() -> None:
+    square = np.where(sine(100, 44100) >= 0, 32767, -32768).astype(np.int16)
+    found = resample(square, 44100, 8000)
+    expected = np.where(sine(100, 8000) >= 0, 1, -1)
+    inside = np.abs(sine(100, 8000).astype(int)) > 5000
+    assert (np.sign(found[inside].astype(int)) == expected[inside]).all()
+    assert found.max() == 32767
+
+
+def test_same_rate_is_untouched() -> None:
+    wave = sine(440, 8000)
+    np.testing.assert_array_equal(resample(wave, 8000, 8000), wave)
+
+
+def slow_magnitude(wave: np.ndarray, size: int, hop: int) -> np.ndarray:
+    """|STFT| by its definition: centred frames, reflected edges, periodic Hann window, a sum a frequency."""
+    padded = np.pad(wave.astype(np.float64), size // 2, mode="reflect")
+    window = np.array([0.5 - 0.5 * np.cos(2 * np.pi * n / size) for n in range(size)])
+    frames = 1 + len(wave) // hop
+    result = np.empty((size // 2 + 1, frames))
+    for k in range(size // 2 + 1):
+        turn = np.exp(-2j * np.pi * k * np.arange(size) / size)
+        for t in range(frames):
+            result[k, t] = abs(np.sum(padded[t * hop : t * hop + size] * window * turn))
+    return result
+
+
+@pytest.mark.parametrize(("size", "hop", "samples"), [(16, 5, 83), (14, 14, 100), (222, 72, 1500)])
+def test_stft_is_the_discrete_fourier_transform(size: int, hop: int, samples: int) -> None:
+    waves = np.random.default_rng(0).standard_normal((2, samples)).astype(np.float32)
+    found = stft_magnitude(torch.from_numpy(waves), size, hop).numpy()
+    assert found.shape == (2, size // 2 + 1, 1 + samples // hop)
+    for row in range(2):
+        np.testing.assert_allclose(found[row], slow_magnitude(waves[row], size, hop), atol=1e-4)
+
+
+def test_transform_is_torchaudios() -> None:
+    try:
+        from torchaudio.transforms import Spectrogram
+    except (ImportError, OSError) as error:
+        pytest.skip(f"torchaudio does not import here ({type(error).__name__}); torch.stft stands in for it")
+    waves = torch.randn(3, 8000, generator=torch.Generator().manual_seed(0))
+    theirs = Spectrogram(n_fft=222, hop_length=72, power=1.0)(waves)[..., :112]
+    torch.testing.assert_close(spectrogram_transform(112, 8000)(waves), theirs, rtol=0, atol=1e-6)
+    torch.testing.assert_close(stft_magnitude(waves, 222, 72)[..., :112], theirs, rtol=1e-6, atol=1e-5)
+
+
+def test_torchaudio_is_asked_for_magnitudes_where_it_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a stand-in with torchaudio's documented signature and computation."""
+    asked: list[tuple[int, int, float]] = []
+
+    class Spectrogram:
+        def __init__(self, n_fft: int, hop_length: int, power: float) -> None:
+            asked.append((n_fft, hop_length, power))
+
+        def __call__(self, waves: torch.Tensor) -> torch.Tensor:
+            return stft_magnitude(waves, 222, 72)
+
+    waves = torch.randn(2, 8000, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr(sound, "_torchaudio_spectrogram", lambda: None)
+    without = spectrogram_transform(112, 8000)(waves)
+    assert not asked
+    monkeypatch.setattr(sound, "_torchaudio_spectrogram", lambda: Spectrogram)
+    torch.testing.assert_close(spectrogram_transform(112, 8000)(waves), without)
+    assert asked == [(222, 72, 1.0)]
+
+
+@pytest.mark.parametrize(("bins", "samples"), [(112, 8000), (112, 4001), (112, 12345), (64, 8000), (8, 100)])
+def test_spectrograms_are_square(bins: int, samples: int) -> None:
+    assert spectrogram_transform(bins, samples)(torch.ones(2, samples)).shape == (2, bins, bins)
+
+
+@pytest.mark.parametrize("frequency", [500, 1000, 3500])
+def test_a_tone_lies_in_its_row(frequency: int) -> None:
+    """Row k of 112 stands for k * 8000 / 222 Hz."""
+    wave = torch.from_numpy(sine(frequency, 8000).astype(np.float32))[None]
+    rows = spectrogram_transform(112, 8000)(wave)[0, :, 20:90].argmax(dim=0)
+    assert (rows == round(frequency * 222 / 8000)).all()
+
+
+def test_a_click_lies_in_its_column() -> None:
+    wave = torch.zeros(1, 8000)
+    wave[0, 50 * 72] = 1
+    assert spectrogram_transform(112, 8000)(wave)[0].sum(dim=0).argmax() == 50
+
+
+def test_decibel_bytes_by_hand() -> None:
+    """At 80 dB a byte is 80 / 255 dB: 0, -20, -40, -60 dB and silence are 255, 191.25, 127.5, 63.75 and 0."""
+    magnitude = torch.tensor([[[5.0, 0.5, 0.05], [0.005, 0.0, 1e-9]]])
+    found = to_decibel_bytes(magnitude, 80.0)
+    assert found.dtype == np.uint8
+    assert found[0, 0].tolist()[:2] == [255, 191]
+    assert found[0, 0, 2] in (127, 128)
+    assert found[0, 1].tolist() == [64, 0, 0]
+    np.testing.assert_array_equal(to_decibel_bytes(magnitude, 20.0)[0], [[255, 0, 0], [0, 0, 0]])
+
+
+def test_decibel_bytes_are_relative_to_each_spectrogram() -> None:
+    magnitude = torch.rand(2, 8, 8, generator=torch.Generator().manual_seed(0)) + 0.01
+    magnitude[1] = magnitude[0] * 1000
+    found = to_decibel_bytes(magnitude, 80.0)
+    assert (found[0].max(), found[1].max()) == (255, 255)
+    assert np.abs(found[0].astype(int) - found[1]).max() <= 1
+
+
+def test_decibel_bytes_invert_to_decibels() -> None:
+    magnitude = torch.rand(1, 20, 20, generator=torch.Generator().manual_seed(1)) + 0.001
+    stored = to_decibel_bytes(magnitude, 80.0)[0].astype(float)
+    expected = 20 * np.log10(magnitude[0].numpy() / magnitude.max().item())
+    np.testing.assert_allclose(stored * 80 / 255 - 80, expected, atol=80 / 255 / 2 + 1e-3)
+
+
+def test_silence_is_zero() -> None:
+    np.testing.assert_array_equal(to_decibel_bytes(torch.zeros(1, 3, 3), 80.0), np.zeros((1, 3, 3)))
+
+
+def encoded(samples: np.ndarray, rate: int = 8000, format: str = "WAV", subtype: str | None = None) -> bytes:
+    stream = io.BytesIO()
+    soundfile.write(stream, samples, rate, format=format, subtype=subtype)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("format", "subtype", "tolerance"),
+    [("WAV", "PCM_16", 2e-4), ("WAV", "FLOAT", 1e-6), ("WAV", "PCM_24", 1e-5), ("FLAC", "PCM_16", 2e-4)],
+)
+def test_sound_files_are_read_at_their_level(format: str, subtype: str, tolerance: float) -> None:
+    samples = np.random.default_rng(0).uniform(-0.9, 0.9, (500, 2))
+    found, rate = read_sound(encoded(samples, 11025, format, subtype))
+    assert (found.dtype, rate) == (np.float32, 11025)
+    np.testing.assert_allclose(found, samples, atol=tolerance)
+    beginning, _ = read_sound(encoded(samples, 11025, format, subtype), seconds=0.02)
+    np.testing.assert_array_equal(beginning, found[:221])
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"no sound", "not a readable sound file"),
+        (encoded(np.zeros((0, 1))), "empty"),
+        (encoded(np.array([0.0, np.nan]), subtype="FLOAT"), "NaN"),
+    ],
+)
+def test_files_that_hold_no_sound_are_refused(content: bytes, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        read_sound(content)
+
+
+def test_floats_are_resampled_as_whole_numbers_are() -> None:
+    wave = sine(1000, 44100)
+    floats = resample((wave / 32768).astype(np.float32), 44100, 8000)
+    assert floats.dtype == np.float32
+    np.testing.assert_allclose(floats * 32768, resample(wave, 44100, 8000), atol=0.51)

@@ -1,0 +1,101 @@
+"""Files named in a column: folders, archives, patterns, what is missing, what points outside."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.io import DatasetError
+from kind_samples import frame
+from PIL import Image
+
+from mixmas_pipeline.pipelines.own.cells import CellError
+from mixmas_pipeline.pipelines.own.kinds import files, image
+from mixmas_pipeline.pipelines.own.parameters import ImageParameters
+
+
+def png(shade: int) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (4, 4), (shade, 0, 0)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+PICTURES = {"a.png": png(10), "sub/b.png": png(20), "7.png": png(30)}
+
+
+@pytest.fixture(params=["folder", "zip", "zip of a folder"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    if request.param == "folder":
+        for name, content in PICTURES.items():
+            (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "photos" / name).write_bytes(content)
+        return tmp_path / "photos"
+    top = "photos/" if request.param == "zip of a folder" else ""
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for name, content in PICTURES.items():
+            archive.writestr(top + name, content)
+        archive.writestr("__MACOSX/._a.png", b"what macOS adds")
+    return tmp_path / "photos.zip"
+
+
+def shades(rows: pd.DataFrame, place: Path, **parameters: object) -> tuple[list[int], list[bool]]:
+    section = {"column": "photo", "folder": str(place), "height": 4, "width": 4, **parameters}
+    made = image.prepare(ImageParameters.model_validate(section), {}, rows, place)
+    return made.array[:, 0, 0, 0].tolist(), made.present.tolist()
+
+
+def test_every_row_gets_its_own_file(place: Path) -> None:
+    assert shades(frame(photo=["sub/b.png", "a.png", "7.png", "a.png"]), place)[0] == [20, 10, 30, 10]
+
+
+def test_a_pattern_makes_names_of_ids(place: Path) -> None:
+    """A column of whole numbers with a gap is read as floats."""
+    rows = frame(photo=[7.0, np.nan])
+    assert shades(rows, place, pattern="{}.png", optional=True) == ([30, 0], [True, False])
+
+
+def test_rows_without_a_file_lack_the_modality_if_they_may(place: Path) -> None:
+    rows = frame(photo=["a.png", None, "gone.png"])
+    assert shades(rows, place, optional=True) == ([10, 0, 0], [True, False, False])
+    with pytest.raises(CellError, match=r"row 12 \(id id-2\), column photo: there is no file gone.png in .*photos"):
+        shades(rows, place)
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", "sub/../../secret.png", "C:/secret.png"])
+@pytest.mark.parametrize("optional", [True, False])
+def test_names_that_point_outside_are_refused(name: str, optional: bool, place: Path) -> None:
+    (place.parent / "secret.png").write_bytes(png(99))
+    with pytest.raises(CellError, match=r"row 11 .*points outside"):
+        shades(frame(photo=["a.png", name]), place, optional=optional)
+
+
+def test_archives_with_members_outside_are_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
+        archive.writestr("../a.png", png(1))
+    with pytest.raises(DatasetError, match="points outside the archive"):
+        shades(frame(photo=["a.png"]), tmp_path / "evil.zip")
+
+
+def test_damaged_files_name_the_row(place: Path) -> None:
+    damaged = PICTURES["a.png"][:40] + bytes(len(PICTURES["a.png"]) - 40)
+    file = place / "a.png" if place.is_dir() else place
+    file.write_bytes(file.read_bytes().replace(PICTURES["a.png"], damaged))
+    with pytest.raises(CellError, match=r"row 11 .*column photo: a.png in .*photos.*: (it cannot be read|broken)"):
+        shades(frame(photo=["7.png", "a.png"]), place)
+
+
+def test_a_file_that_grows_beyond_all_measure_is_not_read(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_LARGEST", 50)
+    with pytest.raises(CellError, match="more than"):
+        shades(frame(photo=["a.png"]), place)
+
+
+def test_the_first_bad_row_is_named_whatever_the_threads_do(tmp_path: Path) -> None:
+    for number in range(60):
+        (tmp_path / f"{number}.png").write_bytes(b"broken" if number % 20 == 15 else png(number))
+    with pytest.raises(CellError, match=r"row 25 \(id id-15\)"):
+        shades(frame(photo=[f"{number}.png" for number in range(60)]), tmp_path)

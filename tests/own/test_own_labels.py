@@ -1,0 +1,84 @@
+"""Labels of every task, and what is wrong with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from own_samples import named, table
+
+from mixmas_pipeline.pipelines.own.labels import check_examples, encode, learn_classes
+
+
+def column(*cells: Any) -> pd.DataFrame:
+    return named(pd.DataFrame({"kind": list(cells), "age": 1.0}))
+
+
+@pytest.mark.parametrize(
+    ("cells", "settings", "classes", "labels"),
+    [
+        (("cow", "cat", "cow"), {}, ["cat", "cow"], [1, 0, 1]),
+        (("10", "9", "9"), {}, ["9", "10"], [1, 0, 0]),
+        (("cow", "cat"), {"classes": ["cow", "cat"]}, ["cow", "cat"], [0, 1]),
+        (("no", "yes"), {"task": "binary"}, ["no", "yes"], [0, 1]),
+        ((0, 1), {"task": "binary"}, ["0", "1"], [0, 1]),
+        ((False, True), {"task": "binary"}, ["False", "True"], [0, 1]),
+        (("no", "yes"), {"task": "binary", "positive": "no"}, ["yes", "no"], [1, 0]),
+        ((1, 0), {"task": "binary", "positive": 0}, ["1", "0"], [0, 1]),
+        (
+            ("b|a", None, " a "),
+            {"task": "multilabel", "labels_separator": "|"},
+            ["a", "b"],
+            [[1, 1], [0, 0], [1, 0]],
+        ),
+    ],
+)
+def test_labels(cells: Any, settings: dict[str, Any], classes: list[str], labels: Any) -> None:
+    rows, parameters = column(*cells), table(**settings)
+    assert learn_classes(rows, parameters) == classes
+    np.testing.assert_array_equal(encode(rows, parameters, classes), labels)
+
+
+def test_several_columns() -> None:
+    rows = named(pd.DataFrame({"a": ["1", "0", "1"], "b": ["yes", "No", "true"], "age": 1.0}))
+    many = table(label=["a", "b"], task="multilabel")
+    assert learn_classes(rows, many) == ["a", "b"]
+    np.testing.assert_array_equal(encode(rows, many, ["a", "b"]), [[1, 1], [0, 0], [1, 1]])
+    rows = named(pd.DataFrame({"a": ["1.5", "2"], "b": [3, 4]}))
+    found = encode(rows, table(label=["a", "b"], task="regression"), ["a", "b"])
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, [[1.5, 3], [2, 4]])
+
+
+@pytest.mark.parametrize(
+    ("cells", "settings", "message"),
+    [
+        (("cat", None), {}, r"row 1 \(id r1\), column kind: there is no label"),
+        (("cat", "cot"), {"classes": ["cat", "cow"]}, "the label 'cot' is unknown.*table.classes.*did you mean 'cow'"),
+        (("a", "b", "c"), {"task": "binary"}, "3 labels .* a binary task has 2"),
+        (("a", "b"), {"task": "binary", "positive": "c"}, "table.positive is 'c'; the labels are a and b"),
+        (("1", "x"), {"task": "regression"}, r"row 1 \(id r1\), column kind: found 'x'; expected a number"),
+        (("1", None), {"task": "regression"}, r"row 1 \(id r1\), column kind: there is no number"),
+        (("1", "inf"), {"task": "regression"}, "found 'inf'; expected a number"),
+        (("a", "a"), {}, "all training rows have the label 'a'"),
+        (("a", "b"), {"classes": ["a", "b", "c"]}, "no training row has the label 'c'"),
+    ],
+)
+def test_labels_that_are_wrong(cells: Any, settings: dict[str, Any], message: str) -> None:
+    rows, parameters = column(*cells), table(**settings)
+
+    def read() -> None:
+        classes = learn_classes(rows, parameters)
+        encode(rows, parameters, classes)
+        check_examples(rows, parameters, classes)
+
+    with pytest.raises(ValueError, match=message):
+        read()
+
+
+def test_a_label_column_that_is_neither_0_nor_1() -> None:
+    rows = named(pd.DataFrame({"a": ["1", "2"], "b": ["0", "0"]}))
+    with pytest.raises(ValueError, match=r"row 1 \(id r1\), column a: found '2'; expected 0 or 1"):
+        encode(rows, table(label=["a", "b"], task="multilabel"), ["a", "b"])

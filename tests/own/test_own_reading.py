@@ -1,0 +1,129 @@
+"""Every format gives the same rows; what is wrong is named by file, row and column."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.io import DatasetError
+from own_samples import pets, table
+
+from mixmas_pipeline.datasets.rows import NamedFileDataset
+from mixmas_pipeline.pipelines.own import nodes
+from mixmas_pipeline.pipelines.own.cells import ID, NUMBER, numbers, words
+from mixmas_pipeline.pipelines.own.reading import read_frame, read_rows
+
+
+def write(frame: pd.DataFrame, path: Path) -> Path:
+    match path.name.partition(".")[2]:
+        case "csv" | "csv.gz":
+            frame.to_csv(path, index=False)
+        case "tsv" | "tsv.gz":
+            frame.to_csv(path, index=False, sep="\t")
+        case "parquet":
+            frame.to_parquet(path)
+        case "feather":
+            frame.to_feather(path)
+        case "npz":
+            np.savez(path, **{c: frame[c].to_numpy(dtype=None if frame[c].dtype == float else str) for c in frame})
+    return path
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv", "tsv.gz", "parquet", "feather", "npz"])
+def test_every_format_gives_the_same_rows(ending: str, tmp_path: Path) -> None:
+    frame = pets(20)
+    rows = read_rows(write(frame, tmp_path / f"pets.{ending}"), table(id="name"))
+    assert list(rows[ID]) == list(frame["name"])
+    assert list(rows[NUMBER]) == list(range(20))
+    assert words(rows, "kind") == list(frame["kind"])
+    np.testing.assert_allclose(numbers(rows, "age"), frame["age"])
+
+
+def test_text_files_with_a_mark_other_cells_and_other_words_for_missing(tmp_path: Path) -> None:
+    path = tmp_path / "pets.csv"
+    path.write_bytes("\ufeffname; age;kind\na;1;NA\nb;-;x\n".encode())
+    rows = read_frame(path, ";", ("-",))
+    assert list(rows.columns) == ["name", "age", "kind"]
+    assert list(rows["kind"]) == ["NA", "x"]
+    assert list(rows["age"].isna()) == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "it is empty; expected a first line"),
+        ("age,kind\n", "it has no rows"),
+        ("age,kind,age\n1,x,2\n", "the column 'age' is there twice"),
+        ("age,kind\n1,x\n2,y,z\n", "cannot be read"),
+        ("age,kind\n1,x,\n2,y,z\n", "cannot be read"),
+        ("age,row id,kind\n1,2,x\n", "a column is named 'row id'"),
+        ("agee,kind\n1,x\n", "modalities.facts: there is no column 'age'; did you mean 'agee'"),
+        ("age,kid\n1,x\n", "there is no column 'kind', which is table.label; did you mean 'kid'"),
+    ],
+)
+def test_texts_that_are_wrong(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "pets.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message) as error:
+        nodes.read_table(path, table().model_dump())
+    assert str(error.value).startswith("pets.csv: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("", "row 3, column name: there is no id"), ("pet1", "row 3, column name: the id 'pet1' is also that of row 1")],
+)
+def test_ids_are_there_once(name: str, message: str, tmp_path: Path) -> None:
+    frame = pets(6)
+    frame.loc[3, "name"] = name
+    with pytest.raises(ValueError, match=message):
+        nodes.read_table(write(frame, tmp_path / "pets.csv"), table(id="name").model_dump())
+
+
+def test_files_that_are_no_tables(tmp_path: Path) -> None:
+    (tmp_path / "pets.xlsx").write_bytes(b"x")
+    with pytest.raises(ValueError, match=r"pets.xlsx: found the ending '.xlsx'; expected one of .csv"):
+        nodes.read_table(tmp_path / "pets.xlsx", table().model_dump())
+    for name in ("pets.parquet", "pets.npz", "pets.feather"):
+        (tmp_path / name).write_bytes(b"nothing of the kind")
+        with pytest.raises(ValueError, match=name):
+            nodes.read_table(tmp_path / name, table().model_dump())
+    with gzip.open(tmp_path / "pets.csv.gz", "wb") as file:
+        file.write(b"age,kind\n" + b"1,x\n" * 5000)
+    (tmp_path / "cut.csv.gz").write_bytes((tmp_path / "pets.csv.gz").read_bytes()[:40])
+    with pytest.raises(ValueError, match="cannot be read"):
+        nodes.read_table(tmp_path / "cut.csv.gz", table().model_dump())
+
+
+def test_arrays_are_not_unpickled_and_are_of_one_length(tmp_path: Path) -> None:
+    path = tmp_path / "pets.npz"
+    np.savez(path, kind=np.array(["x", "y"], dtype=object), age=np.zeros(2))
+    with pytest.raises(ValueError, match="array 'kind' holds Python objects"):
+        nodes.read_table(path, table().model_dump())
+    np.savez(path, kind=np.array(["x", "y"]), age=np.zeros(3))
+    with pytest.raises(ValueError, match="different numbers of rows"):
+        nodes.read_table(path, table().model_dump())
+
+
+def test_whole_numbers_are_the_same_words_whether_others_are_missing_or_not() -> None:
+    assert words(pd.DataFrame({"a": [1.0, np.nan, 2.5]}), "a") == ["1", None, "2.5"]
+    assert words(pd.DataFrame({"a": [1, 2]}), "a") == ["1", "2"]
+
+
+def test_files_that_parameters_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(pets(3), tmp_path / "pets.csv")
+    here = NamedFileDataset(filepath=str(tmp_path / "pets.csv"), key="pets.table.file")
+    assert here.load() == tmp_path / "pets.csv"
+    before = here.fingerprint()
+    write(pets(4), tmp_path / "pets.csv")
+    assert here.fingerprint() != before
+    with pytest.raises(DatasetError, match=r"nothing.csv does not exist; pets.table.file names it"):
+        NamedFileDataset(filepath=str(tmp_path / "nothing.csv"), key="pets.table.file").load()
+    monkeypatch.setenv("MIXMAS_MIRROR", str(tmp_path))
+    monkeypatch.setenv("MIXMAS_CACHE", str(tmp_path / "cache"))
+    there = NamedFileDataset(filepath="https://example.org/data/pets.csv?raw=1", key="pets.table.file")
+    assert there.load().read_bytes() == (tmp_path / "pets.csv").read_bytes()
+    assert there.load().name == "pets.csv"

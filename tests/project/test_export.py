@@ -1,0 +1,210 @@
+"""`kedro run --pipeline=export` on a finished run: the folder it writes is complete, true to the run, and of use."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from project_runs import ROOT, kedro, make_project, newest
+
+from mixmas_pipeline.datasets.model import ModelDataset
+from mixmas_pipeline.datasets.table import TableDataset
+from mixmas_pipeline.mixers.cost import cost
+from mixmas_pipeline.mixers.exported import ExportedModel
+from mixmas_pipeline.mixers.model import MultimodalMixer
+from mixmas_pipeline.pipelines.export.nodes import check_same_training
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
+
+EXPORT = ("run", "--env=test", "--pipeline=export")
+LICENCE = "--params=avmnist.export.licence=cc0-1.0"
+
+
+@pytest.fixture(scope="module")
+def exported(finished_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the finished project, exported."""
+    project = tmp_path_factory.mktemp("exported") / "project"
+    shutil.copytree(finished_project, project)
+    done = kedro(project, *EXPORT, LICENCE, timeout=600)
+    (project / "export.log").write_text(done.stdout + done.stderr)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project
+
+
+def artefact(project: Path, place: str) -> Path:
+    return newest(project / "data/test" / place)
+
+
+def folder_of(project: Path) -> Path:
+    return artefact(project, "08_reporting/avmnist/exported")
+
+
+def front_matter(card: str) -> tuple[dict[str, Any], str]:
+    _, head, body = card.split("---\n", 2)
+    return yaml.safe_load(head), body
+
+
+def table(body: str, first: str) -> list[list[str]]:
+    """The rows below the header that begins with ``first``."""
+    lines = body.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith(first))
+    assert set(lines[start + 1]) == {"|", "-", " "}
+    assert lines[start].count("|") == lines[start + 1].count("|")
+    rows = []
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            break
+        rows.append([cell.strip() for cell in line.strip("|").split("|")])
+    return rows
+
+
+def test_nothing_is_trained_and_the_folder_is_whole(exported: Path) -> None:
+    said = (exported / "export.log").read_text()
+    assert "train_model" not in said
+    assert "avmnist: exported, " in said
+    folder = folder_of(exported)
+    assert str(folder.relative_to(exported)) in said.replace("\n", "")
+    names = {"README.md", "architecture.json", "architecture.png", "config.json"}
+    assert {file.name for file in folder.iterdir()} == names | {"model.onnx", "model.pt2", "model.safetensors"}
+    again = kedro(exported, *EXPORT, LICENCE)
+    assert "Running" not in again.stdout + again.stderr
+
+
+def test_loaded_models_answer_as_the_run_did(exported: Path) -> None:
+    """Thirty test rows, in the run's own predictions, in the exported model and in ONNX Runtime."""
+    measured = pd.read_parquet(artefact(exported, "07_model_output/avmnist/predictions.parquet"))[:30]
+    wanted = measured[[c for c in measured if c.startswith("probability_")]].to_numpy()
+    test = TableDataset(filepath=str(artefact(exported, "05_model_input/avmnist/test.arrow"))).load()
+    rows = {name: np.array(array[:30]) for name, array in test.arrays.items()}
+    model = ExportedModel.from_pretrained(folder_of(exported))
+    np.testing.assert_allclose(model(rows)["fused"].softmax(dim=1).numpy(), wanted, atol=1e-6)
+    session = onnxruntime.InferenceSession(folder_of(exported) / "model.onnx")
+    logits = session.run(["fused"], rows)[0]
+    chances = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(chances, wanted, atol=1e-5)
+    schema = test.schema.modalities["audio"]
+    stored = model.config.inputs["audio"]
+    assert (stored.shape, stored.dtype, stored.scale, stored.unit) == (
+        schema.shape,
+        schema.dtype,
+        schema.scale,
+        schema.unit,
+    )
+
+
+def test_figures_of_the_card_are_the_artefacts(exported: Path) -> None:
+    head, body = front_matter((folder_of(exported) / "README.md").read_text())
+    metrics = json.loads(artefact(exported, "07_model_output/avmnist/metrics.json").read_text())
+    told = {m["name"]: m["value"] for m in head["model-index"][0]["results"][0]["metrics"]}
+    assert told == {name: value for name, value in metrics["test"].items() if "," not in name}
+    assert head["license"] == "cc0-1.0"
+    scores = table(body, "|  | validation | test |")
+    assert [row[0] for row in scores] == list(metrics["test"])
+    for name, *cells in scores:
+        assert cells == [f"{metrics[split][name]:.4f}" for split in ("validation", "test")]
+    assert "accuracy, most frequent class" in metrics["test"]
+    assert table(body, "| split") == [
+        ["training", "400", "search and training"],
+        ["validation", "60", "when to stop"],
+        ["test", "1000", "read once, after everything was chosen"],
+    ]
+    board = pd.read_parquet(artefact(exported, "08_reporting/avmnist/leaderboard.parquet"))
+    chosen = board[board["chosen"]].set_index("stage")
+    stages = table(body, "| stage")
+    assert [(row[0], row[2], row[3]) for row in stages] == [
+        (stage, row.candidate, f"{row.mean:.4f}") for stage, row in chosen.iterrows()
+    ]
+    assert all(row[5] == "0, 1" for row in stages)
+    sampling = json.loads(artefact(exported, "05_model_input/avmnist/search/sampling.json").read_text())
+    assert f"trained on {sampling['sample']['rows']} of the 400" in body
+    assert f"scored on {sampling['holdout']['rows']} others" in body
+    assert table(body, "| class") == [[name, str(n), "10.0 %"] for name, n in sampling["classes"].items()]
+    patterns = pd.read_parquet(artefact(exported, "07_model_output/avmnist/patterns.parquet"))
+    shown = table(body, "| modalities")
+    assert [float(row[4]) for row in shown] == pytest.approx(patterns["score_when_masked"].tolist(), abs=1e-4)
+    assert "max_epochs 2" in body
+    assert "seed 0" in body
+
+
+def test_report_counts_and_measures(exported: Path) -> None:
+    report = json.loads(artefact(exported, "08_reporting/avmnist/export_report.json").read_text())
+    body = (folder_of(exported) / "README.md").read_text()
+    folder = folder_of(exported)
+    model = MultimodalMixer.from_pretrained(folder)
+    assert (report["parameters"], report["flops_per_example"]) == cost(model.architecture)
+    assert f"{report['parameters']:,} parameters" in body
+    sizes = {name: (folder / name).stat().st_size for name in report["files"]}
+    assert sizes == report["files"]
+    assert set(sizes) == {"architecture.json", "model.safetensors", "model.pt2", "model.onnx"}
+    assert set(report["differences"]) == {"torch_export", "onnx"}
+    assert all(0 <= d <= 1e-4 for found in report["differences"].values() for d in found.values())
+    measured = [(row["form"], row["examples"]) for row in report["latency"]]
+    assert measured == [(form, size) for size in (1, 32) for form in ("torch", "torch_export", "onnx")]
+    assert all(0 < row["median_ms"] <= row["p90_ms"] for row in report["latency"])
+    shown = table(body, "| form")
+    assert [row[2] for row in shown] == [f"{row['median_ms']:.3f}" for row in report["latency"]]
+    listed = {row[0]: row[1:] for row in table(body, "| file")}
+    assert {name: int(cells[0]) for name, cells in listed.items()} == sizes
+    assert float(listed["model.onnx"][1]) == pytest.approx(report["differences"]["onnx"]["1"], rel=0.06)
+
+
+def test_hugging_face_reads_the_card(exported: Path) -> None:
+    from huggingface_hub import ModelCard
+
+    card = ModelCard.load(folder_of(exported) / "README.md")
+    metrics = json.loads(artefact(exported, "07_model_output/avmnist/metrics.json").read_text())
+    assert card.data.license == "cc0-1.0"
+    assert card.data.eval_results[0].metric_value == metrics["test"]["accuracy"]
+
+
+def test_code_that_is_shown_works(exported: Path) -> None:
+    """That of the card, and that of the documentation, in the exported folder."""
+    test = TableDataset(filepath=str(artefact(exported, "05_model_input/avmnist/test.arrow"))).load()
+    rows = {name: np.array(array[:3]) for name, array in test.arrays.items()}
+    folder = folder_of(exported)
+    assert folder.name == "exported"
+    for page, place, least in ((ROOT / "docs" / "export.md", folder.parent, 3), (folder / "README.md", folder, 1)):
+        shown = re.findall(r"```python\n(.*?)```", page.read_text(), flags=re.DOTALL)
+        assert len(shown) >= least
+        for block in shown:
+            names: dict[str, Any] = dict(rows)
+            with contextlib.chdir(place):
+                exec(block, names)
+            assert names["logits"].shape == (3, 10)
+
+
+def test_a_model_and_scores_of_different_runs_are_refused(exported: Path) -> None:
+    model = ModelDataset(
+        filepath=str(artefact(exported, "06_models/avmnist/model")),
+        model_class="mixmas_pipeline.mixers.model.MultimodalMixer",
+    ).load()
+    validation = TableDataset(filepath=str(artefact(exported, "05_model_input/avmnist/validation.arrow"))).load()
+    architecture = json.loads(artefact(exported, "06_models/avmnist/architecture.json").read_text())
+    metrics = json.loads(artefact(exported, "07_model_output/avmnist/metrics.json").read_text())
+    check_same_training(model, validation, architecture, metrics)
+    other = {**metrics, "validation": {**metrics["validation"], "accuracy": metrics["validation"]["accuracy"] + 0.05}}
+    with pytest.raises(ValueError, match=r"scores are not of the newest model: its accuracy .* --pipeline=training"):
+        check_same_training(model, validation, architecture, other)
+    functions = {"concat": "max", "max": "sum", "mean": "max", "sum": "max"}
+    fusion = {**architecture["fusion"], "function": functions[architecture["fusion"]["function"]]}
+    with pytest.raises(ValueError, match=r"another architecture than the model's \(its fusion\)"):
+        check_same_training(model, validation, {**architecture, "fusion": fusion}, metrics)
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    done = kedro(project, *EXPORT)
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode != 0
+    assert "is not there" in said
+    assert "kedro run --pipeline=search makes it" in said
+    done = kedro(project, *EXPORT, "--params=avmnist.export.format=x")
+    assert "avmnist.export.format: Extra inputs are not permitted (found: 'x'); did you mean formats?" in done.stderr
