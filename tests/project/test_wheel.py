@@ -58,6 +58,8 @@ def test_the_wheel_has_the_package_and_its_configuration_and_no_secrets(wheel: P
     for env in ("base", "paper"):
         for file in (ROOT / "conf" / env).glob("*.yml"):
             assert held[f"mixmas_pipeline/project/conf/{env}/{file.name}"] == file.read_text()
+    for file in (ROOT / "notebooks").glob("*.ipynb"):
+        assert held[f"mixmas_pipeline/project/notebooks/{file.name}"] == file.read_text()
     assert not [name for name in held if "/local/" in name or "credential" in name]
 
 
@@ -95,7 +97,7 @@ def test_a_project_is_what_the_checkout_has(tmp_path: Path) -> None:
     laid = {str(p.relative_to(tmp_path / "a project")) for p in (tmp_path / "a project").rglob("*") if p.is_file()}
     shared = {
         str(p.relative_to(ROOT))
-        for folder in ("conf/base", "conf/paper")
+        for folder in ("conf/base", "conf/paper", "notebooks")
         for p in (ROOT / folder).iterdir()
         if "credentials" not in p.name
     }
