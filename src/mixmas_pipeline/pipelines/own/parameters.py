@@ -34,11 +34,6 @@ class ModalityParameters(Parameters):
     optional: bool = False
 
     @property
-    def form(self) -> Form:
-        """How it reaches its encoder."""
-        raise NotImplementedError
-
-    @property
     def source(self) -> str | None:
         """The path of its files beside the table; None if there are none."""
         return getattr(self, self.source_key) if self.source_key else None
@@ -75,15 +70,13 @@ class ImageParameters(FileParameters):
             what stands out. Default "stretch".
     """
 
+    form: ClassVar[Form] = "picture"
+
     kind: Literal["image"] = "image"
     height: Side
     width: Side
     colour: Literal["rgb", "grey"] = "rgb"
     fit: Literal["stretch", "pad", "crop"] = "stretch"
-
-    @property
-    def form(self) -> Form:
-        return "picture"
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -101,15 +94,13 @@ class AudioParameters(FileParameters):
         range_db: below a recording's loudest point, which is as much as is kept. Default 80.
     """
 
+    form: ClassVar[Form] = "picture"
+
     kind: Literal["audio"] = "audio"
     sample_rate: int = Field(16_000, ge=1000, le=192_000)
     seconds: float = Field(1.0, gt=0, le=3600)
     bins: Side = 112
     range_db: float = Field(80.0, gt=0, le=200)
-
-    @property
-    def form(self) -> Form:
-        return "picture"
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -150,6 +141,7 @@ class TextParameters(ModalityParameters):
 
     @property
     def form(self) -> Form:
+        """How it reaches its encoder."""
         return "vector" if self.pooled else "sequence"
 
 
@@ -177,6 +169,8 @@ class TimeSeriesParameters(ModalityParameters):
 
     source_key: ClassVar[str] = "file"
 
+    form: ClassVar[Form] = "sequence"
+
     kind: Literal["time_series"] = "time_series"
     columns: tuple[str, ...] = ()
     groups: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
@@ -187,10 +181,6 @@ class TimeSeriesParameters(ModalityParameters):
     steps: Count | None = None
     keep: Literal["last", "first"] = "last"
     mask: bool = False
-
-    @property
-    def form(self) -> Form:
-        return "sequence"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -223,13 +213,11 @@ class TabularParameters(ModalityParameters):
         categories: those of the columns (or patterns) whose values are names. All others are numbers. Default none.
     """
 
+    form: ClassVar[Form] = "features"
+
     kind: Literal["tabular"] = "tabular"
     columns: Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(lambda v: [v] if v == "*" else v)]
     categories: tuple[str, ...] = ()
-
-    @property
-    def form(self) -> Form:
-        return "features"
 
 
 class EmbeddingParameters(ModalityParameters):
@@ -257,6 +245,7 @@ class EmbeddingParameters(ModalityParameters):
 
     @property
     def form(self) -> Form:
+        """How it reaches its encoder."""
         return "sequence" if self.sequence else "vector"
 
     @model_validator(mode="after")
