@@ -358,7 +358,8 @@ def test_an_error_is_what_a_search_stops_at(fault: Callable[[Splits], dict[str, 
     description, findings = described(splits, **changes)
     stopped = ""
     try:
-        sample, *_ = searching.begin_search(splits["train"], search.sample, search.selection, search.budget, training)
+        searching.check_parameters(splits["train"], search.selection, search.budget, training)
+        sample, *_ = searching.sample_for_search(splits["train"], search.sample)
         encoders = {name: stage.model_dump() for name, stage in search.encoders.items()}
         searching.propose_encoders(sample, encoders, search.match)
     except ValueError as error:
@@ -367,9 +368,7 @@ def test_an_error_is_what_a_search_stops_at(fault: Callable[[Splits], dict[str, 
     if stopped:
         plan = {"facts": description["search"], "findings": description["findings"]}
         assert (
-            nodes.estimate_cost(
-                splits["train"], splits["validation"], plan, search.model_dump(), training, COMPUTE.model_dump()
-            )
+            nodes.estimate_cost(splits["train"], splits["validation"], plan, search.model_dump(), training, COMPUTE)
             == {}
         )
 
@@ -417,9 +416,7 @@ def test_estimate_follows_from_the_measured_seconds(slow_steps: None) -> None:
     search, training = settings(splits)
     plan = nodes.plan_search(splits["train"], search.model_dump(), training)
     compute = ComputeParameters.model_validate({"cores": 3, "shares": {"training": {"cpus": 1}}})
-    found = nodes.estimate_cost(
-        splits["train"], splits["validation"], plan, search.model_dump(), training, compute.model_dump()
-    )
+    found = nodes.estimate_cost(splits["train"], splits["validation"], plan, search.model_dump(), training, compute)
     trial = 3 + 0.5 * 40
     assert [one["seconds_a_trial"] for one in found["candidates"]] == pytest.approx([trial] * 7)
     node = 2 * trial
@@ -428,9 +425,7 @@ def test_estimate_follows_from_the_measured_seconds(slow_steps: None) -> None:
     assert found["search"]["seconds"] == pytest.approx(4 * node)
     assert found["search"]["least_seconds"] == pytest.approx(4 * node)
     assert [found["training"][key] for key in ("seconds_an_epoch", "epochs", "seconds")] == [7.0, 12, 84.0]
-    one = nodes.estimate_cost(
-        splits["train"], splits["validation"], plan, search.model_dump(), training, COMPUTE.model_dump()
-    )
+    one = nodes.estimate_cost(splits["train"], splits["validation"], plan, search.model_dump(), training, COMPUTE)
     assert one["search"]["seconds"] == pytest.approx(7 * node)
 
 
@@ -439,9 +434,9 @@ def test_estimate_of_a_race_and_of_an_extension(slow_steps: None) -> None:
     changes = {"search": {"budget": {"seeds": [0, 1, 2], "race": {"seeds": 2}, "extended_steps": 80}}}
     search, training = settings(splits, **changes)
     plan = nodes.plan_search(splits["train"], search.model_dump(), training)
-    found = nodes.estimate_cost(
-        splits["train"], splits["validation"], plan, search.model_dump(), training, COMPUTE.model_dump()
-    )["search"]
+    found = nodes.estimate_cost(splits["train"], splits["validation"], plan, search.model_dump(), training, COMPUTE)[
+        "search"
+    ]
     assert found["least_seconds"] == pytest.approx(2 * 2 * 23)
     assert found["seconds"] == pytest.approx(2 * 3 * 23)
     assert found["most_seconds"] == pytest.approx(2 * 2 * 23 + 2 * 3 * 43)
