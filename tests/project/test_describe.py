@@ -42,10 +42,11 @@ def as_written(both: tuple[SearchParameters, TrainingParameters]) -> tuple[dict[
 
 
 def described(splits: Splits, **changes: Any) -> tuple[dict[str, Any], pd.DataFrame]:
-    parts = [look(**splits) for look in (nodes.measure_tables, nodes.find_duplicates, nodes.find_leaks)]
-    description, findings, figure = judging.conclude(
-        *parts, nodes.plan_search(splits["train"], *as_written(settings(splits, **changes)))
+    tables, duplicated, leaks = (
+        look(**splits) for look in (nodes.measure_tables, nodes.find_duplicates, nodes.find_leaks)
     )
+    plan = nodes.plan_search(splits["train"], *as_written(settings(splits, **changes)))
+    description, findings, figure = judging.conclude(tables, duplicated, leaks, plan)
     assert figure.data
     assert description["search_would_stop"] == ("error" in set(findings["severity"]))
     return description, findings
@@ -138,8 +139,8 @@ def test_duplicates_are_those_of_a_comparison_of_all_pairs() -> None:
         own = facts["values"][name]
         everything = [row for split in splits for row in rows_of(split, name)]
         for split in splits:
-            rows = [value for value, _ in rows_of(split, name)]
-            assert own["within"][split] == sum(value in rows[:i] for i, value in enumerate(rows))
+            values = [value for value, _ in rows_of(split, name)]
+            assert own["within"][split] == sum(value in values[:i] for i, value in enumerate(values))
         for early, late in itertools.combinations(splits, 2):
             known = [value for value, _ in rows_of(early, name)]
             assert own["across"][f"{late}, {early}"] == sum(value in known for value, _ in rows_of(late, name))
@@ -299,6 +300,33 @@ def test_missing_modalities() -> None:
     always = changed(train, arrays=made("binary")["train"].arrays, present={"photo": np.ones(500, bool)})
     _, findings = described({**splits, "train": always})
     assert findings["what"].str.contains("of the rows lack it, and no training row does").sum() == 1
+
+
+def test_a_modality_whose_few_values_tell_the_label() -> None:
+    """By no order and no mean: two pictures a class, all as bright."""
+    splits = made()
+    pictures = np.stack([np.random.default_rng(i).permutation(192).reshape(3, 8, 8) for i in range(6)])
+    for table in splits.values():
+        table.arrays["photo"][:] = pictures[table.labels + 3 * (np.arange(len(table)) % 2)]
+    _, findings = described(splits)
+    (hit,) = findings[findings["modality"] == "photo"].to_dict("records")
+    assert hit["what"] == "the exact value alone says the label of 100.0% of the training rows; values are few"
+
+
+def test_empty_cells_of_a_file() -> None:
+    rows = {split: pd.DataFrame({"full": np.arange(100.0), "half": 1.0, "most": 1.0}) for split in planted.SPLITS}
+    rows["test"].loc[:39, "half"] = None
+    for frame in rows.values():
+        frame.loc[:69, "most"] = None
+    found = nodes.measure_cells(**rows)
+    assert found["facts"] == {
+        "half": {"train": 0, "validation": 0, "test": pytest.approx(0.4)},
+        "most": dict.fromkeys(planted.SPLITS, pytest.approx(0.7)),
+    }
+    assert [(f["split"], f["what"], f["count"]) for f in found["findings"]] == [
+        ("test", "40.0% of the cells of column 'half' are empty, and 0.0% in training", 40),
+        ("train", "70.0% of the cells of column 'most' are empty", 70),
+    ]
 
 
 def test_regression() -> None:
