@@ -50,6 +50,7 @@ def test_tabular() -> None:
     assert found.array.dtype == np.float32
     assert found.present.all()
     assert found.modality.shape == (6,)
+    assert found.modality.features == ("age", "weight", "same", "age is missing", "breed: a", "breed: b")
 
 
 def test_tabular_rows_that_are_empty_lack_an_optional_modality() -> None:

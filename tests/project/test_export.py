@@ -120,7 +120,7 @@ def test_figures_of_the_card_are_the_artefacts(exported: Path) -> None:
     chosen = board[board["chosen"]].set_index("stage")
     stages = table(body, "| stage")
     assert [(row[0], row[2], row[3]) for row in stages] == [
-        (stage, row.candidate, f"{row.mean:.4f}") for stage, row in chosen.iterrows()
+        (stage, row["candidate"], f"{row['mean']:.4f}") for stage, row in chosen.iterrows()
     ]
     assert all(row[5] == "0, 1" for row in stages)
     sampling = json.loads(artefact(exported, "05_model_input/avmnist/search/sampling.json").read_text())
