@@ -279,10 +279,10 @@ def test_a_node_has_one_share() -> None:
 
 
 def test_heavy_nodes_of_the_project_have_a_tag() -> None:
-    """By what they do, not by their names: nodes whose function trains, or scores whole splits."""
+    """By what they do, not by their names: nodes whose function trains, scores whole splits, or measures times."""
     trains = {"train_candidate", "finish_candidate", "search_within_budget"}
     fully = {"train_model", "tune", "train_seeds", "train_combination", "estimate_cost"}
-    scores = {"evaluate_model", "evaluate_contenders", "predict_new_rows"}
+    scores = {"evaluate_model", "evaluate_contenders", "predict_new_rows", "convert", "assemble"}
     found: dict[str, set[str]] = {}
     for graph in pipelines("base").values():
         for node in graph.nodes:
