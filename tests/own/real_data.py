@@ -121,7 +121,7 @@ def _base(code: str) -> str:
     parts = [person.get(part, part) for part in code.split("-")]
     parts = [part for part in parts if part not in ("200D", "FE0F", "2640", "2642", "27A1")]
     several = sum(part in ("1F9D1", "1F9D2") for part in parts) > 1 or code == "1F46A"
-    return "people together" if several else "-".join(parts)
+    return "people together" if several else "-".join(parts) or code
 
 
 def lay_out_digits(folder: Path) -> None:
