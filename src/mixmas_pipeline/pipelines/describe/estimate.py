@@ -29,7 +29,6 @@ from mixmas_pipeline.runners.compute import ComputeParameters, cores_here, gpus_
 SECONDS = 12.0  # that timing all candidates may take, about
 _REPEATS = 3
 _BATCHES, _EPOCHS = 8, 3  # of the full training that is timed
-_log = logging.getLogger(__name__)
 
 
 def time_candidates(
