@@ -37,7 +37,7 @@ CASES: dict[str, tuple[tuple[str, ...], str | None, str, tuple[str, ...], tuple[
     "hyper_mixer": (("words", "facts"), "max", "binary", ("words",), ("words",)),
     "hyper_mixer_tied": (("static", "grey"), "mean", "multiclass", (), ("static", "grey")),
     "ramlp": (("colour", "series"), "sum", "regression", (), ()),
-    "monarch_mixer": (("words", "facts"), "max", "regression", ("words",), ("facts",)),
+    "monarch_mixer": (("words",), None, "regression", ("words",), ()),
     "mlp": (("facts",), None, "multiclass", (), ()),
 }
 

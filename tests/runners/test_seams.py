@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from pathlib import Path
 
 import probes
@@ -35,6 +37,17 @@ def test_a_record_is_of_the_version_that_was_saved_and_of_no_other(
     artefact(tmp_path, NEW).save({"v": 2})
     fingerprints.record(node, {}, DataCatalog({"x": artefact(tmp_path, NEW)}), None)
     assert [path.parent.name for path in tmp_path.rglob("provenance.json")] == [NEW]
+
+
+def test_every_library_counts_or_is_known_not_to_change_results() -> None:
+    """Of those that are always installed. With extras, installing one more would make everything out of date."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    required = {re.split(r"[^\w-]", dependency)[0].replace("_", "-") for dependency in project["dependencies"]}
+    framework = {"kedro", "kedro-datasets", "kedro-viz", "omegaconf", "pydantic", "rich", "tensorboard"}
+    as_it_is = {"safetensors", "universal-pathlib", "filelock", "threadpoolctl"}  # bytes come out as they went in
+    in_its_source = {"transformers"}  # in the fingerprint of the data set that loads the encoder
+    assert required - framework - as_it_is - in_its_source - set(fingerprints._LIBRARIES) == set()
+    assert "absent" not in {fingerprints._versions()[name] for name in required & set(fingerprints._LIBRARIES)}
 
 
 @pytest.mark.parametrize("cores", [1, 2])
