@@ -54,10 +54,12 @@ _OPTIONAL: dict[str, tuple[str, ...]] = {"mimic": mimic.OPTIONAL, "mmimdb": mmim
 _SECTIONS = ("search", "training", "compare", "validate_search", "predict", "export")
 # Top-level parameters that are no data set.
 _SETTINGS = ("dataset", "reuse", "tracking", "compute", own.OWN)
+MOST_COMBINATIONS = 500
 _PIPELINES = ("describe", "search", "training", "reporting", "predict", "export", "compare", "validate_search")
 
 _log = logging.getLogger(__name__)
 _context_parameters: dict[str, Any] | None = None
+_left_out: dict[str, str] = {}
 
 
 def use_parameters(parameters: dict[str, Any] | None) -> None:
@@ -74,6 +76,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     Raises:
         ValueError: the parameters name an unknown data set, or its search space has an error.
     """
+    _left_out.clear()
     parameters = own.complete(_context_parameters if _context_parameters is not None else _read_parameters())
     makers = {**DATA, **_own_data(parameters)}
     dataset = parameters.get("dataset")
@@ -96,17 +99,14 @@ def register_pipelines() -> dict[str, Pipeline]:
             f"{dataset}.compare.baseline has encoders of {sorted(comparison.baseline.encoders)}; the search space of "
             f"{sorted(space.encoders)}"
         )
-    try:
-        space.only(validation.space)
-    except ValueError as error:
-        raise ValueError(f"{dataset}.validate_search.space: {error}") from None
     described = data + describe.create_pipeline(dataset, has_rows=own.TABLE in parameters[dataset])
     searching = data + search.create_pipeline(dataset, space)
     trained = searching + training.create_pipeline(dataset)
     everything = trained + reporting.create_pipeline(dataset)
     compared = searching + compare.create_pipeline(dataset, list(space.encoders), comparison.seeds)
-    validated = data + validate_search.create_pipeline(dataset, space, validation)
-    _reject_unknown_parameters(parameters, dataset, everything + described + compared + validated, preparations)
+    validated = _validated(dataset, space, validation)
+    everything_read = everything + described + compared + sum(validated.values(), Pipeline([]))
+    _reject_unknown_parameters(parameters, dataset, everything_read, preparations)
     return {
         **preparations,
         "describe": described,
@@ -116,9 +116,30 @@ def register_pipelines() -> dict[str, Pipeline]:
         "predict": predict.create_pipeline(dataset, _reading(dataset, parameters[dataset], prediction)),
         "export": export.create_pipeline(dataset, parameters[dataset].get("export") is not None),
         "compare": compared,
-        "validate_search": validated,
+        **{name: data + graph for name, graph in validated.items()},
         "__default__": everything,
     }
+
+
+def why_left_out(name: str) -> str | None:
+    """Why there is no pipeline of this name, where the parameters are the reason."""
+    return _left_out.get(name)
+
+
+def _validated(dataset: str, space: SearchParameters, validation: ValidateSearchParameters) -> dict[str, Pipeline]:
+    """``validate_search``, unless it has so many combinations that even to list its nodes takes seconds."""
+    where = f"{dataset}.validate_search.space"
+    try:
+        combinations = validate_search.count(space.only(validation.space))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+    if combinations > MOST_COMBINATIONS:
+        _left_out["validate_search"] = (
+            f"validate_search would train {combinations:,} combinations fully; name candidates in {where}, so that "
+            f"there are at most {MOST_COMBINATIONS}"
+        )
+        return {}
+    return {"validate_search": validate_search.create_pipeline(dataset, space, validation)}
 
 
 def _own_data(parameters: dict[str, Any]) -> dict[str, Callable[[dict[str, Any]], Pipeline]]:
@@ -183,7 +204,8 @@ def _preparations(
         except Exception as error:
             if name == dataset:
                 raise
-            _log.warning("There is no pipeline %r, since its parameters have an error: %s", name, error)
+            _left_out[name] = f"There is no pipeline {name!r}, since its parameters have an error: {error}"
+            _log.warning(_left_out[name])
     return made
 
 

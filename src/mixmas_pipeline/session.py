@@ -7,6 +7,8 @@ from typing import Any
 from kedro.framework.session import KedroSession
 from kedro.runner import AbstractRunner, SequentialRunner
 
+from mixmas_pipeline.pipeline_registry import why_left_out
+
 
 class ReusingSession(KedroSession):
     """``kedro run`` hands over Kedro's plain sequential runner unless a ``--runner`` is named; here it is replaced."""
@@ -18,4 +20,12 @@ class ReusingSession(KedroSession):
 
             runner = ReusingRunner()
         kwargs["runner"] = runner
-        return super().run(*args, **kwargs)
+        try:
+            return super().run(*args, **kwargs)
+        except ValueError:
+            # Kedro only says that there is no such pipeline.
+            wanted = [kwargs.get("pipeline_name"), *(kwargs.get("pipeline_names") or []), *args]
+            for name in wanted:
+                if isinstance(name, str) and (reason := why_left_out(name)):
+                    raise ValueError(reason) from None
+            raise

@@ -224,3 +224,33 @@ def test_automatic_samples_leave_something_over(rows: int) -> None:
     assert sample == written, "what is written is not touched"
     assert sample + holdout <= max(rows, written + 1)
     assert sample_sizes(rows, 0.1, 0.2, 1.96, 0.5) == (written, sample_size(rows, margin=0.2))
+
+
+def test_more_combinations_than_can_be_listed_make_no_pipeline() -> None:
+    """Six modalities have 3^6 encoders times 4 functions times 2 networks."""
+    modalities = {f"view{i}": {"kind": "tabular", "columns": [f"v{i}_*"]} for i in range(6)}
+    section = {"table": {**TABLE, "modalities": modalities}}
+    assert "validate_search" not in registered(section)
+    reason = pipeline_registry.why_left_out("validate_search")
+    assert reason is not None
+    assert "5,832 combinations fully; name candidates in pets.validate_search.space" in reason
+    few = {f"view{i}": ["mlp"] for i in range(5)}
+    assert "validate_search" in registered({**section, "validate_search": {"space": few}})
+    assert pipeline_registry.why_left_out("validate_search") is None
+
+
+def test_a_run_says_why_there_is_no_such_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kedro.framework.session import KedroSession
+
+    from mixmas_pipeline.session import ReusingSession
+
+    def run(self: KedroSession, *args: Any, **kwargs: Any) -> None:
+        raise ValueError("Failed to find the pipeline")
+
+    monkeypatch.setattr(KedroSession, "run", run)
+    monkeypatch.setattr("mixmas_pipeline.session.why_left_out", {"validate_search": "too many"}.get)
+    session = ReusingSession.__new__(ReusingSession)
+    with pytest.raises(ValueError, match="too many"):
+        session.run(pipeline_names=["validate_search"])
+    with pytest.raises(ValueError, match="Failed to find"):
+        session.run(pipeline_names=["serach"])

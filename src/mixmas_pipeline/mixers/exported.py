@@ -40,6 +40,7 @@ class StoredInput(Parameters):
         unit: of the quantity. Default none.
         padded: the last steps of (steps, features) may be padding, which is all zeros. Default false.
         optional: examples may lack it. Default false.
+        features: names of the last axis' values. Default: they have none.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class StoredInput(Parameters):
     unit: str = ""
     padded: bool = False
     optional: bool = False
+    features: tuple[str, ...] = ()
 
 
 class ExportedConfig(Parameters):

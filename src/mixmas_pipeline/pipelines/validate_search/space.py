@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -26,6 +27,11 @@ def stages(search: SearchParameters) -> dict[str, list[str]]:
     if len(by_stage) > 1:
         by_stage |= {FUSION_FUNCTION: list(search.fusion_functions), FUSION_NETWORK: search.fusion_network.names}
     return by_stage
+
+
+def count(search: SearchParameters) -> int:
+    """How many combinations there are."""
+    return math.prod(map(len, stages(search).values()))
 
 
 def combinations(search: SearchParameters) -> dict[str, Combination]:
