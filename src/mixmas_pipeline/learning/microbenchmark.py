@@ -96,7 +96,7 @@ def run_trials(
     precision = pick_precision(budget.precision, device)
     together = device.type == "cuda" if budget.batched == "auto" else budget.batched
     sample, holdout = (known(table, architecture.inputs) for table in (sample, holdout))
-    trials = []
+    trials: list[Trial] = []
     for group in [tuple(seeds)] if together else [(seed,) for seed in seeds]:
         start = time.perf_counter()
         if parts:
