@@ -17,10 +17,11 @@ def test_it_is_that_of_the_newest_version_and_only_read(tmp_path: Path) -> None:
     for version, seed in (("2026-01-01T00.00.00.000Z", 1), ("2026-01-02T00.00.00.000Z", 2)):
         made = JSONDataset(filepath=str(place), version=Version(None, version))
         made.save({"seed": seed})
-        record = {"run": version, "content": "c", "stat": [], "fingerprint": {"parameters": {"s": seed}}}
+        told = {"dataset": "x", "run": version, "content": "c", "fingerprint": {"parameters": {"s": seed}}}
+        record = {**told, "node": "n", "stat": []}
         (place / version / "provenance.json").write_text(json.dumps(record))
         found = RecordDataset(filepath=str(place), version=Version(None, None))
-        assert found.load() == {"run": version, "fingerprint": {"parameters": {"s": seed}}}
+        assert found.load() == told
         assert found.exists()
     older = RecordDataset(filepath=str(place), version=Version("2026-01-01T00.00.00.000Z", None))
     assert older.load()["run"] == "2026-01-01T00.00.00.000Z"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +14,8 @@ from artefact_samples import assert_same_table, small_table
 from kedro.io import DatasetError
 from safetensors.numpy import save_file
 
-from mixmas_pipeline.datasets.rows import RowsFileDataset, read_rows
+from mixmas_pipeline.datasets import places
+from mixmas_pipeline.datasets.rows import NamedFileDataset, RowsFileDataset, read_rows
 from mixmas_pipeline.datasets.table import MultimodalTable, TableDataset, TableSchema
 
 Columns = dict[str, np.ndarray]
@@ -132,6 +135,54 @@ def test_damaged_files_are_named(name: str, content: bytes, tmp_path: Path) -> N
 def test_other_formats_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"rows.csv: expected .* \.arrow, \.npz, \.safetensors"):
         read_rows(tmp_path / "rows.csv", small_table().schema)
+
+
+def test_a_folder_is_read_once_for_its_fingerprint_until_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    own = Path.open
+    monkeypatch.setattr(Path, "open", lambda self, *a, **k: opened.append(self.name) or own(self, *a, **k))
+    monkeypatch.setattr(places, "_SETTLED_NS", 0)
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in "ab":
+        (folder / name).write_bytes(b"one")
+    time.sleep(0.05)  # more than a tick of the file system's clock
+
+    def fingerprint() -> str:
+        opened.clear()
+        return NamedFileDataset(filepath=str(folder), key="photos").fingerprint()
+
+    first = fingerprint()
+    assert opened == ["a", "b"]
+    assert fingerprint() == first
+    assert opened == []
+    (folder / "b").write_bytes(b"two")  # of the same length
+    time.sleep(0.05)
+    second = fingerprint()
+    assert second != first
+    assert opened == ["a", "b"]
+    times = (folder / "a").stat()
+    (folder / "a").write_bytes(b"two")
+    os.utime(folder / "a", ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert fingerprint() not in (first, second)
+    (folder / "b").rename(folder / "c")
+    assert fingerprint() not in (first, second)
+    assert opened == ["a", "c"]
+
+
+def test_what_has_just_changed_is_read_again(tmp_path: Path) -> None:
+    """It may change once more within a tick of the file system's clock."""
+    path = tmp_path / "rows.npz"
+    dataset = NamedFileDataset(filepath=str(path), key="rows")
+    path.write_bytes(b"one")
+    first, times = dataset.fingerprint(), path.stat()
+    assert path not in places._hashes
+    old = times.st_mtime_ns - 10**10
+    os.utime(path, ns=(old, old))
+    assert dataset.fingerprint() == first
+    assert path not in places._hashes, "its content may have changed just now, whatever time it was given"
 
 
 def test_the_fingerprint_is_of_the_content(tmp_path: Path) -> None:

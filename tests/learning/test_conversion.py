@@ -35,9 +35,9 @@ ON_GRID = ("grey", "colour", "series")
 CASES: dict[str, tuple[tuple[str, ...], str | None, str, tuple[str, ...], tuple[str, ...]]] = {
     "mlp_mixer": (("grey", "words"), "concat", "multilabel", ("words",), ("grey", "words")),
     "hyper_mixer": (("words", "facts"), "max", "binary", ("words",), ("words",)),
-    "hyper_mixer_tied": (("static", "series", "grey"), "mean", "multiclass", (), ("static", "grey")),
-    "ramlp": (("grey", "colour", "series"), "sum", "regression", (), ()),
-    "monarch_mixer": (("colour", "words", "static"), "max", "regression", ("words",), ("colour",)),
+    "hyper_mixer_tied": (("static", "grey"), "mean", "multiclass", (), ("static", "grey")),
+    "ramlp": (("colour", "series"), "sum", "regression", (), ()),
+    "monarch_mixer": (("words", "facts"), "max", "regression", ("words",), ("facts",)),
     "mlp": (("facts",), None, "multiclass", (), ()),
 }
 

@@ -16,7 +16,7 @@ import pytest
 from mixmas_pipeline.datasets import table as tables
 from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.learning.parameters import SearchParameters, TrainingParameters
-from mixmas_pipeline.pipelines.describe import duplicates, estimate, judging, nodes
+from mixmas_pipeline.pipelines.describe import duplicates, estimate, judging, nodes, page
 from mixmas_pipeline.pipelines.search import nodes as searching
 from mixmas_pipeline.runners.compute import ComputeParameters
 
@@ -302,6 +302,18 @@ def test_missing_modalities() -> None:
     assert findings["what"].str.contains("of the rows lack it, and no training row does").sum() == 1
 
 
+def test_a_modality_that_no_training_row_has() -> None:
+    splits = made(missing={"photo": 0.2})
+    train = splits["train"]
+    train.arrays["photo"][:] = 0
+    splits["train"] = changed(train, present={"photo": np.zeros(len(train), bool)})
+    _, findings = described(splits)
+    (hit,) = findings[findings["what"] == "no training row has it"].to_dict("records")
+    assert (hit["severity"], hit["split"], hit["modality"]) == ("warning", "train", "photo")
+    _, findings = described(made(missing={"photo": 0.2}))
+    assert not findings["what"].str.contains("no training row").any()
+
+
 def test_a_modality_whose_few_values_tell_the_label() -> None:
     """By no order and no mean: two pictures a class, all as bright."""
     splits = made()
@@ -455,6 +467,20 @@ def test_estimate_follows_from_the_measured_seconds(slow_steps: None) -> None:
     assert [found["training"][key] for key in ("seconds_an_epoch", "epochs", "seconds")] == [7.0, 12, 84.0]
     one = nodes.estimate_cost(splits["train"], splits["validation"], plan, search.model_dump(), training, COMPUTE)
     assert one["search"]["seconds"] == pytest.approx(7 * node)
+
+
+def test_a_training_that_fails_is_told(slow_steps: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> float:
+        raise FloatingPointError("epoch 1: the loss is not finite; lower the learning rate")
+
+    monkeypatch.setattr(estimate, "time_training", fail)
+    splits = made(names=("facts",))
+    search, training = settings(splits)
+    plan = nodes.plan_search(splits["train"], search.model_dump(), training)
+    found = nodes.estimate_cost(splits["train"], splits["validation"], plan, search.model_dump(), training, COMPUTE)
+    description, _ = described(splits)
+    said = page.told(found, description)["training"]
+    assert said == "Full training: not timed, for it failed: epoch 1: the loss is not finite; lower the learning rate"
 
 
 def test_estimate_of_a_race_and_of_an_extension(slow_steps: None) -> None:

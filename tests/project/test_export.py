@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ import yaml
 from project_runs import ROOT, kedro, make_project, newest
 
 from mixmas_pipeline.datasets.model import ModelDataset
-from mixmas_pipeline.datasets.table import TableDataset
+from mixmas_pipeline.datasets.table import MultimodalTable, TableDataset
 from mixmas_pipeline.mixers.cost import cost
-from mixmas_pipeline.mixers.exported import ExportedModel
+from mixmas_pipeline.mixers.drawing import draw_architecture
+from mixmas_pipeline.mixers.exported import ExportedModel, pretrained_files
 from mixmas_pipeline.mixers.model import MultimodalMixer
-from mixmas_pipeline.pipelines.export.nodes import check_same_training
+from mixmas_pipeline.pipelines.export.nodes import check_same_training, convert
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 
@@ -45,6 +47,15 @@ def artefact(project: Path, place: str) -> Path:
 
 def folder_of(project: Path) -> Path:
     return artefact(project, "08_reporting/avmnist/exported")
+
+
+def model_of(project: Path) -> MultimodalMixer:
+    place = str(artefact(project, "06_models/avmnist/model"))
+    return ModelDataset(filepath=place, model_class="mixmas_pipeline.mixers.model.MultimodalMixer").load()
+
+
+def table_of(project: Path, split: str) -> MultimodalTable:
+    return TableDataset(filepath=str(artefact(project, f"05_model_input/avmnist/{split}.arrow"))).load()
 
 
 def front_matter(card: str) -> tuple[dict[str, Any], str]:
@@ -78,11 +89,23 @@ def test_nothing_is_trained_and_the_folder_is_whole(exported: Path) -> None:
     assert "Running" not in again.stdout + again.stderr
 
 
+def test_another_export_gives_the_same_bits(exported: Path) -> None:
+    """In another process, and not to be told from the first but by the times."""
+    model, validation = model_of(exported), table_of(exported, "validation")
+    programs, report = convert(model, validation)
+    assert set(programs) == {"model.onnx", "model.pt2"}
+    files = {**pretrained_files(model), **programs, "architecture.png": draw_architecture(model.architecture)}
+    for name, content in files.items():
+        assert content == (folder_of(exported) / name).read_bytes(), name
+    first = json.loads(artefact(exported, "08_reporting/avmnist/export_report.json").read_text())
+    assert {**first, "latency": []} == {**report, "latency": []}
+
+
 def test_loaded_models_answer_as_the_run_did(exported: Path) -> None:
     """Thirty test rows, in the run's own predictions, in the exported model and in ONNX Runtime."""
     measured = pd.read_parquet(artefact(exported, "07_model_output/avmnist/predictions.parquet"))[:30]
     wanted = measured[[c for c in measured if c.startswith("probability_")]].to_numpy()
-    test = TableDataset(filepath=str(artefact(exported, "05_model_input/avmnist/test.arrow"))).load()
+    test = table_of(exported, "test")
     rows = {name: np.array(array[:30]) for name, array in test.arrays.items()}
     model = ExportedModel.from_pretrained(folder_of(exported))
     np.testing.assert_allclose(model(rows)["fused"].softmax(dim=1).numpy(), wanted, atol=1e-6)
@@ -167,7 +190,7 @@ def test_hugging_face_reads_the_card(exported: Path) -> None:
 
 def test_code_that_is_shown_works(exported: Path) -> None:
     """That of the card, and that of the documentation, in the exported folder."""
-    test = TableDataset(filepath=str(artefact(exported, "05_model_input/avmnist/test.arrow"))).load()
+    test = table_of(exported, "test")
     rows = {name: np.array(array[:3]) for name, array in test.arrays.items()}
     folder = folder_of(exported)
     assert folder.name == "exported"
@@ -182,21 +205,30 @@ def test_code_that_is_shown_works(exported: Path) -> None:
 
 
 def test_a_model_and_scores_of_different_runs_are_refused(exported: Path) -> None:
-    model = ModelDataset(
-        filepath=str(artefact(exported, "06_models/avmnist/model")),
-        model_class="mixmas_pipeline.mixers.model.MultimodalMixer",
-    ).load()
-    validation = TableDataset(filepath=str(artefact(exported, "05_model_input/avmnist/validation.arrow"))).load()
+    model, validation = model_of(exported), table_of(exported, "validation")
     architecture = json.loads(artefact(exported, "06_models/avmnist/architecture.json").read_text())
     metrics = json.loads(artefact(exported, "07_model_output/avmnist/metrics.json").read_text())
-    check_same_training(model, validation, architecture, metrics)
+    record = {"dataset": "avmnist.model", "run": "r", "content": "this", "fingerprint": {"inputs": {}}}
+    scored = {
+        f"{name}_record": {**record, "fingerprint": {"inputs": {"avmnist.model": "this", "avmnist.test": "x"}}}
+        for name in ("metrics", "patterns")
+    }
+    check = partial(check_same_training, model, validation, architecture)
+    check(metrics, record, scored)
+    of_another = {**record, "fingerprint": {"inputs": {"avmnist.model": "that"}}}
+    for name in ("metrics", "patterns"):
+        with pytest.raises(ValueError, match=rf"newest {name} are not of the newest model \(run r\); .*=training"):
+            check(metrics, record, {**scored, f"{name}_record": of_another})
     other = {**metrics, "validation": {**metrics["validation"], "accuracy": metrics["validation"]["accuracy"] + 0.05}}
-    with pytest.raises(ValueError, match=r"scores are not of the newest model: its accuracy .* --pipeline=training"):
-        check_same_training(model, validation, architecture, other)
+    check(other, record, scored)  # what is recorded decides
+    for known, measured in (({}, scored), (record, {**scored, "patterns_record": {}})):
+        check(metrics, known, measured)
+        with pytest.raises(ValueError, match=r"scores are not of the newest model: its accuracy .*--pipeline=training"):
+            check(other, known, measured)
     functions = {"concat": "max", "max": "sum", "mean": "max", "sum": "max"}
     fusion = {**architecture["fusion"], "function": functions[architecture["fusion"]["function"]]}
     with pytest.raises(ValueError, match=r"another architecture than the model's \(its fusion\)"):
-        check_same_training(model, validation, {**architecture, "fusion": fusion}, metrics)
+        check_same_training(model, validation, {**architecture, "fusion": fusion}, metrics, record, scored)
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchem
 from mixmas_pipeline.learning.parameters import BudgetParameters, SampleParameters, SelectionParameters
 from mixmas_pipeline.learning.selection import fall_behind, judge, needs_extension
 from mixmas_pipeline.pipelines.search import nodes
+from mixmas_pipeline.progress import LOGGER, Part
 
 SELECTION = SelectionParameters(metric="accuracy", resamples=200)
 LABELS = np.random.default_rng(0).integers(0, 4, 600)
@@ -135,6 +137,26 @@ def test_race_trains_the_remaining_seeds_of_those_that_are_left() -> None:
     assert nodes.finish_candidate(first, {**decision, "finish": []}, sample, holdout, RACE, SELECTION) is first
     longer = nodes.finish_candidate(first, {**decision, "extend": True}, sample, holdout, RACE, SELECTION)
     assert [(trial["seed"], trial["steps"]) for trial in longer["trials"]] == [(s, 6) for s in (5, 6, 7, 8)]
+
+
+def test_time_left_in_a_race_is_that_of_the_seeds_that_a_node_trains(caplog: pytest.LogCaptureFixture) -> None:
+    sample, holdout = table(80), table(60, seed=1)
+    caplog.set_level(logging.DEBUG, LOGGER)
+
+    def parts() -> list[tuple[int, int]]:
+        told = [vars(record)["progress"] for record in caplog.records if record.name == LOGGER]
+        caplog.clear()
+        return [(event.number, event.of) for event in told if isinstance(event, Part)]
+
+    for batched, wanted in ((False, [(1, 2), (2, 2)]), (True, [(2, 2)])):
+        budget = RACE.model_copy(update={"batched": batched})
+        first = nodes.train_candidate(
+            proposal(sample, {"block": "mlp_mixer", "channel_dim": 16}), sample, holdout, budget, SELECTION
+        )
+        assert parts() == wanted
+        decision: dict[str, Any] = {"extend": False, "dropped": {}, "finish": ["c"]}
+        nodes.finish_candidate(first, decision, sample, holdout, budget, SELECTION)
+        assert parts() == wanted
 
 
 @pytest.mark.parametrize(

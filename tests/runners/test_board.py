@@ -155,6 +155,17 @@ def test_the_best_is_the_highest_mean_and_a_repeated_training_replaces_its_score
     assert known.best(IMAGE) == "best ramlp, accuracy 0.725"
 
 
+def test_where_results_are_reused_it_is_the_best_of_this_run() -> None:
+    """Their scores are not known here; that a short node was reused says nothing about candidates."""
+    known = board(Clock(), more={f"{IMAGE}.propose": Job(IMAGE, "propose", "propose", short=True)})
+    known.reuse(f"{IMAGE}.propose")
+    begin(known, 0)
+    known.take(Scored("ramlp", "0", "accuracy", 0.5), f"{IMAGE}.train_0")
+    assert known.best(IMAGE) == "best ramlp, accuracy 0.500"
+    known.reuse(f"{IMAGE}.train_1")
+    assert known.best(IMAGE) == "best of this run ramlp, accuracy 0.500"
+
+
 def test_one_line_says_it_all() -> None:
     clock = Clock()
     known = board(clock)

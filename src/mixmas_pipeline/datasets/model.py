@@ -69,9 +69,10 @@ class FolderDataset(AtomicDataset):
 
 
 class RecordDataset(AtomicDataset):
-    """What is recorded of how the newest version of another data set was made: "run", and "fingerprint" with the code,
-    the parameters, the hashes of the inputs and the libraries' versions that it was made from. It is only read, and is
-    empty where there is no record (of a run with another runner than this project's).
+    """What is recorded of how the newest version of another data set was made: "dataset", its name; "run"; "content",
+    the hash that it goes by in the records of what was made from it; and "fingerprint" with the code, the parameters,
+    the hashes of the inputs and the libraries' versions that it was made from. It is only read, and is empty where
+    there is no record (of a run with another runner than this project's).
 
     Args:
         filepath: the other data set's.
@@ -90,7 +91,8 @@ class RecordDataset(AtomicDataset):
             known = json.loads(read_bytes(path.parent / "provenance.json"))
         except (FileNotFoundError, ValueError):
             return {}
-        return {"run": known["run"], "fingerprint": known["fingerprint"]} if known.get("fingerprint") else {}
+        told = ("dataset", "run", "content", "fingerprint")
+        return {key: known[key] for key in told} if known.get("fingerprint") else {}
 
     def _write(self, path: Path, data: None) -> None:
         raise DatasetError(f"{self._filepath} is recorded when it is made; the record is only read")

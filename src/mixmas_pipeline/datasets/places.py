@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,8 @@ CACHE_VARIABLE = "MIXMAS_CACHE"
 _STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")  # that replace an object as a whole
 _LOCAL = ("file://", "local://")
 _CHUNK = 1 << 22
+_SETTLED_NS = 3_000_000_000
+_hashes: dict[Path, tuple[list[tuple[str, int, int, int]], str]] = {}  # path -> names, sizes and times; hash
 
 
 def place(url: str | Path) -> Place:
@@ -145,14 +148,24 @@ def local(path: Place) -> Path:
 
 
 def hash_path(path: Place) -> str:
-    """blake2b of a file, or of a folder's file names and contents."""
-    path = local(path)
+    """blake2b of a file, or of a folder's file names and contents. It is read once in a process, unless a file's name,
+    size or times change.
+    """
+    path = local(path).absolute()
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    now, found = time.time_ns(), [(str(file), file.stat()) for file in files]
+    state = [(name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for name, stat in found]
+    if (known := _hashes.get(path)) is not None and known[0] == state:
+        return known[1]
     digest = hashlib.blake2b(digest_size=20)
-    for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+    for file in files:
         digest.update(file.relative_to(path.parent).as_posix().encode())
         with file.open("rb") as stream:
             while chunk := stream.read(_CHUNK):
                 digest.update(chunk)
+    # The clock of a file system is coarse: what was changed just now may be changed again without another time.
+    if all(max(stat.st_mtime_ns, stat.st_ctime_ns) < now - _SETTLED_NS for _, stat in found):
+        _hashes[path] = state, digest.hexdigest()
     return digest.hexdigest()
 
 

@@ -72,7 +72,8 @@ def run_trials(
     seeds: Sequence[int],
     metric: str,
     label: str,
-    of: Sequence[int] = (),
+    *,
+    parts: bool = False,
 ) -> list[Trial]:
     """Train from scratch for ``steps`` steps on ``sample``, once with each seed; score at the end, on ``holdout``. Rows
     that have none of the architecture's modalities take no part, in neither: see ``presence.known``.
@@ -83,7 +84,7 @@ def run_trials(
 
     Args:
         label: what is trained, for errors and progress.
-        of: all seeds that the candidate is to be trained from, these among them, for the progress. Default: unknown.
+        parts: tell of each seed as a part of the node's work. Default false.
 
     Raises:
         FloatingPointError: the loss became NaN or infinite, or a number that is predicted is.
@@ -98,8 +99,8 @@ def run_trials(
     trials = []
     for group in [tuple(seeds)] if together else [(seed,) for seed in seeds]:
         start = time.perf_counter()
-        if of:
-            tell(Part("seed", of.index(group[-1]) + 1, len(of)))
+        if parts:
+            tell(Part("seed", len(trials) + len(group), len(seeds)))
         models = [initialised(MultimodalMixer, seed, architecture).to(device) for seed in group]
         with computing_in(precision, device):
             curves = _train(models, sample, device, budget, steps, group, label)

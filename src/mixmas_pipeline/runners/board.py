@@ -106,6 +106,7 @@ class Board:
         self.start = clock()
         self.rows: dict[str, Row] = {}
         self.reused = 0
+        self._incomplete: set[str] = set()  # stages with results that were reused: their scores are not known
         self._ended: set[str] = set()
         self._seconds: dict[tuple[str, str], list[float]] = defaultdict(list)  # of nodes run, by kind and stage
         self._most: Counter[str] = Counter()  # nodes of a kind that were under way at once
@@ -136,6 +137,8 @@ class Board:
         """A node need not be run."""
         self.reused += 1
         self._ended.add(node)
+        if not (job := self._jobs[node]).short:
+            self._incomplete.add(job.stage)
 
     def end(self, node: str, *, well: bool) -> None:
         """A node has ended."""
@@ -215,12 +218,14 @@ class Board:
         return [row for row in self.rows.values() if row.job.stage == stage]
 
     def best(self, stage: str) -> str:
-        """A stage's best candidate so far, by the mean of its scores, with that; empty as long as there is none."""
+        """A stage's best candidate so far, by the mean of its scores, with that; empty as long as there is none. Where
+        results were reused it is the best of those that this run has trained."""
         means = {name: fmean(scores.values()) for name, scores in self._scores.get(stage, {}).items()}
         if not means:
             return ""
         candidate, metric = max(means, key=lambda name: means[name])
-        return f"best {candidate}, {metric} {means[candidate, metric]:.3f}"
+        best = "best of this run" if stage in self._incomplete else "best"
+        return f"{best} {candidate}, {metric} {means[candidate, metric]:.3f}"
 
     def line(self, most: int = 4) -> str:
         """All of it in one line: "[avmnist search] image: 3 of 8 done, train_ramlp seed 2 of 3, ...; best ...".

@@ -39,6 +39,8 @@ _LIBRARIES = (
     "duckdb",
     "soundfile",
     "pandas",
+    "pyarrow",
+    "pillow",
     "plotly",
     "matplotlib",
     "jinja2",

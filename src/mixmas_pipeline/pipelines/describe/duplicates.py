@@ -102,7 +102,7 @@ def repetitions(frame: pd.DataFrame) -> dict[str, Any]:
         "across": across,
         "conflicting": len(conflicting),
         "examples": {**examples, "conflicting": _groups(conflicting)},
-        "decides": _decides(train) if len(counts) <= len(train) / 10 else None,
+        "decides": _decides(train) if 0 < len(counts) <= len(train) / 10 else None,
     }
 
 

@@ -29,7 +29,6 @@ from mixmas_pipeline.runners.compute import ComputeParameters, cores_here, gpus_
 SECONDS = 12.0  # that timing all candidates may take, about
 _REPEATS = 3
 _BATCHES, _EPOCHS = 8, 3  # of the full training that is timed
-_log = logging.getLogger(__name__)
 
 
 def time_candidates(
@@ -143,16 +142,16 @@ def estimate(
     """Returns:
     device; cores that there are, and load, how many processes wanted one in the last minute; candidates, as of
     ``time_candidates``; search, as of ``total``; training: of the last candidate's architecture: seconds of an epoch,
-    measured and as on a machine that does nothing else, epochs and seconds at most; bytes: of both samples, of the
-    largest trial, and of what runs at once.
+    measured and as on a machine that does nothing else, epochs and seconds at most, or failed, the error's words;
+    bytes: of both samples, of the largest trial, and of what runs at once.
     """
     device = pick_device(search.budget.device)
     slots = trials_at_once(compute, device)
     with threads(compute.shares.trial.threads):
         candidates = time_candidates(proposals, sample, holdout, search)
-    with threads(compute.shares.training.threads):
-        epoch = time_training(proposals[-1], train, validation, training)
     alone = _epoch_alone(candidates[-1], sample, holdout, train, validation, search, training)
+    with threads(compute.shares.training.threads):
+        whole = _whole_training(proposals[-1], train, validation, training, alone)
     largest = sorted((one["bytes"] for one in candidates), reverse=True)[:slots]
     samples = sum(array.nbytes for table in (sample, holdout) for array in table.arrays.values())
     return {
@@ -161,13 +160,27 @@ def estimate(
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0,
         "candidates": candidates,
         "search": total(candidates, search, slots),
-        "training": {
-            "seconds_an_epoch": epoch,
-            "alone_seconds_an_epoch": alone,
-            "epochs": training.max_epochs,
-            "seconds": epoch * training.max_epochs,
-        },
+        "training": whole,
         "bytes": {"samples": samples, "largest_trial": largest[0], "at_once": sum(largest) + slots * 2 * samples},
+    }
+
+
+def _whole_training(
+    proposal: dict[str, Any],
+    train: MultimodalTable,
+    validation: MultimodalTable,
+    training: TrainingParameters,
+    alone: float,
+) -> dict[str, Any]:
+    try:
+        epoch = time_training(proposal, train, validation, training)
+    except FloatingPointError as error:
+        return {"failed": str(error)}
+    return {
+        "seconds_an_epoch": epoch,
+        "alone_seconds_an_epoch": alone,
+        "epochs": training.max_epochs,
+        "seconds": epoch * training.max_epochs,
     }
 
 

@@ -134,7 +134,10 @@ def _padding(lengths: np.ndarray, steps: int) -> dict[str, float]:
 
 def _missing(name: str, split: str, own: dict[str, Any], train: dict[str, Any]) -> list[dict[str, Any]]:
     if split == "train":
-        return []
+        if own["rows"]:
+            return []
+        advice = "Its encoder would learn nothing: leave it out, or split the rows in another way"
+        return [finding("warning", "no training row has it", advice, split=split, modality=name)]
     here, there = own["missing"], train["missing"]
     rows, trained = (round(f["rows"] / (1 - f["missing"])) if f["rows"] else 0 for f in (own, train))
     where: Any = {"split": split, "modality": name, "count": round(here * rows)}

@@ -146,11 +146,10 @@ def told(estimate: dict[str, Any], description: dict[str, Any]) -> dict[str, str
     search, training, size = (estimate[part] for part in ("search", "training", "bytes"))
     plan = description["search"]
     load, cores = estimate["load"], estimate["cores"]
-    busy = alone = ""
+    busy = ""
     if load > cores + 1:
         on = f" The machine is busy (load {load:.0f} on {cores} cores)"
         busy = f"{on}; alone on it: {duration(search['alone_seconds'])}."
-        alone = f" Alone on the machine: {duration(training['alone_seconds_an_epoch'] * training['epochs'])}."
     return {
         "search": (
             f"Search: about {duration(search['seconds'])} ({duration(search['least_seconds'])} to "
@@ -158,12 +157,21 @@ def told(estimate: dict[str, Any], description: dict[str, Any]) -> dict[str, str
             f"{search['trials']} trainings of {search['steps'] // search['trials']} steps, {search['at_once']} at "
             f"once, on {plan['sample']:,} rows, scored on {plan['holdout']:,}.{busy}"
         ),
-        "training": (
-            f"Full training: at most {duration(training['seconds'])}: {training['epochs']} epochs of "
-            f"{duration(training['seconds_an_epoch'])}, {description['rows']['train']:,} rows.{alone}"
-        ),
+        "training": f"Full training: {_training_told(training, description['rows']['train'], alone=bool(busy))}",
         "memory": (
             f"Memory: about {size['at_once'] / 1e6:,.0f} MB for the trials at once, beside 500 MB a process; the "
             f"largest takes {size['largest_trial'] / 1e6:,.0f} MB, the samples {size['samples'] / 1e6:,.0f} MB."
         ),
     }
+
+
+def _training_told(training: dict[str, Any], rows: int, *, alone: bool) -> str:
+    if "failed" in training:
+        return f"not timed, for it failed: {training['failed']}"
+    said = (
+        f"at most {duration(training['seconds'])}: {training['epochs']} epochs of "
+        f"{duration(training['seconds_an_epoch'])}, {rows:,} rows."
+    )
+    if alone:
+        said += f" Alone on the machine: {duration(training['alone_seconds_an_epoch'] * training['epochs'])}."
+    return said

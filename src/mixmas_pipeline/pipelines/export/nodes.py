@@ -17,7 +17,7 @@ else:
 
 LATENCY_BATCHES = (1, 32)
 README, DRAWING = "README.md", "architecture.png"
-# Validation scores are computed again, maybe on another machine: rounding may turn a decision or two.
+# Of scores without a record, which are computed again, maybe on another machine: rounding may turn a decision or two.
 _SAME_SCORE = 0.01
 _DEFAULTS = ExportParameters()
 
@@ -84,6 +84,7 @@ def assemble(
     predictions: pd.DataFrame,
     patterns: pd.DataFrame,
     export: ExportParameters = _DEFAULTS,
+    **records: dict[str, Any],
 ) -> dict[str, bytes]:
     """The folder: file name -> content.
 
@@ -91,6 +92,7 @@ def assemble(
         train: only its schema and its length are read.
         record: of the model's training, see ``datasets.model.RecordDataset``; may be empty.
         predictions: only their number is read.
+        records: "metrics_record" and so on: of what was measured on the model; may be empty.
 
     Raises:
         ValueError: the artefacts are not of one training.
@@ -100,7 +102,7 @@ def assemble(
     from mixmas_pipeline.mixers.exported import CONFIG_FILE, ExportedConfig, StoredInput, digest, pretrained_files
     from mixmas_pipeline.pipelines.export.card import write_card
 
-    check_same_training(model, validation, architecture, metrics)
+    check_same_training(model, validation, architecture, metrics, record, records)
     files = {**pretrained_files(model), **programs, DRAWING: draw_architecture(model.architecture)}
     config = ExportedConfig(
         version=__version__,
@@ -132,29 +134,45 @@ def check_same_training(
     validation: MultimodalTable,
     architecture: dict[str, Any],
     metrics: dict[str, dict[str, float]],
+    record: dict[str, Any],
+    records: dict[str, dict[str, Any]],
 ) -> None:
     """Refuse a search, a model and scores that do not belong together: each is the newest there is, and a run may have
     ended between them.
 
     Raises:
-        ValueError: the architecture that the search chose is not the model's, or the model's score on the validation
-            split is not the one that is told.
+        ValueError: the architecture that the search chose is not the model's; what was measured was measured on another
+            model; or, where there is no record of that, the model's score on the validation split is not the one that
+            is told.
     """
-    import torch
-
-    from mixmas_pipeline.learning.metrics import score
-    from mixmas_pipeline.learning.microbenchmark import compute_logits
-    from mixmas_pipeline.learning.tasks import task_of
-    from mixmas_pipeline.mixers.architecture import FUSED, Architecture
+    from mixmas_pipeline.mixers.architecture import Architecture
 
     again = "expected what one run made: kedro run --pipeline=training (with the same --env)"
     chosen, own = Architecture.model_validate(architecture), model.architecture
     for part in ("task", "classes", "encoders", "fusion"):
         if getattr(chosen, part) != getattr(own, part):
             raise ValueError(f"the newest search chose another architecture than the model's (its {part}); {again}")
-    task = task_of(own.task)
+    for name, measured in records.items():
+        if record and measured and measured["fingerprint"]["inputs"].get(record["dataset"]) != record["content"]:
+            what = name.removesuffix("_record")
+            raise ValueError(f"the newest {what} are not of the newest model (run {record['run']}); {again}")
+    if not record or not all(records.values()):
+        _check_score(model, validation, metrics, again)
+
+
+def _check_score(
+    model: MultimodalMixer, validation: MultimodalTable, metrics: dict[str, dict[str, float]], again: str
+) -> None:
+    import torch
+
+    from mixmas_pipeline.learning.metrics import score
+    from mixmas_pipeline.learning.microbenchmark import compute_logits
+    from mixmas_pipeline.learning.tasks import task_of
+    from mixmas_pipeline.mixers.architecture import FUSED
+
+    task = task_of(model.architecture.task)
     logits = compute_logits(model, validation, torch.device("cpu"))[FUSED]
-    found = score(task.headline, validation.labels, task.predict(logits), len(own.classes))
+    found = score(task.headline, validation.labels, task.predict(logits), len(model.architecture.classes))
     told = metrics["validation"][task.headline]
     if not abs(found - told) <= _SAME_SCORE:
         raise ValueError(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline.pipelines.export import nodes
 
 # What the card tells of.
 _FOUND = ("sampling", "architecture", "leaderboard", "history", "metrics", "thresholds", "predictions", "patterns")
+
+# What was measured on the model; each is held against it by the record beside its file.
+_SCORED = ("metrics.json", "thresholds.json", "predictions.parquet", "patterns.parquet")
 
 
 def create_pipeline(dataset: str, parametrised: bool) -> Pipeline:
@@ -36,6 +41,7 @@ def create_pipeline(dataset: str, parametrised: bool) -> Pipeline:
                 {
                     **{name: named(name) for name in ("model", "train", "validation")},
                     "record": named("training.record"),
+                    **{f"{Path(file).stem}_record": named(f"training.record.{file}") for file in _SCORED},
                     "programs": programs,
                     "report": report,
                     **found,

@@ -403,7 +403,7 @@ def _trials(
 
     architecture = Architecture.model_validate(proposal["architecture"])
     label = f"{proposal['stage']} {proposal['candidate']}"
-    trials = run_trials(architecture, sample, holdout, budget, steps, seeds, selection.metric, label, budget.seeds)
+    trials = run_trials(architecture, sample, holdout, budget, steps, seeds, selection.metric, label, parts=True)
     for trial in trials:
         tell(Scored(proposal["candidate"], str(trial.seed), selection.metric, trial.score))
     _log.info(
