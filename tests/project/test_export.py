@@ -14,15 +14,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from kedro.io import Version
 from project_runs import ROOT, kedro, make_project, newest
 
-from mixmas_pipeline.datasets.model import ModelDataset
+from mixmas_pipeline.datasets.model import ModelDataset, RecordDataset
 from mixmas_pipeline.datasets.table import MultimodalTable, TableDataset
+from mixmas_pipeline.learning import conversion
 from mixmas_pipeline.mixers.cost import cost
 from mixmas_pipeline.mixers.drawing import draw_architecture
 from mixmas_pipeline.mixers.exported import ExportedModel, pretrained_files
 from mixmas_pipeline.mixers.model import MultimodalMixer
-from mixmas_pipeline.pipelines.export.nodes import check_same_training, convert
+from mixmas_pipeline.pipelines.export.nodes import check_same_training
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 
@@ -90,15 +92,20 @@ def test_nothing_is_trained_and_the_folder_is_whole(exported: Path) -> None:
 
 
 def test_another_export_gives_the_same_bits(exported: Path) -> None:
-    """In another process, and not to be told from the first but by the times."""
-    model, validation = model_of(exported), table_of(exported, "validation")
-    programs, report = convert(model, validation)
-    assert set(programs) == {"model.onnx", "model.pt2"}
-    files = {**pretrained_files(model), **programs, "architecture.png": draw_architecture(model.architecture)}
+    """In another process."""
+    model = model_of(exported)
+    modalities = table_of(exported, "validation").schema.modalities
+    program = conversion.trace(model, {name: modality.dtype for name, modality in modalities.items()})
+    files = {
+        **pretrained_files(model),
+        "architecture.png": draw_architecture(model.architecture),
+        "model.pt2": conversion.to_pt2(program),
+        "model.onnx": conversion.to_onnx(program, model),
+    }
     for name, content in files.items():
         assert content == (folder_of(exported) / name).read_bytes(), name
-    first = json.loads(artefact(exported, "08_reporting/avmnist/export_report.json").read_text())
-    assert {**first, "latency": []} == {**report, "latency": []}
+    config = json.loads((folder_of(exported) / "config.json").read_text())
+    assert set(files) == set(config["files"]), "the rest is config.json, which follows from these, and the card"
 
 
 def test_loaded_models_answer_as_the_run_did(exported: Path) -> None:
@@ -208,23 +215,28 @@ def test_a_model_and_scores_of_different_runs_are_refused(exported: Path) -> Non
     model, validation = model_of(exported), table_of(exported, "validation")
     architecture = json.loads(artefact(exported, "06_models/avmnist/architecture.json").read_text())
     metrics = json.loads(artefact(exported, "07_model_output/avmnist/metrics.json").read_text())
-    record = {"dataset": "avmnist.model", "run": "r", "content": "this", "fingerprint": {"inputs": {}}}
-    scored = {
-        f"{name}_record": {**record, "fingerprint": {"inputs": {"avmnist.model": "this", "avmnist.test": "x"}}}
-        for name in ("metrics", "patterns")
-    }
+    made = json.loads((folder_of(exported).parent / "provenance.json").read_text())["fingerprint"]["inputs"]
+    files = ("metrics.json", "thresholds.json", "predictions.parquet", "patterns.parquet")
+    assert {f"avmnist.training.record.{file}" for file in files} < set(made)
+    record, *measured = (
+        RecordDataset(filepath=str(exported / "data/test" / place), version=Version(None, None)).load()
+        for place in ("06_models/avmnist/model", *(f"07_model_output/avmnist/{file}" for file in files))
+    )
+    scored = {f"{Path(file).stem}_record": found for file, found in zip(files, measured, strict=True)}
     check = partial(check_same_training, model, validation, architecture)
     check(metrics, record, scored)
-    of_another = {**record, "fingerprint": {"inputs": {"avmnist.model": "that"}}}
-    for name in ("metrics", "patterns"):
-        with pytest.raises(ValueError, match=rf"newest {name} are not of the newest model \(run r\); .*=training"):
-            check(metrics, record, {**scored, f"{name}_record": of_another})
+    inputs = {**scored["metrics_record"]["fingerprint"]["inputs"], "avmnist.model": "another"}
+    of_another = {**scored["metrics_record"], "fingerprint": {"inputs": inputs}}
+    for name in scored:
+        words = rf"newest {name.removesuffix('_record')} are not of the newest model \(run .*\); .* --pipeline=training"
+        with pytest.raises(ValueError, match=words):
+            check(metrics, record, {**scored, name: of_another})
     other = {**metrics, "validation": {**metrics["validation"], "accuracy": metrics["validation"]["accuracy"] + 0.05}}
     check(other, record, scored)  # what is recorded decides
-    for known, measured in (({}, scored), (record, {**scored, "patterns_record": {}})):
-        check(metrics, known, measured)
+    for known, some in (({}, scored), (record, {**scored, "patterns_record": {}})):
+        check(metrics, known, some)
         with pytest.raises(ValueError, match=r"scores are not of the newest model: its accuracy .*--pipeline=training"):
-            check(other, known, measured)
+            check(other, known, some)
     functions = {"concat": "max", "max": "sum", "mean": "max", "sum": "max"}
     fusion = {**architecture["fusion"], "function": functions[architecture["fusion"]["function"]]}
     with pytest.raises(ValueError, match=r"another architecture than the model's \(its fusion\)"):
