@@ -39,7 +39,7 @@ from mixmas_pipeline.pipelines import (
     training,
     validate_search,
 )
-from mixmas_pipeline.pipelines.own.parameters import TableParameters
+from mixmas_pipeline.pipelines.own.parameters import EmbeddingParameters, TableParameters
 from mixmas_pipeline.runners.compute import ComputeParameters
 
 # Each is made from the data set's section of the parameters. Beside them there are those of the user's own.
@@ -177,7 +177,7 @@ def _reading(dataset: str, section: dict[str, Any], prediction: PredictParameter
     """What reads new rows in the layout of the data set's own table; None where they come as arrays.
 
     Raises:
-        ValueError: ``sources`` names what has none.
+        ValueError: ``sources`` names what has none; or does not name a file whose rows are those of the table.
     """
     table = _table(dataset, section) if own.TABLE in section else None
     known = [name for name, modality in table.modalities.items() if modality.source] if table else []
@@ -187,6 +187,13 @@ def _reading(dataset: str, section: dict[str, Any], prediction: PredictParameter
         )
     if table is None or not own.has_layout(table, prediction.rows):
         return None
+    for name, modality in table.modalities.items():
+        by_place = isinstance(modality, EmbeddingParameters) and modality.file is not None
+        if prediction.rows is not None and by_place and name not in prediction.sources:
+            raise ValueError(
+                f"{dataset}.predict.sources has no {name!r}: the rows of {modality.source} are those of the table, not "
+                "the new ones; name a file for them"
+            )
     return own.create_reading(dataset, table)
 
 
@@ -253,7 +260,7 @@ def _checked(section: Any, where: str, model: type[P]) -> P:
         return model.model_validate(section)
     except ValidationError as error:
         details = "\n".join(
-            f"  {where}.{_place(e['loc'])}: {e['msg']} (found: {_short(e['input'])}){_hint(e, model)}"
+            f"  {_place((where, *e['loc']))}: {e['msg']} (found: {_short(e['input'])}){_hint(e, model)}"
             for e in error.errors()
         )
         name = where.rpartition(".")[2]

@@ -192,12 +192,14 @@ def test_a_mistake_in_another_section_stops_nothing(caplog: pytest.LogCaptureFix
 
 def test_new_rows_may_come_as_arrays() -> None:
     for rows, own in (("x.csv", True), ("x.parquet", True), ("x.npz", False), ("x.arrow", False)):
-        outputs = registered({"table": TABLE, "predict": {"rows": rows}})["predict"].all_outputs()
+        predict = {"rows": rows, "sources": {"vector": "new.npy"}}
+        outputs = registered({"table": TABLE, "predict": predict})["predict"].all_outputs()
         assert ("pets.predict.new_rows" in outputs) == own
-    arrays = {**TABLE, "file": "pets.npz"}
-    assert (
-        "pets.predict.new_rows" in registered({"table": arrays, "predict": {"rows": "x.npz"}})["predict"].all_outputs()
-    )
+    predict = {"rows": "x.npz", "sources": {"vector": "new.npy"}}
+    arrays = registered({"table": {**TABLE, "file": "pets.npz"}, "predict": predict})
+    assert "pets.predict.new_rows" in arrays["predict"].all_outputs()
+    with pytest.raises(ValueError, match=r"pets.predict.sources has no 'vector': the rows of vectors.npy are those of"):
+        registered({"table": TABLE, "predict": {"rows": "x.csv"}})
 
 
 @given(st.integers(4, 600))

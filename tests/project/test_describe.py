@@ -17,6 +17,7 @@ from mixmas_pipeline.datasets import table as tables
 from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.learning.parameters import SearchParameters, TrainingParameters
 from mixmas_pipeline.pipelines.describe import duplicates, estimate, judging, nodes, page
+from mixmas_pipeline.pipelines.own.cells import ID
 from mixmas_pipeline.pipelines.search import nodes as searching
 from mixmas_pipeline.runners.compute import ComputeParameters
 
@@ -325,12 +326,40 @@ def test_a_modality_whose_few_values_tell_the_label() -> None:
     assert hit["what"] == "the exact value alone says the label of 100.0% of the training rows; values are few"
 
 
+# What measure_cells has to know of the columns.
+TABLE = {
+    "file": "x.csv",
+    "label": "full",
+    "task": "regression",
+    "split": {"fractions": {"validation": 0.2, "test": 0.2}},
+    "modalities": {"facts": {"kind": "tabular", "columns": ["half", "most"]}},
+}
+
+
+def rows_of_a_file(**columns: Any) -> dict[str, pd.DataFrame]:
+    columns = {"full": np.arange(100.0), "half": 1.0, "most": 1.0, ID: [f"r{i}" for i in range(100)], **columns}
+    return {split: pd.DataFrame(columns) for split in planted.SPLITS}
+
+
+def test_groups_in_columns_of_a_file_that_nothing_uses() -> None:
+    """Patients lie in two splits; a colour, a number of visits, and what is different in each split do not matter."""
+    rows = rows_of_a_file(
+        patient=np.arange(100) // 3, colour=["red", "blue"] * 50, visits=np.arange(100) % 30, room=["a", None] * 50
+    )
+    for split, frame in rows.items():
+        frame["sheet"] = [f"{split} {i // 2}" for i in range(100)]
+    rows["validation"]["patient"] += 1000
+    found = nodes.measure_cells(**rows, table=TABLE)["findings"]
+    assert [(f["split"], f["count"]) for f in found if "training rows have too" in f["what"]] == [("test", 100)]
+    assert "'patient'" in next(f["what"] for f in found if "training rows have too" in f["what"])
+
+
 def test_empty_cells_of_a_file() -> None:
-    rows = {split: pd.DataFrame({"full": np.arange(100.0), "half": 1.0, "most": 1.0}) for split in planted.SPLITS}
+    rows = rows_of_a_file()
     rows["test"].loc[:39, "half"] = None
     for frame in rows.values():
         frame.loc[:69, "most"] = None
-    found = nodes.measure_cells(**rows)
+    found = nodes.measure_cells(**rows, table=TABLE)
     assert found["facts"] == {
         "half": {"train": 0, "validation": 0, "test": pytest.approx(0.4)},
         "most": dict.fromkeys(planted.SPLITS, pytest.approx(0.7)),

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mixmas_pipeline.pipelines.describe.findings import finding, standard_errors
+from mixmas_pipeline.pipelines.describe.leaks import GROUP
+from mixmas_pipeline.pipelines.own.cells import RESERVED, choose, words
+from mixmas_pipeline.pipelines.own.parameters import TableParameters
+from mixmas_pipeline.pipelines.own.reading import own_columns
 
 _MOST = 0.5
 _APART = 0.1
 _SURE = 4.0  # standard errors
+_LARGEST = 20  # training rows of a group, on average; what has more is a category
 
 
 def cell_facts(splits: dict[str, pd.DataFrame]) -> dict[str, dict[str, float]]:
@@ -40,4 +46,27 @@ def cell_findings(facts: dict[str, dict[str, float]], rows: dict[str, int]) -> l
                 what = f"{shares[split]:.1%} of the cells of column {column!r} are empty, and {usual:.1%} in training"
                 count = round(shares[split] * rows[split])
                 found.append(finding("warning", what, "Find out why the splits differ", split=split, count=count))
+    return found
+
+
+def group_columns(splits: dict[str, pd.DataFrame], table: TableParameters) -> dict[str, dict[str, np.ndarray]]:
+    """Columns that nothing is made of and that may say which rows belong together: texts, and whole numbers whose name
+    says so.
+
+    Returns:
+        Split -> column -> its cells, "" where one is empty.
+    """
+    train = splits["train"]
+    used = {*RESERVED, *table.used}
+    used.update(*(choose(train, own_columns(modality)) for modality in table.modalities.values()))
+    found: dict[str, dict[str, np.ndarray]] = {split: {} for split in splits}
+    for column in train.columns.difference(sorted(used)):
+        numbers = pd.to_numeric(train[column], errors="coerce")
+        fractions = (numbers % 1 != 0) & numbers.notna()
+        if fractions.any() or train[column].nunique() * _LARGEST < len(train):
+            continue
+        if numbers.notna().equals(train[column].notna()) and not GROUP.search(column):
+            continue
+        for split, rows in splits.items():
+            found[split][column] = np.array([word or "" for word in words(rows, column)], dtype=object)
     return found

@@ -18,7 +18,7 @@ _AUROC = 0.995
 _R2 = 0.999
 _SURE = 5.0  # standard errors of the AUROC of chance
 # Integers are groups only where their name says so: counts and sizes are in all splits.
-_GROUP = re.compile(
+GROUP = re.compile(
     r"(^|_)(ids?|patient|subject|person|user|customer|speaker|author|group|site|clip|file|admission)($|_)"
 )
 
@@ -62,23 +62,29 @@ def single_features(train: MultimodalTable) -> tuple[dict[str, Any], list[dict[s
     return facts, found
 
 
-def shared_groups(splits: dict[str, MultimodalTable]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def shared_groups(
+    columns: dict[str, dict[str, np.ndarray]], ids: dict[str, np.ndarray]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Columns beside the modalities that say what rows were made from (files, patients, ...), and how many rows of
     validation and test share that with training rows.
+
+    Args:
+        columns: split -> name -> the column; "" is no value.
+        ids: split -> of the rows.
 
     Returns:
         Facts, column -> values in training, and split -> rows that share one; and findings.
     """
     facts: dict[str, Any] = {}
     found: list[dict[str, Any]] = []
-    for name, column in splits["train"].extra.items():
+    for name, column in columns["train"].items():
         text = column.dtype.kind in "OUS"
-        if column.ndim != 1 or not (text or (column.dtype.kind in "iu" and _GROUP.search(name))):
+        if column.ndim != 1 or not (text or (column.dtype.kind in "iu" and GROUP.search(name))):
             continue
         known = set(column.tolist()) - {""}
         facts[name] = {"values": len(known), "shared": {}}
         for split in ("validation", "test"):
-            values = splits[split].extra.get(name, np.array([]))
+            values = columns[split].get(name, np.array([]))
             rows = np.array([value in known for value in values.tolist()], dtype=bool)
             facts[name]["shared"][split] = int(rows.sum())
             if not rows.any():
@@ -88,8 +94,8 @@ def shared_groups(splits: dict[str, MultimodalTable]) -> tuple[dict[str, Any], l
             what = f"{rows.sum()} of {len(rows)} rows have a {name!r} that training rows have too, such as {shown}"
             advice = f"If rows with the same {name} belong together, split so that none is in two splits"
             severity: Severity = "warning" if rows.mean() >= 0.01 else "note"
-            ids = splits[split].ids[rows]
-            found.append(finding(severity, what, advice, split=split, rows=ids, count=int(rows.sum())))
+            own = ids[split][rows]
+            found.append(finding(severity, what, advice, split=split, rows=own, count=int(rows.sum())))
     return facts, found
 
 

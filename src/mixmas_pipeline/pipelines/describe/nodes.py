@@ -67,21 +67,33 @@ def find_leaks(train: MultimodalTable, validation: MultimodalTable, test: Multim
     from mixmas_pipeline.pipelines.describe.leaks import shared_groups, single_features
 
     features, found = single_features(train)
-    groups, more = shared_groups({"train": train, "validation": validation, "test": test})
+    splits = {"train": train, "validation": validation, "test": test}
+    groups, more = shared_groups({s: t.extra for s, t in splits.items()}, {s: t.ids for s, t in splits.items()})
     return {"facts": {"features": features, "groups": groups}, "findings": found + more}
 
 
-def measure_cells(train: pd.DataFrame, validation: pd.DataFrame, test: pd.DataFrame) -> dict[str, Any]:
-    """Empty cells of a file's rows.
+def measure_cells(
+    train: pd.DataFrame, validation: pd.DataFrame, test: pd.DataFrame, table: dict[str, Any]
+) -> dict[str, Any]:
+    """Empty cells of a file's rows, and groups that lie in two splits.
+
+    Args:
+        table: ``TableParameters``, which say what the columns are used for.
 
     Returns:
         facts: as of ``cells.cell_facts``; findings.
     """
-    from mixmas_pipeline.pipelines.describe.cells import cell_facts, cell_findings
+    from mixmas_pipeline.pipelines.describe.cells import cell_facts, cell_findings, group_columns
+    from mixmas_pipeline.pipelines.describe.leaks import shared_groups
+    from mixmas_pipeline.pipelines.own.cells import ID
+    from mixmas_pipeline.pipelines.own.parameters import TableParameters
 
     splits = {"train": train, "validation": validation, "test": test}
     facts = cell_facts(splits)
-    return {"facts": facts, "findings": cell_findings(facts, {split: len(rows) for split, rows in splits.items()})}
+    columns = group_columns(splits, TableParameters.model_validate(table))
+    _, shared = shared_groups(columns, {split: rows[ID].to_numpy() for split, rows in splits.items()})
+    found = cell_findings(facts, {split: len(rows) for split, rows in splits.items()})
+    return {"facts": facts, "findings": found + shared}
 
 
 def plan_search(train: MultimodalTable, search: dict[str, Any], training: TrainingParameters) -> dict[str, Any]:

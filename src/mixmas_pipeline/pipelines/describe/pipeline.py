@@ -22,7 +22,8 @@ def create_pipeline(dataset: str, has_rows: bool = False) -> Pipeline:
     cells = []
     if has_rows:
         rows = [f"{dataset}.data.{split}_rows" for split in ("train", "validation", "test")]
-        cells = [Node(nodes.measure_cells, rows, f"{space}.cells", name="measure_cells", namespace=space)]
+        inputs = [*rows, f"params:{dataset}.table"]
+        cells = [Node(nodes.measure_cells, inputs, f"{space}.cells", name="measure_cells", namespace=space)]
         parts.append(f"{space}.cells")
     return Pipeline(
         [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -18,6 +19,7 @@ else:
 
 # Columns of every frame of rows: their ids, as texts; their numbers in the file, from 0 (which are the index of the
 # frames that kinds get); how many rows the file has.
+_WHOLE = re.compile(r"^(-?\d+)\.0+$")
 ID, NUMBER, COUNT = RESERVED = ("row id", "row number", "rows in the file")
 
 
@@ -74,6 +76,9 @@ def numbers(rows: pd.DataFrame, column: str, hint: str = "") -> np.ndarray:
         CellError: a cell has no number, or an infinite one.
     """
     cells = rows[column]
+    if cells.dtype.kind in "mM":
+        first = int(cells.notna().to_numpy().argmax())
+        raise CellError(rows, first, column, f"found {str(cells.iloc[first])!r}, a date; expected a number{hint}")
     values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     bad = (np.isnan(values) & cells.notna().to_numpy()) | np.isinf(values)
     if bad.any():
@@ -88,11 +93,14 @@ def words(rows: pd.DataFrame, column: str) -> list[str | None]:
 
 
 def word(value: object) -> str:
-    """A cell as text. A whole number stays the same whether others of its column are missing (and it is a float) or
-    not."""
+    """A cell as text. A whole number stays the same whether others of its column are missing, and it is a float, also
+    one that was written into a text file ("3.0"), or not."""
+    if isinstance(value, bytes):
+        value = value.decode()
     if isinstance(value, float | np.floating) and float(value).is_integer():
         value = int(value)
-    return str(value).strip()
+    text = str(value).strip()
+    return _WHOLE.sub(r"\1", text)
 
 
 def _columns(rows: pd.DataFrame) -> list[str]:

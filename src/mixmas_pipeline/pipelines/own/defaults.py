@@ -13,10 +13,9 @@ from pydantic import ValidationError
 
 from mixmas_pipeline.learning.parameters import SearchParameters
 from mixmas_pipeline.mixers.architecture import Encoder, Fusion, FusionNetwork, Preset
-from mixmas_pipeline.pipelines.own.parameters import AudioParameters, ImageParameters, TableParameters
+from mixmas_pipeline.pipelines.own.parameters import TABLE, AudioParameters, ImageParameters, TableParameters
 
-# The section of the defaults. A section with the key TABLE is a data set of the user's own.
-OWN, TABLE = "own", "table"
+OWN = "own"  # the section of the defaults
 _TAGS = ("type", "block")  # of what has other keys if it is another one
 _TOKENS, _MOST_TOKENS = 8, 16  # of a picture's side
 

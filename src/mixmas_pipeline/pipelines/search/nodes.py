@@ -46,8 +46,8 @@ _log = logging.getLogger(__name__)
 def check_parameters(
     train: MultimodalTable, selection: SelectionParameters, budget: BudgetParameters, training: TrainingParameters
 ) -> dict[str, Any]:
-    """Whether the parameters, those of full training too, fit the task. A node of its own: what changes only in full
-    training makes nothing of the search run again.
+    """Whether the parameters, those of full training too, fit the training rows and the task. A node of its own: what
+    changes only in full training makes nothing of the search run again.
 
     Returns:
         What was looked at: the task, and parameter -> value.
@@ -57,6 +57,9 @@ def check_parameters(
     """
     from mixmas_pipeline.learning.tasks import check_settings
 
+    for name, there in train.present.items():
+        if not there.any():
+            raise ValueError(f"none of the {len(train)} training rows has the modality {name!r}; leave it out")
     dropouts = {
         "search.budget.modality_dropout": budget.modality_dropout,
         "training.modality_dropout": training.modality_dropout,

@@ -132,22 +132,29 @@ def _from_file(parameters: TimeSeriesParameters, rows: pd.DataFrame, file: Path)
     assert parameters.time is not None
     assert parameters.steps is not None
     try:
-        frame = name_rows(read_frame(file), None)
+        frame = name_rows(read_frame(file, parameters.separator, parameters.missing), None)
         for column, key in (
             (parameters.id, "id"),
             (parameters.time, "time"),
             *((c, "columns") for c in parameters.columns),
         ):
             check_column(frame, column, key)
-        place = dict(zip(rows[ID], range(len(rows)), strict=True))
-        frame["place"] = [place.get(name, -1) for name in words(frame, parameters.id)]
-        frame["moment"] = _moments(frame, parameters.time)
-        frame = frame[frame["place"] >= 0].sort_values(["place", "moment"], kind="stable")
+        places = dict(zip(rows[ID], range(len(rows)), strict=True))
+        named = words(frame, parameters.id)
+        where = np.array([places.get(name, -1) for name in named])
+        if (where < 0).all():
+            raise ValueError(
+                f"no id in the column {parameters.id!r} is that of a row: found for example {named[0]!r}; the rows' "
+                f"are for example {rows[ID].iloc[0]!r}"
+            )
+        order = np.lexsort((_moments(frame, parameters.time), where))
+        order = order[where[order] >= 0]
+        frame, where = frame.iloc[order], where[order]
         measured = [numbers(frame, column) for column in parameters.columns]
     except ValueError as error:
         raise ValueError(f"{file.name}: {error}") from error
-    step = frame.groupby("place").cumcount().to_numpy()
-    where = frame["place"].to_numpy()
+    # Rows of a place stand together: a row's step is how far it is from the first of them.
+    step = np.arange(len(where)) - np.searchsorted(where, where)
     if parameters.keep == "last":
         step = step - np.maximum(0, np.bincount(where, minlength=len(rows)) - parameters.steps)[where]
     taken = (step >= 0) & (step < parameters.steps)
@@ -160,14 +167,14 @@ def _from_file(parameters: TimeSeriesParameters, rows: pd.DataFrame, file: Path)
 
 def _moments(frame: pd.DataFrame, column: str) -> np.ndarray:
     """Numbers as they are, or dates, to be sorted by."""
-    moments = pd.to_numeric(frame[column], errors="coerce")
+    cells = frame[column]
+    moments = cells if cells.dtype.kind == "M" else pd.to_numeric(cells, errors="coerce")
     if moments.isna().any():
-        moments = pd.to_datetime(frame[column], errors="coerce", format="ISO8601")
-    if (bad := moments.isna().to_numpy()).any():
+        # Of different time zones, or of none and some, each is taken for what it is in UTC.
+        moments = pd.to_datetime(cells, errors="coerce", format="ISO8601", utc=True)
+    if (bad := (moments.isna() | cells.isna()).to_numpy()).any():
         first = int(bad.argmax())
-        raise CellError(
-            frame, first, column, f"found {frame[column].iloc[first]!r}; expected a number everywhere, or a date"
-        )
+        raise CellError(frame, first, column, f"found {cells.iloc[first]!r}; expected a number everywhere, or a date")
     return moments.to_numpy()
 
 
