@@ -156,6 +156,7 @@ def test_previews_are_what_kedro_viz_draws(kind: str, versioned: bool, tmp_path:
         "html": "HTML",
         "arrays": "Image",
         "table": "HTML",
+        "folder": "Table",
     }
     assert metadata.preview_type == f"{types[kind]}Preview"
     assert metadata.preview == dataset.preview()

@@ -47,3 +47,10 @@ def test_comments_docstrings_and_layout_do_not_count(
 
     original = 'def f(x):\n    """Words."""\n    return x + 1\n'
     assert (hashed(original) == hashed(changed)) is same
+
+
+def test_how_previews_are_drawn_does_not_count() -> None:
+    for module in ("datasets.table", "datasets.artefacts", "datasets.rows"):
+        found = reachable(module)
+        assert f"mixmas_pipeline.{module}" in found
+        assert not [name for name in found if "previews" in name or "contents" in name]
