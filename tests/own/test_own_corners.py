@@ -11,7 +11,11 @@ import pytest
 from own_samples import named
 from pydantic import TypeAdapter, ValidationError
 
-from mixmas_pipeline.pipelines.own import cells, labels, reading
+from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline.datasets.column import Column
+from mixmas_pipeline.datasets.table import Modality
+from mixmas_pipeline.pipelines.describe.cells import group_columns
+from mixmas_pipeline.pipelines.own import cells, labels, nodes, reading
 from mixmas_pipeline.pipelines.own.kinds import KINDS
 from mixmas_pipeline.pipelines.own.parameters import ModalityOf, TableParameters
 
@@ -106,13 +110,95 @@ def test_an_empty_cell_is_missing_whatever_else_is(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"classes": [False, True]}, "YAML reads it as False; put it into quotation marks"),
-        ({"modalities": {"table": TABLE["modalities"]["facts"]}}, "'table' cannot name one"),
-        ({"modalities": {"My Photo": TABLE["modalities"]["facts"]}}, "'My Photo' cannot name one"),
     ],
 )
 def test_what_is_written_wrong_is_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         TableParameters.model_validate({**TABLE, **change})
+
+
+@pytest.mark.parametrize("name", ["table", "My Photo", "a.b"])
+def test_names_of_modalities(name: str) -> None:
+    section = {"table": {**TABLE, "modalities": {name: TABLE["modalities"]["facts"]}}}
+    with pytest.raises(
+        ValueError, match=rf"pets\.table\.modalities\.{name}: .*expected small letters.*found: '{name}'"
+    ):
+        pipeline_registry._table("pets", section)
+
+
+@pytest.mark.parametrize("written", [1.0, "1.0", 1, "1"])
+def test_whole_numbers_of_parameters_are_those_of_cells(written: Any) -> None:
+    split = {"column": "fold", "values": {"train": [written], "validation": [2], "test": [3]}}
+    changed = {"task": "binary", "positive": written, "classes": ["0.0", written], "split": split, "missing": ["1.0"]}
+    table = TableParameters.model_validate({**TABLE, **changed})
+    assert (table.positive, table.classes) == ("1", ("0", "1"))
+    assert table.split.values is not None
+    assert table.split.values["train"] == ("1",)
+    assert table.missing == ("1.0",)  # what is missing is spelt as in the file
+
+
+def test_whole_numbers_in_a_cell_of_several_labels() -> None:
+    table = TableParameters.model_validate({**TABLE, "task": "multilabel", "labels_separator": "|"})
+    rows = named(pd.DataFrame({"outcome": ["1.0|2", "1"], "age": [1, 2]}))
+    assert labels.learn_classes(rows, table) == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (
+            {"kind": "image", "column": "photo", "folder": ".", "pattern": "{}.png", "height": 8, "width": 8},
+            r"file: .*column 'photo' and the pattern '\{\}.png' say, in ",
+        ),
+        (
+            {"kind": "audio", "column": "photo", "folder": "."},
+            r"file: .*column 'photo' and the pattern '\{\}' say, in ",
+        ),
+        ({"kind": "text", "column": "story"}, "text in the column 'story'"),
+    ],
+)
+def test_a_modality_that_no_training_row_has(tmp_path: Path, written: dict[str, Any], message: str) -> None:
+    parameters: Any = TypeAdapter(ModalityOf).validate_python({**written, "optional": True})
+    rows = named(pd.DataFrame({"photo": ["a", None], "story": [" ", None]}))
+    with pytest.raises(ValueError, match=f"no training row has a {message}"):
+        KINDS[parameters.kind].learn(parameters, rows, tmp_path)
+
+
+def test_a_path_outside_the_folder_is_called_so(tmp_path: Path) -> None:
+    written = {"kind": "image", "column": "photo", "folder": ".", "height": 8, "width": 8}
+    parameters: Any = TypeAdapter(ModalityOf).validate_python(written)
+    rows = named(pd.DataFrame({"photo": ["../a.png"]}))
+    with pytest.raises(ValueError, match=r"row 0 \(id r0\), column photo: the path '../a.png' points outside "):
+        KINDS["image"].prepare(parameters, {}, rows, tmp_path)
+
+
+def test_rows_without_any_label_are_known_to_have_none() -> None:
+    """Of new rows it is not known."""
+    table = TableParameters.model_validate({**TABLE, "task": "multilabel", "labels_separator": "|"})
+    rows = named(pd.DataFrame({"outcome": [None, None]})).reset_index()
+    facts = Column(np.ones((2, 1), np.float32), np.ones(2, bool), Modality("tabular", (1,), "float32"))
+    learnt, written = {"classes": ["a", "b"]}, table.model_dump(mode="json")
+    assert nodes.build_table(rows, learnt, written, "pets.csv", facts).labels.tolist() == [[0, 0], [0, 0]]
+    assert not nodes.build_new_table(rows, learnt, written, "new.csv", facts).labelled
+
+
+@pytest.mark.parametrize(
+    ("cells_of", "found"),
+    [
+        (["a", "b", None], True),
+        ([b"a", b"b", b"c"], True),
+        ([[1.0], [2.0], [3.0]], False),
+        (pd.to_datetime(["2024-01-01", None, "2024-01-02"]), False),
+        (list(pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-03"]).date), False),
+        ([True, False, True], False),
+        ([1, 2, 3], False),
+    ],
+)
+def test_columns_that_may_be_groups(cells_of: Any, found: bool) -> None:
+    rows = named(pd.DataFrame({"outcome": ["a", "b", "a"], "age": [1, 2, 3], "extra": cells_of}))
+    splits = {split: rows.reset_index() for split in ("train", "validation", "test")}
+    columns = group_columns(splits, TableParameters.model_validate(TABLE))
+    assert ("extra" in columns["train"]) == found
 
 
 def test_labels_that_nobody_has() -> None:

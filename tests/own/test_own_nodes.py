@@ -48,7 +48,7 @@ def new_rows(file: Path, table: dict[str, Any], learnt: dict[str, Any]) -> Multi
         nodes.prepare_modality(rows, learnt[name], modality, file.name)
         for name, modality in table["modalities"].items()
     ]
-    return nodes.build_table(rows, learnt["labels"], table, file.name, *columns)
+    return nodes.build_new_table(rows, learnt["labels"], table, file.name, *columns)
 
 
 def write(rows: pd.DataFrame, file: Path) -> Path:
@@ -179,6 +179,6 @@ def test_a_table_of_arrays(tmp_path: Path) -> None:
     numbers = built.ids.astype(int)
     np.testing.assert_array_equal(built.arrays["summary"], arrays["summary"][numbers].astype(np.float32))
     np.testing.assert_array_equal(np.array(built.schema.classes)[built.labels], (numbers % 2).astype(str))
-    found = nodes.build_table(rows, labels, table, "new.npz", *new)
+    found = nodes.build_new_table(rows, labels, table, "new.npz", *new)
     assert not found.present["summary"].any()
     assert not found.labelled

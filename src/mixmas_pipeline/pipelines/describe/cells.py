@@ -16,6 +16,8 @@ from mixmas_pipeline.pipelines.own.reading import own_columns
 _MOST = 0.5
 _APART = 0.1
 _SURE = 4.0  # standard errors
+# What names may be, as pandas calls it: no dates, truth values or lists.
+_NAMES = ("string", "bytes", "integer", "floating", "categorical")
 _LARGEST = 20  # training rows of a group, on average; what has more is a category
 
 
@@ -61,11 +63,14 @@ def group_columns(splits: dict[str, pd.DataFrame], table: TableParameters) -> di
     used.update(*(choose(train, own_columns(modality)) for modality in table.modalities.values()))
     found: dict[str, dict[str, np.ndarray]] = {split: {} for split in splits}
     for column in train.columns.difference(sorted(used)):
-        numbers = pd.to_numeric(train[column], errors="coerce")
-        fractions = (numbers % 1 != 0) & numbers.notna()
-        if fractions.any() or train[column].nunique() * _LARGEST < len(train):
+        if pd.api.types.infer_dtype(train[column]) not in _NAMES:
             continue
-        if numbers.notna().equals(train[column].notna()) and not GROUP.search(column):
+        cells = pd.Series(words(train, column), dtype=object)
+        numbers = pd.to_numeric(cells, errors="coerce")
+        fractions = (numbers % 1 != 0) & numbers.notna()
+        if fractions.any() or cells.nunique() * _LARGEST < len(train):
+            continue
+        if numbers.notna().equals(cells.notna()) and not GROUP.search(column):
             continue
         for split, rows in splits.items():
             found[split][column] = np.array([word or "" for word in words(rows, column)], dtype=object)

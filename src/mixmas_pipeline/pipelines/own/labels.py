@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixmas_pipeline.pipelines.own.cells import CellError, numbers, words
+from mixmas_pipeline.pipelines.own.cells import CellError, numbers, word, words
 from mixmas_pipeline.pipelines.own.parameters import TableParameters
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _read(rows: pd.DataFrame, table: TableParameters) -> list[list[str]]:
     found = []
     for position, cell in enumerate(words(rows, column)):
         if table.labels_separator is not None:
-            parts = (part.strip() for part in (cell or "").split(table.labels_separator))
+            parts = (word(part) for part in (cell or "").split(table.labels_separator))
             found.append([part for part in parts if part])
         elif cell is None:
             raise CellError(rows, position, column, "there is no label; expected one in every row")

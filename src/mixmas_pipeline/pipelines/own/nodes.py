@@ -6,7 +6,7 @@ prepared with what was learnt.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -137,13 +137,33 @@ def build_table(
     Raises:
         ValueError: a row lacks every modality, or its label is none of the classes.
     """
+    return _built(rows, learnt, table, file, columns, labelled=True)
+
+
+def build_new_table(
+    rows: pd.DataFrame, learnt: dict[str, Any], table: dict[str, Any], file: str, *columns: Column
+) -> MultimodalTable:
+    """As ``build_table``, of new rows: their labels may be unknown."""
+    labels_of = TableParameters.model_validate(table).labels
+    labelled = all(column in rows.columns and rows[column].notna().any() for column in labels_of)
+    return _built(rows, learnt, table, file, columns, labelled=labelled)
+
+
+def _built(
+    rows: pd.DataFrame,
+    learnt: dict[str, Any],
+    table: dict[str, Any],
+    file: str,
+    columns: Sequence[Column],
+    *,
+    labelled: bool,
+) -> MultimodalTable:
     parameters, classes = TableParameters.model_validate(table), learnt["classes"]
     rows = _numbered(rows)
     with _errors_of(file):
         if (empty := ~np.any([column.present for column in columns], axis=0)).any():
             raise CellError(rows, int(empty.argmax()), "", "every modality is missing; expected at least one")
-        known = all(column in rows.columns and rows[column].notna().any() for column in parameters.labels)
-        encoded = labels.encode(rows, parameters, classes) if known else None
+        encoded = labels.encode(rows, parameters, classes) if labelled else None
     named = dict(zip(parameters.modalities, columns, strict=True))
     modalities = {
         name: replace(column.modality, optional=parameters.modalities[name].optional) for name, column in named.items()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from mixmas_pipeline.parameters import Parameters
+from mixmas_pipeline.pipelines.own.cells import word
 
 Task = Literal["multiclass", "binary", "multilabel", "regression"]
 Split = Literal["train", "validation", "test"]
@@ -23,8 +24,19 @@ def _word(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
-Word = Annotated[str, BeforeValidator(_word)]
+def _modality_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name == TABLE:
+        raise ValueError(
+            "it cannot name a modality; expected small letters, digits and _, starting with a letter, other than "
+            f"{TABLE!r}"
+        )
+    return name
+
+
+Spelling = Annotated[str, BeforeValidator(_word)]  # to the letter
+Word = Annotated[Spelling, AfterValidator(word)]  # as ``cells.words`` reads it
 Words = Annotated[tuple[Word, ...], Field(min_length=1)]
+ModalityName = Annotated[str, AfterValidator(_modality_name)]
 # How a modality reaches its encoder, which decides the defaults of its search.
 Form = Literal["picture", "sequence", "features", "vector"]
 TABLE = "table"  # the key of a section that makes it a data set of one's own
@@ -191,7 +203,7 @@ class TimeSeriesParameters(ModalityParameters):
     time: str | None = None
     steps: Count | None = None
     separator: str | None = Field(None, min_length=1, max_length=1)
-    missing: tuple[Word, ...] | None = None
+    missing: tuple[Spelling, ...] | None = None
     keep: Literal["last", "first"] = "last"
     mask: bool = False
 
@@ -349,7 +361,7 @@ class TableParameters(Parameters):
     file: str
     source: str | None = None
     separator: str | None = Field(None, min_length=1, max_length=1)
-    missing: tuple[Word, ...] | None = None
+    missing: tuple[Spelling, ...] | None = None
     id: str | None = None
     label: str | Annotated[tuple[str, ...], Field(min_length=1)]
     task: Task
@@ -357,7 +369,7 @@ class TableParameters(Parameters):
     classes: Words | None = None
     positive: Word | None = None
     split: SplitParameters
-    modalities: dict[str, ModalityOf] = Field(min_length=1)
+    modalities: dict[ModalityName, ModalityOf] = Field(min_length=1)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -400,11 +412,6 @@ class TableParameters(Parameters):
     @model_validator(mode="after")
     def _check_modalities(self) -> Self:
         for name, modality in self.modalities.items():
-            if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name == TABLE:
-                raise ValueError(
-                    f"modalities: {name!r} cannot name one; expected small letters, digits and _, starting with a "
-                    f"letter, other than {TABLE!r}"
-                )
             if modality.array_name is not None and not self.is_arrays:
                 raise ValueError(f"modalities.{name}: array is only used where the table's file is a .npz")
             if isinstance(modality, TimeSeriesParameters) and modality.file is not None and self.id is None:

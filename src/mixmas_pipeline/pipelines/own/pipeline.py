@@ -94,7 +94,7 @@ def create_reading(dataset: str, table: TableParameters) -> Pipeline:
             for modality, column in columns.items()
         ),
         Node(
-            nodes.build_table,
+            nodes.build_new_table,
             [rows, f"{data}.labels", parameters, file, *columns.values()],
             f"{space}.rows",
             name="build_new_rows",

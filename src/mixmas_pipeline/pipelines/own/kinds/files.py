@@ -105,6 +105,21 @@ def read_files(
     return array, present
 
 
+def check_some(parameters: FileParameters, rows: pd.DataFrame, path: Path) -> None:
+    """Has any row a file?
+
+    Raises:
+        ValueError: none has; or see ``file_names``.
+    """
+    with Files(path) as files:
+        _, present = file_names(parameters, rows, files)
+    if not present.any():
+        raise ValueError(
+            f"no training row has a file: expected some named as the column {parameters.column!r} and the pattern "
+            f"{parameters.pattern!r} say, in {path}"
+        )
+
+
 def file_names(parameters: FileParameters, rows: pd.DataFrame, files: Files) -> tuple[list[str], np.ndarray]:
     """Every row's file, and (n,) truth values: whether there is one ("" where there is not).
 
@@ -118,7 +133,8 @@ def file_names(parameters: FileParameters, rows: pd.DataFrame, files: Files) -> 
             try:
                 refuse_outside(files.path, name)
             except DatasetError as error:
-                raise CellError(rows, position, parameters.column, str(error)) from error
+                text = f"the path {name!r} points outside {files.path}; expected one inside it"
+                raise CellError(rows, position, parameters.column, text) from error
         if name and not files.has(name):
             if not parameters.optional:
                 raise CellError(rows, position, parameters.column, f"there is no file {name} in {files.path}")

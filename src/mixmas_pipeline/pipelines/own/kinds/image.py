@@ -10,7 +10,7 @@ import numpy as np
 from mixmas_pipeline.datasets.column import Column
 from mixmas_pipeline.datasets.pictures import read_picture
 from mixmas_pipeline.datasets.table import Modality
-from mixmas_pipeline.pipelines.own.kinds.files import read_files
+from mixmas_pipeline.pipelines.own.kinds.files import check_some, read_files
 from mixmas_pipeline.pipelines.own.parameters import ImageParameters
 
 if TYPE_CHECKING:
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 
 def learn(parameters: ImageParameters, rows: pd.DataFrame, source: Path) -> dict[str, Any]:
-    """Nothing."""
+    """Nothing.
+
+    Raises:
+        ValueError: no training row has a file.
+    """
+    check_some(parameters, rows, source)
     return {}
 
 

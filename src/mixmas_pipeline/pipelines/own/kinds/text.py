@@ -21,7 +21,13 @@ _BATCH_TOKENS = 2048
 
 
 def learn(parameters: TextParameters, rows: pd.DataFrame, source: EncoderFiles) -> dict[str, Any]:
-    """Nothing: the encoder stays as it is."""
+    """Nothing: the encoder stays as it is.
+
+    Raises:
+        ValueError: no training row has a text.
+    """
+    if not any(words(rows, parameters.column)):
+        raise ValueError(f"no training row has a text in the column {parameters.column!r}; expected some")
     return {}
 
 
