@@ -310,7 +310,7 @@ def test_a_modality_that_no_training_row_has() -> None:
     splits["train"] = changed(train, present={"photo": np.zeros(len(train), bool)})
     _, findings = described(splits)
     (hit,) = findings[findings["what"] == "no training row has it"].to_dict("records")
-    assert (hit["severity"], hit["split"], hit["modality"]) == ("warning", "train", "photo")
+    assert (hit["severity"], hit["split"], hit["modality"]) == ("error", "train", "photo")
     _, findings = described(made(missing={"photo": 0.2}))
     assert not findings["what"].str.contains("no training row").any()
 

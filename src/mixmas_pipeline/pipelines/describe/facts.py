@@ -137,7 +137,7 @@ def _missing(name: str, split: str, own: dict[str, Any], train: dict[str, Any]) 
         if own["rows"]:
             return []
         advice = "Its encoder would learn nothing: leave it out, or split the rows in another way"
-        return [finding("warning", "no training row has it", advice, split=split, modality=name)]
+        return [finding("error", "no training row has it", advice, split=split, modality=name)]
     here, there = own["missing"], train["missing"]
     rows, trained = (round(f["rows"] / (1 - f["missing"])) if f["rows"] else 0 for f in (own, train))
     where: Any = {"split": split, "modality": name, "count": round(here * rows)}
