@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from forked_runs import Forks
-from project_runs import make_project
+from project_runs import ROOT, make_project
 from pyarrow import parquet
 
 SEED = 20241126
@@ -40,9 +40,15 @@ Point = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    with Forks() as started:
-        yield started
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    """Every epoch's end is logged. (A project's own logging.yml is only read by who has not imported Kedro before.)"""
+    config = tmp_path_factory.mktemp("conf") / "logging.yml"
+    written = (ROOT / "conf/logging.yml").read_text()
+    config.write_text(written.replace("loggers:\n", "loggers:\n  mixmas_pipeline.learning.lightning: {level: DEBUG}\n"))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("KEDRO_LOGGING_CONFIG", str(config))
+        with Forks() as started:
+            yield started
 
 
 def phase(node: str) -> str:
@@ -135,12 +141,6 @@ def results(project: Path) -> dict[str, Any]:
 def test_killed_at_many_points_it_goes_on_and_ends_the_same(forks: Forks, tmp_path: Path) -> None:
     rng = random.Random(SEED)
     untouched, project = make_project(tmp_path / "untouched"), make_project(tmp_path / "killed")
-    for folder in (untouched, project):  # every epoch's end is logged
-        conf = folder / "conf" / "logging.yml"
-        lines = conf.read_text().replace(
-            "loggers:\n", "loggers:\n  mixmas_pipeline.learning.lightning: {level: DEBUG}\n"
-        )
-        conf.write_text(lines)
     log = tmp_path / "run.log"
     assert forks.run(untouched, log, COMMAND, trace=str(tmp_path / "trace.json")) == 0, log.read_text()
     all_nodes, all_epochs = started(log.read_text()), epochs(log.read_text())
@@ -188,6 +188,7 @@ def test_killed_at_many_points_it_goes_on_and_ends_the_same(forks: Forks, tmp_pa
     assert kills >= 50
     assert hit.total() - hit["saving"] == kills
     assert all(hit[name] >= least for name, least in LEAST.items()), hit
+    assert epochs_again >= 1, "checkpoints were cut"
     assert finished == set(all_nodes)
     assert ended_epochs == EPOCHS
     assert results(project) == results(untouched)
