@@ -43,10 +43,10 @@ WAYS: dict[str, dict[str, Any]] = {
 
 def _train_table() -> Any:
     """The demo's training split."""
-    from mixmas_pipeline.datasets.clips import DemoNoiseDataset, DemoSpeechDataset
-    from mixmas_pipeline.datasets.digits import DemoDigitsDataset
-    from mixmas_pipeline.pipelines.avmnist import nodes
-    from mixmas_pipeline.pipelines.avmnist.parameters import PairingParameters, PictureParameters, SoundParameters
+    from mixmas_pipeline.pipelines.data.avmnist import nodes
+    from mixmas_pipeline.pipelines.data.avmnist.clips import DemoNoiseDataset, DemoSpeechDataset
+    from mixmas_pipeline.pipelines.data.avmnist.digits import DemoDigitsDataset
+    from mixmas_pipeline.pipelines.data.avmnist.parameters import PairingParameters, PictureParameters, SoundParameters
 
     demo = _parameters()["avmnist"]
     sound = SoundParameters.model_validate(demo["sound"])
@@ -121,9 +121,9 @@ class Stage:
 def record(trials: Trials, way: str, replicates: int, last: str) -> Iterator[Stage]:
     """Every stage of every search up to the last one wanted, trained where that is not done yet; later stages build on
     the full one's choices."""
-    from mixmas_pipeline.learning.parameters import SearchParameters
-    from mixmas_pipeline.learning.sampling import sample_size, stratified_split
-    from mixmas_pipeline.learning.selection import judge
+    from mixmas_pipeline.pipelines.search.sampling import sample_size, stratified_split
+    from mixmas_pipeline.pipelines.search.selection import judge
+    from mixmas_pipeline.training.parameters import SearchParameters
 
     train = _train_table()
     search = SearchParameters.model_validate(_parameters()["avmnist"]["search"])
@@ -149,8 +149,8 @@ def record(trials: Trials, way: str, replicates: int, last: str) -> Iterator[Sta
 def _trials(
     trials: Trials, way: str, replicate: int, samples: list[Any], proposal: dict[str, Any], budget: Any
 ) -> list[dict[str, Any]]:
-    from mixmas_pipeline.learning.microbenchmark import run_trials
-    from mixmas_pipeline.mixers.architecture import Architecture
+    from mixmas_pipeline.models.architecture import Architecture
+    from mixmas_pipeline.training.trial import run_trials
 
     architecture = Architecture.model_validate(proposal["architecture"])
     identity = hashlib.blake2b(architecture.model_dump_json().encode(), digest_size=8).hexdigest()
@@ -183,7 +183,7 @@ def _trials(
 
 def choose(stage: Stage, way: str, behind: float, selection: Any) -> tuple[str, float]:
     """What a way of saving takes, and the share of the full procedure's trials that it trained."""
-    from mixmas_pipeline.learning.selection import fall_behind, judge
+    from mixmas_pipeline.pipelines.search.selection import fall_behind, judge
 
     if way != "race":
         return judge(stage.other, stage.labels, selection).winner, 1.0
@@ -197,7 +197,7 @@ def choose(stage: Stage, way: str, behind: float, selection: Any) -> tuple[str, 
 
 def compare(stages: list[Stage], way: str, behind: float, selection: Any) -> dict[str, Any]:
     """How often a way of saving takes the full procedure's choice, and what it loses where it does not."""
-    from mixmas_pipeline.learning.selection import judge
+    from mixmas_pipeline.pipelines.search.selection import judge
 
     agreed, lost, shares, missed, best = [], [], [], set(), []
     for stage in stages:
@@ -224,7 +224,7 @@ def main() -> None:
     """Train what is missing, and print the table."""
     import torch
 
-    from mixmas_pipeline.learning.parameters import SelectionParameters
+    from mixmas_pipeline.training.parameters import SelectionParameters
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("trials", type=Path, help="file that keeps the trials")

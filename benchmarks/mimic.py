@@ -205,9 +205,9 @@ def _count(arguments: argparse.Namespace) -> dict[str, float]:
 
 def _extract(arguments: argparse.Namespace) -> dict[str, float]:
     """The project's nodes: cohort, then hourly values."""
-    from mixmas_pipeline.pipelines.mimic import nodes
-    from mixmas_pipeline.pipelines.mimic.extraction import extract_events
-    from mixmas_pipeline.pipelines.mimic.parameters import CohortParameters, ExtractionParameters
+    from mixmas_pipeline.pipelines.data.mimic import nodes
+    from mixmas_pipeline.pipelines.data.mimic.extraction import extract_events
+    from mixmas_pipeline.pipelines.data.mimic.parameters import CohortParameters, ExtractionParameters
 
     tables = _tables(arguments)
     start = time.perf_counter()
@@ -221,7 +221,7 @@ CASES: dict[str, Callable[[argparse.Namespace], dict[str, float]]] = {"count(*)"
 
 
 def _tables(arguments: argparse.Namespace) -> Any:
-    from mixmas_pipeline.datasets.mimic import MimicTablesDataset
+    from mixmas_pipeline.pipelines.data.mimic.sources import MimicTablesDataset
 
     return MimicTablesDataset(filepath=str(arguments.folder), mirror="none").load()
 

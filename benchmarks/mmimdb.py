@@ -48,11 +48,11 @@ def embed(arguments: argparse.Namespace) -> None:
     """All ways on the same plots."""
     import torch
 
-    from mixmas_pipeline.datasets import encoding
-    from mixmas_pipeline.datasets.encoders import EncoderDataset
-    from mixmas_pipeline.datasets.films import FilmFiles
-    from mixmas_pipeline.pipelines.mmimdb import embedding
-    from mixmas_pipeline.pipelines.mmimdb.reading import parse_record
+    from mixmas_pipeline.data import text_embedding as encoding
+    from mixmas_pipeline.datasets.text_encoder import EncoderDataset
+    from mixmas_pipeline.pipelines.data.mmimdb import embedding
+    from mixmas_pipeline.pipelines.data.mmimdb.films import FilmFiles
+    from mixmas_pipeline.pipelines.data.mmimdb.reading import parse_record
 
     torch.set_num_threads(arguments.threads)
     files = FilmFiles(arguments.place).read()
@@ -122,7 +122,7 @@ def encoder_memory(arguments: argparse.Namespace) -> None:
     import torch
     from transformers import BertConfig, BertModel
 
-    from mixmas_pipeline.datasets import encoding
+    from mixmas_pipeline.data import text_embedding as encoding
 
     torch.set_num_threads(arguments.threads)
     watch = Watch()
@@ -148,7 +148,7 @@ def generate(folder: Path, films: int, seed: int) -> None:
     """An archive in MM-IMDB's layout, and an encoder."""
     from PIL import Image
 
-    from mixmas_pipeline.pipelines.mmimdb.parameters import GENRES
+    from mixmas_pipeline.pipelines.data.mmimdb.parameters import GENRES
 
     rng = np.random.default_rng(seed)
     names = [f"{i:07d}" for i in range(1, films + 1)]
@@ -216,8 +216,8 @@ def prepare(folder: Path) -> dict[str, Any]:
     from kedro.config import OmegaConfigLoader
     from kedro.io import DataCatalog
 
-    from mixmas_pipeline.pipelines.mmimdb import create_pipeline
-    from mixmas_pipeline.pipelines.mmimdb import parameters as models
+    from mixmas_pipeline.pipelines.data.mmimdb import create_pipeline
+    from mixmas_pipeline.pipelines.data.mmimdb import parameters as models
     from mixmas_pipeline.runners import reusing
     from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
@@ -284,9 +284,9 @@ def measure_memory(arguments: argparse.Namespace) -> None:
 # --- training -----------------------------------------------------------------------------------------------------
 def random_table(folder: Path, rows: int, seed: int) -> Any:
     """A split of MM-IMDB's shapes."""
-    from mixmas_pipeline.datasets.arrays import RowFile
-    from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
-    from mixmas_pipeline.pipelines.mmimdb.parameters import GENRES
+    from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+    from mixmas_pipeline.pipelines.data.mmimdb.parameters import GENRES
+    from mixmas_pipeline.storage.memory_maps import RowFile
 
     rng = np.random.default_rng(seed)
     lengths = np.clip(np.exp(rng.normal(np.log(115), 0.75, rows)), 12, 512).astype(int)
@@ -316,13 +316,13 @@ def train(folder: Path) -> dict[str, Any]:
     from kedro.config import OmegaConfigLoader
 
     from mixmas_pipeline.datasets.table import TableDataset
-    from mixmas_pipeline.learning import parameters as models
-    from mixmas_pipeline.learning.microbenchmark import run_trial
-    from mixmas_pipeline.mixers import presets
+    from mixmas_pipeline.models import presets
     from mixmas_pipeline.pipelines.search.nodes import sample_for_search
     from mixmas_pipeline.pipelines.training.fitting import with_statistics
     from mixmas_pipeline.pipelines.training.nodes import train_model
     from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
+    from mixmas_pipeline.training import parameters as models
+    from mixmas_pipeline.training.trial import run_trial
 
     files = {name: TableDataset(filepath=str(folder / f"{name}.arrow")) for name in ("train", "validation", "sample")}
     for seed, (split, rows) in enumerate((("train", SIZES["train"]), ("validation", SIZES["dev"]))):
@@ -352,7 +352,7 @@ def train(folder: Path) -> dict[str, Any]:
 
 def with_inputs(table: Any) -> dict[str, Any]:
     """Every modality's statistics."""
-    from mixmas_pipeline.learning.statistics import input_statistics
+    from mixmas_pipeline.training.statistics import input_statistics
 
     return {name: input_statistics(table, name) for name in table.schema.modalities}
 

@@ -36,10 +36,10 @@ Case = Callable[[argparse.Namespace], dict[str, Any]]
 # --- data preparation -------------------------------------------------------------------------------------------
 def _prepared(arguments: argparse.Namespace) -> tuple[Any, ...]:
     """Sources of the demo, repeated to the asked number of pairs; not part of what is timed."""
-    from mixmas_pipeline.datasets.clips import DemoNoiseDataset, DemoSpeechDataset
-    from mixmas_pipeline.datasets.digits import DemoDigitsDataset
-    from mixmas_pipeline.pipelines.avmnist import nodes
-    from mixmas_pipeline.pipelines.avmnist.parameters import PairingParameters, SoundParameters
+    from mixmas_pipeline.pipelines.data.avmnist import nodes
+    from mixmas_pipeline.pipelines.data.avmnist.clips import DemoNoiseDataset, DemoSpeechDataset
+    from mixmas_pipeline.pipelines.data.avmnist.digits import DemoDigitsDataset
+    from mixmas_pipeline.pipelines.data.avmnist.parameters import PairingParameters, SoundParameters
 
     sound = SoundParameters(snr_db=(-10, 2), onset="start")
     pairing = PairingParameters.model_validate(
@@ -65,8 +65,8 @@ def _prepared(arguments: argparse.Namespace) -> tuple[Any, ...]:
 def preparation(arguments: argparse.Namespace) -> dict[str, float]:
     """Energy basis, reduction, contamination, spectrograms, and saving: the project's nodes."""
     from mixmas_pipeline.datasets.table import TableDataset
-    from mixmas_pipeline.pipelines.avmnist import nodes
-    from mixmas_pipeline.pipelines.avmnist.parameters import PictureParameters
+    from mixmas_pipeline.pipelines.data.avmnist import nodes
+    from mixmas_pipeline.pipelines.data.avmnist.parameters import PictureParameters
 
     images, pairs, speech, noise, sound = _prepared(arguments)
     start = time.perf_counter()
@@ -123,7 +123,7 @@ KINDS = {
 
 
 def _candidate(block: str, dropout: float = 0.0) -> Any:
-    from mixmas_pipeline.mixers.architecture import Architecture
+    from mixmas_pipeline.models.architecture import Architecture
 
     width = {"monarch_mixer": 12288}.get(block, 3072)
     encoder = {
@@ -138,7 +138,7 @@ def _candidate(block: str, dropout: float = 0.0) -> Any:
 
 
 def _table(rows: int, audio: bool = False) -> Any:
-    from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
+    from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
 
     rng = np.random.default_rng(0)
     shapes = {"image": (28, 28), **({"audio": (112, 112)} if audio else {})}
@@ -148,7 +148,7 @@ def _table(rows: int, audio: bool = False) -> Any:
 
 
 def _budget(arguments: argparse.Namespace, **changed: Any) -> Any:
-    from mixmas_pipeline.learning.parameters import BudgetParameters
+    from mixmas_pipeline.training.parameters import BudgetParameters
 
     steps = {"steps": arguments.steps, "extended_steps": arguments.steps, "seeds": (0, 1, 2)}
     return BudgetParameters.model_validate({**steps, "learning_rate": 1e-3, "device": "cpu", **changed})
@@ -156,14 +156,14 @@ def _budget(arguments: argparse.Namespace, **changed: Any) -> Any:
 
 def _work(architecture: Any, examples: int, scored: int = 0) -> float:
     """GFLOP of training on so many examples (forward and backward: three forward passes) and of scoring others."""
-    from mixmas_pipeline.mixers.cost import cost
+    from mixmas_pipeline.models.cost import cost
 
     return cost(architecture).flops * (3 * examples + scored) / 1e9
 
 
 def trial(arguments: argparse.Namespace) -> dict[str, Any]:
     """One trial of an image candidate, trained and scored once at its end."""
-    from mixmas_pipeline.learning.microbenchmark import run_trial
+    from mixmas_pipeline.training.trial import run_trial
 
     precision = "bfloat16" if arguments.precision == "bfloat16" else "float32"
     architecture, sample, holdout = _candidate(arguments.block, arguments.dropout), _table(1000), _table(1000)
@@ -205,9 +205,9 @@ def _loader(table: Any, shuffle: bool) -> Any:
 def _plain_training(architecture: Any, table: Any, steps: int, every: int = 0, scored: Any = None) -> Any:
     import torch
 
-    from mixmas_pipeline.mixers.encoder import initialised
-    from mixmas_pipeline.mixers.loss import multi_head_loss
-    from mixmas_pipeline.mixers.model import MultimodalMixer
+    from mixmas_pipeline.models.encoder import initialised
+    from mixmas_pipeline.models.multimodal import MultimodalMixer
+    from mixmas_pipeline.training.loss import multi_head_loss
 
     model = initialised(MultimodalMixer, 0, architecture)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, foreach=False)
@@ -242,7 +242,7 @@ def profile(arguments: argparse.Namespace) -> dict[str, Any]:
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as recording
 
-    from mixmas_pipeline.learning.microbenchmark import run_trial
+    from mixmas_pipeline.training.trial import run_trial
 
     architecture, table = _candidate(arguments.block, arguments.dropout), _table(1000)
     one = table.take(np.arange(1))
@@ -263,7 +263,7 @@ def profile(arguments: argparse.Namespace) -> dict[str, Any]:
 
 # --- several seeds as one model ---------------------------------------------------------------------------------------
 def _small(arguments: argparse.Namespace) -> Any:
-    from mixmas_pipeline.mixers.architecture import Architecture
+    from mixmas_pipeline.models.architecture import Architecture
 
     block = {"block": "mlp_mixer", "channel_dim": 256}
     encoder = {"tokeniser": {"type": "patches", "patch": 14}, "hidden_dim": 64, "depth": 2, "block": block}
@@ -273,7 +273,7 @@ def _small(arguments: argparse.Namespace) -> Any:
 
 
 def _three_seeds(arguments: argparse.Namespace, batched: bool) -> dict[str, Any]:
-    from mixmas_pipeline.learning.microbenchmark import run_trials
+    from mixmas_pipeline.training.trial import run_trials
 
     architecture = _small(arguments) if arguments.size == "demo" else _candidate("mlp_mixer")
     budget = _budget(arguments, batched=batched)
@@ -306,7 +306,7 @@ def search(arguments: argparse.Namespace) -> dict[str, Any]:
 def search_plain(arguments: argparse.Namespace) -> dict[str, Any]:
     """The candidates of a finished search, every one with every seed, in plain loops scored after every epoch."""
     from mixmas_pipeline.datasets.table import TableDataset
-    from mixmas_pipeline.mixers.architecture import Architecture
+    from mixmas_pipeline.models.architecture import Architecture
 
     def newest(pattern: str) -> list[Path]:
         found = {path.parents[1]: path for path in sorted(arguments.project.glob(f"data/*/{pattern}"))}
@@ -358,8 +358,8 @@ def _project(folder: Path) -> Path:
 
 # --- a training epoch of M2-Mixer -------------------------------------------------------------------------------------
 def _m2_mixer() -> Any:
-    from mixmas_pipeline.mixers import presets
-    from mixmas_pipeline.mixers.architecture import Architecture
+    from mixmas_pipeline.models import presets
+    from mixmas_pipeline.models.architecture import Architecture
 
     preset = presets.find("m2_mixer_avmnist")
     inputs = {**IMAGE, "audio": {"shape": (112, 112), "mean": 128, "std": 64}}
@@ -375,8 +375,8 @@ def _m2_mixer() -> Any:
 
 def epoch(arguments: argparse.Namespace) -> dict[str, Any]:
     """An epoch of full training as the pipeline does it, on ``--pairs`` pairs; without what comes once a training."""
-    from mixmas_pipeline.learning.lightning import train
-    from mixmas_pipeline.learning.parameters import TrainingParameters
+    from mixmas_pipeline.training.lightning import train
+    from mixmas_pipeline.training.parameters import TrainingParameters
 
     architecture, table = _m2_mixer(), _table(arguments.pairs, audio=True)
     precision = "bf16-mixed" if arguments.precision == "bfloat16" else "32-true"

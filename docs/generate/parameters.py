@@ -21,7 +21,7 @@ _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "length
 
 def models() -> list[type[BaseModel]]:
     """Every parameter model of the package, in the order of modules and lines."""
-    base = import_module("mixmas_pipeline.parameters").Parameters
+    base = import_module("mixmas_pipeline.utils.parameters").Parameters
     found = []
     for file in sorted((ROOT / "mixmas_pipeline").rglob("*.py")):
         text = file.read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ def main(words: Sequence[str] | None = None, **kwargs: Any) -> Any:
     """Run pipelines, or make a project to run them in.
 
     Args:
-        words: "new" and a folder (``mixmas_pipeline.new``), or the arguments of ``kedro run``. Default: those of the
+        words: "new" and a folder (``cli.new``), or the arguments of ``kedro run``. Default: those of the
             process.
         kwargs: of click's ``Command.main``.
     """
@@ -20,7 +20,7 @@ def main(words: Sequence[str] | None = None, **kwargs: Any) -> Any:
     interactive = hasattr(sys, "ps1")
     kwargs["standalone_mode"] = not interactive
     if words[:1] == ["new"]:
-        from mixmas_pipeline.new import new
+        from mixmas_pipeline.cli.new import new
 
         return new(words[1:], prog_name="mixmas_pipeline new", **kwargs)
     from kedro.utils import find_kedro_project

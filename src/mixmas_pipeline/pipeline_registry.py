@@ -17,32 +17,29 @@ from typing import Any, TypeVar
 from kedro.pipeline import Pipeline
 from pydantic import ValidationError
 
-from mixmas_pipeline.learning.parameters import (
-    CompareParameters,
-    ExportParameters,
-    PredictParameters,
-    SearchParameters,
-    ValidateSearchParameters,
-)
-from mixmas_pipeline.parameters import Parameters
 from mixmas_pipeline.pipelines import (
-    avmnist,
     compare,
     describe,
     export,
-    mimic,
-    mmimdb,
-    own,
     predict,
     reporting,
     search,
     training,
     validate_search,
 )
-from mixmas_pipeline.pipelines.own.parameters import EmbeddingParameters, TableParameters
-from mixmas_pipeline.runners.compute import ComputeParameters
+from mixmas_pipeline.pipelines.data import avmnist, custom, mimic, mmimdb
+from mixmas_pipeline.pipelines.data.custom.parameters import EmbeddingParameters, TableParameters
+from mixmas_pipeline.runners.resources import ComputeParameters
+from mixmas_pipeline.training.parameters import (
+    CompareParameters,
+    ExportParameters,
+    PredictParameters,
+    SearchParameters,
+    ValidateSearchParameters,
+)
+from mixmas_pipeline.utils.parameters import Parameters
 
-# Each is made from the data set's section of the parameters. Beside them there are those of the user's own.
+# Each is made from the data set's section of the parameters. Beside them there are those of the user's custom.
 DATA: dict[str, Callable[[dict[str, Any]], Pipeline]] = {
     "avmnist": lambda _: avmnist.create_pipeline(),
     "mimic": mimic.create_pipeline,
@@ -53,7 +50,7 @@ _OPTIONAL: dict[str, tuple[str, ...]] = {"mimic": mimic.OPTIONAL, "mmimdb": mmim
 # Keys that every data set's section has, beside those of its preparation.
 _SECTIONS = ("search", "training", "compare", "validate_search", "predict", "export")
 # Top-level parameters that are no data set.
-_SETTINGS = ("dataset", "reuse", "tracking", "compute", own.OWN)
+_SETTINGS = ("dataset", "reuse", "tracking", "compute", custom.OWN)
 MOST_COMBINATIONS = 500
 _PIPELINES = ("describe", "search", "training", "reporting", "predict", "export", "compare", "validate_search")
 
@@ -77,7 +74,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         ValueError: the parameters name an unknown data set, or its search space has an error.
     """
     _left_out.clear()
-    parameters = own.complete(_context_parameters if _context_parameters is not None else _read_parameters())
+    parameters = custom.complete(_context_parameters if _context_parameters is not None else _read_parameters())
     makers = {**DATA, **_own_data(parameters)}
     dataset = parameters.get("dataset")
     if not isinstance(dataset, str) or dataset not in makers:
@@ -99,7 +96,7 @@ def register_pipelines() -> dict[str, Pipeline]:
             f"{dataset}.compare.baseline has encoders of {sorted(comparison.baseline.encoders)}; the search space of "
             f"{sorted(space.encoders)}"
         )
-    described = data + describe.create_pipeline(dataset, has_rows=own.TABLE in parameters[dataset])
+    described = data + describe.create_pipeline(dataset, has_rows=custom.TABLE in parameters[dataset])
     searching = data + search.create_pipeline(dataset, space)
     trained = searching + training.create_pipeline(dataset)
     everything = trained + reporting.create_pipeline(dataset)
@@ -143,32 +140,32 @@ def _validated(dataset: str, space: SearchParameters, validation: ValidateSearch
 
 
 def _own_data(parameters: dict[str, Any]) -> dict[str, Callable[[dict[str, Any]], Pipeline]]:
-    """What makes the preparation of each data set of the user's own.
+    """What makes the preparation of each data set of the user's custom.
 
     Raises:
         ValueError: one has a name that means something else, or that cannot name files.
     """
     taken = {*DATA, *_SETTINGS, *_PIPELINES}
-    for name in own.own_names(parameters):
+    for name in custom.own_names(parameters):
         if name in taken or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             why = "it is taken" if name in taken else "expected small letters, digits and _, starting with a letter"
             raise ValueError(f"the section {name!r} has a table, and {name!r} cannot name a data set: {why}")
 
     def maker(name: str) -> Callable[[dict[str, Any]], Pipeline]:
-        return lambda section: own.create_pipeline(name, _table(name, section))
+        return lambda section: custom.create_pipeline(name, _table(name, section))
 
-    return {name: maker(name) for name in own.own_names(parameters)}
+    return {name: maker(name) for name in custom.own_names(parameters)}
 
 
 def _table(dataset: str, section: dict[str, Any]) -> TableParameters:
-    return _checked(section[own.TABLE], f"{dataset}.{own.TABLE}", TableParameters)
+    return _checked(section[custom.TABLE], f"{dataset}.{custom.TABLE}", TableParameters)
 
 
 def _missing(dataset: Any, parameters: dict[str, Any], makers: Iterable[str]) -> str:
     """What to do about a data set that there is not."""
     if isinstance(parameters.get(dataset), dict):
-        guess = get_close_matches(own.TABLE, parameters[dataset], n=1)
-        return f"its section has no table{f', but {guess[0]!r}' if guess else ''}: see docs/own.md"
+        guess = get_close_matches(custom.TABLE, parameters[dataset], n=1)
+        return f"its section has no table{f', but {guess[0]!r}' if guess else ''}: see docs/custom.md"
     guess = get_close_matches(str(dataset), makers, n=1)
     return f"expected one of {sorted(makers)}{f'; did you mean {guess[0]}?' if guess else ''}"
 
@@ -179,13 +176,13 @@ def _reading(dataset: str, section: dict[str, Any], prediction: PredictParameter
     Raises:
         ValueError: ``sources`` names what has none; or does not name a file whose rows are those of the table.
     """
-    table = _table(dataset, section) if own.TABLE in section else None
+    table = _table(dataset, section) if custom.TABLE in section else None
     known = [name for name, modality in table.modalities.items() if modality.source] if table else []
     if unknown := sorted(set(prediction.sources) - set(known)):
         raise ValueError(
             f"{dataset}.predict.sources names {unknown[0]!r}; modalities with files of their own: {known or 'none'}"
         )
-    if table is None or not own.has_layout(table, prediction.rows):
+    if table is None or not custom.has_layout(table, prediction.rows):
         return None
     for name, modality in table.modalities.items():
         by_place = isinstance(modality, EmbeddingParameters) and modality.file is not None
@@ -194,7 +191,7 @@ def _reading(dataset: str, section: dict[str, Any], prediction: PredictParameter
                 f"{dataset}.predict.sources has no {name!r}: the rows of {modality.source} are those of the table, not "
                 "the new ones; name a file for them"
             )
-    return own.create_reading(dataset, table)
+    return custom.create_reading(dataset, table)
 
 
 def _preparations(
@@ -233,7 +230,7 @@ def _reject_unknown_parameters(
         (f"{name}.", parameters[name], _keys_read(made, name) | {*_SECTIONS, *_OPTIONAL.get(name, ())})
         for name, made in preparations.items()
     ]
-    data = {*DATA, *own.own_names(parameters)}
+    data = {*DATA, *custom.own_names(parameters)}
     for where, found, known in [("", parameters, {*_SETTINGS, *data}), *sections]:
         for key in sorted(set(found) - known):
             guess = get_close_matches(key, known, n=1)
@@ -276,7 +273,7 @@ def _hint(error: Any, model: type[Parameters]) -> str:
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    """The key's path as it is written: pydantic adds the type of a block or tokeniser as a key of its own."""
+    """The key's path as it is written: pydantic adds the type of a block or tokeniser as a key of its custom."""
     kept = [
         key
         for i, key in enumerate(location)
@@ -294,8 +291,8 @@ def _short(value: Any) -> str:
 def _read_parameters() -> dict[str, Any]:
     from kedro.utils import find_kedro_project
 
-    from mixmas_pipeline.configuration import ProjectConfigLoader
-    from mixmas_pipeline.new import PROJECT
+    from mixmas_pipeline.cli.new import PROJECT
+    from mixmas_pipeline.config_loader import ProjectConfigLoader
     from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
     root = find_kedro_project(Path.cwd()) or PROJECT

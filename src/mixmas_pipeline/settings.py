@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from mixmas_pipeline.configuration import ProjectConfigLoader
-from mixmas_pipeline.hooks import DataRootHooks, ProjectHooks
+from mixmas_pipeline.config_loader import ProjectConfigLoader
+from mixmas_pipeline.hooks.project import DataRootHooks, ProjectHooks
+from mixmas_pipeline.hooks.tracking import TrackingHooks
 from mixmas_pipeline.session import ReusingSession
-from mixmas_pipeline.tracking import TrackingHooks
 
 HOOKS = (ProjectHooks(), TrackingHooks(), DataRootHooks())
 SESSION_CLASS = ReusingSession

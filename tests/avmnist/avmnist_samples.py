@@ -14,8 +14,8 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.pipelines.avmnist.parameters import (
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.pipelines.data.avmnist.parameters import (
     PairingParameters,
     PictureParameters,
     SoundParameters,

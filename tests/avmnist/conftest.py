@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from avmnist_samples import RATE, SPEAKERS, TAKES, Pair, Pairs, pairing_with
 
-from mixmas_pipeline.pipelines.avmnist import nodes
-from mixmas_pipeline.pipelines.avmnist.parameters import SoundParameters
+from mixmas_pipeline.pipelines.data.avmnist import nodes
+from mixmas_pipeline.pipelines.data.avmnist.parameters import SoundParameters
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from avmnist_samples import audio_accuracy, clean, configured, image_accuracy
 
-from mixmas_pipeline.datasets.clips import DemoNoiseDataset, DemoSpeechDataset
-from mixmas_pipeline.datasets.digits import DemoDigitsDataset
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.pipelines.avmnist import nodes
-from mixmas_pipeline.pipelines.avmnist.parameters import SoundParameters
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.pipelines.data.avmnist import nodes
+from mixmas_pipeline.pipelines.data.avmnist.clips import DemoNoiseDataset, DemoSpeechDataset
+from mixmas_pipeline.pipelines.data.avmnist.digits import DemoDigitsDataset
+from mixmas_pipeline.pipelines.data.avmnist.parameters import SoundParameters
 
 _log = logging.getLogger(__name__)
 Tables = Callable[[SoundParameters], list[MultimodalTable]]

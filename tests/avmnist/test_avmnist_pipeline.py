@@ -11,9 +11,9 @@ from avmnist_samples import pairing_with
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from mixmas_pipeline.pipelines.avmnist import create_pipeline
-from mixmas_pipeline.pipelines.avmnist.nodes import check_alignment
-from mixmas_pipeline.pipelines.avmnist.parameters import PictureParameters, SoundParameters
+from mixmas_pipeline.pipelines.data.avmnist import create_pipeline
+from mixmas_pipeline.pipelines.data.avmnist.nodes import check_alignment
+from mixmas_pipeline.pipelines.data.avmnist.parameters import PictureParameters, SoundParameters
 
 
 def run(inputs: dict[str, Any], outputs: list[str]) -> dict[str, Any]:

@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 from avmnist_samples import audio_accuracy, clean, configured, image_accuracy
 
-from mixmas_pipeline.datasets.clips import ClipArchiveDataset
-from mixmas_pipeline.datasets.digits import IDXDataset
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.pipelines.avmnist import nodes
-from mixmas_pipeline.pipelines.avmnist.parameters import SoundParameters
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.pipelines.data.avmnist import nodes
+from mixmas_pipeline.pipelines.data.avmnist.clips import ClipArchiveDataset
+from mixmas_pipeline.pipelines.data.avmnist.digits import IDXDataset
+from mixmas_pipeline.pipelines.data.avmnist.parameters import SoundParameters
 
 pytestmark = pytest.mark.mirror
 

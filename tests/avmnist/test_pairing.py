@@ -11,7 +11,7 @@ import pytest
 from avmnist_samples import Pair, pairing_with
 from pydantic import ValidationError
 
-from mixmas_pipeline.pipelines.avmnist.parameters import PictureParameters, SoundParameters
+from mixmas_pipeline.pipelines.data.avmnist.parameters import PictureParameters, SoundParameters
 
 SPLITS = ("train", "validation", "test")
 FOLDS = {"train": {"1", "2", "3"}, "validation": {"4"}, "test": {"5"}}

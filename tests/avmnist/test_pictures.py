@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.decomposition import PCA
 
-from mixmas_pipeline.pipelines.avmnist.nodes import fit_energy_basis, reduce_images
-from mixmas_pipeline.pipelines.avmnist.parameters import PictureParameters
+from mixmas_pipeline.pipelines.data.avmnist.nodes import fit_energy_basis, reduce_images
+from mixmas_pipeline.pipelines.data.avmnist.parameters import PictureParameters
 
 Images = dict[str, np.ndarray]
 TRAIN = pd.DataFrame({"picture": np.arange(1000)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mixmas_pipeline.pipelines.avmnist.sound import mix, trim_silence
+from mixmas_pipeline.pipelines.data.avmnist.sound import mix, trim_silence
 
 
 def test_silence_at_the_ends_is_cut() -> None:

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from avmnist_samples import Pair, audio_accuracy
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.pipelines.avmnist import nodes, sound
-from mixmas_pipeline.pipelines.avmnist.nodes import build_table, check_alignment, resample_clips
-from mixmas_pipeline.pipelines.avmnist.parameters import SoundParameters
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.pipelines.data.avmnist import nodes, sound
+from mixmas_pipeline.pipelines.data.avmnist.nodes import build_table, check_alignment, resample_clips
+from mixmas_pipeline.pipelines.data.avmnist.parameters import SoundParameters
 
 Images = dict[str, np.ndarray]
 SOURCE = "AV-MNIST of the tests"

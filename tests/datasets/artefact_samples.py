@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.datasets import artefacts
-from mixmas_pipeline.datasets.base import AtomicDataset
+from mixmas_pipeline.datasets.atomic import AtomicDataset
 from mixmas_pipeline.datasets.model import FolderDataset
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableDataset, TableSchema
+from mixmas_pipeline.datasets.table import TableDataset
 
 DATASETS: dict[str, type[AtomicDataset]] = {
     "json": artefacts.JSONDataset,

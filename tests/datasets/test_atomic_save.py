@@ -16,7 +16,7 @@ from kedro.io import DatasetError
 from kedro.io.core import Version
 
 from mixmas_pipeline.datasets.artefacts import JSONDataset
-from mixmas_pipeline.datasets.base import AtomicDataset
+from mixmas_pipeline.datasets.atomic import AtomicDataset
 
 
 class Broken(JSONDataset):

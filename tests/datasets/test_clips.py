@@ -14,8 +14,8 @@ import soundfile
 from kedro.io import DatasetError
 from source_samples import make_wav, make_zip, tone
 
-from mixmas_pipeline.datasets.clips import ClipArchiveDataset, read_clip
-from mixmas_pipeline.datasets.sources import content_hash
+from mixmas_pipeline.pipelines.data.avmnist.clips import ClipArchiveDataset, read_clip
+from mixmas_pipeline.storage.downloads import content_hash
 
 PATTERN = r"recordings/(?P<digit>\d)_(?P<speaker>[a-z]+)_(?P<take>\d+)\.wav$"
 GOOD = {f"recordings/{d}_anna_{t}.wav": make_wav(tone(200 + 50 * d + t)) for d in (0, 1) for t in (0, 1)}

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from kedro.io import DatasetError
 
-from mixmas_pipeline.datasets.clips import DemoNoiseDataset, DemoSpeechDataset, make_noise
+from mixmas_pipeline.pipelines.data.avmnist.clips import DemoNoiseDataset, DemoSpeechDataset, make_noise
 
 
 def digest(clips: pd.DataFrame) -> str:

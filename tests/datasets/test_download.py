@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from kedro.io import DatasetError
 
-from mixmas_pipeline.datasets.sources import fetch
+from mixmas_pipeline.storage.downloads import fetch
 
 CONTENT = bytes(range(256)) * 2000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from kedro.io import DatasetError
 
-from mixmas_pipeline.datasets.digits import DemoDigitsDataset, IDXDataset, read_idx
+from mixmas_pipeline.pipelines.data.avmnist.digits import DemoDigitsDataset, IDXDataset, read_idx
 
 
 def idx(array: np.ndarray, *, code: int = 8, announced: tuple[int, ...] | None = None) -> bytes:

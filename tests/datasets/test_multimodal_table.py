@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from artefact_samples import small_table
 
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
 
 
 def rebuilt(table: MultimodalTable, **changes: Any) -> MultimodalTable:

@@ -20,9 +20,9 @@ from test_atomic_save import Broken, Folder, Interrupted
 
 from mixmas_pipeline.datasets.artefacts import JSONDataset
 from mixmas_pipeline.datasets.model import ScratchFolderDataset
-from mixmas_pipeline.datasets.places import cache_folder, local, place, versions, write_whole
 from mixmas_pipeline.datasets.table import TableDataset
 from mixmas_pipeline.runners import fingerprints
+from mixmas_pipeline.storage.paths import cache_folder, local, place, versions, write_whole
 from object_store import ObjectStore
 
 LATEST = Version(None, None)
@@ -146,7 +146,7 @@ import sys, time
 sys.path.insert(0, sys.argv[3])
 from kedro.io.core import Version
 from test_atomic_save import Folder
-from mixmas_pipeline.datasets import places
+from mixmas_pipeline.storage import paths as places
 
 store = places.place(sys.argv[1]).fs
 def slow(*arguments):
@@ -280,7 +280,7 @@ def test_a_forked_process_asks_for_itself(object_store: ObjectStore) -> None:
 LOAD = """
 import sys, time
 from pathlib import Path
-from mixmas_pipeline.datasets import places
+from mixmas_pipeline.storage import paths as places
 from mixmas_pipeline.datasets.table import TableDataset
 
 store = places.place(sys.argv[1]).fs

@@ -14,13 +14,13 @@ from kedro.io import DatasetError
 from PIL import Image
 
 from mixmas_pipeline.datasets import previews
-from mixmas_pipeline.datasets.arrays import ArrayDataset
+from mixmas_pipeline.datasets.array import ArrayDataset
 from mixmas_pipeline.datasets.artefacts import ArraysDataset, ClipsDataset, FrameDataset, JSONDataset
-from mixmas_pipeline.datasets.clips import ClipArchiveDataset, DemoNoiseDataset
-from mixmas_pipeline.datasets.digits import DemoDigitsDataset, IDXDataset
-from mixmas_pipeline.datasets.encoders import EncoderDataset
 from mixmas_pipeline.datasets.model import ScratchFolderDataset
 from mixmas_pipeline.datasets.rows import RowsFileDataset
+from mixmas_pipeline.datasets.text_encoder import EncoderDataset
+from mixmas_pipeline.pipelines.data.avmnist.clips import ClipArchiveDataset, DemoNoiseDataset
+from mixmas_pipeline.pipelines.data.avmnist.digits import DemoDigitsDataset, IDXDataset
 
 
 def opened(preview: str) -> Image.Image:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mixmas_pipeline.datasets.clips import ClipArchiveDataset
-from mixmas_pipeline.datasets.digits import IDXDataset
+from mixmas_pipeline.pipelines.data.avmnist.clips import ClipArchiveDataset
+from mixmas_pipeline.pipelines.data.avmnist.digits import IDXDataset
 
 pytestmark = pytest.mark.mirror
 

@@ -14,9 +14,10 @@ from artefact_samples import assert_same_table, small_table
 from kedro.io import DatasetError
 from safetensors.numpy import save_file
 
-from mixmas_pipeline.datasets import places
+from mixmas_pipeline.data.table import MultimodalTable, TableSchema
 from mixmas_pipeline.datasets.rows import NamedFileDataset, RowsFileDataset, read_rows
-from mixmas_pipeline.datasets.table import MultimodalTable, TableDataset, TableSchema
+from mixmas_pipeline.datasets.table import TableDataset
+from mixmas_pipeline.storage import paths as places
 
 Columns = dict[str, np.ndarray]
 

@@ -9,8 +9,8 @@ import pytest
 import soundfile
 import torch
 
-from mixmas_pipeline.datasets import sound
-from mixmas_pipeline.datasets.sound import read_sound, resample, spectrogram_transform, stft_magnitude, to_decibel_bytes
+from mixmas_pipeline.data import sound
+from mixmas_pipeline.data.sound import read_sound, resample, spectrogram_transform, stft_magnitude, to_decibel_bytes
 
 
 def sine(frequency: float, rate: int, seconds: float = 1.0, amplitude: float = 10_000) -> np.ndarray:

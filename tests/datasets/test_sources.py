@@ -13,8 +13,8 @@ import pytest
 from kedro.io import DatasetError
 from source_samples import make_zip
 
-from mixmas_pipeline.datasets import sources
-from mixmas_pipeline.datasets.sources import content_hash, fetch, open_archive
+from mixmas_pipeline.storage import downloads as sources
+from mixmas_pipeline.storage.downloads import content_hash, fetch, open_archive
 
 CONTENT = np.random.default_rng(0).integers(0, 8, 20_000, dtype=np.uint8).tobytes()
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -14,8 +14,9 @@ from artefact_samples import assert_same_table, small_table
 from kedro.io import DatasetError
 from kedro.io.core import Version
 
-from mixmas_pipeline.datasets.arrays import release
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableDataset, TableSchema, chunks
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema, chunks
+from mixmas_pipeline.datasets.table import TableDataset
+from mixmas_pipeline.storage.memory_maps import release
 
 
 def saved(table: MultimodalTable, path: Path) -> TableDataset:

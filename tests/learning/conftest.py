@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
-from mixmas_pipeline.mixers.architecture import Architecture
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.models.architecture import Architecture
 
 CLASSES = ("a", "b", "c")
 

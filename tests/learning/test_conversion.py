@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from mixers.block_cases import BLOCKS
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
-from mixmas_pipeline.learning import conversion, latency
-from mixmas_pipeline.mixers.architecture import FUSION_FUNCTIONS, TASKS, Architecture
-from mixmas_pipeline.mixers.encoder import initialised
-from mixmas_pipeline.mixers.model import MultimodalMixer
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.models.architecture import FUSION_FUNCTIONS, TASKS, Architecture
+from mixmas_pipeline.models.encoder import initialised
+from mixmas_pipeline.models.multimodal import MultimodalMixer
+from mixmas_pipeline.pipelines.export import conversion, latency
 
 pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 

@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 import torch
 
-from mixmas_pipeline.datasets.places import cache_folder, place
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
-from mixmas_pipeline.learning import lightning
-from mixmas_pipeline.learning.metrics import predict, score
-from mixmas_pipeline.learning.microbenchmark import compute_logits, to_tensors
-from mixmas_pipeline.learning.parameters import TrainingParameters
-from mixmas_pipeline.mixers.architecture import Architecture
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.evaluation.metrics import predict, score
+from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.storage.paths import cache_folder, place
+from mixmas_pipeline.training import lightning
+from mixmas_pipeline.training.parameters import TrainingParameters
+from mixmas_pipeline.training.trial import compute_logits, to_tensors
 from object_store import ObjectStore
 
 CPU = torch.device("cpu")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, r2_score
 
-from mixmas_pipeline.learning.metrics import best_thresholds, chance, difference_error, predict, score
+from mixmas_pipeline.evaluation.metrics import best_thresholds, chance, difference_error, predict, score
 
 METRICS = ["accuracy", "f1_macro", "f1_weighted", "f1_micro", "f1_samples"]
 

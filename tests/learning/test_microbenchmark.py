@@ -11,10 +11,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.learning import microbenchmark
-from mixmas_pipeline.learning.metrics import predict, score
-from mixmas_pipeline.learning.microbenchmark import (
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.evaluation.metrics import predict, score
+from mixmas_pipeline.models.architecture import FUSION_FUNCTIONS, Architecture
+from mixmas_pipeline.models.encoder import initialised
+from mixmas_pipeline.models.multimodal import FUSED, MultimodalMixer
+from mixmas_pipeline.training import trial as microbenchmark
+from mixmas_pipeline.training.parameters import BudgetParameters, OptimiserParameters
+from mixmas_pipeline.training.stacked import StackedModels
+from mixmas_pipeline.training.trial import (
     Trial,
     batch_rows,
     compute_logits,
@@ -24,11 +29,6 @@ from mixmas_pipeline.learning.microbenchmark import (
     run_trials,
     to_tensors,
 )
-from mixmas_pipeline.learning.parameters import BudgetParameters, OptimiserParameters
-from mixmas_pipeline.learning.several import StackedModels
-from mixmas_pipeline.mixers.architecture import FUSION_FUNCTIONS, Architecture
-from mixmas_pipeline.mixers.encoder import initialised
-from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
 
 MakeTable = Callable[..., MultimodalTable]
 MakeArchitecture = Callable[..., Architecture]

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
-from mixmas_pipeline.learning.parameters import BudgetParameters, MatchParameters, SearchParameters, SelectionParameters
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.pipelines.search import nodes
 from mixmas_pipeline.pipelines.validate_search.searches import Trials, jointly, stage_by_stage
 from mixmas_pipeline.pipelines.validate_search.space import Builder
+from mixmas_pipeline.training.parameters import BudgetParameters, MatchParameters, SearchParameters, SelectionParameters
 
 SEEDS = range(20)
 SELECTION = SelectionParameters(metric="accuracy", resamples=100)

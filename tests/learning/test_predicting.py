@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.learning.predicting import predict_rows
-from mixmas_pipeline.mixers.architecture import FUSED, Architecture
-from mixmas_pipeline.mixers.encoder import initialised
-from mixmas_pipeline.mixers.model import MultimodalMixer
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.models.architecture import FUSED, Architecture
+from mixmas_pipeline.models.encoder import initialised
+from mixmas_pipeline.models.multimodal import MultimodalMixer
+from mixmas_pipeline.pipelines.predict.contributions import predict_rows
 
 CPU = torch.device("cpu")
 THRESHOLDS = {"a": 0.45, "b": 0.5, "c": 0.55}

@@ -13,16 +13,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
-from mixmas_pipeline.learning import lightning, processes
-from mixmas_pipeline.learning.microbenchmark import compute_logits, run_trials
-from mixmas_pipeline.learning.parameters import BudgetParameters, TrainingParameters
-from mixmas_pipeline.learning.presence import known, training_presence
-from mixmas_pipeline.learning.statistics import input_statistics
-from mixmas_pipeline.mixers.architecture import Architecture
-from mixmas_pipeline.mixers.encoder import initialised
-from mixmas_pipeline.mixers.loss import multi_head_loss
-from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.evaluation.presence import known, training_presence
+from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.models.encoder import initialised
+from mixmas_pipeline.models.multimodal import FUSED, MultimodalMixer
+from mixmas_pipeline.training import lightning, processes
+from mixmas_pipeline.training.loss import multi_head_loss
+from mixmas_pipeline.training.parameters import BudgetParameters, TrainingParameters
+from mixmas_pipeline.training.statistics import input_statistics
+from mixmas_pipeline.training.trial import compute_logits, run_trials
 
 MakeTable = Callable[..., MultimodalTable]
 MakeArchitecture = Callable[..., Architecture]
@@ -140,7 +140,7 @@ def test_trials_by_a_loop_over_torch(
     ]
     for alone, stacked in zip(*runs, strict=True):
         np.testing.assert_allclose([v for _, v in stacked.losses], [v for _, v in alone.losses], rtol=1e-3)
-    from mixmas_pipeline.learning.microbenchmark import batch_rows, loss_scale
+    from mixmas_pipeline.training.trial import batch_rows, loss_scale
 
     rows = batch_rows(50, 16, 4, 0)[0]
     model = initialised(MultimodalMixer, 4, plan).train()

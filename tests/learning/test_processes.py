@@ -23,11 +23,12 @@ import torch
 import torch.nn.functional as F
 from test_lightning import architecture, parameters, table
 
-from mixmas_pipeline.datasets.table import MultimodalTable, TableDataset
-from mixmas_pipeline.learning import lightning, processes
-from mixmas_pipeline.learning.parameters import TrainingParameters
-from mixmas_pipeline.mixers.loss import balancing_weights, task_loss
-from mixmas_pipeline.progress import LOGGER, Step
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.datasets.table import TableDataset
+from mixmas_pipeline.training import lightning, processes
+from mixmas_pipeline.training.loss import balancing_weights, task_loss
+from mixmas_pipeline.training.parameters import TrainingParameters
+from mixmas_pipeline.utils.progress import LOGGER, Step
 
 Result = tuple[dict[str, torch.Tensor], pd.DataFrame]
 # Enough epochs to be killed in, and enough processes for the order to matter in which their parts are added up.
@@ -61,7 +62,7 @@ def ranks_of(parent: int) -> dict[str, int]:
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
             ppid = int(status.read_text().rpartition(")")[2].split()[1])
-            if ppid == parent and b"mixmas_pipeline.learning.processes" in (status.parent / "cmdline").read_bytes():
+            if ppid == parent and b"mixmas_pipeline.training.processes" in (status.parent / "cmdline").read_bytes():
                 environment = (status.parent / "environ").read_bytes().split(b"\0")
                 (rank,) = [entry.removeprefix(b"LOCAL_RANK=") for entry in environment if b"LOCAL_RANK=" in entry]
                 found[rank.decode()] = int(status.parent.name)
@@ -263,7 +264,7 @@ def free_address() -> str:
 @pytest.fixture
 def other_host(free_address: str) -> Iterator[subprocess.Popen[str]]:
     """This machine, as the second of two."""
-    command = [sys.executable, "-m", "mixmas_pipeline.learning.join", free_address, "--host=1"]
+    command = [sys.executable, "-m", "mixmas_pipeline.training.join", free_address, "--host=1"]
     joined = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     yield joined
     joined.kill()
@@ -309,7 +310,7 @@ def test_address_that_is_taken_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_arguments_of_join_are_named(arguments: list[str], said: str) -> None:
-    command = [sys.executable, "-m", "mixmas_pipeline.learning.join", *arguments]
+    command = [sys.executable, "-m", "mixmas_pipeline.training.join", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert said in done.stderr

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixmas_pipeline.learning.sampling import margin_for, sample_size, stratified_split, worst_imbalance
+from mixmas_pipeline.pipelines.search.sampling import margin_for, sample_size, stratified_split, worst_imbalance
 
 # --- Size
 

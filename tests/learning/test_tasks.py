@@ -10,17 +10,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
-from mixmas_pipeline.learning.metrics import score
-from mixmas_pipeline.learning.microbenchmark import compute_logits, run_trials
-from mixmas_pipeline.learning.parameters import BudgetParameters
-from mixmas_pipeline.learning.sampling import stratified_split, worst_imbalance
-from mixmas_pipeline.learning.statistics import input_statistics, target_statistics
-from mixmas_pipeline.learning.tasks import task_of
-from mixmas_pipeline.mixers.architecture import Architecture
-from mixmas_pipeline.mixers.encoder import initialised
-from mixmas_pipeline.mixers.loss import balancing_weights, multi_head_loss, task_loss
-from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.evaluation.metrics import score
+from mixmas_pipeline.evaluation.tasks import task_of
+from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.models.encoder import initialised
+from mixmas_pipeline.models.multimodal import FUSED, MultimodalMixer
+from mixmas_pipeline.pipelines.search.sampling import stratified_split, worst_imbalance
+from mixmas_pipeline.training.loss import balancing_weights, multi_head_loss, task_loss
+from mixmas_pipeline.training.parameters import BudgetParameters
+from mixmas_pipeline.training.statistics import input_statistics, target_statistics
+from mixmas_pipeline.training.trial import compute_logits, run_trials
 
 BLOCK = {"block": "mlp_mixer", "token_dim": 4, "channel_dim": 8}
 BUDGET = BudgetParameters(learning_rate=0.02, batch_size=16, steps=80, extended_steps=80, seeds=(0, 1), device="cpu")

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from mimic_samples import Prepared, Tables, prepare, small_tables, write_tables
 
-from mixmas_pipeline.datasets.mimic import MimicTablesDataset
-from mixmas_pipeline.pipelines.mimic.parameters import LabelParameters
+from mixmas_pipeline.pipelines.data.mimic.parameters import LabelParameters
+from mixmas_pipeline.pipelines.data.mimic.sources import MimicTablesDataset
 
 
 @pytest.fixture(scope="session")

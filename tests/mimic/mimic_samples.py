@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixmas_pipeline.datasets.mimic import MimicTables
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.pipelines.mimic import nodes
-from mixmas_pipeline.pipelines.mimic.extraction import extract_events
-from mixmas_pipeline.pipelines.mimic.parameters import (
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.pipelines.data.mimic import nodes
+from mixmas_pipeline.pipelines.data.mimic.extraction import extract_events
+from mixmas_pipeline.pipelines.data.mimic.parameters import (
     CohortParameters,
     ExtractionParameters,
     LabelParameters,
     SplitParameters,
 )
+from mixmas_pipeline.pipelines.data.mimic.sources import MimicTables
 
 COLUMNS = {
     "ADMISSIONS": "row_id subject_id hadm_id admittime dischtime deathtime admission_type diagnosis",

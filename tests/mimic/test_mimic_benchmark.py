@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mixmas_pipeline.datasets.mimic import MimicTablesDataset
-from mixmas_pipeline.pipelines.mimic import nodes
-from mixmas_pipeline.pipelines.mimic.parameters import CohortParameters, LabelParameters
+from mixmas_pipeline.pipelines.data.mimic import nodes
+from mixmas_pipeline.pipelines.data.mimic.parameters import CohortParameters, LabelParameters
+from mixmas_pipeline.pipelines.data.mimic.sources import MimicTablesDataset
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "mimic.py"
 

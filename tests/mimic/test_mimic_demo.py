@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from mimic_reference import ORDER, Demo
 
-from mixmas_pipeline.pipelines.mimic import variables
+from mixmas_pipeline.pipelines.data.mimic import variables
 
 pytestmark = pytest.mark.mirror
 

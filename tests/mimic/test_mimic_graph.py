@@ -12,9 +12,10 @@ from kedro.pipeline import Pipeline
 from pydantic import ValidationError
 
 import graphs
-from mixmas_pipeline import code, pipeline_registry
-from mixmas_pipeline.pipelines.mimic.parameters import ExtractionParameters, LabelParameters, SplitParameters
+from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline.pipelines.data.mimic.parameters import ExtractionParameters, LabelParameters, SplitParameters
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
+from mixmas_pipeline.utils import code_hash as code
 
 ROOT = Path(__file__).parents[2]
 
@@ -113,7 +114,7 @@ def test_a_change_of_other_nodes_does_not_stream_the_tables_again() -> None:
     reached = code._reachable(node.func.__module__)
     mimic = {name.rpartition(".")[2] for name in reached if ".mimic." in name}
     assert mimic == {"extraction", "parameters", "variables"}
-    assert "mixmas_pipeline.datasets.mimic" in reached
+    assert "mixmas_pipeline.pipelines.data.mimic.sources" in reached
     assert not [name for name in reached if "table" in name or "learning" in name]
 
 

@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 from mimic_samples import ENTRY, Tables, same_inputs, small_tables, write_tables
 
-from mixmas_pipeline.datasets.mimic import MimicTablesDataset
-from mixmas_pipeline.pipelines.mimic import nodes, variables
-from mixmas_pipeline.pipelines.mimic.extraction import extract_events
-from mixmas_pipeline.pipelines.mimic.parameters import (
+from mixmas_pipeline.pipelines.data.mimic import nodes, variables
+from mixmas_pipeline.pipelines.data.mimic.extraction import extract_events
+from mixmas_pipeline.pipelines.data.mimic.parameters import (
     CohortParameters,
     ExtractionParameters,
     LabelParameters,
     SplitParameters,
 )
+from mixmas_pipeline.pipelines.data.mimic.sources import MimicTablesDataset
 
 Prepare = Callable[..., dict[str, Any]]
 EVENT_TABLES = ("CHARTEVENTS", "LABEVENTS", "OUTPUTEVENTS")

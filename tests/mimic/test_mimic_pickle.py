@@ -12,10 +12,10 @@ import pytest
 from kedro.io import DatasetError
 from mimic_samples import same_inputs
 
-from mixmas_pipeline.datasets import mimic
-from mixmas_pipeline.datasets.mimic import ImPickleDataset, read_arrays
-from mixmas_pipeline.pipelines.mimic import nodes
-from mixmas_pipeline.pipelines.mimic.parameters import LabelParameters, SplitParameters
+from mixmas_pipeline.pipelines.data.mimic import nodes
+from mixmas_pipeline.pipelines.data.mimic import sources as mimic
+from mixmas_pipeline.pipelines.data.mimic.parameters import LabelParameters, SplitParameters
+from mixmas_pipeline.pipelines.data.mimic.sources import ImPickleDataset, read_arrays
 
 LABELS = LabelParameters(edges=nodes.PICKLE_EDGES)
 

@@ -16,10 +16,10 @@ import pytest
 from kedro.io import DatasetError
 from mimic_samples import Tables, prepare, same_inputs, small_tables, write_tables
 
-from mixmas_pipeline.datasets.mimic import MimicTablesDataset
-from mixmas_pipeline.pipelines.mimic import nodes
-from mixmas_pipeline.pipelines.mimic.extraction import extract_events
-from mixmas_pipeline.pipelines.mimic.parameters import CohortParameters, ExtractionParameters, LabelParameters
+from mixmas_pipeline.pipelines.data.mimic import nodes
+from mixmas_pipeline.pipelines.data.mimic.extraction import extract_events
+from mixmas_pipeline.pipelines.data.mimic.parameters import CohortParameters, ExtractionParameters, LabelParameters
+from mixmas_pipeline.pipelines.data.mimic.sources import MimicTablesDataset
 
 
 def dataset(folder: Path) -> MimicTablesDataset:
@@ -258,7 +258,7 @@ def test_nothing_is_written(folder: Path) -> None:
 
 def test_interrupted_extraction_leaves_nothing_running(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The query would take minutes."""
-    from mixmas_pipeline.pipelines.mimic import extraction
+    from mixmas_pipeline.pipelines.data.mimic import extraction
 
     asked = iter([0])
 

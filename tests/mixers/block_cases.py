@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mixmas_pipeline.mixers.architecture import (
+from mixmas_pipeline.models.architecture import (
     BlockParameters,
     HyperMixerParameters,
     MLPMixerParameters,
@@ -20,7 +20,7 @@ from mixmas_pipeline.mixers.architecture import (
     MonarchMixerParameters,
     RaMLPParameters,
 )
-from mixmas_pipeline.mixers.encoder import build_block, initialised
+from mixmas_pipeline.models.encoder import build_block, initialised
 
 HIDDEN = 12
 SEQUENCES: list[tuple[int, ...]] = [(1,), (7,), (13,), (16,)]

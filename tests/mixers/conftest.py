@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mixmas_pipeline.mixers.architecture import Architecture
+from mixmas_pipeline.models.architecture import Architecture
 
 Build = Callable[..., Architecture]
 

@@ -11,7 +11,7 @@ import pytest
 from block_cases import BLOCKS, MIXING
 from pydantic import TypeAdapter, ValidationError
 
-from mixmas_pipeline.mixers.architecture import (
+from mixmas_pipeline.models.architecture import (
     Architecture,
     Block,
     MLPParameters,
@@ -236,5 +236,5 @@ def test_a_tokeniser_that_does_not_fit(tokeniser: Tokeniser, shape: tuple[int, .
 
 
 def test_writing_an_architecture_down_imports_no_torch() -> None:
-    code = "import sys, mixmas_pipeline.mixers.architecture; sys.exit('torch' in sys.modules)"
+    code = "import sys, mixmas_pipeline.models.architecture; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,10 +10,10 @@ import torch
 from block_cases import Array, affine, array, gelu, layer_norm, make, mlp, noise, randomised
 from torch import nn
 
-from mixmas_pipeline.mixers.architecture import MonarchMixerParameters, RaMLPParameters
-from mixmas_pipeline.mixers.encoder import build_block, initialised
-from mixmas_pipeline.mixers.layers import sinusoidal_positions
-from mixmas_pipeline.mixers.monarch_mixer import Monarch, MonarchMixing
+from mixmas_pipeline.models.architecture import MonarchMixerParameters, RaMLPParameters
+from mixmas_pipeline.models.blocks.layers import sinusoidal_positions
+from mixmas_pipeline.models.blocks.monarch_mixer import Monarch, MonarchMixing
+from mixmas_pipeline.models.encoder import build_block, initialised
 
 
 def normed(x: Array, norm: nn.LayerNorm) -> Array:

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from block_cases import BLOCKS, CASES, HIDDEN, make, noise
 from torch import nn
 
-from mixmas_pipeline.mixers.architecture import Architecture as Arch
-from mixmas_pipeline.mixers.architecture import Block, Encoder, Input, Patches
-from mixmas_pipeline.mixers.encoder import build_block, initialised
-from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
+from mixmas_pipeline.models.architecture import Architecture as Arch
+from mixmas_pipeline.models.architecture import Block, Encoder, Input, Patches
+from mixmas_pipeline.models.encoder import build_block, initialised
+from mixmas_pipeline.models.multimodal import FUSED, MultimodalMixer
 
 GRID = (2, 2)
 
@@ -162,7 +162,7 @@ def test_no_module_prints(name: str, capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_blocks_of_a_stack_do_not_share_weights(name: str) -> None:
-    from mixmas_pipeline.mixers.encoder import MixerStack
+    from mixmas_pipeline.models.encoder import MixerStack
 
     stack = initialised(MixerStack, 0, BLOCKS[name], 2, HIDDEN, GRID)
     assert len(stack) == 3

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from mixmas_pipeline.mixers.architecture import (
+from mixmas_pipeline.models.architecture import (
     Architecture,
     Encoder,
     Fusion,
@@ -25,8 +25,8 @@ from mixmas_pipeline.mixers.architecture import (
     Values,
     Vector,
 )
-from mixmas_pipeline.mixers.drawing import draw_architecture
-from mixmas_pipeline.mixers.model import MultimodalMixer
+from mixmas_pipeline.models.multimodal import MultimodalMixer
+from mixmas_pipeline.plots.architecture import draw_architecture
 
 # Modality -> shape, encoder, tokens.
 LANES = {

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.func import vmap
 
-from mixmas_pipeline.mixers.layers import Dropout
+from mixmas_pipeline.models.blocks.layers import Dropout
 
 
 @pytest.mark.parametrize("p", [0.001, 0.1, 0.37, 0.5, 0.9, 0.999])

@@ -12,10 +12,10 @@ from block_cases import BLOCKS, affine, array, gelu, layer_norm, noise, randomis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixmas_pipeline.mixers import architecture
-from mixmas_pipeline.mixers.architecture import Patches, Projection, Values, Vector
-from mixmas_pipeline.mixers.encoder import Encoder, PatchTokeniser, initialised
-from mixmas_pipeline.mixers.model import Head, Standardise
+from mixmas_pipeline.models import architecture
+from mixmas_pipeline.models.architecture import Patches, Projection, Values, Vector
+from mixmas_pipeline.models.encoder import Encoder, PatchTokeniser, initialised
+from mixmas_pipeline.models.multimodal import Head, Standardise
 
 SIDES = st.tuples(st.integers(1, 4), st.integers(1, 4))
 

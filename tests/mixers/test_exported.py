@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from mixmas_pipeline.mixers.architecture import Architecture
-from mixmas_pipeline.mixers.encoder import initialised
-from mixmas_pipeline.mixers.exported import CONFIG_FILE, ExportedConfig, ExportedModel, digest, pretrained_files
-from mixmas_pipeline.mixers.model import MultimodalMixer
+from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.models.encoder import initialised
+from mixmas_pipeline.models.exported import CONFIG_FILE, ExportedConfig, ExportedModel, digest, pretrained_files
+from mixmas_pipeline.models.multimodal import MultimodalMixer
 
 KINDS = {
     "image": {"kind": "image", "shape": (6, 6), "dtype": "uint8"},
@@ -88,7 +88,7 @@ class Blocked:
             raise ImportError(name + " is blocked")
 sys.meta_path.insert(0, Blocked())
 import numpy as np
-from mixmas_pipeline.mixers.exported import ExportedModel
+from mixmas_pipeline.models.exported import ExportedModel
 model = ExportedModel.from_pretrained({str(folder)!r})
 print(model({{"image": np.zeros((2, 6, 6), np.uint8)}})["fused"].shape, "kedro" in sys.modules)
 """

@@ -8,9 +8,9 @@ import torch
 from block_cases import Array, affine, array, noise, randomised
 from torch import Tensor
 
-from mixmas_pipeline.mixers.architecture import FUSION_FUNCTIONS
-from mixmas_pipeline.mixers.encoder import initialised
-from mixmas_pipeline.mixers.fusion import FusionFunction
+from mixmas_pipeline.models.architecture import FUSION_FUNCTIONS
+from mixmas_pipeline.models.encoder import initialised
+from mixmas_pipeline.models.fusion import FusionFunction
 
 UNEQUAL = [(4, 6), (2, 3), (7, 6), (7, 2), (1, 5)]
 

@@ -13,16 +13,16 @@ from block_cases import BLOCKS, MIXING, noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixmas_pipeline.mixers.architecture import (
+from mixmas_pipeline.models.architecture import (
     Architecture,
     BlockParameters,
     MLPMixerParameters,
     MonarchMixerParameters,
 )
-from mixmas_pipeline.mixers.cost import cost, match_parameters, parameter_count
-from mixmas_pipeline.mixers.encoder import MixerStack, initialised
-from mixmas_pipeline.mixers.loss import balancing_weights, fusion_weight, multi_head_loss, task_loss
-from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
+from mixmas_pipeline.models.cost import cost, match_parameters, parameter_count
+from mixmas_pipeline.models.encoder import MixerStack, initialised
+from mixmas_pipeline.models.multimodal import FUSED, MultimodalMixer
+from mixmas_pipeline.training.loss import balancing_weights, fusion_weight, multi_head_loss, task_loss
 
 Build = Callable[..., Architecture]
 

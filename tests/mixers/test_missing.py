@@ -12,10 +12,10 @@ from block_cases import noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixmas_pipeline.mixers.architecture import FUSION_FUNCTIONS, Architecture
-from mixmas_pipeline.mixers.encoder import initialised
-from mixmas_pipeline.mixers.loss import multi_head_loss, task_loss
-from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
+from mixmas_pipeline.models.architecture import FUSION_FUNCTIONS, Architecture
+from mixmas_pipeline.models.encoder import initialised
+from mixmas_pipeline.models.multimodal import FUSED, MultimodalMixer
+from mixmas_pipeline.training.loss import multi_head_loss, task_loss
 
 NAMES = ("image", "text", "facts")
 SHAPES: dict[str, tuple[int, ...]] = {"image": (4, 6), "text": (5, 3), "facts": (5,)}

@@ -10,8 +10,8 @@ import torch
 from block_cases import BLOCKS, CASES, HIDDEN, MIXING, make, noise, randomised
 from torch import Tensor, nn
 
-from mixmas_pipeline.mixers.architecture import RaMLPParameters
-from mixmas_pipeline.mixers.encoder import build_block
+from mixmas_pipeline.models.architecture import RaMLPParameters
+from mixmas_pipeline.models.encoder import build_block
 
 MIXING_CASES = [case for case in CASES if case[0] in MIXING]
 CHANNELS_FIRST = {"mlp_mixer"}  # its token mixing works on the last axis

@@ -12,11 +12,11 @@ import torch.nn.functional as F
 from block_cases import noise
 from torch import Tensor
 
-from mixmas_pipeline.mixers.architecture import FUSION_FUNCTIONS, Architecture
-from mixmas_pipeline.mixers.encoder import initialised
-from mixmas_pipeline.mixers.loss import multi_head_loss
-from mixmas_pipeline.mixers.mlp_mixer import MLPMixerBlock
-from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
+from mixmas_pipeline.models.architecture import FUSION_FUNCTIONS, Architecture
+from mixmas_pipeline.models.blocks.mlp_mixer import MLPMixerBlock
+from mixmas_pipeline.models.encoder import initialised
+from mixmas_pipeline.models.multimodal import FUSED, MultimodalMixer
+from mixmas_pipeline.training.loss import multi_head_loss
 
 Build = Callable[..., Architecture]
 MIXED = {"image": "ramlp", "series": "monarch_mixer", "network": "hyper_mixer"}

@@ -10,12 +10,12 @@ import torch
 from block_cases import noise
 from pydantic import ValidationError
 
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
-from mixmas_pipeline.learning.statistics import input_statistics
-from mixmas_pipeline.mixers.architecture import Architecture
-from mixmas_pipeline.mixers.encoder import initialised
-from mixmas_pipeline.mixers.fusion import FusionFunction
-from mixmas_pipeline.mixers.model import FUSED, Head, MultimodalMixer
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.models.encoder import initialised
+from mixmas_pipeline.models.fusion import FusionFunction
+from mixmas_pipeline.models.multimodal import FUSED, Head, MultimodalMixer
+from mixmas_pipeline.training.statistics import input_statistics
 
 STEPS, FEATURES = 6, 5
 
@@ -181,7 +181,7 @@ def test_zeros_before_the_end_are_refused() -> None:
 
 
 def test_statistics_are_by_channel_and_without_padding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mixmas_pipeline.datasets.table.CHUNK_BYTES", 150)  # several chunks
+    monkeypatch.setattr("mixmas_pipeline.data.table.CHUNK_BYTES", 150)  # several chunks
     data = table()
     poster, plot = (input_statistics(data, name) for name in ("poster", "plot"))
     pixels = data.arrays["poster"].astype(float)

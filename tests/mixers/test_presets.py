@@ -13,10 +13,10 @@ import torch
 from block_cases import noise
 from pydantic import ValidationError
 
-from mixmas_pipeline.mixers.architecture import Architecture, Encoder, Input, MLPParameters, Preset, Vector
-from mixmas_pipeline.mixers.encoder import initialised
-from mixmas_pipeline.mixers.model import FUSED, MultimodalMixer
-from mixmas_pipeline.mixers.presets import PRESETS, build, find
+from mixmas_pipeline.models.architecture import Architecture, Encoder, Input, MLPParameters, Preset, Vector
+from mixmas_pipeline.models.encoder import initialised
+from mixmas_pipeline.models.multimodal import FUSED, MultimodalMixer
+from mixmas_pipeline.models.presets import PRESETS, build, find
 
 # --- Sizes, by hand: nothing here is read from the presets
 

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from mmimdb_samples import SMALL, Films, small_films, write_folder
 
-from mixmas_pipeline.datasets.encoders import EncoderDataset, EncoderFiles
-from mixmas_pipeline.datasets.films import FilmFiles
-from mixmas_pipeline.pipelines.mmimdb import nodes, reading
-from mixmas_pipeline.pipelines.mmimdb.parameters import FilmParameters, PictureParameters
+from mixmas_pipeline.datasets.text_encoder import EncoderDataset, EncoderFiles
+from mixmas_pipeline.pipelines.data.mmimdb import nodes, reading
+from mixmas_pipeline.pipelines.data.mmimdb.films import FilmFiles
+from mixmas_pipeline.pipelines.data.mmimdb.parameters import FilmParameters, PictureParameters
 from text_encoder import write_encoder
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mixmas_pipeline.pipelines.mmimdb.parameters import PictureParameters
+from mixmas_pipeline.pipelines.data.mmimdb.parameters import PictureParameters
 from text_encoder import WORDS
 
 Films = dict[str, bytes]

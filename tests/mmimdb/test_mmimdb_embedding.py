@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from kedro.io import DatasetError
 from mmimdb_samples import plot
 
-from mixmas_pipeline.datasets import encoding
-from mixmas_pipeline.datasets.encoders import EncoderDataset, EncoderFiles
-from mixmas_pipeline.datasets.places import cache_folder, place
-from mixmas_pipeline.pipelines.mmimdb import embedding
-from mixmas_pipeline.pipelines.mmimdb.parameters import TextParameters
+from mixmas_pipeline.data import text_embedding as encoding
+from mixmas_pipeline.datasets.text_encoder import EncoderDataset, EncoderFiles
+from mixmas_pipeline.pipelines.data.mmimdb import embedding
+from mixmas_pipeline.pipelines.data.mmimdb.parameters import TextParameters
+from mixmas_pipeline.storage.paths import cache_folder, place
 from object_store import ObjectStore
 from text_encoder import write_encoder
 

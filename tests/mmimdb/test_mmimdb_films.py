@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from mmimdb_samples import SPLITS, Films, poster, record
 from PIL import Image, ImageFile
 
-from mixmas_pipeline.pipelines.mmimdb import nodes
-from mixmas_pipeline.pipelines.mmimdb.parameters import GENRES, FilmParameters
-from mixmas_pipeline.pipelines.mmimdb.reading import decode_picture, look_of, parse_record, parse_splits
+from mixmas_pipeline.pipelines.data.mmimdb import nodes
+from mixmas_pipeline.pipelines.data.mmimdb.parameters import GENRES, FilmParameters
+from mixmas_pipeline.pipelines.data.mmimdb.reading import decode_picture, look_of, parse_record, parse_splits
 
 Select = Callable[..., tuple[pd.DataFrame, pd.DataFrame]]
 

@@ -11,8 +11,8 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 
 import graphs
-from mixmas_pipeline import code
-from mixmas_pipeline.pipelines.mmimdb.parameters import GENRES, FilmParameters, PictureParameters, TextParameters
+from mixmas_pipeline.pipelines.data.mmimdb.parameters import GENRES, FilmParameters, PictureParameters, TextParameters
+from mixmas_pipeline.utils import code_hash as code
 
 ROOT = Path(__file__).parents[2]
 

@@ -17,9 +17,9 @@ from kedro.io import AbstractDataset, DatasetError
 from mmimdb_samples import SPLITS, Films, poster, record, write_folder, write_zip
 from PIL import Image
 
-from mixmas_pipeline.datasets.films import FilmArraysDataset, read_vocabulary
-from mixmas_pipeline.pipelines.mmimdb import reading
-from mixmas_pipeline.pipelines.mmimdb.parameters import GENRES, PictureParameters
+from mixmas_pipeline.pipelines.data.mmimdb import reading
+from mixmas_pipeline.pipelines.data.mmimdb.films import FilmArraysDataset, read_vocabulary
+from mixmas_pipeline.pipelines.data.mmimdb.parameters import GENRES, PictureParameters
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
 h5py = pytest.importorskip("h5py", reason="needs the extra hdf5")

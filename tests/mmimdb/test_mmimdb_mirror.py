@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mixmas_pipeline.datasets import encoding
-from mixmas_pipeline.datasets.encoders import EncoderDataset
-from mixmas_pipeline.datasets.films import FilmFiles
-from mixmas_pipeline.pipelines.mmimdb import nodes, reading
-from mixmas_pipeline.pipelines.mmimdb.parameters import FilmParameters, PictureParameters
+from mixmas_pipeline.data import text_embedding as encoding
+from mixmas_pipeline.datasets.text_encoder import EncoderDataset
+from mixmas_pipeline.pipelines.data.mmimdb import nodes, reading
+from mixmas_pipeline.pipelines.data.mmimdb.films import FilmFiles
+from mixmas_pipeline.pipelines.data.mmimdb.parameters import FilmParameters, PictureParameters
 
 pytestmark = pytest.mark.mirror
 

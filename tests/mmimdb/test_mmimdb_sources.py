@@ -18,10 +18,11 @@ import pytest
 from kedro.io import DatasetError
 from mmimdb_samples import SMALL, SPLITS, Films, poster, record, write_folder, write_tar, write_zip
 
-from mixmas_pipeline.datasets.arrays import ArrayDataset, RowFile
-from mixmas_pipeline.datasets.encoders import EncoderDataset
-from mixmas_pipeline.datasets.films import FilmFiles, FilmFilesDataset, classify
-from mixmas_pipeline.pipelines.mmimdb import reading
+from mixmas_pipeline.datasets.array import ArrayDataset
+from mixmas_pipeline.datasets.text_encoder import EncoderDataset
+from mixmas_pipeline.pipelines.data.mmimdb import reading
+from mixmas_pipeline.pipelines.data.mmimdb.films import FilmFiles, FilmFilesDataset, classify
+from mixmas_pipeline.storage.memory_maps import RowFile
 from text_encoder import write_encoder
 
 
@@ -366,7 +367,7 @@ def test_a_cached_hub_model_needs_no_network(
 def test_posters_that_are_too_large_are_refused(
     members: Films, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mixmas_pipeline.datasets import films
+    from mixmas_pipeline.pipelines.data.mmimdb import films
 
     monkeypatch.setattr(films, "_LARGEST", 1000)
     members["dataset/0000001.jpeg"] = poster(1, (400, 600))

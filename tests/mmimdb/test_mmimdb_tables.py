@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 from mmimdb_samples import SMALL, SPLITS, Films, small_films, write_folder
 
-from mixmas_pipeline.datasets.arrays import RowFile, release
-from mixmas_pipeline.datasets.encoders import EncoderFiles
-from mixmas_pipeline.datasets.films import FilmFiles
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableDataset, TableSchema
-from mixmas_pipeline.pipelines.mmimdb import embedding, nodes, reading
-from mixmas_pipeline.pipelines.mmimdb.parameters import GENRES, FilmParameters, TextParameters
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.datasets.table import TableDataset
+from mixmas_pipeline.datasets.text_encoder import EncoderFiles
+from mixmas_pipeline.pipelines.data.mmimdb import embedding, nodes, reading
+from mixmas_pipeline.pipelines.data.mmimdb.films import FilmFiles
+from mixmas_pipeline.pipelines.data.mmimdb.parameters import GENRES, FilmParameters, TextParameters
+from mixmas_pipeline.storage.memory_maps import RowFile, release
 
 TEXT = TextParameters(max_tokens=20, precision="float32", device="cpu", batch_tokens=64)
 
@@ -99,8 +100,11 @@ _MEASURED = """
 import re, sys
 from pathlib import Path
 import numpy as np
-from mixmas_pipeline.datasets.arrays import RowFile
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableDataset, TableSchema
+from mixmas_pipeline.storage.memory_maps import RowFile
+from mixmas_pipeline.data.table import Modality
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.datasets.table import TableDataset
+from mixmas_pipeline.data.table import TableSchema
 def resident():
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 rows, folder = 1200, Path(sys.argv[1])
@@ -148,8 +152,8 @@ def test_columns_of_over_two_thousand_million_numbers_can_be_written(
         return len(memoryview(data))
 
     monkeypatch.setattr(MultimodalTable, "check", lambda self: None)  # would look at each of the zeros
-    monkeypatch.setattr("mixmas_pipeline.datasets.table._Sink.write", count)
-    monkeypatch.setattr("mixmas_pipeline.datasets.table._Sink.tell", lambda sink: written)
+    monkeypatch.setattr("mixmas_pipeline.data.table._Sink.write", count)
+    monkeypatch.setattr("mixmas_pipeline.data.table._Sink.tell", lambda sink: written)
     TableDataset(filepath="unused")._write(tmp_path / "t.arrow", table)
     assert written > text.nbytes
 

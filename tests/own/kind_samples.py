@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from mixmas_pipeline.pipelines.own.cells import ID
+from mixmas_pipeline.pipelines.data.custom.cells import ID
 
 
 def frame(**columns: list[Any]) -> pd.DataFrame:

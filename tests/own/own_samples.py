@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixmas_pipeline.pipelines.own.cells import COUNT, ID, NUMBER
-from mixmas_pipeline.pipelines.own.parameters import TableParameters
+from mixmas_pipeline.pipelines.data.custom.cells import COUNT, ID, NUMBER
+from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
 
 FRACTIONS = {"fractions": {"validation": 0.2, "test": 0.2}}
 

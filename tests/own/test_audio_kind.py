@@ -10,10 +10,10 @@ import pytest
 import soundfile
 from kind_samples import frame
 
-from mixmas_pipeline.datasets.column import Column
-from mixmas_pipeline.pipelines.own.cells import CellError
-from mixmas_pipeline.pipelines.own.kinds import audio
-from mixmas_pipeline.pipelines.own.parameters import AudioParameters
+from mixmas_pipeline.data.column import Column
+from mixmas_pipeline.pipelines.data.custom.cells import CellError
+from mixmas_pipeline.pipelines.data.custom.kinds import audio
+from mixmas_pipeline.pipelines.data.custom.parameters import AudioParameters
 
 
 def prepare(folder: Path, names: list[Any], **parameters: Any) -> Column:

@@ -13,9 +13,9 @@ from kedro.io import DatasetError
 from kind_samples import frame
 from PIL import Image
 
-from mixmas_pipeline.pipelines.own.cells import CellError
-from mixmas_pipeline.pipelines.own.kinds import files, image
-from mixmas_pipeline.pipelines.own.parameters import ImageParameters
+from mixmas_pipeline.pipelines.data.custom.cells import CellError
+from mixmas_pipeline.pipelines.data.custom.kinds import files, image
+from mixmas_pipeline.pipelines.data.custom.parameters import ImageParameters
 
 
 def png(shade: int) -> bytes:

@@ -11,10 +11,10 @@ import pytest
 from kind_samples import frame
 from PIL import Image
 
-from mixmas_pipeline.datasets.column import Column
-from mixmas_pipeline.pipelines.own.cells import CellError
-from mixmas_pipeline.pipelines.own.kinds import image
-from mixmas_pipeline.pipelines.own.parameters import ImageParameters
+from mixmas_pipeline.data.column import Column
+from mixmas_pipeline.pipelines.data.custom.cells import CellError
+from mixmas_pipeline.pipelines.data.custom.kinds import image
+from mixmas_pipeline.pipelines.data.custom.parameters import ImageParameters
 
 
 def prepare(folder: Path, names: list[Any], **parameters: Any) -> Column:

@@ -12,12 +12,12 @@ from own_samples import named
 from pydantic import TypeAdapter, ValidationError
 
 from mixmas_pipeline import pipeline_registry
-from mixmas_pipeline.datasets.column import Column
-from mixmas_pipeline.datasets.table import Modality
+from mixmas_pipeline.data.column import Column
+from mixmas_pipeline.data.table import Modality
+from mixmas_pipeline.pipelines.data.custom import cells, labels, nodes, reading
+from mixmas_pipeline.pipelines.data.custom.kinds import KINDS
+from mixmas_pipeline.pipelines.data.custom.parameters import ModalityOf, TableParameters
 from mixmas_pipeline.pipelines.describe.cells import group_columns
-from mixmas_pipeline.pipelines.own import cells, labels, nodes, reading
-from mixmas_pipeline.pipelines.own.kinds import KINDS
-from mixmas_pipeline.pipelines.own.parameters import ModalityOf, TableParameters
 
 SERIES = {"kind": "time_series", "id": "who", "time": "when", "columns": ["place", "moment"], "steps": 2}
 TABLE: dict[str, Any] = {
@@ -64,7 +64,7 @@ def test_time_zones_may_differ(tmp_path: Path, moment: str) -> None:
 
 
 def test_a_missing_time_is_an_error_also_of_dates() -> None:
-    from mixmas_pipeline.pipelines.own.kinds.time_series import _moments
+    from mixmas_pipeline.pipelines.data.custom.kinds.time_series import _moments
 
     frame = named(pd.DataFrame({"when": pd.to_datetime(["2024-01-01", None])}))
     with pytest.raises(ValueError, match=r"row 1 \(id r1\), column when"):

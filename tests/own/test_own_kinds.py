@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from own_samples import named
 from pydantic import TypeAdapter
 
-from mixmas_pipeline.datasets.column import Column, ColumnDataset
-from mixmas_pipeline.pipelines.own.kinds import KINDS
-from mixmas_pipeline.pipelines.own.parameters import ModalityOf
+from mixmas_pipeline.data.column import Column
+from mixmas_pipeline.datasets.column import ColumnDataset
+from mixmas_pipeline.pipelines.data.custom.kinds import KINDS
+from mixmas_pipeline.pipelines.data.custom.parameters import ModalityOf
 
 nan = float("nan")
 

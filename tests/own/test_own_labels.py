@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from own_samples import named, table
 
-from mixmas_pipeline.pipelines.own.labels import check_examples, encode, learn_classes
+from mixmas_pipeline.pipelines.data.custom.labels import check_examples, encode, learn_classes
 
 
 def column(*cells: Any) -> pd.DataFrame:

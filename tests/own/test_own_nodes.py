@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from own_samples import pets
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.pipelines.own import nodes
-from mixmas_pipeline.pipelines.own.parameters import TableParameters
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.pipelines.data.custom import nodes
+from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
 
 PARTS = {"column": "part"}
 FACTS = {"kind": "tabular", "columns": "*", "categories": ["breed"]}

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from kedro.io import DataCatalog, MemoryDataset
 
 from mixmas_pipeline import pipeline_registry
-from mixmas_pipeline.configuration import ProjectConfigLoader
-from mixmas_pipeline.learning.sampling import sample_size, sample_sizes
-from mixmas_pipeline.pipelines.own.defaults import merge, patch
+from mixmas_pipeline.config_loader import ProjectConfigLoader
+from mixmas_pipeline.pipelines.data.custom.defaults import merge, patch
+from mixmas_pipeline.pipelines.search.sampling import sample_size, sample_sizes
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).parents[2]

@@ -12,9 +12,9 @@ from kedro.io import DatasetError
 from own_samples import pets, table
 
 from mixmas_pipeline.datasets.rows import NamedFileDataset
-from mixmas_pipeline.pipelines.own import nodes
-from mixmas_pipeline.pipelines.own.cells import ID, NUMBER, numbers, words
-from mixmas_pipeline.pipelines.own.reading import read_frame, read_rows
+from mixmas_pipeline.pipelines.data.custom import nodes
+from mixmas_pipeline.pipelines.data.custom.cells import ID, NUMBER, numbers, words
+from mixmas_pipeline.pipelines.data.custom.reading import read_frame, read_rows
 
 
 def write(frame: pd.DataFrame, path: Path) -> Path:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from own_samples import named, pets, table
 
-from mixmas_pipeline.pipelines.own.splitting import split
+from mixmas_pipeline.pipelines.data.custom.splitting import split
 
 
 @settings(max_examples=40)

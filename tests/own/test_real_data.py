@@ -14,7 +14,8 @@ import yaml
 from project_runs import ROOT, kedro, make_project, newest
 from real_data import LAY_OUT, Unavailable, drop
 
-from mixmas_pipeline.datasets.table import MultimodalTable, TableDataset
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.datasets.table import TableDataset
 
 BLIND = "accuracy, most frequent class"
 # Longer than in the test environment, in which nothing is learnt well.

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from kind_samples import frame
 
-from mixmas_pipeline.datasets.column import Column
-from mixmas_pipeline.datasets.encoders import EncoderDataset, EncoderFiles
-from mixmas_pipeline.pipelines.own.kinds import text
-from mixmas_pipeline.pipelines.own.parameters import TextParameters
+from mixmas_pipeline.data.column import Column
+from mixmas_pipeline.datasets.text_encoder import EncoderDataset, EncoderFiles
+from mixmas_pipeline.pipelines.data.custom.kinds import text
+from mixmas_pipeline.pipelines.data.custom.parameters import TextParameters
 from text_encoder import WORDS, write_encoder
 
 TEXTS = [" ".join(WORDS[i % len(WORDS)] for i in range(start, start + 1 + start % 14)) for start in range(40)]

@@ -17,7 +17,8 @@ from kedro.pipeline import Pipeline
 from project_runs import make_project
 
 from mixmas_pipeline import pipeline_registry
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableDataset, TableSchema
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.datasets.table import TableDataset
 from mixmas_pipeline.session import ReusingSession
 
 # Kind, shape, tokeniser of every modality.

@@ -12,10 +12,10 @@ import pytest
 from scipy.stats import t
 from test_generic import table
 
-from mixmas_pipeline.learning.parameters import CompareParameters, TrainingParameters
-from mixmas_pipeline.mixers.architecture import Architecture
+from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.pipelines.compare import judging, nodes
 from mixmas_pipeline.pipelines.training import fitting
+from mixmas_pipeline.training.parameters import CompareParameters, TrainingParameters
 
 TRAIN, VALIDATION, TEST = table(120, 0), table(60, 1), table(80, 2)
 TRAINING = TrainingParameters(
@@ -152,7 +152,7 @@ def test_a_killed_node_does_not_repeat_finished_seeds(
         patched.setattr(fitting.Scratch, "fit", killed)
         with pytest.raises(KeyboardInterrupt):
             nodes.train_seeds(*arguments, [0, 1], tmp_path / "broken")
-    from mixmas_pipeline.learning import lightning
+    from mixmas_pipeline.training import lightning
 
     step = lightning.MixerModule.training_step
 

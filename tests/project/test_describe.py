@@ -13,13 +13,13 @@ import pandas as pd
 import planted
 import pytest
 
-from mixmas_pipeline.datasets import table as tables
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
-from mixmas_pipeline.learning.parameters import SearchParameters, TrainingParameters
+from mixmas_pipeline.data import table as tables
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.pipelines.data.custom.cells import ID
 from mixmas_pipeline.pipelines.describe import duplicates, estimate, judging, nodes, page
-from mixmas_pipeline.pipelines.own.cells import ID
 from mixmas_pipeline.pipelines.search import nodes as searching
-from mixmas_pipeline.runners.compute import ComputeParameters
+from mixmas_pipeline.runners.resources import ComputeParameters
+from mixmas_pipeline.training.parameters import SearchParameters, TrainingParameters
 
 NAMES = ("photo", "facts")
 METRICS = {"multiclass": "accuracy", "binary": "f1", "multilabel": "f1_weighted", "regression": "r2"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mixmas_pipeline.devices import computing_in, pick_device, pick_precision
+from mixmas_pipeline.utils.devices import computing_in, pick_device, pick_precision
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,11 @@ from project_runs import ROOT, kedro, newest
 
 from mixmas_pipeline import pipeline_registry
 from mixmas_pipeline.cli import viz_build
-from mixmas_pipeline.datasets.places import is_remote, place
 from mixmas_pipeline.datasets.table import TableDataset
-from mixmas_pipeline.learning import join
-from mixmas_pipeline.learning.parameters import TrainingParameters
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
+from mixmas_pipeline.storage.paths import is_remote, place
+from mixmas_pipeline.training import join
+from mixmas_pipeline.training.parameters import TrainingParameters
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -40,7 +40,7 @@ def commands() -> list[str]:
 
 VIZ_COMMANDS = [c for c in commands() if c.startswith("kedro viz")]
 KEDRO_COMMANDS = [c for c in commands() if "kedro " in c and c not in VIZ_COMMANDS]
-JOIN = "python -m mixmas_pipeline.learning.join "
+JOIN = "python -m mixmas_pipeline.training.join "
 TENSORBOARD = "tensorboard --logdir="
 
 

@@ -17,14 +17,15 @@ import yaml
 from kedro.io import Version
 from project_runs import ROOT, kedro, make_project, newest
 
+from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.datasets.model import ModelDataset, RecordDataset
-from mixmas_pipeline.datasets.table import MultimodalTable, TableDataset
-from mixmas_pipeline.learning import conversion
-from mixmas_pipeline.mixers.cost import cost
-from mixmas_pipeline.mixers.drawing import draw_architecture
-from mixmas_pipeline.mixers.exported import ExportedModel, pretrained_files
-from mixmas_pipeline.mixers.model import MultimodalMixer
+from mixmas_pipeline.datasets.table import TableDataset
+from mixmas_pipeline.models.cost import cost
+from mixmas_pipeline.models.exported import ExportedModel, pretrained_files
+from mixmas_pipeline.models.multimodal import MultimodalMixer
+from mixmas_pipeline.pipelines.export import conversion
 from mixmas_pipeline.pipelines.export.nodes import check_same_training
+from mixmas_pipeline.plots.architecture import draw_architecture
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 
@@ -53,7 +54,7 @@ def folder_of(project: Path) -> Path:
 
 def model_of(project: Path) -> MultimodalMixer:
     place = str(artefact(project, "06_models/avmnist/model"))
-    return ModelDataset(filepath=place, model_class="mixmas_pipeline.mixers.model.MultimodalMixer").load()
+    return ModelDataset(filepath=place, model_class="mixmas_pipeline.models.multimodal.MultimodalMixer").load()
 
 
 def table_of(project: Path, split: str) -> MultimodalTable:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from project_runs import ROOT
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.mixers.encoder import build_block
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.models.encoder import build_block
 
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(), flags=re.DOTALL)
 
@@ -24,7 +24,7 @@ def execute(text: str, name: str) -> ModuleType:
 
 
 def test_the_block_is_found_by_its_parameters_and_mixes_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = "mixmas_pipeline.mixers.mean_mixer"
+    module = "mixmas_pipeline.models.mean_mixer"
     monkeypatch.setitem(sys.modules, module, execute(BLOCKS[0], module))
     parameters = execute(BLOCKS[1], "mean_mixer_parameters").MeanMixerParameters()
     torch.manual_seed(0)

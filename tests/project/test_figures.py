@@ -7,8 +7,8 @@ import io
 import numpy as np
 import pytest
 
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
-from mixmas_pipeline.pipelines.reporting.figures import example_picture
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.plots.figures import example_picture
 
 
 def picture(kind: str, array: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from project_runs import kedro, make_project, newest
 
-from mixmas_pipeline.pipelines.mmimdb.parameters import GENRES
+from mixmas_pipeline.pipelines.data.mmimdb.parameters import GENRES
 
 pytestmark = pytest.mark.mirror
 REPORTING = Path("data/test/08_reporting/mmimdb")

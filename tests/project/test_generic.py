@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
-from mixmas_pipeline.learning.parameters import (
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.pipelines.reporting import nodes as reporting
+from mixmas_pipeline.pipelines.search import create_pipeline, nodes
+from mixmas_pipeline.pipelines.training import evaluation
+from mixmas_pipeline.pipelines.training import nodes as training
+from mixmas_pipeline.training.parameters import (
     BudgetParameters,
     FusionNetworkStage,
     MatchParameters,
@@ -19,11 +24,6 @@ from mixmas_pipeline.learning.parameters import (
     SelectionParameters,
     TrainingParameters,
 )
-from mixmas_pipeline.mixers.architecture import Architecture
-from mixmas_pipeline.pipelines.reporting import nodes as reporting
-from mixmas_pipeline.pipelines.search import create_pipeline, nodes
-from mixmas_pipeline.pipelines.training import evaluation
-from mixmas_pipeline.pipelines.training import nodes as training
 
 CLASSES = ("drama", "comedy", "war", "music")
 SELECTION = SelectionParameters(metric="f1_weighted", resamples=60)
@@ -170,9 +170,9 @@ def _check_scores(
     best one of its kind on training data."""
     from sklearn.metrics import average_precision_score, f1_score
 
-    from mixmas_pipeline.learning.metrics import best_thresholds
-    from mixmas_pipeline.learning.microbenchmark import compute_logits
-    from mixmas_pipeline.mixers.model import FUSED
+    from mixmas_pipeline.evaluation.metrics import best_thresholds
+    from mixmas_pipeline.models.multimodal import FUSED
+    from mixmas_pipeline.training.trial import compute_logits
 
     probabilities = {
         name: 1 / (1 + np.exp(-compute_logits(model, split, torch.device("cpu"))[FUSED].astype(float)))

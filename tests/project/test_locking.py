@@ -19,9 +19,9 @@ from kedro.framework.startup import bootstrap_project
 from kedro.pipeline import Node
 from project_runs import kedro, make_project
 
-from mixmas_pipeline import locking
-from mixmas_pipeline.hooks import DataRootHooks
-from mixmas_pipeline.locking import (
+from mixmas_pipeline.hooks.project import DataRootHooks
+from mixmas_pipeline.storage import locks as locking
+from mixmas_pipeline.storage.locks import (
     DEAD_AFTER,
     HOLDER_FILE,
     DataRootBusy,
@@ -147,7 +147,7 @@ def test_session_that_began_before_the_last_run_is_told_so(copy_of_finished: Cal
 FORKING = """
 import os, sys, time
 from pathlib import Path
-from mixmas_pipeline.locking import data_root_lock
+from mixmas_pipeline.storage.locks import data_root_lock
 lock = data_root_lock(Path(sys.argv[1])).acquire()
 if os.fork() == 0:  # the worker, which says so itself: until then it may still be closing what it has inherited
     print(os.getpid(), flush=True)

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 from project_runs import kedro, make_project
 
-from mixmas_pipeline.datasets.places import cache_folder
+from mixmas_pipeline.storage.paths import cache_folder
 from object_store import ObjectStore
 
 TIMED = ("leaderboard_figure.json", "report.html")  # show how long something took, among much else

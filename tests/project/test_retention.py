@@ -15,10 +15,10 @@ import pytest
 from kedro.io.core import Version
 from project_runs import kedro, make_project
 
-from mixmas_pipeline import retention
 from mixmas_pipeline.datasets.artefacts import JSONDataset
-from mixmas_pipeline.locking import DataRootBusy, data_root_lock, locked
-from mixmas_pipeline.retention import delete, leftovers, saved_versions, superfluous, sweep
+from mixmas_pipeline.storage import retention
+from mixmas_pipeline.storage.locks import DataRootBusy, data_root_lock, locked
+from mixmas_pipeline.storage.retention import delete, leftovers, saved_versions, superfluous, sweep
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -140,7 +140,7 @@ def test_folder_that_was_being_replaced_is_put_back(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from mixmas_pipeline import retention
+from mixmas_pipeline.storage import retention
 left = int(sys.argv[2])
 
 def kill(event, args):
@@ -228,7 +228,7 @@ def test_object_store(tmp_path: Path) -> None:
     """The same in a store: a folder's version, and what an upload that was cut has left."""
     from upath import UPath
 
-    from mixmas_pipeline.datasets.places import is_whole, write_whole
+    from mixmas_pipeline.storage.paths import is_whole, write_whole
 
     root = UPath(f"memory://{tmp_path.name}/data")
 

@@ -171,8 +171,8 @@ def test_changed_code_trains_again(copy_of_finished: Callable[[], Path], tmp_pat
     from mixmas_pipeline.pipelines.training import fitting
 
     architecture, train, validation = load(copy_of_finished(), "architecture", "train", "validation")
-    from mixmas_pipeline.learning.parameters import TrainingParameters
-    from mixmas_pipeline.mixers.architecture import Architecture
+    from mixmas_pipeline.models.architecture import Architecture
+    from mixmas_pipeline.training.parameters import TrainingParameters
 
     settings = TrainingParameters(seed=0, max_epochs=1, patience=1, metric="accuracy", learning_rate=0.1)
     arguments = (Architecture.model_validate(architecture), train, validation, settings)

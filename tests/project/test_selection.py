@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, TableSchema
-from mixmas_pipeline.learning.parameters import BudgetParameters, SampleParameters, SelectionParameters
-from mixmas_pipeline.learning.selection import fall_behind, judge, needs_extension
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.pipelines.search import nodes
-from mixmas_pipeline.progress import LOGGER, Part
+from mixmas_pipeline.pipelines.search.selection import fall_behind, judge, needs_extension
+from mixmas_pipeline.training.parameters import BudgetParameters, SampleParameters, SelectionParameters
+from mixmas_pipeline.utils.progress import LOGGER, Part
 
 SELECTION = SelectionParameters(metric="accuracy", resamples=200)
 LABELS = np.random.default_rng(0).integers(0, 4, 600)
@@ -180,8 +180,8 @@ def test_decision_of_a_race(accuracies: dict[str, float], dropped: list[str], fi
 
 
 def test_the_leaderboard_says_who_was_dropped_and_when(capsys: pytest.CaptureFixture[str]) -> None:
+    from mixmas_pipeline.hooks.summary import print_summary
     from mixmas_pipeline.pipelines.reporting.page import _stage_rows
-    from mixmas_pipeline.summary import print_summary
 
     seconds = {"losses": [(1, 1.0)], "seconds": 1.0}
     results = {"far": result("far", 0.5, 1, seeds=2), "top": result("top", 0.8, 9, seeds=4)}
@@ -252,14 +252,14 @@ def proposal(sample: MultimodalTable, block: dict[str, Any]) -> dict[str, Any]:
         "reference": "c",
         "candidates": {"c": block},
     }
-    from mixmas_pipeline.learning.parameters import MatchParameters
+    from mixmas_pipeline.training.parameters import MatchParameters
 
     return nodes.propose_encoders(sample, {"x": stage}, MatchParameters())["x.c"]
 
 
 def test_a_candidate_may_have_its_own_tokeniser() -> None:
     """A plain MLP on the vector beside a mixer on a token for each feature; parameters are matched all the same."""
-    from mixmas_pipeline.learning.parameters import MatchParameters
+    from mixmas_pipeline.training.parameters import MatchParameters
 
     stage: dict[str, Any] = {
         "tokeniser": {"type": "values"},
@@ -341,7 +341,7 @@ def test_samples_are_disjoint_stratified_and_of_the_formulas_size() -> None:
 
 
 def test_space_and_table_must_name_the_same_modalities() -> None:
-    from mixmas_pipeline.learning.parameters import MatchParameters
+    from mixmas_pipeline.training.parameters import MatchParameters
 
     with pytest.raises(ValueError, match=r"\['y'\].*the table has \['x'\]"):
         nodes.propose_encoders(table(40), {"y": {}}, MatchParameters())

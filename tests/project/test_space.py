@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from test_generic import space, table
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.learning.parameters import SearchParameters
+from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.pipelines.validate_search.nodes import narrow
 from mixmas_pipeline.pipelines.validate_search.space import Builder, combinations, name_of, stages
+from mixmas_pipeline.training.parameters import SearchParameters
 
 TABLE = table(40, 0)
 

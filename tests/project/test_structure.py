@@ -13,7 +13,7 @@ from kedro.pipeline import Pipeline
 from project_runs import ROOT, kedro, make_project
 
 from graphs import configuration, pipelines
-from mixmas_pipeline import code
+from mixmas_pipeline.utils import code_hash as code
 
 SOURCE = ROOT / "src" / "mixmas_pipeline"
 ENVIRONMENTS = ["base", "paper", "test"]

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from project_runs import ROOT
 
-from mixmas_pipeline import new
+from mixmas_pipeline.cli import new
 
 
 def run(*words: str | Path, site: Path | None = None, cwd: Path) -> subprocess.CompletedProcess[str]:

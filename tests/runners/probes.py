@@ -17,8 +17,8 @@ from kedro.pipeline import Node, Pipeline
 from kedro.runner import AbstractRunner
 
 from mixmas_pipeline.datasets.artefacts import JSONDataset
-from mixmas_pipeline.progress import Part, Progress, Scored, tell
 from mixmas_pipeline.runners.reusing import ReusingRunner
+from mixmas_pipeline.utils.progress import Part, Progress, Scored, tell
 
 _number = itertools.count()
 _log = logging.getLogger("mixmas_pipeline.probes")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mixmas_pipeline.progress import Begun, Part, Scored, Step, left_text
 from mixmas_pipeline.runners.board import Board, Job
+from mixmas_pipeline.utils.progress import Begun, Part, Scored, Step, left_text
 
 IMAGE, FUSION = "films.search.image", "films.search.fusion"
 

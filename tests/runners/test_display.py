@@ -23,11 +23,12 @@ from kedro.pipeline import Node, Pipeline
 from rich.console import Console
 from screens import Screen
 
-from mixmas_pipeline.logs import LineHandler
-from mixmas_pipeline.progress import LOGGER, Begun, Part, Progress, Scored, Step, tell
-from mixmas_pipeline.runners import board, display
+from mixmas_pipeline.runners import board
+from mixmas_pipeline.runners import progress as display
 from mixmas_pipeline.runners.board import Board, Job
-from mixmas_pipeline.runners.compute import ComputeParameters
+from mixmas_pipeline.runners.resources import ComputeParameters
+from mixmas_pipeline.utils.logs import LineHandler
+from mixmas_pipeline.utils.progress import LOGGER, Begun, Part, Progress, Scored, Step, tell
 
 IMAGE, TRAINING = "films.search.image", "films.training"
 
@@ -182,7 +183,7 @@ def test_log_in_a_file_has_a_line_a_record_and_no_codes() -> None:
 SCRIPT = """
 import logging, signal, sys, pathlib
 import kedro.logging, probes
-from mixmas_pipeline.logs import log_lines
+from mixmas_pipeline.utils.logs import log_lines
 signal.signal(signal.SIGINT, signal.default_int_handler)
 logging.basicConfig(level="INFO", format="%(message)s", handlers=[kedro.logging.RichHandler(show_path=False)])
 log_lines()

@@ -18,8 +18,9 @@ from kedro.pipeline import Node, Pipeline
 
 from child_processes import children, command
 from graphs import pipelines
-from mixmas_pipeline.runners import compute, machine
-from mixmas_pipeline.runners.compute import ComputeParameters
+from mixmas_pipeline.runners import local as machine
+from mixmas_pipeline.runners import resources as compute
+from mixmas_pipeline.runners.resources import ComputeParameters
 
 NAMES = {name: name for name in ("a", "b", "c", "d")}
 

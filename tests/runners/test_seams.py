@@ -11,11 +11,11 @@ import pytest
 from kedro.io import DataCatalog, DatasetError, MemoryDataset, Version
 from kedro.pipeline import Node
 
-from mixmas_pipeline import locking
 from mixmas_pipeline.datasets.artefacts import JSONDataset
-from mixmas_pipeline.locking import DataRootBusy
 from mixmas_pipeline.runners import fingerprints
-from mixmas_pipeline.runners.compute import ComputeParameters
+from mixmas_pipeline.runners.resources import ComputeParameters
+from mixmas_pipeline.storage import locks as locking
+from mixmas_pipeline.storage.locks import DataRootBusy
 
 OLD, NEW = "2026-01-01T00.00.00.000Z", "2026-01-02T00.00.00.000Z"
 

@@ -12,9 +12,9 @@ from kedro.io import Version
 from kedro.utils import load_obj
 from kedro_datasets._typing import HTMLPreview, ImagePreview, JSONPreview, PlotlyPreview, TablePreview
 
-from mixmas_pipeline.datasets.base import AtomicDataset
-from mixmas_pipeline.datasets.places import local
-from mixmas_pipeline.lazy import lazy
+from mixmas_pipeline.datasets.atomic import AtomicDataset
+from mixmas_pipeline.storage.paths import local
+from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
     import pandas as pd

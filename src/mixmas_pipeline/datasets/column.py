@@ -1,32 +1,18 @@
-"""One prepared modality of some rows, before the modalities are put together to a table."""
+"""One prepared modality in the catalog."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 from kedro_datasets._typing import ImagePreview
 
-from mixmas_pipeline.datasets.arrays import write_array
-from mixmas_pipeline.datasets.base import AtomicDataset
-from mixmas_pipeline.datasets.table import Modality
-
-
-@dataclass(frozen=True)
-class Column:
-    """A modality of n rows.
-
-    Attributes:
-        array: (n, *shape) in the stored type; zeros where a row lacks the modality. It may be mapped from a file.
-        present: (n,) truth values: which rows have it.
-        modality: what the array holds; ``optional`` is left to who makes the table.
-    """
-
-    array: np.ndarray
-    present: np.ndarray
-    modality: Modality
+from mixmas_pipeline.data.column import Column
+from mixmas_pipeline.data.table import Modality
+from mixmas_pipeline.datasets.atomic import AtomicDataset
+from mixmas_pipeline.storage.memory_maps import write_array
 
 
 class ColumnDataset(AtomicDataset):

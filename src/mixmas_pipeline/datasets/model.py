@@ -13,9 +13,9 @@ from kedro.utils import load_obj
 from kedro_datasets._typing import ImagePreview, JSONPreview, TablePreview
 
 from mixmas_pipeline.datasets.artefacts import PREVIEW_ROWS, table_preview
-from mixmas_pipeline.datasets.base import AtomicDataset
+from mixmas_pipeline.datasets.atomic import AtomicDataset
 from mixmas_pipeline.datasets.contents import contents
-from mixmas_pipeline.datasets.places import is_remote, local, place, read_bytes
+from mixmas_pipeline.storage.paths import is_remote, local, place, read_bytes
 
 
 class ModelDataset(AtomicDataset):
@@ -105,7 +105,7 @@ class RecordDataset(AtomicDataset):
 class ScratchFolderDataset(AbstractDataset[None, Path]):
     """A folder for unfinished work, such as checkpoints. It loads as its path, and is made when it is not there.
 
-    In an object store it loads as a ``UPath``; what uses it writes and reads with ``mixmas_pipeline.datasets.places``.
+    In an object store it loads as a ``UPath``; what uses it writes and reads with ``mixmas_pipeline.storage.paths``.
     """
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:

@@ -19,7 +19,7 @@ from kedro_datasets._typing import HTMLPreview, ImagePreview
 if TYPE_CHECKING:
     from PIL import Image
 
-    from mixmas_pipeline.datasets.table import MultimodalTable
+    from mixmas_pipeline.data.table import MultimodalTable
 
 EXAMPLES = 24
 _ROWS = 12

@@ -13,9 +13,10 @@ import numpy as np
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
-from mixmas_pipeline.datasets.places import cache_folder, hash_path, is_whole, local, place
-from mixmas_pipeline.datasets.sources import fetch
-from mixmas_pipeline.datasets.table import MultimodalTable, TableDataset, TableSchema
+from mixmas_pipeline.data.table import MultimodalTable, TableSchema
+from mixmas_pipeline.datasets.table import TableDataset
+from mixmas_pipeline.storage.downloads import fetch
+from mixmas_pipeline.storage.paths import cache_folder, hash_path, is_whole, local, place
 
 # Keys of a file of arrays that are no modalities.
 IDS, LABELS, PRESENT = "ids", "labels", "present."

@@ -12,7 +12,7 @@ from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 
 from mixmas_pipeline.datasets.artefacts import PREVIEW_ROWS, table_preview
-from mixmas_pipeline.datasets.places import folders, is_whole, place, read_bytes, remove, write_whole
+from mixmas_pipeline.storage.paths import folders, is_whole, place, read_bytes, remove, write_whole
 
 RECORD_FILE = "run.json"
 # TensorBoard's run within a run's folder that has the parameters, scores, texts and pictures. Curves are not below it:
@@ -128,7 +128,7 @@ class RunsDataset(AbstractDataset[RunLog, list[Record]]):
 
 
 def _write(folder: Path, log: RunLog) -> None:
-    from mixmas_pipeline.datasets.events import EventFile
+    from mixmas_pipeline.storage.event_file import EventFile
 
     record, time = log.record, log.record.began.timestamp()
     with EventFile(folder / SUMMARY, time) as events:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from mixmas_pipeline.progress import Begun, Event, Part, Scored, Step, duration, left_text
+from mixmas_pipeline.utils.progress import Begun, Event, Part, Scored, Step, duration, left_text
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,12 @@ from kedro.io import CatalogProtocol, DatasetError
 from kedro.io.core import AbstractVersionedDataset, VersionNotFoundError
 from kedro.pipeline.node import Node
 
-from mixmas_pipeline.code import code_hash
-from mixmas_pipeline.datasets.places import hash_path, is_whole, keys, read_bytes, write_whole
-from mixmas_pipeline.runners.compute import ComputeParameters
+from mixmas_pipeline.runners.resources import ComputeParameters
+from mixmas_pipeline.storage.paths import hash_path, is_whole, keys, read_bytes, write_whole
+from mixmas_pipeline.utils.code_hash import code_hash
 
 if TYPE_CHECKING:
-    from mixmas_pipeline.datasets.places import Place
+    from mixmas_pipeline.storage.paths import Place
 
 PROVENANCE_FILE = "provenance.json"
 SEEN_WITHIN = 60.0  # seconds in which a network's file system shows what another machine has saved

@@ -15,12 +15,12 @@ from typing import Any, ClassVar, Self
 
 from kedro.pipeline.node import Node
 
-from mixmas_pipeline.relay import hand_on
-from mixmas_pipeline.runners import remote
-from mixmas_pipeline.runners.compute import ComputeParameters
-from mixmas_pipeline.runners.machine import Ended
+from mixmas_pipeline.runners import ray_worker as remote
+from mixmas_pipeline.runners.local import Ended
+from mixmas_pipeline.runners.resources import ComputeParameters
 from mixmas_pipeline.runners.reusing import Place, ReusingRunner, Tasks
-from mixmas_pipeline.runners.work import RemoteTraceback, WorkerLost
+from mixmas_pipeline.runners.task import RemoteTraceback, WorkerLost
+from mixmas_pipeline.utils.log_relay import hand_on
 
 _log = logging.getLogger(__name__)
 

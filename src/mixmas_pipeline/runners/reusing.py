@@ -14,14 +14,14 @@ from kedro.runner import AbstractRunner
 from kedro.runner.task import Task
 from pluggy import PluginManager
 
-from mixmas_pipeline.locking import check_locks
-from mixmas_pipeline.progress import Begun, tell
-from mixmas_pipeline.relay import levels
-from mixmas_pipeline.runners.compute import ComputeParameters
-from mixmas_pipeline.runners.display import Display
 from mixmas_pipeline.runners.fingerprints import Fingerprint, fingerprint, record, up_to_date
-from mixmas_pipeline.runners.machine import Ended, Machine
-from mixmas_pipeline.runners.work import Work, WorkerLost, discard, refuse_memory_only, refuse_missing_inputs
+from mixmas_pipeline.runners.local import Ended, Machine
+from mixmas_pipeline.runners.progress import Display
+from mixmas_pipeline.runners.resources import ComputeParameters
+from mixmas_pipeline.runners.task import Work, WorkerLost, discard, refuse_memory_only, refuse_missing_inputs
+from mixmas_pipeline.storage.locks import check_locks
+from mixmas_pipeline.utils.log_relay import levels
+from mixmas_pipeline.utils.progress import Begun, tell
 
 RERUNS = 2
 _log = logging.getLogger(__name__)

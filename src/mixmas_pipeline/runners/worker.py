@@ -24,7 +24,7 @@ def main(descriptor: int, parent: int) -> None:
     """Do what comes over the connection until it ends."""
     _die_with(parent)
     logging.disable(logging.INFO)  # until a node logs: Kedro says which logging configuration it takes
-    from mixmas_pipeline.runners.work import failure
+    from mixmas_pipeline.runners.task import failure
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the run too, which ends its workers
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that unfinished files are removed

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.lazy import lazy
-from mixmas_pipeline.learning.parameters import CompareParameters, Metric
+from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.pipelines.compare.nodes import BASELINE
-from mixmas_pipeline.progress import Progress
+from mixmas_pipeline.training.parameters import CompareParameters, Metric
+from mixmas_pipeline.utils.lazy import lazy
+from mixmas_pipeline.utils.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +37,8 @@ def evaluate_contenders(
         baseline, paired by seed and by example.
         predictions: one row a test example; the labels that each contender's each seed gives.
     """
-    from mixmas_pipeline.learning.metrics import score
-    from mixmas_pipeline.learning.tasks import task_of
+    from mixmas_pipeline.evaluation.metrics import score
+    from mixmas_pipeline.evaluation.tasks import task_of
 
     for table in (validation, test):
         table.check()
@@ -84,17 +84,17 @@ def evaluate_contenders(
 
 def draw_comparison(comparison: pd.DataFrame) -> Any:
     """The table as bars."""
-    from mixmas_pipeline.pipelines.reporting.figures import comparison_figure
+    from mixmas_pipeline.plots.figures import comparison_figure
 
     return comparison_figure(comparison)
 
 
 def _predict(models: list[Any], table: MultimodalTable, blind: np.ndarray, progress: Progress) -> np.ndarray:
     """Labels that each model gives, (models, rows[, classes]); ``blind`` for rows that lack all that it looks at."""
-    from mixmas_pipeline.learning.metrics import predict
-    from mixmas_pipeline.learning.microbenchmark import compute_logits, pick_device
-    from mixmas_pipeline.learning.presence import rows_that_have_any
-    from mixmas_pipeline.mixers.model import FUSED
+    from mixmas_pipeline.evaluation.metrics import predict
+    from mixmas_pipeline.evaluation.presence import rows_that_have_any
+    from mixmas_pipeline.models.multimodal import FUSED
+    from mixmas_pipeline.training.trial import compute_logits, pick_device
 
     device = pick_device("auto")
     guesses = []
@@ -115,7 +115,7 @@ def _difference(
     interval is rather too wide than too narrow."""
     from scipy.stats import t
 
-    from mixmas_pipeline.learning.metrics import difference_error, score
+    from mixmas_pipeline.evaluation.metrics import difference_error, score
 
     if guess is baseline:
         return {"difference": 0.0, "low": 0.0, "high": 0.0}

@@ -9,13 +9,13 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.lazy import lazy
-from mixmas_pipeline.learning.parameters import TrainingParameters
-from mixmas_pipeline.mixers import presets
-from mixmas_pipeline.mixers.architecture import Architecture, Encoder, Preset
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.models import presets
+from mixmas_pipeline.models.architecture import Architecture, Encoder, Preset
 from mixmas_pipeline.pipelines.training.fitting import Scratch, with_statistics
-from mixmas_pipeline.progress import Part, Scored, tell
+from mixmas_pipeline.training.parameters import TrainingParameters
+from mixmas_pipeline.utils.lazy import lazy
+from mixmas_pipeline.utils.progress import Part, Scored, tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +45,7 @@ def line_up(train: MultimodalTable, architecture: dict[str, Any], baseline: Any)
     Raises:
         ValueError: the baseline is unknown, or does not fit the data.
     """
-    from mixmas_pipeline.mixers.cost import cost
+    from mixmas_pipeline.models.cost import cost
 
     searched = with_statistics(architecture, train)
     preset = presets.find(baseline) if isinstance(baseline, str) else Preset.model_validate(baseline)

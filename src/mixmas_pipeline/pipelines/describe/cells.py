@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mixmas_pipeline.pipelines.data.custom.cells import RESERVED, choose, words
+from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
+from mixmas_pipeline.pipelines.data.custom.reading import own_columns
 from mixmas_pipeline.pipelines.describe.findings import finding, standard_errors
 from mixmas_pipeline.pipelines.describe.leaks import GROUP
-from mixmas_pipeline.pipelines.own.cells import RESERVED, choose, words
-from mixmas_pipeline.pipelines.own.parameters import TableParameters
-from mixmas_pipeline.pipelines.own.reading import own_columns
 
 _MOST = 0.5
 _APART = 0.1

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, chunks
+from mixmas_pipeline.data.table import Modality, MultimodalTable, chunks
 from mixmas_pipeline.pipelines.describe.findings import Severity, counted, finding
 
 WHOLE = ""  # in place of a modality: the example as a whole

@@ -14,17 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.devices import computing_in, pick_device, pick_precision
-from mixmas_pipeline.learning import lightning
-from mixmas_pipeline.learning.microbenchmark import run_trials
-from mixmas_pipeline.learning.parameters import BudgetParameters, SearchParameters, TrainingParameters
-from mixmas_pipeline.learning.presence import known
-from mixmas_pipeline.mixers.architecture import Architecture
-from mixmas_pipeline.mixers.encoder import initialised
-from mixmas_pipeline.mixers.model import MultimodalMixer
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.evaluation.presence import known
+from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.models.encoder import initialised
+from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.pipelines.search.nodes import FUSION_FUNCTION, FUSION_NETWORK
-from mixmas_pipeline.runners.compute import ComputeParameters, cores_here, gpus_here, threads
+from mixmas_pipeline.runners.resources import ComputeParameters, cores_here, gpus_here, threads
+from mixmas_pipeline.training import lightning
+from mixmas_pipeline.training.parameters import BudgetParameters, SearchParameters, TrainingParameters
+from mixmas_pipeline.training.trial import run_trials
+from mixmas_pipeline.utils.devices import computing_in, pick_device, pick_precision
 
 SECONDS = 12.0  # that timing all candidates may take, about
 _REPEATS = 3

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mixmas_pipeline.datasets.table import Modality, MultimodalTable, chunks
+from mixmas_pipeline.data.table import Modality, MultimodalTable, chunks
 from mixmas_pipeline.pipelines.describe.findings import finding, standard_errors
 
 # Their last axis is features; of the others every place is one.

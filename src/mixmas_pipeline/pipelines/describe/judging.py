@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from mixmas_pipeline.lazy import lazy
+from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
     import pandas as pd

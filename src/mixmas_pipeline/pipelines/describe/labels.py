@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.learning.tasks import task_of
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.pipelines.describe.findings import counted, finding, standard_errors
 
 RARE = 10  # training examples

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.learning.tasks import task_of
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.pipelines.describe.findings import Severity, finding
 
 _NUMBERS = 20_000_000  # looked at, at most: of wide modalities fewer rows

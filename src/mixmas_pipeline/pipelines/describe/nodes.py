@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.lazy import lazy
-from mixmas_pipeline.learning.parameters import SearchParameters, TrainingParameters
-from mixmas_pipeline.runners.compute import ComputeParameters
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.runners.resources import ComputeParameters
+from mixmas_pipeline.training.parameters import SearchParameters, TrainingParameters
+from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,10 +83,10 @@ def measure_cells(
     Returns:
         facts: as of ``cells.cell_facts``; findings.
     """
+    from mixmas_pipeline.pipelines.data.custom.cells import ID
+    from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
     from mixmas_pipeline.pipelines.describe.cells import cell_facts, cell_findings, group_columns
     from mixmas_pipeline.pipelines.describe.leaks import shared_groups
-    from mixmas_pipeline.pipelines.own.cells import ID
-    from mixmas_pipeline.pipelines.own.parameters import TableParameters
 
     splits = {"train": train, "validation": validation, "test": test}
     facts = cell_facts(splits)

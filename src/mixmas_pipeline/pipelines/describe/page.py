@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mixmas_pipeline.progress import duration
+from mixmas_pipeline.utils.progress import duration
 
 _TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{{ d.source }}: data and search, described</title>

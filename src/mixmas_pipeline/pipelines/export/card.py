@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from mixmas_pipeline.learning.conversion import FILES
-from mixmas_pipeline.learning.parameters import ExportParameters
-from mixmas_pipeline.learning.tasks import task_of
-from mixmas_pipeline.mixers.exported import ExportedConfig
+from mixmas_pipeline.evaluation.tasks import task_of
+from mixmas_pipeline.models.exported import ExportedConfig
+from mixmas_pipeline.pipelines.export.conversion import FILES
+from mixmas_pipeline.training.parameters import ExportParameters
 
 _TEMPLATE = """
 # {{ title }}
@@ -25,7 +25,7 @@ Task: {{ config.task }}; {{ "targets" if regression else "classes" }}: {{ config
 ## How to use it
 
 ```python
-from mixmas_pipeline.mixers.exported import ExportedModel
+from mixmas_pipeline.models.exported import ExportedModel
 model = ExportedModel.from_pretrained(".")  # this folder
 logits = model({{ call }})["fused"]
 ```

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.lazy import lazy
-from mixmas_pipeline.learning.parameters import ExportParameters
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.training.parameters import ExportParameters
+from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mixmas_pipeline.mixers.model import MultimodalMixer
+    from mixmas_pipeline.models.multimodal import MultimodalMixer
 else:
     pd = lazy("pandas")
 
@@ -36,10 +36,10 @@ def convert(
     Raises:
         ValueError: a format does not give what the model gives.
     """
-    from mixmas_pipeline.learning import conversion, latency
-    from mixmas_pipeline.learning.predicting import check_fits
-    from mixmas_pipeline.mixers.cost import cost
-    from mixmas_pipeline.mixers.exported import pretrained_files
+    from mixmas_pipeline.models.cost import cost
+    from mixmas_pipeline.models.exported import pretrained_files
+    from mixmas_pipeline.pipelines.export import conversion, latency
+    from mixmas_pipeline.pipelines.predict.contributions import check_fits
 
     conversion.check_installed(export.formats)
     check_fits(validation, model.architecture)
@@ -98,9 +98,9 @@ def assemble(
         ValueError: the artefacts are not of one training.
     """
     from mixmas_pipeline import __version__
-    from mixmas_pipeline.mixers.drawing import draw_architecture
-    from mixmas_pipeline.mixers.exported import CONFIG_FILE, ExportedConfig, StoredInput, digest, pretrained_files
+    from mixmas_pipeline.models.exported import CONFIG_FILE, ExportedConfig, StoredInput, digest, pretrained_files
     from mixmas_pipeline.pipelines.export.card import write_card
+    from mixmas_pipeline.plots.architecture import draw_architecture
 
     check_same_training(model, validation, architecture, metrics, record, records)
     files = {**pretrained_files(model), **programs, DRAWING: draw_architecture(model.architecture)}
@@ -145,7 +145,7 @@ def check_same_training(
             model; or, where there is no record of that, the model's score on the validation split is not the one that
             is told.
     """
-    from mixmas_pipeline.mixers.architecture import Architecture
+    from mixmas_pipeline.models.architecture import Architecture
 
     again = "expected what one run made: kedro run --pipeline=training (with the same --env)"
     chosen, own = Architecture.model_validate(architecture), model.architecture
@@ -165,10 +165,10 @@ def _check_score(
 ) -> None:
     import torch
 
-    from mixmas_pipeline.learning.metrics import score
-    from mixmas_pipeline.learning.microbenchmark import compute_logits
-    from mixmas_pipeline.learning.tasks import task_of
-    from mixmas_pipeline.mixers.architecture import FUSED
+    from mixmas_pipeline.evaluation.metrics import score
+    from mixmas_pipeline.evaluation.tasks import task_of
+    from mixmas_pipeline.models.architecture import FUSED
+    from mixmas_pipeline.training.trial import compute_logits
 
     task = task_of(model.architecture.task)
     logits = compute_logits(model, validation, torch.device("cpu"))[FUSED]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.lazy import lazy
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +27,8 @@ def predict_new_rows(
     """Returns:
     what ``learning.predicting.predict_rows`` finds.
     """
-    from mixmas_pipeline.learning.microbenchmark import pick_device
-    from mixmas_pipeline.learning.predicting import predict_rows
+    from mixmas_pipeline.pipelines.predict.contributions import predict_rows
+    from mixmas_pipeline.training.trial import pick_device
 
     device = pick_device("auto")
     found = predict_rows(model.to(device), rows, thresholds, device)
@@ -37,6 +37,6 @@ def predict_new_rows(
 
 def draw_contributions(contributions: pd.DataFrame, summary: dict[str, Any]) -> Any:
     """How each modality's contribution is spread over the rows."""
-    from mixmas_pipeline.pipelines.reporting.figures import contributions_figure
+    from mixmas_pipeline.plots.figures import contributions_figure
 
     return contributions_figure(contributions, summary)

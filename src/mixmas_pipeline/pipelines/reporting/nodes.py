@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.lazy import lazy
-from mixmas_pipeline.learning.parameters import SelectionParameters
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.training.parameters import SelectionParameters
+from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +19,8 @@ else:
 def draw_examples(train: MultimodalTable) -> bytes:
     """Two training examples of each of the first six classes, as they are given to the models; none twice, though it
     may have several of them. Of a regression: twelve between the smallest and the largest value of the first target."""
-    from mixmas_pipeline.learning.tasks import task_of
-    from mixmas_pipeline.pipelines.reporting.figures import example_picture
+    from mixmas_pipeline.evaluation.tasks import task_of
+    from mixmas_pipeline.plots.figures import example_picture
 
     task, labels = task_of(train.schema.task), train.labels
     if task.name == "regression":
@@ -45,8 +45,8 @@ def _titled(shown: MultimodalTable, captions: list[str]) -> tuple[MultimodalTabl
 
 def draw_architecture(architecture: dict[str, Any]) -> bytes:
     """The architecture as a drawing, with widths and cost; PNG."""
-    from mixmas_pipeline.mixers.architecture import Architecture
-    from mixmas_pipeline.mixers.drawing import draw_architecture
+    from mixmas_pipeline.models.architecture import Architecture
+    from mixmas_pipeline.plots.architecture import draw_architecture
 
     return draw_architecture(Architecture.model_validate(architecture))
 
@@ -55,7 +55,7 @@ def draw_search(leaderboard: pd.DataFrame, losses: pd.DataFrame, selection: Sele
     """Returns:
     The leaderboard figure; the candidates' learning curves.
     """
-    from mixmas_pipeline.pipelines.reporting.figures import candidate_curves, leaderboard_figure
+    from mixmas_pipeline.plots.figures import candidate_curves, leaderboard_figure
 
     return leaderboard_figure(leaderboard, selection.metric), candidate_curves(losses)
 
@@ -71,7 +71,7 @@ def draw_model(
     Learning curves, heads, confusion; scores of each class as a table and as bars. Of a regression what is predicted
     against what is true; scores of each target, and the errors.
     """
-    from mixmas_pipeline.pipelines.reporting import figures
+    from mixmas_pipeline.plots import figures
 
     classes = list(architecture["classes"])
     curves, heads = figures.history_figure(history), figures.heads_figure(metrics)
@@ -91,8 +91,8 @@ def draw_model(
 
 def draw_mistakes(mistakes: MultimodalTable) -> bytes:
     """The test examples that the model got wrong with the greatest confidence, or with the largest errors."""
-    from mixmas_pipeline.learning.tasks import task_of
-    from mixmas_pipeline.pipelines.reporting.figures import example_picture
+    from mixmas_pipeline.evaluation.tasks import task_of
+    from mixmas_pipeline.plots.figures import example_picture
 
     task = task_of(mistakes.schema.task)
     truth = task.words(mistakes.labels, mistakes.schema.classes)
@@ -106,7 +106,7 @@ def draw_mistakes(mistakes: MultimodalTable) -> bytes:
 
 def draw_patterns(patterns: pd.DataFrame) -> Any:
     """The scores of every set of modalities that may be there."""
-    from mixmas_pipeline.pipelines.reporting.figures import patterns_figure
+    from mixmas_pipeline.plots.figures import patterns_figure
 
     return patterns_figure(patterns)
 

@@ -10,19 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.lazy import lazy
-from mixmas_pipeline.learning.parameters import (
-    BudgetParameters,
-    EncoderStage,
-    FusionNetworkStage,
-    MatchParameters,
-    SampleParameters,
-    SelectionParameters,
-    TrainingParameters,
-)
-from mixmas_pipeline.learning.selection import Verdict, fall_behind, judge, needs_extension
-from mixmas_pipeline.mixers.architecture import (
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.models.architecture import (
     Architecture,
     Block,
     Encoder,
@@ -32,7 +21,18 @@ from mixmas_pipeline.mixers.architecture import (
     Input,
     Targets,
 )
-from mixmas_pipeline.progress import Scored, tell
+from mixmas_pipeline.pipelines.search.selection import Verdict, fall_behind, judge, needs_extension
+from mixmas_pipeline.training.parameters import (
+    BudgetParameters,
+    EncoderStage,
+    FusionNetworkStage,
+    MatchParameters,
+    SampleParameters,
+    SelectionParameters,
+    TrainingParameters,
+)
+from mixmas_pipeline.utils.lazy import lazy
+from mixmas_pipeline.utils.progress import Scored, tell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,7 @@ def check_parameters(
     Raises:
         ValueError: they do not.
     """
-    from mixmas_pipeline.learning.tasks import check_settings
+    from mixmas_pipeline.evaluation.tasks import check_settings
 
     for name, there in train.present.items():
         if not there.any():
@@ -89,8 +89,8 @@ def sample_for_search(
         ValueError: a class has fewer than 3 examples; a sample's class proportions differ too much. (Of a regression:
             the proportion of a range of a target's values.)
     """
-    from mixmas_pipeline.learning.sampling import sample_sizes, stratified_split, worst_imbalance
-    from mixmas_pipeline.learning.tasks import strata_of
+    from mixmas_pipeline.evaluation.tasks import strata_of
+    from mixmas_pipeline.pipelines.search.sampling import sample_sizes, stratified_split, worst_imbalance
 
     labels, names = strata_of(train)
     counts = labels.sum(axis=0)
@@ -156,7 +156,7 @@ def propose_encoders(
             f"the search space describes the modalities {sorted(encoders)}; "
             f"the table has {sorted(sample.schema.modalities)}"
         )
-    from mixmas_pipeline.learning.statistics import input_statistics, target_statistics
+    from mixmas_pipeline.training.statistics import input_statistics, target_statistics
 
     targets, proposals = target_statistics(sample), {}
     for modality in sample.schema.modalities:
@@ -364,7 +364,7 @@ def _matched(
     stage: EncoderStage | FusionNetworkStage, build: Callable[[str, Block], Architecture], match: MatchParameters
 ) -> dict[str, Architecture]:
     """Every candidate's architecture; the parts that differ have the same number of parameters, within tolerance."""
-    from mixmas_pipeline.mixers.cost import compared_parameters, match_parameters
+    from mixmas_pipeline.models.cost import compared_parameters, match_parameters
 
     def count(name: str, block: Block) -> int:
         return compared_parameters(build(name, block))
@@ -380,7 +380,7 @@ def _matched(
 
 
 def _proposal(stage: str, modality: str, candidate: str, architecture: Architecture) -> dict[str, Any]:
-    from mixmas_pipeline.mixers.cost import cost
+    from mixmas_pipeline.models.cost import cost
 
     price = cost(architecture)
     return {
@@ -402,7 +402,7 @@ def _trials(
     steps: int,
     seeds: tuple[int, ...],
 ) -> list[dict[str, Any]]:
-    from mixmas_pipeline.learning.microbenchmark import run_trials
+    from mixmas_pipeline.training.trial import run_trials
 
     architecture = Architecture.model_validate(proposal["architecture"])
     label = f"{proposal['stage']} {proposal['candidate']}"
@@ -423,7 +423,7 @@ def _trials(
 def _scored_labels(holdout: MultimodalTable, results: dict[str, dict[str, Any]]) -> np.ndarray:
     """Labels of the held-out rows that a stage's candidates are scored on: of an encoder's stage those that have its
     modality."""
-    from mixmas_pipeline.learning.presence import known
+    from mixmas_pipeline.evaluation.presence import known
 
     modality = next(iter(results.values()))["modality"]
     return known(holdout, [modality] if modality else holdout.schema.modalities).labels

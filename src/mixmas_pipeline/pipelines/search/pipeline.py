@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from kedro.pipeline import Node, Pipeline
 
-from mixmas_pipeline.learning.parameters import SearchParameters
 from mixmas_pipeline.pipelines.search import nodes
+from mixmas_pipeline.training.parameters import SearchParameters
 
 
 def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.lazy import lazy
-from mixmas_pipeline.learning.parameters import TrainingParameters
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.training.parameters import TrainingParameters
+from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mixmas_pipeline.mixers.model import MultimodalMixer
+    from mixmas_pipeline.models.multimodal import MultimodalMixer
 else:
     pd = lazy("pandas")
 
@@ -42,9 +42,9 @@ def evaluate_model(
         predictions: one row a test example; mistakes: the test examples that the model got wrong with the greatest
         confidence, of a regression those with the largest errors; patterns: see ``score_patterns``.
     """
-    from mixmas_pipeline.learning.microbenchmark import compute_logits, pick_device
-    from mixmas_pipeline.learning.tasks import task_of
-    from mixmas_pipeline.mixers.model import FUSED
+    from mixmas_pipeline.evaluation.tasks import task_of
+    from mixmas_pipeline.models.multimodal import FUSED
+    from mixmas_pipeline.training.trial import compute_logits, pick_device
 
     device = pick_device("auto")
     model = model.to(device)
@@ -81,10 +81,10 @@ def score_patterns(model: MultimodalMixer, test: MultimodalTable, fused: np.ndar
         exactly these; rows_with_more, score_when_masked: of all that have at least these, where the model is shown
         nothing else. Scores are NaN where there are no such examples. (R2 needs two.)
     """
-    from mixmas_pipeline.learning.metrics import score
-    from mixmas_pipeline.learning.microbenchmark import compute_logits
-    from mixmas_pipeline.learning.tasks import task_of
-    from mixmas_pipeline.mixers.model import FUSED
+    from mixmas_pipeline.evaluation.metrics import score
+    from mixmas_pipeline.evaluation.tasks import task_of
+    from mixmas_pipeline.models.multimodal import FUSED
+    from mixmas_pipeline.training.trial import compute_logits
 
     task, names = task_of(test.schema.task), list(model.architecture.inputs)
     device = next(model.parameters()).device
@@ -127,8 +127,8 @@ def predictions_table(logits: dict[str, np.ndarray], table: MultimodalTable) -> 
         logits: of every head, as ``compute_logits`` gives them.
         table: what they were computed from. The head of a modality says nothing of a row that lacks it.
     """
-    from mixmas_pipeline.learning.tasks import task_of
-    from mixmas_pipeline.mixers.model import FUSED
+    from mixmas_pipeline.evaluation.tasks import task_of
+    from mixmas_pipeline.models.multimodal import FUSED
 
     task, classes = task_of(table.schema.task), table.schema.classes
     columns = {"id": table.ids, **task.columns(table.labels if table.labelled else None, logits[FUSED], classes)}
@@ -142,9 +142,9 @@ def predictions_table(logits: dict[str, np.ndarray], table: MultimodalTable) -> 
 
 
 def _scores(logits: dict[str, np.ndarray], table: MultimodalTable, train: MultimodalTable) -> dict[str, float]:
-    from mixmas_pipeline.learning.metrics import score
-    from mixmas_pipeline.learning.tasks import task_of
-    from mixmas_pipeline.mixers.model import FUSED
+    from mixmas_pipeline.evaluation.metrics import score
+    from mixmas_pipeline.evaluation.tasks import task_of
+    from mixmas_pipeline.models.multimodal import FUSED
 
     task, classes, labels = task_of(table.schema.task), table.schema.classes, table.labels
     scores = task.scores(labels, logits[FUSED], classes)
@@ -158,9 +158,9 @@ def _scores(logits: dict[str, np.ndarray], table: MultimodalTable, train: Multim
 
 def _tuned(logits: dict[str, np.ndarray], validation: MultimodalTable) -> dict[str, float]:
     """Class -> threshold of its probability; none where the task is not multilabel."""
-    from mixmas_pipeline.learning.metrics import best_thresholds
-    from mixmas_pipeline.learning.tasks import task_of
-    from mixmas_pipeline.mixers.model import FUSED
+    from mixmas_pipeline.evaluation.metrics import best_thresholds
+    from mixmas_pipeline.evaluation.tasks import task_of
+    from mixmas_pipeline.models.multimodal import FUSED
 
     if validation.schema.task != "multilabel":
         return {}
@@ -169,9 +169,9 @@ def _tuned(logits: dict[str, np.ndarray], validation: MultimodalTable) -> dict[s
 
 
 def _tuned_scores(logits: dict[str, np.ndarray], table: MultimodalTable, thresholds: np.ndarray) -> dict[str, float]:
-    from mixmas_pipeline.learning.metrics import score
-    from mixmas_pipeline.learning.tasks import task_of
-    from mixmas_pipeline.mixers.model import FUSED
+    from mixmas_pipeline.evaluation.metrics import score
+    from mixmas_pipeline.evaluation.tasks import task_of
+    from mixmas_pipeline.models.multimodal import FUSED
 
     guess = task_of("multilabel").probabilities(logits[FUSED]) > thresholds
     names = ("f1_macro", "f1_weighted", "f1_micro", "f1_samples")

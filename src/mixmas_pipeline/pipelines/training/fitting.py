@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixmas_pipeline.code import code_hash
-from mixmas_pipeline.datasets.places import folders, remove
-from mixmas_pipeline.datasets.table import MultimodalTable, chunks
-from mixmas_pipeline.lazy import lazy
-from mixmas_pipeline.learning.parameters import TrainingParameters
-from mixmas_pipeline.mixers.architecture import Architecture
+from mixmas_pipeline.data.table import MultimodalTable, chunks
+from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.storage.paths import folders, remove
+from mixmas_pipeline.training.parameters import TrainingParameters
+from mixmas_pipeline.utils.code_hash import code_hash
+from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mixmas_pipeline.mixers.model import MultimodalMixer
+    from mixmas_pipeline.models.multimodal import MultimodalMixer
 else:
     pd = lazy("pandas")
 
@@ -44,8 +44,8 @@ class Scratch:
     ) -> tuple[MultimodalMixer, pd.DataFrame]:
         """The best epoch's model and the history of every epoch, as ``learning.processes.train`` gives them. Rows that
         have none of the architecture's modalities take no part."""
-        from mixmas_pipeline.learning.presence import known
-        from mixmas_pipeline.learning.processes import train as fit
+        from mixmas_pipeline.evaluation.presence import known
+        from mixmas_pipeline.training.processes import train as fit
 
         train, validation = (known(table, architecture.inputs) for table in (train, validation))
         name = _identity(architecture, train, validation, training)
@@ -61,7 +61,7 @@ class Scratch:
 
 def with_statistics(architecture: dict[str, Any], train: MultimodalTable) -> Architecture:
     """The architecture, its inputs (and a regression's targets) standardised with the training split's statistics."""
-    from mixmas_pipeline.learning.statistics import input_statistics, target_statistics
+    from mixmas_pipeline.training.statistics import input_statistics, target_statistics
 
     chosen = Architecture.model_validate(architecture)
     inputs = {name: input_statistics(train, name) for name in chosen.inputs}
@@ -77,7 +77,7 @@ def _identity(
 
     digest = hashlib.blake2b(digest_size=12)
     settings: list[Any] = [architecture.model_dump(mode="json"), training.model_dump(mode="json")]
-    settings += [torch.__version__, pytorch_lightning.__version__, code_hash("mixmas_pipeline.learning.lightning")]
+    settings += [torch.__version__, pytorch_lightning.__version__, code_hash("mixmas_pipeline.training.lightning")]
     digest.update(json.dumps(settings, sort_keys=True).encode())
     for table in (train, validation):
         for array in (table.labels, *table.arrays.values(), *table.present.values()):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.lazy import lazy
-from mixmas_pipeline.learning.parameters import TrainingParameters
+from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.pipelines.training.fitting import Scratch, with_statistics
-from mixmas_pipeline.progress import Part, tell
+from mixmas_pipeline.training.parameters import TrainingParameters
+from mixmas_pipeline.utils.lazy import lazy
+from mixmas_pipeline.utils.progress import Part, tell
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.lazy import lazy
-from mixmas_pipeline.learning.parameters import SampleParameters, TruthParameters
+from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.pipelines.validate_search.agreement import agreement_table, summarise, truth_table
+from mixmas_pipeline.training.parameters import SampleParameters, TruthParameters
+from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ def measure_agreement(
         combinations: one row each, best first; agreement: one row a method and budget, means over the replicates;
         summary: what the space is like, and the cheapest budget that is as good as the best.
     """
-    from mixmas_pipeline.learning.sampling import margin_for
+    from mixmas_pipeline.pipelines.search.sampling import margin_for
 
     truths = {key.removeprefix("truth/"): value for key, value in inputs.items() if key.startswith("truth/")}
     searches = [entry for key, value in inputs.items() if key.startswith("search/") for entry in value]
@@ -58,6 +58,6 @@ def draw_agreement(agreement: pd.DataFrame, summary: dict[str, Any]) -> tuple[An
     """Returns:
     Regret against cost; Kendall's tau of every stage against cost.
     """
-    from mixmas_pipeline.pipelines.reporting.figures import regret_figure, tau_figure
+    from mixmas_pipeline.plots.figures import regret_figure, tau_figure
 
     return regret_figure(agreement, summary), tau_figure(agreement)

@@ -12,8 +12,10 @@ from dataclasses import asdict
 from itertools import product
 from typing import Any
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.learning.parameters import (
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.pipelines.validate_search.space import Builder, combinations, name_of
+from mixmas_pipeline.training.parameters import (
     BudgetParameters,
     Metric,
     OptimiserParameters,
@@ -23,9 +25,7 @@ from mixmas_pipeline.learning.parameters import (
     SelectionParameters,
     TruthParameters,
 )
-from mixmas_pipeline.mixers.architecture import Architecture
-from mixmas_pipeline.pipelines.validate_search.space import Builder, combinations, name_of
-from mixmas_pipeline.progress import Part, Scored, tell
+from mixmas_pipeline.utils.progress import Part, Scored, tell
 
 _log = logging.getLogger(__name__)
 
@@ -37,8 +37,8 @@ def narrow(search: dict[str, Any], space: dict[str, list[str]]) -> dict[str, Any
 
 def draw_truth_rows(train: MultimodalTable, truth: TruthParameters, sample: SampleParameters) -> MultimodalTable:
     """The training examples of the full trainings: a stratified sample of the split."""
-    from mixmas_pipeline.learning.sampling import stratified_split
-    from mixmas_pipeline.learning.tasks import strata_of
+    from mixmas_pipeline.evaluation.tasks import strata_of
+    from mixmas_pipeline.pipelines.search.sampling import stratified_split
 
     if truth.rows >= len(train):
         _log.info("Full trainings take all %d training examples", len(train))
@@ -75,9 +75,9 @@ def train_combination(
         choice, parameters, flops (of one training), scores (one a seed), halves (seed by seed, the score on every other
         example and on the rest), seconds (of one training).
     """
-    from mixmas_pipeline.learning.metrics import score
-    from mixmas_pipeline.learning.microbenchmark import batch_rows, run_trial
+    from mixmas_pipeline.evaluation.metrics import score
     from mixmas_pipeline.pipelines.validate_search.searches import training_flops
+    from mixmas_pipeline.training.trial import batch_rows, run_trial
 
     steps = truth.epochs * len(batch_rows(len(full), truth.batch_size, 0, 0))
     budget = _budget(truth.model_dump(include=_OPTIMISER), steps)
@@ -117,9 +117,9 @@ def lay_out_budgets(
         ValueError: a sample and the scoring sample together are larger than the training split.
         ModuleNotFoundError: the joint search is asked for and Optuna is not installed.
     """
-    from mixmas_pipeline.learning.microbenchmark import batch_rows
-    from mixmas_pipeline.learning.sampling import sample_sizes
+    from mixmas_pipeline.pipelines.search.sampling import sample_sizes
     from mixmas_pipeline.pipelines.validate_search.searches import import_optuna
+    from mixmas_pipeline.training.trial import batch_rows
 
     # The version is part of what is asked for: another sampler makes another search.
     joint = f"optuna {import_optuna().__version__}" if proxy.joint else None
@@ -166,8 +166,8 @@ def search_within_budget(
         One entry a method and number of seeds: method, rows, epochs, learning_rate, seeds, replicate, reference (fusion
         network of the fusion-function stage), choice, scores, flops, seconds.
     """
-    from mixmas_pipeline.learning.sampling import stratified_split
-    from mixmas_pipeline.learning.tasks import strata_of
+    from mixmas_pipeline.evaluation.tasks import strata_of
+    from mixmas_pipeline.pipelines.search.sampling import stratified_split
     from mixmas_pipeline.pipelines.validate_search.searches import Trials, jointly, stage_by_stage
 
     replicate, budget = cell["replicate"], BudgetParameters.model_validate(cell["budget"])

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from mixmas_pipeline.learning.parameters import SearchParameters, ValidateSearchParameters
 from mixmas_pipeline.pipelines.validate_search import judging, nodes
 from mixmas_pipeline.pipelines.validate_search.space import combinations
+from mixmas_pipeline.training.parameters import SearchParameters, ValidateSearchParameters
 
 
 def create_pipeline(dataset: str, search: SearchParameters, validate: ValidateSearchParameters) -> Pipeline:

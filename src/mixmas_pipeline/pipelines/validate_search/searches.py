@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.learning.parameters import BudgetParameters, SearchParameters, SelectionParameters
-from mixmas_pipeline.learning.selection import judge
-from mixmas_pipeline.mixers.architecture import Architecture
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.pipelines.search.selection import judge
 from mixmas_pipeline.pipelines.validate_search.space import Builder, Combination, Proposal, name_of, stages
+from mixmas_pipeline.training.parameters import BudgetParameters, SearchParameters, SelectionParameters
 
 _STARTUP = 4  # random trials; Optuna's default of 10 would be all that the smallest budgets pay for
 _log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Trials:
 
     def labels(self, architecture: Architecture) -> np.ndarray:
         """Of the examples that an architecture is scored on: those that have one of its modalities."""
-        from mixmas_pipeline.learning.presence import known
+        from mixmas_pipeline.evaluation.presence import known
 
         return known(self._holdout, architecture.inputs).labels
 
@@ -77,8 +77,8 @@ class Trials:
     def one(self, proposal: Proposal, number: int) -> dict[str, Any]:
         """A candidate's trial with the given number: score, predicted, seconds and more. One whose loss becomes
         infinite scores 0 and predicts what one answers without looking."""
-        from mixmas_pipeline.learning.microbenchmark import run_trial
-        from mixmas_pipeline.learning.tasks import task_of
+        from mixmas_pipeline.evaluation.tasks import task_of
+        from mixmas_pipeline.training.trial import run_trial
 
         architecture = Architecture.model_validate(proposal["architecture"])
         key = (architecture.model_dump_json(), number)

@@ -7,8 +7,7 @@ from functools import cached_property
 from itertools import product
 from typing import Any
 
-from mixmas_pipeline.datasets.table import MultimodalTable
-from mixmas_pipeline.learning.parameters import SearchParameters
+from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.pipelines.search.nodes import (
     FUSION_FUNCTION,
     FUSION_NETWORK,
@@ -16,6 +15,7 @@ from mixmas_pipeline.pipelines.search.nodes import (
     propose_fusion_functions,
     propose_fusion_networks,
 )
+from mixmas_pipeline.training.parameters import SearchParameters
 
 Combination = dict[str, str]
 Proposal = dict[str, Any]

@@ -1,0 +1,333 @@
+"""What a task is to search, training and reports: one object a task. The loss is in ``mixers.loss``.
+
+Labels are those of a ``MultimodalTable``, and *predicted* ones have their shape. ``blind`` is what one answers without
+looking at an example: a model that does not beat it has learnt nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.evaluation.metrics import predict, r2, score
+
+_BINS = 10  # of a target's values, of which samples have as many as the whole
+
+
+class Task:
+    """A task with one class an example; the base of the others.
+
+    Attributes:
+        name: as in ``Architecture.task``.
+        metrics: scores that may select and stop.
+        headline: the score by which heads and patterns are reported.
+        blind: name of the blind answer.
+        reported: scores of classes that are reported.
+        badness: what says how bad a mistake is.
+    """
+
+    name: ClassVar[str] = "multiclass"
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy", "f1_macro", "f1_weighted", "f1_micro", "f1_samples")
+    headline: ClassVar[str] = "accuracy"
+    blind: ClassVar[str] = "most frequent class"
+    reported: ClassVar[tuple[str, ...]] = ("accuracy", "f1_macro", "f1_weighted")
+    badness: ClassVar[str] = "confidence"
+
+    def check_metric(self, metric: str, parameter: str) -> None:
+        """Refuse a metric of another task.
+
+        Raises:
+            ValueError: it names the parameter, what was found, and what fits.
+        """
+        if metric not in self.metrics:
+            raise ValueError(
+                f"{parameter} is {metric!r}; the task is {self.name}: expected {' or '.join(self.metrics)}"
+            )
+
+    def check_balance(self, balance: str, parameter: str) -> None:
+        """Refuse to balance what has no classes; raises as ``check_metric``."""
+
+    def predict(self, logits: np.ndarray) -> np.ndarray:
+        """Labels from logits, see ``metrics.predict``."""
+        return predict(logits, self.name)
+
+    def blind_answer(self, train: MultimodalTable) -> np.ndarray:
+        """What one would always answer without looking, as one row's label: the most frequent class."""
+        return train.label_matrix().sum(axis=0).argmax()
+
+    def strata(self, labels: np.ndarray, classes: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:
+        """What samples have as much of as the whole: (n, strata) booleans, and the strata's names. Here classes."""
+        return labels[:, None] == np.arange(len(classes)), list(classes)
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """(n, classes) float64."""
+        import torch
+
+        return torch.from_numpy(logits).softmax(dim=1).numpy().astype(np.float64)
+
+    def scores(self, labels: np.ndarray, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
+        """What is reported of a model, by name. A score that these examples do not define is left out."""
+        predicted = self.predict(logits)
+        found = {name: score(name, labels, predicted, len(classes)) for name in self.reported}
+        auroc, precision = self._ranking(labels, logits)
+        if len(auroc):
+            found |= {"auroc_macro": float(auroc.mean()), "average_precision_macro": float(precision.mean())}
+        return found
+
+    def blind_scores(self, train: MultimodalTable, labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
+        """What the blind answer scores; the names end in what it is."""
+        blind = np.broadcast_to(self.blind_answer(train), labels.shape)
+        return {f"{self.headline}, {self.blind}": score(self.headline, labels, blind, len(classes))}
+
+    def columns(
+        self, labels: np.ndarray | None, logits: np.ndarray, classes: tuple[str, ...]
+    ) -> dict[str, np.ndarray | list[str]]:
+        """A table of predictions: name of the column -> one value an example.
+
+        Args:
+            labels: where they are known: then there are columns that hold the predictions against them.
+        """
+        predicted = self.predict(logits)
+        found: dict[str, Any] = {"predicted": self.words(predicted, classes)}
+        if labels is not None:
+            correct = predicted == labels
+            found = {
+                "label": self.words(labels, classes),
+                **found,
+                "correct": correct.all(axis=1) if correct.ndim == 2 else correct,
+            }
+        return found | {"confidence": self._confidence(self.probabilities(logits))}
+
+    def chances(self, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """Further columns: every class's probability."""
+        return {f"probability_{name}": p for name, p in zip(classes, self.probabilities(logits).T, strict=True)}
+
+    def head_columns(self, head: str, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, Any]:
+        """Columns of what one modality's head says."""
+        return {f"{head}_head": self.words(self.predict(logits), classes)}
+
+    def words(self, labels: np.ndarray, classes: tuple[str, ...]) -> list[str]:
+        """Labels as text."""
+        return list(np.array(classes)[labels])
+
+    def worst(self, labels: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mistakes, the worst first: their rows, and how bad each is: the confidence in the wrong answer."""
+        correct = self.predict(logits) == labels
+        wrong = np.flatnonzero(~(correct.all(axis=1) if correct.ndim == 2 else correct))
+        confidence = self._confidence(self.probabilities(logits))
+        rows = wrong[np.argsort(-confidence[wrong], kind="stable")]
+        return rows, confidence[rows]
+
+    def _confidence(self, probabilities: np.ndarray) -> np.ndarray:
+        return probabilities.max(axis=1)
+
+    def _matrix(self, labels: np.ndarray, classes: int) -> np.ndarray:
+        return labels[:, None] == np.arange(classes)
+
+    def _ranking(self, labels: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Area under each class's ROC curve (one against the rest) and its average precision, of the classes that have
+        both examples and counterexamples."""
+        import torch
+        from torchmetrics.functional.classification import multilabel_auroc, multilabel_average_precision
+
+        classes = logits.shape[1]
+        truth = self._matrix(labels, classes)
+        decided = truth.any(axis=0) & ~truth.all(axis=0)
+        scores = torch.from_numpy(self.probabilities(logits)).float()
+        target = torch.from_numpy(truth).long()
+        auroc = multilabel_auroc(scores, target, classes, average=None).numpy()[decided]
+        return auroc, multilabel_average_precision(scores, target, classes, average=None).numpy()[decided]
+
+
+class Binary(Task):
+    """Two classes, the second of which is what is looked for."""
+
+    name = "binary"
+    metrics = (*Task.metrics, "f1")
+    reported = ("accuracy", "f1", "f1_macro", "f1_weighted")
+
+    def scores(self, labels: np.ndarray, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
+        """Those of the positive class, sensitivity (its share that is found) and specificity (the share of the negative
+        class that is left alone) among them."""
+        predicted = self.predict(logits)
+        found = {name: score(name, labels, predicted, 2) for name in self.reported}
+        for name, which in (("sensitivity", 1), ("specificity", 0)):
+            if (labels == which).any():
+                found[name] = float((predicted[labels == which] == which).mean())
+        auroc, precision = self._ranking(labels, logits)
+        if len(auroc):
+            found |= {"auroc": float(auroc[1]), "average_precision": float(precision[1])}
+        return found
+
+
+class Multilabel(Task):
+    """Any number of labels an example."""
+
+    name = "multilabel"
+    headline = "f1_weighted"
+    blind = "most frequent labels"
+    reported = Task.metrics
+
+    def blind_answer(self, train: MultimodalTable) -> np.ndarray:
+        """As many of the most frequent labels as give the best weighted F1 on the training split."""
+        matrix = train.label_matrix()
+        counts = matrix.sum(axis=0)
+        order = counts.argsort(kind="stable")[::-1]
+        answers = [np.isin(np.arange(len(counts)), order[:k]) for k in range(1, len(counts) + 1)]
+        return max(answers, key=lambda a: score("f1_weighted", matrix, np.broadcast_to(a, matrix.shape), len(counts)))
+
+    def strata(self, labels: np.ndarray, classes: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:
+        return labels.astype(bool), list(classes)
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        import torch
+
+        return torch.from_numpy(logits).sigmoid().numpy().astype(np.float64)
+
+    def words(self, labels: np.ndarray, classes: tuple[str, ...]) -> list[str]:
+        return [", ".join(np.array(classes)[row]) for row in labels.astype(bool)]
+
+    def _confidence(self, probabilities: np.ndarray) -> np.ndarray:
+        return np.maximum(probabilities, 1 - probabilities).mean(axis=1)
+
+    def _matrix(self, labels: np.ndarray, classes: int) -> np.ndarray:
+        return labels.astype(bool)
+
+
+class Regression(Task):
+    """One number or more an example. "Classes" are the names of the targets; logits are in their units."""
+
+    name = "regression"
+    metrics = ("r2",)
+    headline = "r2"
+    blind = "training mean"
+    badness = "deviations"
+
+    def check_balance(self, balance: str, parameter: str) -> None:
+        if balance != "none":
+            raise ValueError(f"{parameter} is {balance!r}; the task is regression, which has no classes: expected none")
+
+    def blind_answer(self, train: MultimodalTable) -> np.ndarray:
+        """The targets' means on the training split."""
+        return train.labels.astype(np.float64).mean(axis=0)
+
+    def strata(self, labels: np.ndarray, classes: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:
+        """Up to ten ranges of every target, between its quantiles."""
+        members, names = [], []
+        for column, target in zip(labels.T, classes, strict=True):
+            cuts = np.unique(np.quantile(column, np.linspace(0, 1, min(_BINS, max(2, len(column) // 30)) + 1)))
+            which = np.searchsorted(cuts[1:-1], column, side="right")
+            for number, b in enumerate(np.unique(which), start=1):
+                members.append(which == b)
+                low, high = column[which == b].min(), column[which == b].max()
+                names.append(f"{target} {number}: {low:.4g} to {high:.4g}")
+        return np.stack(members, axis=1), names
+
+    def scores(self, labels: np.ndarray, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
+        """R2 (the mean over the targets, and of each); of each target the root of the mean squared error, the mean
+        absolute error, and the correlations of Pearson and Spearman (of ranks)."""
+        from scipy.stats import rankdata
+
+        found = {"r2": score("r2", labels, logits, len(classes))}
+        if len(classes) > 1:
+            found |= {f"r2 of {name}": float(value) for name, value in zip(classes, r2(labels, logits), strict=True)}
+        for t, name in enumerate(classes):
+            truth, said = labels[:, t].astype(np.float64), logits[:, t].astype(np.float64)
+            of = _of(name, classes)
+            found[f"rmse{of}"] = float(np.sqrt(np.square(truth - said).mean()))
+            found[f"mae{of}"] = float(np.abs(truth - said).mean())
+            for what, a, b in (("pearson", truth, said), ("spearman", rankdata(truth), rankdata(said))):
+                if (correlation := _correlation(a, b)) is not None:
+                    found[f"{what}{of}"] = correlation
+        return found
+
+    def blind_scores(self, train: MultimodalTable, labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
+        """The training mean's; the mean absolute error is the training median's, which no constant beats there."""
+        found = super().blind_scores(train, labels, classes)
+        errors = labels - self.blind_answer(train)
+        apart = np.abs(labels - np.median(train.labels.astype(np.float64), axis=0))
+        for t, name in enumerate(classes):
+            of = _of(name, classes)
+            found[f"rmse{of}, {self.blind}"] = float(np.sqrt(np.square(errors[:, t]).mean()))
+            found[f"mae{of}, training median"] = float(apart[:, t].mean())
+        return found
+
+    def columns(
+        self, labels: np.ndarray | None, logits: np.ndarray, classes: tuple[str, ...]
+    ) -> dict[str, np.ndarray | list[str]]:
+        """Of every target what is true, what is predicted, and the difference (predicted less true)."""
+        found: dict[str, Any] = {}
+        for t, name in enumerate(classes):
+            said = logits[:, t].astype(np.float64)
+            if labels is None:
+                found[f"predicted_{name}"] = said
+            else:
+                truth = labels[:, t].astype(np.float64)
+                found |= {f"label_{name}": truth, f"predicted_{name}": said, f"error_{name}": said - truth}
+        return found
+
+    def chances(self, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """None: a number has no probability."""
+        return {}
+
+    def head_columns(self, head: str, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, Any]:
+        return {
+            f"{head}_head_{name}": column for name, column in zip(classes, logits.T.astype(np.float64), strict=True)
+        }
+
+    def words(self, labels: np.ndarray, classes: tuple[str, ...]) -> list[str]:
+        if len(classes) == 1:
+            return [f"{value:.4g}" for value in labels[:, 0]]
+        return [", ".join(f"{n} {v:.4g}" for n, v in zip(classes, row, strict=True)) for row in labels]
+
+    def worst(self, labels: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The largest errors first: of an example that of its worst target, in standard deviations of the labels."""
+        deviation = labels.astype(np.float64).std(axis=0)
+        errors = (np.abs(logits - labels) / np.where(deviation > 0, deviation, 1.0)).max(axis=1)
+        rows = np.argsort(-errors, kind="stable")
+        return rows, errors[rows]
+
+
+_TASKS = {task.name: task for task in (Task(), Binary(), Multilabel(), Regression())}
+
+
+def task_of(name: str) -> Task:
+    """The task of this name."""
+    return _TASKS[name]
+
+
+def strata_of(table: MultimodalTable) -> tuple[np.ndarray, list[str]]:
+    """What samples of a table have as much of as the whole: (n, strata) booleans, and the strata's names. Those of its
+    task, and the rows that have each modality which some lack."""
+    strata, names = task_of(table.schema.task).strata(table.labels, table.schema.classes)
+    partial = {name: there for name, there in table.present.items() if not there.all()}
+    return np.column_stack([strata, *partial.values()]), [*names, *(f"with {name}" for name in partial)]
+
+
+def check_settings(task: str, metrics: Mapping[str, str], balances: Mapping[str, str]) -> None:
+    """Refuse settings that do not fit the task, before anything is trained.
+
+    Args:
+        metrics, balances: path of a parameter in the data set's section -> its value.
+
+    Raises:
+        ValueError: it names the parameter, what was found, and what fits.
+    """
+    for parameter, metric in metrics.items():
+        task_of(task).check_metric(metric, parameter)
+    for parameter, balance in balances.items():
+        task_of(task).check_balance(balance, parameter)
+
+
+def _of(target: str, targets: tuple[str, ...]) -> str:
+    return f" of {target}" if len(targets) > 1 else ""
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float | None:
+    """Pearson's; None where one of them does not vary."""
+    a, b = a - a.mean(), b - b.mean()
+    scale = np.sqrt(np.square(a).sum() * np.square(b).sum())
+    return float((a * b).sum() / scale) if scale > 0 else None

@@ -1,0 +1,209 @@
+"""A model as `kedro run --pipeline=export` hands it over: a folder that says all that is needed to use it. Neither this
+project's data nor Kedro is.
+
+    model = ExportedModel.from_pretrained("folder")
+    logits = model({"image": images, "audio": spectrograms})["fused"]
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal, Self
+
+import numpy as np
+import torch
+from pydantic import Field, ValidationError
+from torch import Tensor
+
+from mixmas_pipeline.models.architecture import Width
+from mixmas_pipeline.models.multimodal import ARCHITECTURE_FILE, WEIGHTS_FILE, MultimodalMixer
+from mixmas_pipeline.utils.parameters import Parameters
+
+CONFIG_FILE = "config.json"
+Inputs = Mapping[str, Tensor | np.ndarray]
+
+
+class StoredInput(Parameters):
+    """What a modality's input is. A stored value v stands for the quantity ``v * scale + offset`` in ``unit``; the
+    model takes the stored values.
+
+    Attributes:
+        kind: what it is, for people; for example "image".
+        shape: of one example.
+        dtype: numpy's name of the stored type, for example "uint8".
+        scale: quantity per stored unit. Default 1.
+        offset: quantity at a stored 0. Default 0.
+        unit: of the quantity. Default none.
+        padded: the last steps of (steps, features) may be padding, which is all zeros. Default false.
+        optional: examples may lack it. Default false.
+        features: names of the last axis' values. Default: they have none.
+    """
+
+    kind: str
+    shape: tuple[Width, ...]
+    dtype: str
+    scale: float = 1.0
+    offset: float = 0.0
+    unit: str = ""
+    padded: bool = False
+    optional: bool = False
+    features: tuple[str, ...] = ()
+
+
+class ExportedConfig(Parameters):
+    """What ``config.json`` of an exported folder says: what goes in, and what the answers mean.
+
+    Attributes:
+        version: of mixmas_pipeline, which wrote it.
+        task: "multiclass", "binary", "multilabel" or "regression".
+        classes: their names, in the order of the logits; of a regression the targets'.
+        inputs: modality -> what its input is.
+        thresholds: of a multilabel task, class -> the probability (the logit's sigmoid) above which it is best set,
+            tuned on the validation split. Default none.
+        files: name of a file of the folder -> SHA-256 of its content.
+    """
+
+    version: str
+    task: Literal["multiclass", "binary", "multilabel", "regression"]
+    classes: tuple[str, ...] = Field(min_length=1)
+    inputs: dict[str, StoredInput] = Field(min_length=1)
+    thresholds: dict[str, float] = Field(default_factory=dict)
+    files: dict[str, str]
+
+
+class ExportedModel:
+    """A trained model that checks what it is given.
+
+    Attributes:
+        model: in eval mode. ``model.to("cuda")`` moves it; inputs follow.
+        config: what goes in, and what the answers mean.
+    """
+
+    def __init__(self, model: MultimodalMixer, config: ExportedConfig) -> None:
+        self.model, self.config = model, config
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Read an exported folder. Nothing in it is executed.
+
+        Raises:
+            FileNotFoundError: a file is missing.
+            ValueError: a file is not the one that was exported.
+        """
+        folder = Path(folder)
+        config = _read_config(folder / CONFIG_FILE)
+        for name in (ARCHITECTURE_FILE, WEIGHTS_FILE):
+            if not (folder / name).is_file():
+                raise FileNotFoundError(f"{folder / name} is missing; expected a folder that the pipeline export wrote")
+            found, expected = digest((folder / name).read_bytes()), config.files.get(name)
+            if found != expected:
+                raise ValueError(
+                    f"{folder / name} is not the file that was exported: its SHA-256 is {found}; {CONFIG_FILE} says "
+                    f"{expected}"
+                )
+        return cls(MultimodalMixer.from_pretrained(folder), config)
+
+    def __call__(self, inputs: Inputs, present: Inputs | None = None) -> dict[str, Tensor]:
+        """Logits, (batch, classes): under "fused" the decision, and under each modality's name its own head's. Of a
+        regression they are numbers in the targets' units.
+
+        Args:
+            inputs: modality -> (batch, *shape) in the stored type, as numpy arrays or tensors. An optional one may be
+                left out.
+            present: optional modality -> (batch,) booleans: which examples have it. Default: all, where the modality is
+                given at all.
+
+        Raises:
+            ValueError: a modality is unknown or missing, has another shape or type, or holds NaN or infinity; the
+                message names it, what was found and what was expected.
+        """
+        tensors, there = self.check(inputs, present)
+        with torch.inference_mode():
+            return self.model(tensors, there)
+
+    def check(self, inputs: Inputs, present: Inputs | None = None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """What ``__call__`` gives the model, on its device; raises what it raises."""
+        known, present = self.config.inputs, dict(present or {})
+        optional = [name for name, kind in known.items() if kind.optional]
+        _check_names("inputs", inputs, list(known))
+        _check_names("present", present, optional)
+        if missing := [name for name in known if name not in inputs and name not in optional]:
+            raise ValueError(f"inputs lack {missing[0]!r}; expected {_expected(known[missing[0]])}")
+        if not inputs:
+            raise ValueError(f"inputs are empty; expected at least one of {', '.join(known)}")
+        device = next(self.model.parameters()).device
+        tensors = _tensors(inputs)
+        batch = next((len(x) for x in tensors.values() if x.dim()), 0)
+        for name, x in tensors.items():
+            _check_input(name, x, known[name], batch)
+        there = _tensors(present)
+        for name in optional:
+            if name not in tensors:
+                if name in there and there[name].any():
+                    raise ValueError(f"present says that examples have {name!r}, and inputs lack it")
+                dtype = getattr(torch, known[name].dtype)
+                tensors[name] = torch.zeros((batch, *known[name].shape), dtype=dtype)
+                there[name] = torch.zeros(batch, dtype=torch.bool)
+        for name, x in there.items():
+            if x.dtype != torch.bool or x.shape != (batch,):
+                raise ValueError(f"present of {name!r} is {_found(x)}; expected bool ({batch},)")
+        return ({name: x.to(device) for name, x in tensors.items()}, {name: x.to(device) for name, x in there.items()})
+
+
+def pretrained_files(model: MultimodalMixer) -> dict[str, bytes]:
+    """The files that ``save_pretrained`` writes: name -> content."""
+    with TemporaryDirectory() as folder:
+        model.save_pretrained(Path(folder) / "model")
+        return {file.name: file.read_bytes() for file in sorted((Path(folder) / "model").iterdir())}
+
+
+def digest(content: bytes) -> str:
+    """SHA-256, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read_config(path: Path) -> ExportedConfig:
+    try:
+        return ExportedConfig.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is missing; expected a folder that the pipeline export wrote") from None
+    except ValidationError as error:
+        raise ValueError(f"{path} is not what the pipeline export writes: {error}") from None
+
+
+def _check_names(what: str, found: Inputs, known: list[str]) -> None:
+    for name in found:
+        if name not in known:
+            guess = get_close_matches(name, known, n=1)
+            hint = f"; did you mean {guess[0]!r}?" if guess else ""
+            raise ValueError(
+                f"{what} name {name!r}: expected {', '.join(known) or 'none: no modality is optional'}{hint}"
+            )
+
+
+def _tensors(arrays: Inputs) -> dict[str, Tensor]:
+    return {n: a if isinstance(a, Tensor) else torch.from_numpy(np.array(a)) for n, a in arrays.items()}
+
+
+def _check_input(name: str, x: Tensor, kind: StoredInput, batch: int) -> None:
+    if x.shape != (batch, *kind.shape) or _dtype(x) != kind.dtype:
+        expected = _expected(kind, f"{batch}" if batch else "batch")
+        raise ValueError(f"input {name!r} is {_found(x)}; expected {expected}")
+    if x.is_floating_point() and not (finite := torch.isfinite(x).flatten(1).all(dim=1)).all():
+        raise ValueError(f"input {name!r}, row {int((~finite).nonzero()[0])}: NaN or infinity; expected finite numbers")
+
+
+def _expected(kind: StoredInput, batch: str = "batch") -> str:
+    return f"{kind.dtype} ({', '.join(map(str, (batch, *kind.shape)))})"
+
+
+def _found(x: Tensor) -> str:
+    return f"{_dtype(x)} ({', '.join(map(str, x.shape))})"
+
+
+def _dtype(x: Tensor) -> str:
+    return str(x.dtype).removeprefix("torch.")

@@ -1,0 +1,155 @@
+"""The multimodal model: encoders, fusion function, fusion network, one head for the fused tokens and one a modality."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from mixmas_pipeline.models.architecture import FUSED, Architecture
+from mixmas_pipeline.models.encoder import Encoder, MixerStack, initialised
+from mixmas_pipeline.models.fusion import FusionFunction
+
+Statistic = float | tuple[float, ...]  # of a whole modality, or one a channel
+WEIGHTS_FILE, ARCHITECTURE_FILE = "model.safetensors", "architecture.json"
+
+
+class Standardise(nn.Module):
+    """Stored values to floats of mean 0 and standard deviation 1, with the training data's statistics."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Statistic, std: Statistic) -> None:
+        super().__init__()
+        self.register_buffer("mean", self._buffer(mean))
+        self.register_buffer("std", self._buffer(std))
+
+    @staticmethod
+    def _buffer(values: Statistic) -> Tensor:
+        return torch.tensor(values)[:, None, None] if isinstance(values, tuple) else torch.tensor(values)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.to(self.mean.dtype) - self.mean) / self.std
+
+
+class Units(nn.Module):
+    """A regression's standardised numbers to the targets' units: the inverse of ``Standardise``, with the targets'
+    statistics. (batch, targets) -> the same shape, in the precision of the statistics."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean))
+        self.register_buffer("std", torch.tensor(std))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.to(self.mean.dtype) * self.std + self.mean
+
+
+class Head(nn.Module):
+    """(batch, tokens, width) -> (batch, classes): mean over the tokens (those that a mask does not leave out), then one
+    linear layer."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(width, classes)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is None:
+            return self.linear(x.mean(dim=1))
+        weights = mask.to(x.dtype)[..., None]
+        return self.linear((x * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1))
+
+
+class MultimodalMixer(nn.Module):
+    """A model built from an ``Architecture`` and nothing else.
+
+    ``forward`` takes one tensor a modality, (batch, *shape) in the stored type (bytes are fine), and returns logits,
+    (batch, classes): under ``"fused"`` the decision, and under each modality's name its auxiliary head's (M2-Mixer's
+    multi-head training). Of a regression they are numbers in the targets' units, (batch, targets). With one modality
+    there is no fusion and "fused" is that modality's head. Padding enters every block as zeros and is left out of the
+    heads' means; after fusion a token is padding if nothing else was combined into it.
+
+    ``present`` says which examples have a modality: its name -> (batch,) booleans; where a name is absent, all have it.
+    What the input holds of an example that lacks it has no effect on anything. The fused logits are made from what is
+    there: see ``FusionFunction``; tokens of what is missing are zeros before every block of the fusion network, and no
+    part of the mean. The auxiliary logits of a modality that an example lacks mean nothing.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        for name in architecture.inputs:
+            if hasattr(nn.ModuleDict, name) or hasattr(nn.ModuleDict(), name):
+                raise ValueError(f"modality {name!r}: torch uses that name for modules themselves; choose another")
+        self.architecture = architecture
+        classes = len(architecture.classes)
+        self.standardise = nn.ModuleDict({n: Standardise(i.mean, i.std) for n, i in architecture.inputs.items()})
+        encoders = {n: Encoder(e, architecture.inputs[n].shape, n) for n, e in architecture.encoders.items()}
+        self.encoders = nn.ModuleDict(encoders)
+        self.heads = nn.ModuleDict({n: Head(e.hidden, classes) for n, e in encoders.items()})
+        if architecture.fusion is not None:
+            self.fusion = FusionFunction(
+                architecture.fusion.function, [(e.tokens, e.hidden) for e in encoders.values()]
+            )
+            network = architecture.fusion.network
+            self.fusion_network = MixerStack(network.block, network.depth, self.fusion.width, (self.fusion.tokens,))
+            self.fused_head = Head(self.fusion.width, classes)
+        targets = architecture.targets
+        self.units = nn.Identity() if targets is None else Units(targets.mean, targets.std)
+
+    def forward(self, inputs: dict[str, Tensor], present: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+        present = present or {}
+        inputs = {n: _blanked(inputs[n], present[n]) if n in present else inputs[n] for n in self.encoders}
+        masks = {n: (inputs[n] != 0).any(dim=-1) if i.padded else None for n, i in self.architecture.inputs.items()}
+        tokens = {n: self.encoders[n](self.standardise[n](inputs[n]), masks[n]) for n in self.encoders}
+        logits = {name: self.units(self.heads[name](tokens[name], masks[name])) for name in tokens}
+        if self.architecture.fusion is None:
+            (only,) = logits.values()
+            return {FUSED: only, **logits}
+        sequences = [tokens[name] for name in tokens]
+        there = [present.get(name) for name in tokens]
+        mask = self.fusion.mask(sequences, [masks[name] for name in tokens], there)
+        fused = self.fusion_network(self.fusion(sequences, there), mask)
+        return {FUSED: self.units(self.fused_head(fused, mask)), **logits}
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write weights (safetensors) and architecture (JSON) into a new folder."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True)
+        save_file(self.state_dict(), folder / WEIGHTS_FILE)
+        (folder / ARCHITECTURE_FILE).write_text(self.architecture.model_dump_json(indent=1))
+
+    @staticmethod
+    def draw_pretrained(folder: Path) -> bytes:
+        """The drawing of a saved model's architecture: a PNG file. Weights are not read."""
+        from mixmas_pipeline.plots.architecture import draw_architecture
+
+        return draw_architecture(Architecture.model_validate_json((folder / ARCHITECTURE_FILE).read_text()))
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Read what ``save_pretrained`` wrote; the model comes in eval mode.
+
+        Raises:
+            FileNotFoundError: a file is missing.
+            RuntimeError: weights and architecture do not belong together.
+        """
+        from safetensors.torch import load_file
+
+        folder = Path(folder)
+        architecture = Architecture.model_validate(json.loads((folder / ARCHITECTURE_FILE).read_text()))
+        model = initialised(cls, 0, architecture)
+        model.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        return model.eval()
+
+
+def _blanked(x: Tensor, present: Tensor) -> Tensor:
+    """Zeros in the place of examples that lack the modality, whatever was there."""
+    return torch.where(present.view(-1, *[1] * (x.dim() - 1)), x, torch.zeros((), dtype=x.dtype, device=x.device))

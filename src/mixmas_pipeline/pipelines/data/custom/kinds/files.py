@@ -1,0 +1,151 @@
+"""The files of a modality of one file a row: in a folder, or in a .zip archive."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from kedro.io import DatasetError
+
+from mixmas_pipeline.pipelines.data.custom.cells import CellError, words
+from mixmas_pipeline.pipelines.data.custom.parameters import FileParameters
+from mixmas_pipeline.storage.downloads import open_archive, refuse_outside
+from mixmas_pipeline.utils.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Decoder = Callable[[bytes], np.ndarray]
+_LARGEST = 1 << 28  # bytes; a few kB of an archive may stand for any number of them
+
+
+class Files:
+    """Use it in a ``with`` block. Names are paths inside the folder, or inside the archive; where all of an archive is
+    in one folder, which is what packing a folder gives, also inside that.
+
+    Args:
+        path: of the folder or the archive.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._archive: zipfile.ZipFile | None = open_archive(path) if path.is_file() else None
+        self._members = _members(self._archive) if self._archive else {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._archive:
+            self._archive.close()
+
+    def has(self, name: str) -> bool:
+        """Is there a file of this name?"""
+        return name in self._members if self._archive else (self.path / name).is_file()
+
+    def read(self, name: str) -> bytes:
+        """Its content. Several threads may read at once.
+
+        Raises:
+            ValueError: it is damaged, cannot be read, or has over 256 MiB.
+        """
+        try:
+            with self._archive.open(self._members[name]) if self._archive else (self.path / name).open("rb") as stream:
+                content = stream.read(_LARGEST + 1)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+            raise ValueError(f"it cannot be read ({type(error).__name__}: {error})") from error
+        if len(content) > _LARGEST:
+            raise ValueError(f"it has more than {_LARGEST >> 20} MiB")
+        return content
+
+
+def read_files(
+    parameters: FileParameters, rows: pd.DataFrame, path: Path, shape: tuple[int, ...], decode: Decoder
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is made of every row's file; several are decoded at once.
+
+    Args:
+        path: of the folder or the archive.
+        shape: of what is made of a file.
+        decode: makes it of the file's bytes; a ValueError says what is wrong with them.
+
+    Returns:
+        array: uint8 (n, *shape); zeros where a row has no file.
+        present: (n,) truth values.
+
+    Raises:
+        CellError: see ``file_names``; or a file cannot be read or decoded.
+    """
+    array = np.zeros((len(rows), *shape), np.uint8)
+    with Files(path) as files:
+        names, present = file_names(parameters, rows, files)
+
+        def fill(position: int) -> None:
+            try:
+                array[position] = decode(files.read(names[position]))
+            except ValueError as error:
+                text = f"{names[position]} in {path}: {error}"
+                raise CellError(rows, position, parameters.column, text) from error
+
+        with (
+            ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+            Progress(int(present.sum()), f"Reading {path}") as progress,
+        ):
+            for _ in pool.map(fill, np.flatnonzero(present)):
+                progress.advance()
+    return array, present
+
+
+def check_some(parameters: FileParameters, rows: pd.DataFrame, path: Path) -> None:
+    """Has any row a file?
+
+    Raises:
+        ValueError: none has; or see ``file_names``.
+    """
+    with Files(path) as files:
+        _, present = file_names(parameters, rows, files)
+    if not present.any():
+        raise ValueError(
+            f"no training row has a file: expected some named as the column {parameters.column!r} and the pattern "
+            f"{parameters.pattern!r} say, in {path}"
+        )
+
+
+def file_names(parameters: FileParameters, rows: pd.DataFrame, files: Files) -> tuple[list[str], np.ndarray]:
+    """Every row's file, and (n,) truth values: whether there is one ("" where there is not).
+
+    Raises:
+        CellError: the name points outside the folder; or the file is not there, of a modality that is not optional.
+    """
+    names = []
+    for position, cell in enumerate(words(rows, parameters.column)):
+        name = parameters.pattern.replace("{}", cell) if cell else ""
+        if name:
+            try:
+                refuse_outside(files.path, name)
+            except DatasetError as error:
+                text = f"the path {name!r} points outside {files.path}; expected one inside it"
+                raise CellError(rows, position, parameters.column, text) from error
+        if name and not files.has(name):
+            if not parameters.optional:
+                raise CellError(rows, position, parameters.column, f"there is no file {name} in {files.path}")
+            name = ""
+        names.append(name)
+    return names, np.array([bool(name) for name in names])
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, str]:
+    """Name -> the member that it stands for."""
+    names = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX/")]
+    tops = {PurePosixPath(name).parts[0] for name in names}
+    inside = {name.partition("/")[2]: name for name in names} if len(tops) == 1 else {}
+    return {**inside, **{name: name for name in names}}

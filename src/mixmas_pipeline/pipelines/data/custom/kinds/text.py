@@ -1,0 +1,66 @@
+"""Texts as the embeddings that a pretrained encoder gives their tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mixmas_pipeline.data.column import Column
+from mixmas_pipeline.data.table import Modality
+from mixmas_pipeline.data.text_embedding import as_half, embed_batch, load_encoder, make_batches, quiet, tokenise
+from mixmas_pipeline.datasets.text_encoder import EncoderFiles
+from mixmas_pipeline.pipelines.data.custom.cells import ID, words
+from mixmas_pipeline.pipelines.data.custom.parameters import TextParameters
+from mixmas_pipeline.utils.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BATCH_TOKENS = 2048
+
+
+def learn(parameters: TextParameters, rows: pd.DataFrame, source: EncoderFiles) -> dict[str, Any]:
+    """Nothing: the encoder stays as it is.
+
+    Raises:
+        ValueError: no training row has a text.
+    """
+    if not any(words(rows, parameters.column)):
+        raise ValueError(f"no training row has a text in the column {parameters.column!r}; expected some")
+    return {}
+
+
+def prepare(parameters: TextParameters, learnt: dict[str, Any], rows: pd.DataFrame, source: EncoderFiles) -> Column:
+    """(n, max_tokens, width) float16, padded with zeros at the end; ``pooled`` (n, width) float32, the mean over the
+    tokens. A row whose cell is empty, or has only blanks, lacks the text.
+
+    Raises:
+        ValueError: the encoder takes fewer tokens, or gives some that float16 cannot hold.
+        DatasetError: the encoder cannot be loaded, or fails.
+    """
+    from mixmas_pipeline.utils.devices import pick_device
+
+    texts = words(rows, parameters.column)
+    present = np.array([bool(text) for text in texts])
+    taken = np.flatnonzero(present)
+    with quiet():
+        tokeniser, model = load_encoder(source, parameters.max_tokens)
+        ids, _ = tokenise(tokeniser, [texts[row] or "" for row in taken], parameters.max_tokens)
+    model = model.to(pick_device("auto"))
+    width = int(model.config.hidden_size)
+    shape, dtype = ((width,), np.float32) if parameters.pooled else ((parameters.max_tokens, width), np.float16)
+    array = np.zeros((len(rows), *shape), dtype)
+    lengths = np.array([len(tokens) for tokens in ids], dtype=np.int64)
+    with Progress(len(ids), f"Embedding {parameters.column} with {source.name}") as progress:
+        for batch in make_batches(lengths, _BATCH_TOKENS):
+            states = embed_batch(model, [ids[i] for i in batch], tokeniser.pad_token_id or 0)
+            as_half(states, [str(rows[ID].iloc[taken[i]]) for i in batch], lengths[batch])
+            for i, tokens in zip(batch, np.split(states, np.cumsum(lengths[batch])[:-1]), strict=True):
+                if parameters.pooled:
+                    array[taken[i]] = tokens.mean(axis=0)
+                else:
+                    array[taken[i], : len(tokens)] = tokens
+            progress.advance(len(batch))
+    kind = "embedding" if parameters.pooled else "text"
+    return Column(array, present, Modality(kind, shape, np.dtype(dtype).name, padded=not parameters.pooled))

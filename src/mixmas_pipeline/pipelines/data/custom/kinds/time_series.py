@@ -1,0 +1,186 @@
+"""Numbers over time: standardised, with what is missing filled in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from mixmas_pipeline.data.column import Column
+from mixmas_pipeline.data.table import Modality
+from mixmas_pipeline.pipelines.data.custom.cells import ID, CellError, check_column, choose, numbers, words
+from mixmas_pipeline.pipelines.data.custom.kinds.arrays import check_finite, read_array
+from mixmas_pipeline.pipelines.data.custom.parameters import TimeSeriesParameters
+from mixmas_pipeline.pipelines.data.custom.reading import name_rows, read_frame
+from mixmas_pipeline.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
+
+
+class _Series(NamedTuple):
+    """Attributes:
+    values: (n, steps, features) float64; NaN where nothing was measured.
+    there: (n, steps) truth values: which steps a series has; the others are padding.
+    """
+
+    values: np.ndarray
+    there: np.ndarray
+
+
+def learn(parameters: TimeSeriesParameters, rows: pd.DataFrame, source: Path | None) -> dict[str, Any]:
+    """Returns:
+    columns: of the table, in order; steps; features: name -> median, and mean and std after filling in.
+
+    Raises:
+        ValueError: a column, file or array is not there or has no numbers; groups have different numbers of columns; no
+            training row has a value of a feature.
+    """
+    if parameters.groups:
+        chosen = {name: choose(rows, patterns) for name, patterns in parameters.groups.items()}
+        lengths = {name: len(columns) for name, columns in chosen.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"the groups have different numbers of columns, {lengths}; expected one a step")
+        features, columns = list(chosen), [column for of in chosen.values() for column in of]
+    elif parameters.columns and parameters.file is None:
+        features, columns = ["value"], choose(rows, parameters.columns)
+    else:
+        features, columns = list(parameters.columns), []
+    series = _read(parameters, columns, None, rows, source)
+    features = features or [f"feature {i}" for i in range(series.values.shape[2])]
+    seen = [series.values[..., i][~np.isnan(series.values[..., i])] for i in range(len(features))]
+    for name, values in zip(features, seen, strict=True):
+        if not len(values):
+            raise ValueError(f"no training row has a value of {name!r}; leave it out")
+    medians = np.array([np.median(values) for values in seen])
+    filled = _filled(series.values, medians)[series.there]
+    found = zip(features, medians, filled.mean(axis=0), filled.std(axis=0), strict=True)
+    return {
+        "columns": columns,
+        "steps": series.values.shape[1],
+        "features": {
+            name: {
+                "median": float(median),
+                "mean": float(mean),
+                "std": float(std) if std > 1e-9 * max(1.0, abs(mean)) else 1.0,  # else it is rounding
+            }
+            for name, median, mean, std in found
+        },
+    }
+
+
+def prepare(
+    parameters: TimeSeriesParameters, learnt: dict[str, Any], rows: pd.DataFrame, source: Path | None
+) -> Column:
+    """(n, steps, width) float32: the features; with ``mask`` whether each was measured; of a file of its own whether
+    the step is there. A row without any value lacks the modality.
+
+    Raises:
+        ValueError: as ``learn``; a series of another shape than the training rows'.
+    """
+    statistics = list(learnt["features"].values())
+    shape = (learnt["steps"], len(statistics))
+    values, there = _read(parameters, learnt["columns"], shape, rows, source)
+    if values.shape[1:] != shape:
+        raise ValueError(f"each row's series has the shape {values.shape[1:]}; the training rows' have {shape}")
+    median, mean, std = (np.array([entry[key] for entry in statistics]) for key in ("median", "mean", "std"))
+    parts = [(_filled(values, median) - mean) / std]
+    if parameters.mask:
+        parts.append(~np.isnan(values))
+    if parameters.file is not None:  # a step whose values are all the mean is no padding
+        parts.append(there[..., None])
+    array = np.concatenate(parts, axis=2).astype(np.float32)
+    present = ~np.isnan(values).all(axis=(1, 2))
+    array[~(there & present[:, None])] = 0
+    return Column(
+        array, present, Modality("time_series", array.shape[1:], "float32", padded=parameters.file is not None)
+    )
+
+
+def _read(
+    parameters: TimeSeriesParameters,
+    columns: list[str],
+    shape: tuple[int, int] | None,
+    rows: pd.DataFrame,
+    source: Path | None,
+) -> _Series:
+    if parameters.file is not None:
+        assert source is not None  # the file
+        return _from_file(parameters, rows, source)
+    if parameters.array is not None:
+        assert source is not None  # the table
+        array = read_array(source, parameters.array, rows, optional=parameters.optional and shape is not None)
+        values = np.full((len(rows), *(shape or ())), np.nan) if array is None else array.astype(np.float64)
+        if values.ndim == 2:
+            values = values[..., None]
+        if values.ndim != 3:
+            raise ValueError(
+                f"the array {parameters.array!r} has rows of the shape {values.shape[1:]}; expected (steps, features)"
+            )
+        check_finite(rows, values, parameters.array)
+    else:
+        flat = np.column_stack([numbers(rows, column) for column in columns])
+        values = flat.reshape(len(rows), max(1, len(parameters.groups)), -1).swapaxes(1, 2)
+    return _Series(values, np.ones(values.shape[:2], bool))
+
+
+def _from_file(parameters: TimeSeriesParameters, rows: pd.DataFrame, file: Path) -> _Series:
+    assert parameters.id is not None  # checked by the parameters
+    assert parameters.time is not None
+    assert parameters.steps is not None
+    try:
+        frame = name_rows(read_frame(file, parameters.separator, parameters.missing), None)
+        for column, key in (
+            (parameters.id, "id"),
+            (parameters.time, "time"),
+            *((c, "columns") for c in parameters.columns),
+        ):
+            check_column(frame, column, key)
+        places = dict(zip(rows[ID], range(len(rows)), strict=True))
+        named = words(frame, parameters.id)
+        where = np.array([places.get(name, -1) for name in named])
+        if (where < 0).all():
+            raise ValueError(
+                f"no id in the column {parameters.id!r} is that of a row: found for example {named[0]!r}; the rows' "
+                f"are for example {rows[ID].iloc[0]!r}"
+            )
+        order = np.lexsort((_moments(frame, parameters.time), where))
+        order = order[where[order] >= 0]
+        frame, where = frame.iloc[order], where[order]
+        measured = [numbers(frame, column) for column in parameters.columns]
+    except ValueError as error:
+        raise ValueError(f"{file.name}: {error}") from error
+    # Rows of a place stand together: a row's step is how far it is from the first of them.
+    step = np.arange(len(where)) - np.searchsorted(where, where)
+    if parameters.keep == "last":
+        step = step - np.maximum(0, np.bincount(where, minlength=len(rows)) - parameters.steps)[where]
+    taken = (step >= 0) & (step < parameters.steps)
+    values = np.full((len(rows), parameters.steps, len(measured)), np.nan)
+    values[where[taken], step[taken]] = np.column_stack(measured)[taken]
+    there = np.zeros(values.shape[:2], bool)
+    there[where[taken], step[taken]] = True
+    return _Series(values, there)
+
+
+def _moments(frame: pd.DataFrame, column: str) -> np.ndarray:
+    """Numbers as they are, or dates, to be sorted by."""
+    cells = frame[column]
+    moments = cells if cells.dtype.kind == "M" else pd.to_numeric(cells, errors="coerce")
+    if moments.isna().any():
+        # Of different time zones, or of none and some, each is taken for what it is in UTC.
+        moments = pd.to_datetime(cells, errors="coerce", format="ISO8601", utc=True)
+    if (bad := (moments.isna() | cells.isna()).to_numpy()).any():
+        first = int(bad.argmax())
+        raise CellError(frame, first, column, f"found {cells.iloc[first]!r}; expected a number everywhere, or a date")
+    return moments.to_numpy()
+
+
+def _filled(values: np.ndarray, medians: np.ndarray) -> np.ndarray:
+    """The last value so far, else the median; (n, steps, features)."""
+    filled = values.copy()
+    for step in range(1, values.shape[1]):
+        filled[:, step] = np.where(np.isnan(filled[:, step]), filled[:, step - 1], filled[:, step])
+    return np.where(np.isnan(filled), medians, filled)

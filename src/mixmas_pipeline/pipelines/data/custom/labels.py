@@ -1,0 +1,123 @@
+"""Labels: from cells to what a ``MultimodalTable`` holds."""
+
+from __future__ import annotations
+
+import math
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mixmas_pipeline.pipelines.data.custom.cells import CellError, numbers, word, words
+from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_YES_NO = {"1": 1, "true": 1, "yes": 1, "0": 0, "false": 0, "no": 0}
+
+
+def learn_classes(rows: pd.DataFrame, table: TableParameters) -> list[str]:
+    """The classes: as written, else those of these rows, sorted (numbers by size). Of a binary task the negative one
+    comes first; of several columns they are the columns.
+
+    Raises:
+        ValueError: these rows have no example of a class; a binary task has not two.
+    """
+    if len(table.labels) > 1 or table.task == "regression":
+        return list(table.labels)
+    found = {label for labels in _read(rows, table) for label in labels}
+    classes = list(table.classes or sorted(found, key=_by_size))
+    if table.task == "binary":
+        if len(classes) != 2:
+            raise ValueError(
+                f"the column {table.label!r} has {len(classes)} labels ({', '.join(classes[:5])}); a binary task has 2"
+            )
+        positive = classes[1] if table.positive is None else table.positive
+        if positive not in classes:
+            raise ValueError(f"table.positive is {positive!r}; the labels are {' and '.join(classes)}")
+        classes = [next(c for c in classes if c != positive), positive]
+    return classes
+
+
+def check_examples(rows: pd.DataFrame, table: TableParameters, classes: list[str]) -> None:
+    """Is there a training row of every class?
+
+    Raises:
+        ValueError: there is none.
+    """
+    if table.task == "regression":
+        return
+    if not classes:
+        raise ValueError(f"no training row has a label in the column {table.labels[0]!r}; expected some")
+    labels = encode(rows, table, classes)
+    counts = labels.sum(axis=0) if labels.ndim == 2 else np.bincount(labels, minlength=len(classes))
+    if len(classes) < 2 and table.task == "multiclass":
+        raise ValueError(f"all training rows have the label {classes[0]!r}; expected two classes or more")
+    if not counts.all():
+        raise ValueError(f"no training row has the label {classes[int(counts.argmin())]!r}; expected some of each")
+
+
+def encode(rows: pd.DataFrame, table: TableParameters, classes: list[str]) -> np.ndarray:
+    """(n,) int64; of a multilabel task (n, classes) uint8 of 0 and 1; of a regression (n, targets) float32.
+
+    Raises:
+        CellError: a label is missing, is none of the classes, or no number.
+    """
+    if table.task == "regression":
+        values = np.column_stack([numbers(rows, column) for column in table.labels])
+        if np.isnan(values).any():
+            row, column = np.argwhere(np.isnan(values))[0]
+            raise CellError(rows, int(row), table.labels[column], "there is no number; expected one in every row")
+        return values.astype(np.float32)
+    if len(table.labels) > 1:
+        return np.column_stack([_yes_no(rows, column) for column in table.labels])
+    places = {name: i for i, name in enumerate(classes)}
+    encoded = np.zeros((len(rows), len(classes)), np.uint8)
+    for position, labels in enumerate(_read(rows, table)):
+        for label in labels:
+            if label not in places:
+                guess = get_close_matches(label, classes, n=1)
+                hint = f"; did you mean {guess[0]!r}?" if guess else ""
+                known = "those of table.classes" if table.classes else "that training rows have"
+                raise CellError(
+                    rows,
+                    position,
+                    table.labels[0],
+                    f"the label {label!r} is unknown; expected one of {', '.join(classes[:20])} ({known}){hint}",
+                )
+            encoded[position, places[label]] = 1
+    return encoded if table.task == "multilabel" else encoded.argmax(axis=1)
+
+
+def _read(rows: pd.DataFrame, table: TableParameters) -> list[list[str]]:
+    """Every row's labels, which are in one column."""
+    (column,) = table.labels
+    found = []
+    for position, cell in enumerate(words(rows, column)):
+        if table.labels_separator is not None:
+            parts = (word(part) for part in (cell or "").split(table.labels_separator))
+            found.append([part for part in parts if part])
+        elif cell is None:
+            raise CellError(rows, position, column, "there is no label; expected one in every row")
+        else:
+            found.append([cell])
+    return found
+
+
+def _yes_no(rows: pd.DataFrame, column: str) -> np.ndarray:
+    found = np.zeros(len(rows), np.uint8)
+    for position, cell in enumerate(words(rows, column)):
+        if cell is None or cell.lower() not in _YES_NO:
+            shown = "nothing" if cell is None else repr(cell)
+            raise CellError(rows, position, column, f"found {shown}; expected 0 or 1, whether the row has this label")
+        found[position] = _YES_NO[cell.lower()]
+    return found
+
+
+def _by_size(label: str) -> tuple[float, str]:
+    try:
+        size = float(label)
+    except ValueError:
+        size = math.inf
+    return (size if math.isfinite(size) else math.inf), label  # "nan" is a name, and smaller than nothing

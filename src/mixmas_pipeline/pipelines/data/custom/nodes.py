@@ -1,0 +1,201 @@
+"""Nodes of a data set of the user's own: a table, and files beside it, in; aligned multimodal tables out.
+
+Of the rows of the three splits everything is learnt from those that are trained on, and new rows, to be predicted, are
+prepared with what was learnt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from mixmas_pipeline.data.column import Column
+from mixmas_pipeline.data.table import MultimodalTable, TableSchema
+from mixmas_pipeline.pipelines.data.custom import labels, reading, splitting
+from mixmas_pipeline.pipelines.data.custom.cells import ID, NUMBER, CellError, check_column, choose
+from mixmas_pipeline.pipelines.data.custom.kinds import KINDS, Source
+from mixmas_pipeline.pipelines.data.custom.parameters import ModalityOf, TableParameters
+from mixmas_pipeline.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
+
+_MODALITY: TypeAdapter[Any] = TypeAdapter(ModalityOf)
+
+
+def read_table(file: Path, table: dict[str, Any]) -> pd.DataFrame:
+    """All rows: the columns as they are, the rows' ids and numbers.
+
+    Raises:
+        ValueError: the file cannot be read; a column is not there; an id is missing or there twice.
+    """
+    with _errors_of(file.name):
+        return reading.read_rows(file, TableParameters.model_validate(table))
+
+
+def read_new_table(file: Path, table: dict[str, Any]) -> pd.DataFrame:
+    """Rows to be predicted, in the same layout. Columns of labels, of the split, and of optional modalities may lack.
+
+    Raises:
+        ValueError: as ``read_table``.
+    """
+    with _errors_of(file.name):
+        return reading.read_rows(file, TableParameters.model_validate(table), labelled=False)
+
+
+def split_rows(
+    rows: pd.DataFrame, table: dict[str, Any]
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict[str, Any], pd.DataFrame]:
+    """Returns:
+    The rows of each split; labels: ``classes`` in their order; splits: every row's id and split.
+
+    Raises:
+        ValueError: a row cannot be put into a split, has no label, or one that no training row has; a split is empty.
+    """
+    parameters = TableParameters.model_validate(table)
+    rows = _numbered(rows)
+    with _errors_of(parameters.file):
+        found = splitting.split(rows, parameters)
+        train, validation, test = (rows[found == name] for name in splitting.SPLITS)
+        classes = labels.learn_classes(train, parameters)
+        labels.check_examples(train, parameters, classes)
+        for others in (validation, test):
+            labels.encode(others, parameters, classes)
+    frames = [frame.reset_index() for frame in (train, validation, test)]
+    splits = pd.DataFrame({"id": rows[ID].to_numpy(), "split": found})
+    return frames[0], frames[1], frames[2], {"classes": classes}, splits
+
+
+def learn_modality(
+    rows: pd.DataFrame, table: dict[str, Any], modality: dict[str, Any], source: Source | None = None
+) -> dict[str, Any]:
+    """What the modality's kind learns of the training rows.
+
+    Raises:
+        ValueError: a column is not there, or a cell has something else than it should.
+    """
+    whole, parameters = TableParameters.model_validate(table), _MODALITY.validate_python(modality)
+    with _errors_of(whole.file):
+        rows = _numbered(rows)
+        if "*" in getattr(parameters, "columns", ()):
+            rows = rows.drop(columns=_used(rows, whole))
+        return KINDS[parameters.kind].learn(parameters, rows, source)
+
+
+def prepare_modality(
+    rows: pd.DataFrame, learnt: dict[str, Any], modality: dict[str, Any], file: str, source: Source | None = None
+) -> Column:
+    """The modality of the rows.
+
+    Args:
+        rows: of one split, or new ones. Of new ones an optional modality may be missing altogether.
+        learnt: of the training rows.
+        file: of the rows, for messages.
+
+    Raises:
+        ValueError: a cell has something else than it should; a row lacks the modality, and it is not optional.
+    """
+    parameters = _MODALITY.validate_python(modality)
+    with _errors_of(file):
+        rows = _numbered(rows)
+        columns = learnt.get("columns", reading.own_columns(parameters))
+        if columns and parameters.optional and not any(column in rows.columns for column in columns):
+            rows = rows.assign(**dict.fromkeys(columns))
+        for column in columns:
+            check_column(rows, column, "one that the training rows have")
+        column = KINDS[parameters.kind].prepare(parameters, learnt, rows, source)
+        if not parameters.optional and not column.present.all():
+            lacking = np.flatnonzero(~column.present)
+            raise CellError(
+                rows,
+                int(lacking[0]),
+                ", ".join(columns[:3]),
+                f"the modality is missing ({len(lacking)} such rows of {len(rows)}); set optional: true if rows may "
+                "lack it",
+            )
+    return column
+
+
+def build_table(
+    rows: pd.DataFrame, learnt: dict[str, Any], table: dict[str, Any], file: str, *columns: Column
+) -> MultimodalTable:
+    """The rows with all their modalities.
+
+    Args:
+        learnt: ``classes``.
+        file: of the rows, for messages.
+        columns: one a modality, in the order of the parameters.
+
+    Raises:
+        ValueError: a row lacks every modality, or its label is none of the classes.
+    """
+    return _built(rows, learnt, table, file, columns, labelled=True)
+
+
+def build_new_table(
+    rows: pd.DataFrame, learnt: dict[str, Any], table: dict[str, Any], file: str, *columns: Column
+) -> MultimodalTable:
+    """As ``build_table``, of new rows: their labels may be unknown."""
+    labels_of = TableParameters.model_validate(table).labels
+    labelled = all(column in rows.columns and rows[column].notna().any() for column in labels_of)
+    return _built(rows, learnt, table, file, columns, labelled=labelled)
+
+
+def _built(
+    rows: pd.DataFrame,
+    learnt: dict[str, Any],
+    table: dict[str, Any],
+    file: str,
+    columns: Sequence[Column],
+    *,
+    labelled: bool,
+) -> MultimodalTable:
+    parameters, classes = TableParameters.model_validate(table), learnt["classes"]
+    rows = _numbered(rows)
+    with _errors_of(file):
+        if (empty := ~np.any([column.present for column in columns], axis=0)).any():
+            raise CellError(rows, int(empty.argmax()), "", "every modality is missing; expected at least one")
+        encoded = labels.encode(rows, parameters, classes) if labelled else None
+    named = dict(zip(parameters.modalities, columns, strict=True))
+    modalities = {
+        name: replace(column.modality, optional=parameters.modalities[name].optional) for name, column in named.items()
+    }
+    return MultimodalTable(
+        TableSchema(modalities, parameters.task, tuple(classes), source=parameters.source or parameters.file),
+        {name: column.array for name, column in named.items()},
+        encoded,
+        rows[ID].to_numpy(dtype=str),
+        present={name: column.present for name, column in named.items() if modalities[name].optional},
+        check=False,
+    )
+
+
+def _numbered(rows: pd.DataFrame) -> pd.DataFrame:
+    """With the rows' numbers in the file as index."""
+    return rows.set_index(NUMBER)
+
+
+def _used(rows: pd.DataFrame, table: TableParameters) -> list[str]:
+    """Columns that are not left to the modality of "*"."""
+    used = {column for column in table.used if column in rows.columns}
+    for modality in table.modalities.values():
+        if "*" not in (columns := reading.own_columns(modality)):
+            used |= set(choose(rows, columns))
+    return sorted(used)
+
+
+@contextmanager
+def _errors_of(file: str) -> Iterator[None]:
+    """Say which file it is."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{PurePosixPath(file).name}: {error}") from error

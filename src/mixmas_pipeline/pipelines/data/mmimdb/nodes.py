@@ -1,0 +1,307 @@
+"""MM-IMDB: films, decoded posters and embedded plots in; aligned multimodal tables out."""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.pipelines.data.mmimdb.parameters import GENRES, LOOK_SIDE, FilmParameters
+from mixmas_pipeline.storage.memory_maps import RowFile, release
+from mixmas_pipeline.utils.lazy import lazy
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy("pandas")
+
+SPLITS = ("train", "validation", "test")
+PUBLISHED = {"train": 15552, "validation": 2608, "test": 7799}
+UNKNOWN_ONLY, COPY = "no known genre", "copy of a film in another split"
+Pair = tuple[str, str]  # ids, the smaller one first
+_EXAMPLES = 10
+# Correlation of two posters' steps in brightness from field to field: of the mirror's 3,509 posters, copies saved anew
+# have 0.997 and more, any others 0.77 and less.
+_ALIKE = 0.95
+_ALIKE_CHUNK = 512
+_CHUNK = 64
+_log = logging.getLogger(__name__)
+
+
+def select_films(
+    found: pd.DataFrame, parameters: FilmParameters
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Which films are taken, and what was wrong with the others.
+
+    Args:
+        found: one row a film, as ``reading.read_raw`` gives them.
+        parameters: what to do about what.
+
+    Returns:
+        films: ``found`` with known_genres (list, in the order of the classes), same_poster and same_plot (ids in other
+            splits), and left_out (the reason; "" for a film that is taken).
+        quality: one row a kind of problem (also those that no film has): problem, effect, films, examples (ids, or
+            pairs of ids; the first 10).
+        train, validation, test: the films that are taken, by split.
+
+    Raises:
+        ValueError: split.json names films that have no files and missing_films is "error"; a genre is unknown and
+            unknown_genres is "error"; a split is left without films.
+    """
+    films = found.copy()
+    known = [[g for g in parameters.genres if g in names] for names in films["genres"]]
+    unknown = [[g for g in names if g not in parameters.genres] for names in films["genres"]]
+    films["known_genres"] = known
+    in_split = films["split"] != ""
+    no_files = ~films["record"] & (films["picture_problem"] == "no picture")
+    if parameters.missing_films == "error" and (missing := list(films.loc[no_files, "id"])):
+        raise ValueError(
+            f"split.json names {len(missing)} films that have no files: {', '.join(missing[:_EXAMPLES])}"
+            f"{', ...' if len(missing) > _EXAMPLES else ''}; expected dataset/ID.json and dataset/ID.jpeg of each (set "
+            "mmimdb.films.missing_films to skip to leave them out)"
+        )
+    if parameters.unknown_genres == "error" and any(unknown):
+        counts = Counter(name for names in unknown for name in names)
+        rows = films.loc[[bool(names) for names in unknown], "id"]
+        raise ValueError(
+            f"{len(rows)} films have unknown genres, {', '.join(f'{n} ({c})' for n, c in counts.most_common())}, such "
+            f"as {', '.join(rows[:_EXAMPLES])}; expected some of {', '.join(parameters.genres)} (set "
+            "mmimdb.films.unknown_genres to ignore to drop them)"
+        )
+    reasons = {
+        "in no split": ~in_split,
+        "no files": no_files,
+        "no JSON file": ~films["record"],
+        "no picture": films["picture_problem"] == "no picture",
+        "broken picture": films["picture_problem"] != "",
+        "no plot": films["plot"] == "",
+        "no genres": films["genres"].map(len) == 0,
+        UNKNOWN_ONLY: pd.Series([not names for names in known], index=films.index),
+    }
+    left_out = pd.Series("", index=films.index)
+    for reason, holds in reasons.items():
+        left_out = left_out.where((left_out != "") | ~holds, reason)
+    candidates = films[left_out == ""]
+    pairs = {
+        "same_poster": _equal(candidates, "file_hash") | _alike(candidates),
+        "same_plot": _equal(candidates, "plot"),
+    }
+    for column, found_pairs in pairs.items():
+        films[column] = _partners(films["id"], found_pairs)
+    if parameters.leaks == "drop":
+        left_out = left_out.where(~films["id"].isin(_copies(films, set().union(*pairs.values()))), COPY)
+    films["left_out"] = left_out
+    quality = _quality(films, reasons, unknown, pairs, parameters)
+    taken = [films[(films["split"] == split) & (left_out == "")].reset_index(drop=True) for split in SPLITS]
+    for split, rows in zip(SPLITS, taken, strict=True):
+        if rows.empty:
+            raise ValueError(f"no film of the split {split!r} can be taken; see why:\n{quality.to_string(index=False)}")
+    _report(quality)
+    train, validation, test = taken
+    return films, quality, train, validation, test
+
+
+def _equal(films: pd.DataFrame, column: str) -> set[Pair]:
+    """Films of two splits that agree in a column, white space and case aside."""
+    values = films[column].map(lambda text: " ".join(text.casefold().split()))
+    repeated = values[(values != "") & values.duplicated(keep=False)]
+    pairs: set[Pair] = set()
+    for _, group in films.loc[repeated.index].groupby(repeated):
+        both = zip(group["id"], group["split"], strict=True)
+        for film, split in both:
+            pairs |= {_pair(film, other) for other in group.loc[group["split"] != split, "id"]}
+    return pairs
+
+
+def _alike(films: pd.DataFrame) -> set[Pair]:
+    """Films of two splits whose posters get lighter and darker at the same places: the same poster in another file."""
+    seen = films[films["look"] != ""]
+    if seen.empty:
+        return set()
+    ids, splits = seen["id"].to_numpy(), seen["split"].to_numpy()
+    fields = np.frombuffer(bytes.fromhex("".join(seen["look"])), np.uint8).reshape(len(seen), LOOK_SIDE, LOOK_SIDE + 1)
+    steps = np.diff(fields.astype(np.float32)).reshape(len(seen), -1)
+    steps -= steps.mean(axis=1, keepdims=True)
+    steps /= np.linalg.norm(steps, axis=1, keepdims=True)
+    pairs: set[Pair] = set()
+    for start in range(0, len(ids), _ALIKE_CHUNK):
+        correlation = steps[start : start + _ALIKE_CHUNK] @ steps.T
+        for row, other in np.argwhere(correlation >= _ALIKE):
+            if splits[start + row] != splits[other]:
+                pairs.add(_pair(ids[start + row], ids[other]))
+    return pairs
+
+
+def _pair(film: str, other: str) -> Pair:
+    return (film, other) if film < other else (other, film)
+
+
+def _partners(ids: pd.Series, pairs: set[Pair]) -> list[list[str]]:
+    """For each film, the films that it is in a pair with."""
+    partners: dict[str, list[str]] = {}
+    for film, other in sorted(pairs):
+        partners.setdefault(film, []).append(other)
+        partners.setdefault(other, []).append(film)
+    return [partners.get(film, []) for film in ids]
+
+
+def _copies(films: pd.DataFrame, pairs: set[Pair]) -> set[str]:
+    """The film of each pair that is to go: the one in the training split, else the one in the validation split."""
+    rank = {film: SPLITS.index(split) for film, split in zip(films["id"], films["split"], strict=True) if split}
+    return {min(pair, key=lambda film: rank[film]) for pair in pairs}
+
+
+def _quality(
+    films: pd.DataFrame,
+    reasons: dict[str, pd.Series],
+    unknown: list[list[str]],
+    pairs: dict[str, set[Pair]],
+    parameters: FilmParameters,
+) -> pd.DataFrame:
+    ids, left_out, split = films["id"], films["left_out"], films["split"]
+    of = dict(zip(ids, split, strict=True))
+    rows: list[tuple[str, str, int, list[str]]] = []
+
+    def count(problem: str, effect: str, which: Any) -> None:
+        some = list(ids[which])
+        rows.append((problem, effect, len(some), some[:_EXAMPLES]))
+
+    count("all films", "found", ids != "")
+    for reason in (*reasons, *([COPY] if parameters.leaks == "drop" else [])):
+        count(reason, "left out", left_out == reason)
+    for name, films_with in sorted(Counter(name for names in unknown for name in names).items()):
+        count(f"unknown genre {name}", "dropped", [name in names for names in unknown])
+        assert rows[-1][2] == films_with
+    count("several plots", "longest taken", films["plots"] > 1)
+    words = films["picture_converted"].str.split()
+    for what in sorted({word for row in words for word in row}):
+        count(f"picture {what}", "converted to upright RGB", [what in row for row in words])
+    for name, problem in (("same_poster", "same poster in two splits"), ("same_plot", "same plot in two splits")):
+        shown = [f"{a} ({of[a]}) = {b} ({of[b]})" for a, b in sorted(pairs[name])[:_EXAMPLES]]
+        effect = "copy left out" if parameters.leaks == "drop" else "reported"
+        rows.append((problem, effect, len({film for pair in pairs[name] for film in pair}), shown))
+    for name in SPLITS:
+        count(f"films of {name}", "taken", (split == name) & (left_out == ""))
+    return pd.DataFrame(rows, columns=["problem", "effect", "films", "examples"])
+
+
+def _report(quality: pd.DataFrame) -> None:
+    for row in quality.itertuples():
+        if row.films and row.effect != "longest taken" and row.effect not in ("found", "taken"):
+            _log.warning(
+                "%s: %d films (%s), such as %s", row.problem, row.films, row.effect, "; ".join(row.examples[:3])
+            )
+        elif row.effect == "taken":
+            _log.info("%s: %d", row.problem, row.films)
+
+
+def describe_source(films: pd.DataFrame, genres: tuple[str, ...]) -> str:
+    """What the films are to be called wherever their figures appear.
+
+    "MM-IMDB" only where all films of its splits are there, by their number (15,552 / 2,608 / 7,799), with its 23
+    genres, of which Drama is the most frequent with over half of the films, as published.
+    """
+    taken = films[films["left_out"] == ""]
+    sizes = films.loc[films["split"] != "", "split"].value_counts().to_dict()
+    drama = films["known_genres"].map(lambda names: "Drama" in names).mean()
+    if sizes != PUBLISHED or set(genres) != set(GENRES) or drama <= 0.5:
+        return f"{len(taken):,} films in MM-IMDB's layout (not MM-IMDB)"
+    if len(taken) == sum(PUBLISHED.values()):
+        return "MM-IMDB"
+    return f"MM-IMDB, {len(taken):,} of {sum(PUBLISHED.values()):,} films"
+
+
+def build_table(
+    rows: pd.DataFrame,
+    films: pd.DataFrame,
+    pictures: np.ndarray,
+    embeddings: np.ndarray,
+    tokens: pd.DataFrame,
+    parameters: FilmParameters,
+    max_tokens: int,
+    scratch: Path,
+) -> MultimodalTable:
+    """A split's films as a table.
+
+    Args:
+        rows: the split's films, as of ``select_films``.
+        films: all films, as of ``select_films``.
+        pictures: uint8 (pictures, 3, height, width).
+        embeddings, tokens: as of ``embedding.embed_plots``.
+        parameters: the classes.
+        max_tokens: steps of the text.
+        scratch: on whose disk the padded arrays lie until the table is saved; they may be larger than memory.
+
+    Returns:
+        image uint8 (3, height, width); text float16 (max_tokens, hidden), zeros after the last token; labels (n,
+        genres); extra columns text_mask (which steps are tokens), tokens (before the plot was cut), title, plot.
+
+    Raises:
+        ValueError: embeddings are of other films than those that are taken, or were made for another max_tokens;
+            pictures are not those that the films were read with.
+    """
+    if list(films.loc[films["left_out"] == "", "id"]) != list(tokens["id"]):
+        raise ValueError("the embeddings are of other films than those that are taken; embed the plots again")
+    if (tokens["tokens"] != tokens["whole"].clip(upper=max_tokens)).any() or tokens["tokens"].sum() != len(embeddings):
+        raise ValueError(
+            f"the embeddings have {len(embeddings)} tokens, at most {tokens['tokens'].max()} a film, and were not made "
+            f"with mmimdb.text.max_tokens = {max_tokens}; embed the plots again"
+        )
+    stops = tokens["tokens"].cumsum()
+    places = tokens.assign(start=stops - tokens["tokens"], stop=stops).set_index("id").loc[rows["id"]]
+    starts, stops = places["start"].to_numpy(), places["stop"].to_numpy()
+    shape = (max_tokens, embeddings.shape[1])
+    with RowFile(scratch, pictures.shape[1:], np.uint8) as images, RowFile(scratch, shape, np.float16) as texts:
+        for first in range(0, len(rows), _CHUNK):
+            images.append(_pictures_of(rows.iloc[first : first + _CHUNK], pictures))
+            chunk = range(first, min(first + _CHUNK, len(rows)))
+            padded = np.zeros((len(chunk), *shape), np.float16)
+            for place, row in enumerate(chunk):
+                padded[place, : stops[row] - starts[row]] = embeddings[starts[row] : stops[row]]
+            texts.append(padded)
+            release(pictures, embeddings)
+        arrays = {"image": images.array(), "text": texts.array()}
+    schema = TableSchema(
+        modalities={
+            "image": Modality("image", arrays["image"].shape[1:], "uint8", scale=1 / 255),
+            "text": Modality("text", shape, "float16", padded=True),
+        },
+        task="multilabel",
+        classes=parameters.genres,
+        source=describe_source(films, parameters.genres),
+    )
+    labels = np.array([[name in names for name in parameters.genres] for names in rows["known_genres"]])
+    return MultimodalTable(
+        schema,
+        arrays,
+        labels.astype(np.uint8),
+        rows["id"].to_numpy(),
+        {
+            "text_mask": np.arange(max_tokens) < places["tokens"].to_numpy()[:, None],
+            "tokens": places["whole"].to_numpy(),
+            "title": rows["title"].to_numpy(dtype=object),
+            "plot": rows["plot"].to_numpy(dtype=object),
+        },
+        check=False,  # done by the data set that saves it
+    )
+
+
+def _pictures_of(rows: pd.DataFrame, pictures: np.ndarray) -> np.ndarray:
+    """(n, 3, height, width), each known to be its film's by its checksum: a row alone says nothing about that."""
+    where = rows["picture_row"].to_numpy()
+    if where.max(initial=-1) < len(pictures):
+        some = np.ascontiguousarray(pictures[where])
+        wrong = [
+            zlib.crc32(picture) != checksum for picture, checksum in zip(some, rows["picture_checksum"], strict=True)
+        ]
+        if not any(wrong):
+            return some
+    raise ValueError(
+        f"the pictures are not those that the films were read with, of films such as {list(rows['id'][:3])}; read the "
+        "films again"
+    )

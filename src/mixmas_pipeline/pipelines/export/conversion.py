@@ -1,0 +1,226 @@
+"""A trained model in forms that run without this project's code, each held against the model itself.
+
+Both forms take the stored values, any number of examples at once. What was traced with is zeros: no row of the data is
+in a file.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import io
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.models.architecture import FUSED
+from mixmas_pipeline.models.multimodal import MultimodalMixer
+from mixmas_pipeline.training.parameters import ExportFormat
+
+FILES: dict[ExportFormat, str] = {"torch_export": "model.pt2", "onnx": "model.onnx"}
+CHECKED_BATCHES = (1, 2, 7, 33)
+
+Tensors = dict[str, Tensor]
+Run = Callable[[Tensors, Tensors], Tensors]  # inputs and presence by modality -> logits by head
+
+
+def check_installed(formats: Sequence[ExportFormat]) -> None:
+    """Refuse a format whose packages are not there.
+
+    Raises:
+        ModuleNotFoundError: it says what to install.
+    """
+    packages = ("onnx", "onnxscript", "onnxruntime") if "onnx" in formats else ()
+    if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
+        raise ModuleNotFoundError(
+            f"the format onnx needs {', '.join(missing)}: pip install 'mixmas_pipeline[export]', or leave it out "
+            "(export.formats: [torch_export])"
+        )
+
+
+class _Portable(nn.Module):
+    """The model, for other runtimes: not all of them compare or select values of every stored type, so these become
+    floats first, as standardising would make them. With one modality there is one output: its head's is the same."""
+
+    def __init__(self, model: MultimodalMixer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, inputs: Tensors, present: Tensors | None = None) -> Tensors:
+        said = self.model({name: x.float() for name, x in inputs.items()}, present)
+        return said if len(inputs) > 1 else {FUSED: said[FUSED]}
+
+
+def convert(form: ExportFormat, model: MultimodalMixer, dtypes: dict[str, str]) -> tuple[bytes, Run]:
+    """The model as a file's content, and what runs that content. See ``trace`` for the arguments."""
+    program = trace(model, dtypes)
+    if form == "torch_export":
+        content = to_pt2(program)
+        return content, open_pt2(content)
+    content = to_onnx(program, model)
+    return content, open_onnx(content, model)
+
+
+def versions(formats: Sequence[ExportFormat]) -> dict[str, str]:
+    """Of the libraries that made and ran these formats."""
+    used = ("torch", "onnx", "onnxscript", "onnxruntime") if "onnx" in formats else ("torch",)
+    return {name: importlib.metadata.version(name) for name in used}
+
+
+def trace(model: MultimodalMixer, dtypes: dict[str, str]) -> torch.export.ExportedProgram:
+    """The model as a graph, for any batch size. It takes what the model takes: ``inputs`` and, if some modality is
+    optional, ``present`` with all of those.
+
+    Args:
+        model: in eval mode, on the CPU.
+        dtypes: modality -> its stored type.
+    """
+    known = model.architecture.inputs
+    arguments: list[Tensors] = [
+        {name: torch.zeros(2, *i.shape, dtype=getattr(torch, dtypes[name])) for name, i in known.items()}
+    ]
+    if optional := [name for name, i in known.items() if i.optional]:
+        arguments.append({name: torch.ones(2, dtype=torch.bool) for name in optional})
+    batch = torch.export.Dim("batch", min=1)
+    shapes = tuple({name: {0: batch} for name in argument} for argument in arguments)
+    with _quiet():
+        program = torch.export.export(_Portable(model).eval(), tuple(arguments), dynamic_shapes=shapes)
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # paths of this machine
+    return program
+
+
+def to_pt2(program: torch.export.ExportedProgram) -> bytes:
+    """The program as the file ``torch.export.load`` reads."""
+    buffer = io.BytesIO()
+    torch.export.save(program, buffer)
+    return buffer.getvalue()
+
+
+def open_pt2(content: bytes) -> Run:
+    """What runs a program. Only what was written here is to be opened: ``torch.export.load`` may unpickle."""
+    module = torch.export.load(io.BytesIO(content)).module()
+
+    @torch.inference_mode()
+    def run(inputs: Tensors, present: Tensors) -> Tensors:
+        return module(inputs, present) if present else module(inputs)
+
+    return run
+
+
+def to_onnx(program: torch.export.ExportedProgram, model: MultimodalMixer) -> bytes:
+    """The program as an ONNX file. Its inputs are the modalities, and "present.{modality}" of optional ones; its
+    outputs "fused" and, with more than one modality, "head.{modality}"."""
+    inputs, optional, outputs = _onnx_names(model)
+    with _quiet():
+        converted = torch.onnx.export(
+            program,
+            input_names=[*inputs, *(f"present.{name}" for name in optional)],
+            output_names=outputs,
+            dynamo=True,
+            verbose=False,
+        )
+    assert converted is not None
+    proto = converted.model_proto
+    for part in (*proto.graph.node, *proto.graph.value_info, *proto.graph.input, *proto.graph.output):
+        del part.metadata_props[:]  # paths of this machine
+    return proto.SerializeToString(deterministic=True)
+
+
+def open_onnx(content: bytes, model: MultimodalMixer) -> Run:
+    """What runs an ONNX file in ONNX Runtime, on one thread of the CPU.
+
+    Raises:
+        ValueError: its inputs or outputs have other names than the model's.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    inputs, optional, outputs = _onnx_names(model)
+    for expected, found in (
+        ([*inputs, *(f"present.{name}" for name in optional)], [i.name for i in session.get_inputs()]),
+        (outputs, [o.name for o in session.get_outputs()]),
+    ):
+        if set(expected) != set(found):
+            raise ValueError(f"the ONNX file has the inputs or outputs {found}; expected {expected}")
+
+    def run(values: Tensors, present: Tensors) -> Tensors:
+        feed = {name: values[name].numpy() for name in inputs}
+        feed |= {f"present.{name}": present[name].numpy() for name in optional}
+        said = session.run(outputs, feed)
+        return {name.removeprefix("head."): torch.from_numpy(o) for name, o in zip(outputs, said, strict=True)}
+
+    return run
+
+
+def batches(table: MultimodalTable, model: MultimodalMixer, size: int) -> Iterator[tuple[Tensors, Tensors]]:
+    """The table's first ``size`` rows (from the first again if there are fewer), as a model takes them: inputs and
+    presence. Then, for each optional modality, the same without it in every other row."""
+    rows = np.arange(size) % len(table)
+    known = model.architecture.inputs
+    inputs = {name: torch.from_numpy(np.array(table.arrays[name][rows])) for name in known}
+    present = {
+        name: torch.from_numpy(np.array(table.present.get(name, np.ones(len(table), bool))[rows]))
+        for name, i in known.items()
+        if i.optional
+    }
+    yield inputs, present
+    for name in present:
+        yield inputs, {**present, name: present[name] & (torch.arange(size) % 2 == 1)}
+
+
+def largest_differences(model: MultimodalMixer, run: Run, table: MultimodalTable, tolerance: float) -> dict[str, float]:
+    """Batch size -> the largest absolute difference of any output from the model's, over ``batches`` of the table.
+
+    Args:
+        model: in eval mode, on the CPU.
+        tolerance: a difference may be so large, and, where the model's output is larger than 1, so many times it.
+
+    Raises:
+        ValueError: a difference is larger, or is no number; it names batch size and output.
+    """
+    found = {}
+    for size in CHECKED_BATCHES:
+        largest = 0.0
+        for inputs, present in batches(table, model, size):
+            with torch.inference_mode():
+                wanted = model(inputs, present)
+            for head, said in run(inputs, present).items():
+                difference = (said.double() - wanted[head].double()).abs()
+                if not (difference <= tolerance * wanted[head].double().abs().clamp(min=1)).all():
+                    raise ValueError(
+                        f"output {head!r} differs by {float(difference.max()):.3g} from the model's, with {size} "
+                        f"examples; at most {tolerance:g} is allowed (export.tolerance)"
+                    )
+                largest = max(largest, float(difference.max()))
+        found[str(size)] = largest
+    return found
+
+
+def _onnx_names(model: MultimodalMixer) -> tuple[list[str], list[str], list[str]]:
+    """Inputs, those of them that are optional, and outputs, in the order of the graph."""
+    known = model.architecture.inputs
+    heads = [f"head.{name}" for name in known] if len(known) > 1 else []
+    return list(known), [name for name, i in known.items() if i.optional], [FUSED, *heads]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the progress messages of torch's exporters, which say nothing of the result."""
+    loggers: list[Any] = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,5 +1,0 @@
-"""MM-IMDB: a film's poster and plot, to predict its genres."""
-
-from mixmas_pipeline.pipelines.mmimdb.pipeline import OPTIONAL, create_pipeline
-
-__all__ = ["OPTIONAL", "create_pipeline"]

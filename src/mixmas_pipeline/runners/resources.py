@@ -1,0 +1,171 @@
+"""What a run may take of a machine or a cluster, and what a node takes of it: the section ``compute``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from kedro.pipeline.node import Node
+from pydantic import Field, model_validator
+
+from mixmas_pipeline.utils.parameters import Parameters
+
+Count = Annotated[int, Field(ge=1)]
+_CGROUPS = Path("/sys/fs/cgroup")
+
+
+class Share(Parameters):
+    """What a node takes while it runs.
+
+    Attributes:
+        cpus: cores; also the number of threads that the node computes with, wherever and beside whatever it runs,
+            since the bits of its result depend on it. "all": as many as the process of `kedro run` may use.
+        gpus: a whole number, or a share of one below 1. With 0 the node sees none. "auto": one where there is one.
+    """
+
+    cpus: Count | Literal["all"]
+    gpus: Annotated[float, Field(ge=0)] | Literal["auto"] = "auto"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.gpus != "auto" and self.gpus > 1 and self.gpus % 1:
+            raise ValueError(f"gpus is {self.gpus}; expected a share below 1 or a whole number")
+        return self
+
+    @property
+    def threads(self) -> int:
+        """Number of threads that the node computes with."""
+        return cores_here() if self.cpus == "all" else self.cpus
+
+
+# Of nodes without a tag: they are short.
+LIGHT = Share(cpus=1)
+
+
+class Shares(Parameters):
+    """Shares by the nodes' tag. A node without a tag takes one core.
+
+    Attributes:
+        trial: the trainings of a search's candidates. Default one core each.
+        training: full trainings, and the scoring of what they have made. Default all cores.
+        preparation: what goes over all examples of a data set. Default all cores.
+    """
+
+    trial: Share = Share(cpus=1)
+    training: Share = Share(cpus="all")
+    preparation: Share = Share(cpus="all")
+
+
+class RayParameters(Parameters):
+    """Of the runner for a Ray cluster.
+
+    Attributes:
+        address: "auto": the cluster that this machine belongs to (or that RAY_ADDRESS names); "local": one of this
+            machine alone, for the time of the run; or host:port.
+    """
+
+    address: str = "auto"
+
+
+class ComputeParameters(Parameters):
+    """The section ``compute``.
+
+    Attributes:
+        cores: how many of this machine's cores nodes that run at the same time may take together; it never changes a
+            result. 1: one node after the other, in the process of `kedro run`. Default "auto": all that the process
+            may use.
+        shares: what a node takes.
+        ray: where the cluster is.
+    """
+
+    cores: Count | Literal["auto"] = "auto"
+    shares: Shares = Shares()
+    ray: RayParameters = RayParameters()
+
+    def tag(self, node: Node) -> str | None:
+        """The tag that gives a node its share; None for a short one.
+
+        Raises:
+            ValueError: the node has several.
+        """
+        tags = sorted(node.tags & set(Shares.model_fields))
+        if len(tags) > 1:
+            raise ValueError(f"{node.name} has the tags {', '.join(tags)}; expected one of them")
+        return tags[0] if tags else None
+
+    def share(self, node: Node) -> Share:
+        """What a node takes."""
+        tag = self.tag(node)
+        return getattr(self.shares, tag) if tag else LIGHT
+
+
+def cores_here() -> int:
+    """CPU cores that this process may use: of those that it is bound to, what its control group allows."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(bound, int(_quota(Path("/proc/self/cgroup"), _CGROUPS))))
+
+
+def _quota(own: Path, root: Path) -> float:
+    """Cores that control groups (version 2, else 1) allow; infinite where they do not limit anything."""
+    limits = [float("inf")]
+    groups = [line.split(":", 2)[2].lstrip("/") for line in _text(own).splitlines() if line.startswith("0::")]
+    for group in groups:
+        folder = root / group
+        for place in [folder, *folder.parents]:
+            quota, _, period = _text(place / "cpu.max").partition(" ")
+            if quota.isdigit():
+                limits.append(int(quota) / int(period))
+            if place == root:
+                break
+    quota, period = (_text(root / "cpu" / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
+    if quota.isdigit():
+        limits.append(int(quota) / int(period))
+    return min(1e6, *limits)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
+
+
+def gpus_here() -> int:
+    """GPUs that this process sees. Without a driver's device file nothing heavy is imported to find that out."""
+    if not list(Path("/dev").glob("nvidia[0-9]*")):
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Compute with so many threads: torch, numpy's BLAS, and libraries with OpenMP.
+
+    Torch is not imported for it. If it is imported inside, it finds the number in its environment variable.
+    """
+    from threadpoolctl import threadpool_limits
+
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    environment = {name: os.environ.get(name) for name in names}
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else cores_here()
+    os.environ.update(dict.fromkeys(names, str(count)))
+    try:
+        with threadpool_limits(count):
+            if torch:
+                torch.set_num_threads(count)
+            yield
+    finally:
+        for name, value in environment.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        if torch := sys.modules.get("torch"):
+            torch.set_num_threads(before)

@@ -1,0 +1,188 @@
+"""What may be deleted below a data root: old versions, and what killed runs have left unfinished.
+
+A version is a folder ``<data set>/<version>/`` with a file or folder of the data set's name in it. Only what looks
+exactly like that, or like a temporary name of this project, is ever touched. The data root is a folder of this machine
+or in an object store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mixmas_pipeline.storage.paths import folders, is_whole, read_bytes, remove
+
+if TYPE_CHECKING:
+    from mixmas_pipeline.storage.paths import Place
+
+_PROVENANCE_FILE = "provenance.json"
+_VERSION = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z")
+_PARTIAL = re.compile(r"\..+\.partial")
+# What a folder without versions was, while it is replaced by a new one.
+_REPLACED = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{32}\.old")
+
+
+@dataclass(frozen=True, eq=False)
+class Saved:
+    """A whole version of a data set.
+
+    Args:
+        artefact: its file or folder.
+        record: its provenance; {} where there is none.
+    """
+
+    artefact: Place
+    record: dict[str, Any]
+
+    @property
+    def dataset(self) -> Place:
+        """The folder of the data set's versions."""
+        return self.artefact.parent.parent
+
+    @property
+    def version(self) -> str:
+        """When the run that saved it began, as Kedro writes it."""
+        return self.artefact.parent.name
+
+    @property
+    def made(self) -> datetime:
+        """The same as a time."""
+        return datetime.strptime(self.version, "%Y-%m-%dT%H.%M.%S.%fZ").replace(tzinfo=UTC)
+
+
+def saved_versions(root: Place) -> dict[Place, list[Saved]]:
+    """Data set -> its whole versions, newest first."""
+    found: dict[Place, list[Saved]] = {}
+    for folder in _version_folders(root):
+        if is_whole(artefact := folder / folder.parent.name):
+            found.setdefault(folder.parent, []).append(Saved(artefact, _record(folder)))
+    for versions in found.values():
+        versions.sort(key=lambda saved: saved.version, reverse=True)
+    return found
+
+
+def superfluous(
+    versions: dict[Place, list[Saved]], keep: int, older_than: timedelta | None = None, now: datetime | None = None
+) -> list[Saved]:
+    """The versions that may go, oldest first.
+
+    What stays of each data set: the ``keep`` newest; the newest that has a record, since only such a one is reused;
+    and whatever something that stays was made from, according to its record, however old it is.
+
+    Args:
+        versions: of each data set, newest first.
+        keep: at least 1.
+        older_than: only versions of a greater age may go. Default: age does not count.
+        now: the present. Default: the clock's.
+
+    Raises:
+        ValueError: ``keep`` is below 1.
+    """
+    if keep < 1:
+        raise ValueError(f"keep is {keep}; the newest version of each data set is in use, so it must be at least 1")
+    of_content: dict[tuple[str, str], Saved] = {}
+    stay: list[Saved] = []
+    for of_one in versions.values():
+        recorded = [saved for saved in of_one if saved.record]
+        stay += of_one[:keep] + recorded[:1]
+        for saved in reversed(recorded):  # of versions with the same content the newest counts
+            of_content[saved.record["dataset"], saved.record["content"]] = saved
+        if older_than is not None:
+            oldest = (now or datetime.now(UTC)) - older_than
+            stay += [saved for saved in of_one if saved.made >= oldest]
+    needed: set[Saved] = set()
+    while stay:
+        if (saved := stay.pop()) not in needed:
+            needed.add(saved)
+            inputs = (saved.record.get("fingerprint") or {}).get("inputs", {})
+            stay += [of_content[made_from] for made_from in inputs.items() if made_from in of_content]
+    every = [saved for of_one in versions.values() for saved in of_one]
+    return sorted((saved for saved in every if saved not in needed), key=lambda saved: (saved.version, saved.dataset))
+
+
+def delete(saved: Saved) -> None:
+    """Delete a version. It is gone in one step: a kill leaves no half of it that looks whole."""
+    doomed = saved.artefact
+    if isinstance(doomed, Path):  # a store's folder stops being whole with its marker, which ``remove`` removes first
+        doomed = doomed.rename(doomed.with_name(f".{doomed.name}.{uuid.uuid4().hex}.partial"))
+    remove(doomed)
+    remove(saved.artefact.parent / _PROVENANCE_FILE)
+    if isinstance(doomed, Path):
+        with contextlib.suppress(OSError):  # somebody has put something of his own beside it
+            doomed.parent.rmdir()
+
+
+def leftovers(root: Place) -> list[Place]:
+    """What killed saves and killed deletions have left. All of it is nobody's while no run is at work there."""
+    found: list[Place] = []
+    if isinstance(root, Path):
+        found += [path for path in _walk(root) if _PARTIAL.fullmatch(path.name) or _is_replaced(path)]
+    for folder in _version_folders(root):
+        artefact = folder / folder.parent.name
+        names = {path.name for path in folder.iterdir() if not _PARTIAL.fullmatch(path.name)}
+        if not is_whole(artefact) and names <= {_PROVENANCE_FILE, artefact.name}:
+            found.append(folder)
+    return found
+
+
+def sweep(root: Place) -> int:
+    """Remove the leftovers; the data root must be locked. Returns how many there were."""
+    if isinstance(root, Path):
+        for old in [path for path in _walk(root) if _REPLACED.fullmatch(path.name) and not _is_replaced(path)]:
+            old.rename(_successor(old))  # the kill came between the two renames: this is all there is of it
+    found = leftovers(root)
+    for path in found:
+        remove(path)
+    return len(found)
+
+
+def size(path: Place) -> int:
+    """Bytes of a file, or of all files of a folder."""
+    if not isinstance(path, Path):
+        return int(path.fs.du(path.path))
+    return sum(file.stat().st_size for file in (_walk(path) if path.is_dir() else [path]) if file.is_file())
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Everything below a folder; not what lies in links and unfinished folders."""
+    try:
+        found = sorted(folder.iterdir())
+    except PermissionError:  # another user's, such as a disk's lost+found: nothing of a run's
+        return
+    for path in found:
+        yield path
+        if path.is_dir() and not path.is_symlink() and not _PARTIAL.fullmatch(path.name):
+            yield from _walk(path)
+
+
+def _version_folders(folder: Place) -> Iterator[Place]:
+    for path in sorted(folders(folder)):
+        if _VERSION.fullmatch(path.name):
+            yield path
+        elif not path.is_symlink() and not _PARTIAL.fullmatch(path.name):
+            yield from _version_folders(path)
+
+
+def _is_replaced(path: Path) -> bool:
+    return _REPLACED.fullmatch(path.name) is not None and _successor(path).exists()
+
+
+def _successor(old: Path) -> Path:
+    name = _REPLACED.fullmatch(old.name)
+    assert name is not None
+    return old.with_name(name["name"])
+
+
+def _record(version: Place) -> dict[str, Any]:
+    try:
+        record = json.loads(read_bytes(version / _PROVENANCE_FILE))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return record if {"dataset", "content", "fingerprint"} <= set(record) else {}
