@@ -121,9 +121,9 @@ class Stage:
 def record(trials: Trials, way: str, replicates: int, last: str) -> Iterator[Stage]:
     """Every stage of every search up to the last one wanted, trained where that is not done yet; later stages build on
     the full one's choices."""
+    from mixmas_pipeline.pipelines.search.parameters import SearchParameters
     from mixmas_pipeline.pipelines.search.sampling import sample_size, stratified_split
     from mixmas_pipeline.pipelines.search.selection import judge
-    from mixmas_pipeline.training.parameters import SearchParameters
 
     train = _train_table()
     search = SearchParameters.model_validate(_parameters()["avmnist"]["search"])
@@ -224,7 +224,7 @@ def main() -> None:
     """Train what is missing, and print the table."""
     import torch
 
-    from mixmas_pipeline.training.parameters import SelectionParameters
+    from mixmas_pipeline.pipelines.search.parameters import SelectionParameters
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("trials", type=Path, help="file that keeps the trials")

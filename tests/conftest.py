@@ -9,9 +9,9 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-
 from object_store import BUCKET, KEYS, ObjectStore, start
 
+pytest_plugins = ["architecture_fixtures", "encoder_fixtures", "mirror_fixtures", "run_fixtures", "table_fixtures"]
 ROOT = Path(__file__).parents[1]
 MIRROR = "MIXMAS_MIRROR"
 

@@ -27,16 +27,14 @@ from mixmas_pipeline.pipelines import (
     training,
     validate_search,
 )
+from mixmas_pipeline.pipelines.compare.parameters import CompareParameters
 from mixmas_pipeline.pipelines.data import avmnist, custom, mimic, mmimdb
 from mixmas_pipeline.pipelines.data.custom.parameters import EmbeddingParameters, TableParameters
+from mixmas_pipeline.pipelines.export.parameters import ExportParameters
+from mixmas_pipeline.pipelines.predict.parameters import PredictParameters
+from mixmas_pipeline.pipelines.search.parameters import SearchParameters
+from mixmas_pipeline.pipelines.validate_search.parameters import ValidateSearchParameters
 from mixmas_pipeline.runners.resources import ComputeParameters
-from mixmas_pipeline.training.parameters import (
-    CompareParameters,
-    ExportParameters,
-    PredictParameters,
-    SearchParameters,
-    ValidateSearchParameters,
-)
 from mixmas_pipeline.utils.parameters import Parameters
 
 # Each is made from the data set's section of the parameters. Beside them there are those of the user's custom.

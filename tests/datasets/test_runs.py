@@ -143,7 +143,14 @@ def test_a_kill_leaves_no_half_run(opened: int, tmp_path: Path) -> None:
     """Files are opened to be written, then to be flushed; the rename comes last."""
     runs = RunsDataset(filepath=str(tmp_path / "runs"))
     runs.save(log(FIRST))
-    words = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path / "runs"), str(opened)]
+    words = [
+        sys.executable,
+        "-c",
+        KILLED,
+        str(Path(__file__).parent),
+        str(tmp_path / "runs"),
+        str(opened),
+    ]
     done = subprocess.run(words, env={**os.environ}, capture_output=True, text=True, timeout=60)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert runs.load() == [RECORD]

@@ -6,10 +6,11 @@ of a regression takes (n, targets) numbers. The resampling functions take any of
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
+Metric = Literal["accuracy", "f1_macro", "f1_weighted", "f1_micro", "f1_samples", "f1", "r2"]
 METRICS = ("accuracy", "f1_macro", "f1_weighted", "f1_micro", "f1_samples", "f1", "r2")
 
 

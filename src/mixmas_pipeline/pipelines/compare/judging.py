@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.evaluation.metrics import Metric
 from mixmas_pipeline.pipelines.compare.nodes import BASELINE
-from mixmas_pipeline.training.parameters import CompareParameters, Metric
+from mixmas_pipeline.pipelines.compare.parameters import CompareParameters
 from mixmas_pipeline.utils.lazy import lazy
 from mixmas_pipeline.utils.progress import Progress
 

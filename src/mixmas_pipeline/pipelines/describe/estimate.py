@@ -20,9 +20,10 @@ from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.pipelines.search.nodes import FUSION_FUNCTION, FUSION_NETWORK
+from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.runners.resources import ComputeParameters, cores_here, gpus_here, threads
 from mixmas_pipeline.training import lightning
-from mixmas_pipeline.training.parameters import BudgetParameters, SearchParameters, TrainingParameters
+from mixmas_pipeline.training.parameters import BudgetParameters, TrainingParameters
 from mixmas_pipeline.training.trial import run_trials
 from mixmas_pipeline.utils.devices import computing_in, pick_device, pick_precision
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.runners.resources import ComputeParameters
-from mixmas_pipeline.training.parameters import SearchParameters, TrainingParameters
+from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:

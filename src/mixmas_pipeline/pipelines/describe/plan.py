@@ -14,8 +14,9 @@ from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.tasks import check_settings, strata_of
 from mixmas_pipeline.pipelines.describe.findings import counted, finding
 from mixmas_pipeline.pipelines.search import nodes as searching
+from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.pipelines.search.sampling import sample_sizes
-from mixmas_pipeline.training.parameters import SearchParameters, TrainingParameters
+from mixmas_pipeline.training.parameters import TrainingParameters
 
 Findings = list[dict[str, Any]]
 _LEAST = 3  # examples of a class: one to learn from, one to score, one left over

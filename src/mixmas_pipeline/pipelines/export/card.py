@@ -12,7 +12,7 @@ import pandas as pd
 from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.models.exported import ExportedConfig
 from mixmas_pipeline.pipelines.export.conversion import FILES
-from mixmas_pipeline.training.parameters import ExportParameters
+from mixmas_pipeline.pipelines.export.parameters import ExportParameters
 
 _TEMPLATE = """
 # {{ title }}

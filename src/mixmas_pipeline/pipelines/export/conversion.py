@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.architecture import FUSED
 from mixmas_pipeline.models.multimodal import MultimodalMixer
-from mixmas_pipeline.training.parameters import ExportFormat
+from mixmas_pipeline.pipelines.export.parameters import ExportFormat
 
 FILES: dict[ExportFormat, str] = {"torch_export": "model.pt2", "onnx": "model.onnx"}
 CHECKED_BATCHES = (1, 2, 7, 33)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mixmas_pipeline.data.table import MultimodalTable
-from mixmas_pipeline.training.parameters import ExportParameters
+from mixmas_pipeline.pipelines.export.parameters import ExportParameters
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixmas_pipeline.data.table import MultimodalTable
-from mixmas_pipeline.training.parameters import SelectionParameters
+from mixmas_pipeline.pipelines.search.parameters import SelectionParameters
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:

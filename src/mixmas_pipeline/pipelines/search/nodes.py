@@ -21,16 +21,15 @@ from mixmas_pipeline.models.architecture import (
     Input,
     Targets,
 )
-from mixmas_pipeline.pipelines.search.selection import Verdict, fall_behind, judge, needs_extension
-from mixmas_pipeline.training.parameters import (
-    BudgetParameters,
+from mixmas_pipeline.pipelines.search.parameters import (
     EncoderStage,
     FusionNetworkStage,
     MatchParameters,
     SampleParameters,
     SelectionParameters,
-    TrainingParameters,
 )
+from mixmas_pipeline.pipelines.search.selection import Verdict, fall_behind, judge, needs_extension
+from mixmas_pipeline.training.parameters import BudgetParameters, TrainingParameters
 from mixmas_pipeline.utils.lazy import lazy
 from mixmas_pipeline.utils.progress import Scored, tell
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline.pipelines.search import nodes
-from mixmas_pipeline.training.parameters import SearchParameters
+from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 
 
 def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:

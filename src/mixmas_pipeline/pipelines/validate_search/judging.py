@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.pipelines.search.parameters import SampleParameters
 from mixmas_pipeline.pipelines.validate_search.agreement import agreement_table, summarise, truth_table
-from mixmas_pipeline.training.parameters import SampleParameters, TruthParameters
+from mixmas_pipeline.pipelines.validate_search.parameters import TruthParameters
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:

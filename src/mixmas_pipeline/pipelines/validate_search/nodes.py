@@ -13,18 +13,12 @@ from itertools import product
 from typing import Any
 
 from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.evaluation.metrics import Metric
 from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.pipelines.search.parameters import SampleParameters, SearchParameters, SelectionParameters
+from mixmas_pipeline.pipelines.validate_search.parameters import ProxyParameters, TruthParameters
 from mixmas_pipeline.pipelines.validate_search.space import Builder, combinations, name_of
-from mixmas_pipeline.training.parameters import (
-    BudgetParameters,
-    Metric,
-    OptimiserParameters,
-    ProxyParameters,
-    SampleParameters,
-    SearchParameters,
-    SelectionParameters,
-    TruthParameters,
-)
+from mixmas_pipeline.training.parameters import BudgetParameters, OptimiserParameters
 from mixmas_pipeline.utils.progress import Part, Scored, tell
 
 _log = logging.getLogger(__name__)

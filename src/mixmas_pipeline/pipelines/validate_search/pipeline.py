@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.pipelines.validate_search import judging, nodes
+from mixmas_pipeline.pipelines.validate_search.parameters import ValidateSearchParameters
 from mixmas_pipeline.pipelines.validate_search.space import combinations
-from mixmas_pipeline.training.parameters import SearchParameters, ValidateSearchParameters
 
 
 def create_pipeline(dataset: str, search: SearchParameters, validate: ValidateSearchParameters) -> Pipeline:

@@ -10,9 +10,10 @@ import numpy as np
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.pipelines.search.parameters import SearchParameters, SelectionParameters
 from mixmas_pipeline.pipelines.search.selection import judge
 from mixmas_pipeline.pipelines.validate_search.space import Builder, Combination, Proposal, name_of, stages
-from mixmas_pipeline.training.parameters import BudgetParameters, SearchParameters, SelectionParameters
+from mixmas_pipeline.training.parameters import BudgetParameters
 
 _STARTUP = 4  # random trials; Optuna's default of 10 would be all that the smallest budgets pay for
 _log = logging.getLogger(__name__)

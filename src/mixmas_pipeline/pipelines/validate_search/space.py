@@ -15,7 +15,7 @@ from mixmas_pipeline.pipelines.search.nodes import (
     propose_fusion_functions,
     propose_fusion_networks,
 )
-from mixmas_pipeline.training.parameters import SearchParameters
+from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 
 Combination = dict[str, str]
 Proposal = dict[str, Any]

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from mixmas_pipeline.models.architecture import Encoder, Fusion, FusionNetwork, Preset
 from mixmas_pipeline.pipelines.data.custom.parameters import TABLE, AudioParameters, ImageParameters, TableParameters
-from mixmas_pipeline.training.parameters import SearchParameters
+from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 
 OWN = "own"  # the section of the defaults
 _TAGS = ("type", "block")  # of what has other keys if it is another one

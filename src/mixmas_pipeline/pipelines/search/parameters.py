@@ -1,0 +1,227 @@
+"""Parameters of the search: samples, selection, and the space of candidates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from mixmas_pipeline.evaluation.metrics import Metric
+from mixmas_pipeline.models.architecture import Block, FusionFunction, Tokeniser, Width
+from mixmas_pipeline.training.parameters import BudgetParameters
+from mixmas_pipeline.utils.parameters import Distinct, NonNegative, Parameters, Positive, Seed
+
+
+class SampleParameters(Parameters):
+    """How many training examples the search sees: n = z^2 p (1 - p) / margin^2, corrected for the population's size
+    (MixMAS, section "Sampling"). Two disjoint samples are drawn from the training split: one to train candidates on,
+    one to score them on.
+
+    Attributes:
+        seed: of the draw.
+        z: standard score of the confidence level. Default 1.96 (95 %).
+        p: assumed proportion. Default 0.5, the most careful.
+        margin: margin of error of the training sample; "auto": see ``sampling.sample_sizes``. Default 0.05.
+        holdout_margin: margin of error of the scoring sample, or "auto". Default 0.03.
+        balance: largest difference allowed between a class's proportion in a sample and in the split; of a regression
+            that of a tenth of a target's values; and that of a modality which rows may lack. Default 0.05.
+    """
+
+    seed: Seed
+    z: Positive = 1.96
+    p: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    margin: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = 0.05
+    holdout_margin: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = 0.03
+    balance: Annotated[float, Field(gt=0, lt=1)] = 0.05
+
+
+class SelectionParameters(Parameters):
+    """How a stage's winner is found.
+
+    Attributes:
+        metric: the score on the held-out sample; "f1" is the positive class's and for binary tasks, "r2" for
+            regressions, which have no other.
+        tie: candidates whose mean score is within this many standard errors of the best one's are tied with it; of
+            tied candidates the cheapest wins. Default 1 (the one-standard-error rule of Breiman et al. 1984).
+        above_chance: a candidate counts as having learnt something when its mean score is this many standard
+            deviations above that of its own predictions with the labels shuffled. Default 3.
+        resamples: bootstrap and shuffle resamples. Default 500.
+        seed: of the resampling.
+    """
+
+    metric: Metric
+    tie: NonNegative = 1.0
+    above_chance: Positive = 3.0
+    resamples: int = Field(500, ge=50)
+    seed: Seed = 0
+
+
+class MatchParameters(Parameters):
+    """How candidates are made to have the same number of parameters.
+
+    Attributes:
+        tolerance: largest relative difference from the reference candidate's count; null to leave candidates as they
+            are written. Default 0.1.
+        hyperparameter: width that is changed when needed. Default "channel_dim".
+    """
+
+    tolerance: Annotated[float, Field(gt=0, lt=1)] | None = 0.1
+    hyperparameter: Literal["channel_dim"] = "channel_dim"
+
+
+# Names of stages and of the search nodes' other arguments.
+_TAKEN = (
+    *("sample", "holdout", "selection", "budget", "decision", "functions", "network"),
+    *("fusion_function", "fusion_network"),
+)
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Modalities and candidates name nodes, data sets and files."""
+    for name in names:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in _TAKEN:
+            raise ValueError(
+                f"{name!r} cannot name a candidate or modality; expected small letters, digits and _, starting with a "
+                f"letter, and none of {', '.join(_TAKEN)}"
+            )
+
+
+class Candidates(Parameters):
+    """Block candidates of one stage.
+
+    Attributes:
+        reference: the candidate whose parameter count the others are matched to.
+        candidates: name -> block and its hyperparameters; null takes one out (of an environment that inherits it).
+        left_out: candidates that do not take part, but may be the reference. Default none.
+    """
+
+    reference: str
+    candidates: dict[str, Block | None]
+    left_out: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_names(self.candidates)
+        if not self.names:
+            raise ValueError("no candidate is left")
+        if self.candidates.get(self.reference) is None:
+            raise ValueError(f"the reference {self.reference!r} is not among the candidates {self.names}")
+        return self
+
+    def only(self, names: Iterable[str]) -> Self:
+        """The same stage with some of its candidates taking part. The reference stays what it is, and so does every
+        candidate's architecture.
+
+        Raises:
+            ValueError: there is no such candidate.
+        """
+        names = list(names)
+        if unknown := sorted(set(names) - set(self.names)):
+            raise ValueError(f"unknown candidate {unknown[0]!r}: expected some of {', '.join(self.names)}")
+        return self.model_copy(update={"left_out": tuple(name for name in self.candidates if name not in names)})
+
+    @property
+    def blocks(self) -> dict[str, Block]:
+        """Candidates that take part, in the order in which they are written."""
+        taking_part = {name: block for name, block in self.candidates.items() if name not in self.left_out}
+        return {name: block for name, block in taking_part.items() if block is not None}
+
+    @property
+    def names(self) -> list[str]:
+        """The names of ``blocks``."""
+        return list(self.blocks)
+
+    @property
+    def reference_block(self) -> Block:
+        """The reference's block."""
+        block = self.candidates[self.reference]
+        assert block is not None
+        return block
+
+
+class EncoderStage(Candidates):
+    """One modality's encoder candidates: they share everything but the block.
+
+    Attributes:
+        tokeniser: of all candidates but those named in ``tokenisers``.
+        tokenisers: candidate -> its own tokeniser, for a block that cannot work on the others' tokens: a plain MLP
+            takes a vector as one token, where mixers take a token for each feature. Default none.
+        hidden_dim, depth: of all candidates.
+    """
+
+    tokeniser: Tokeniser
+    tokenisers: dict[str, Tokeniser] = Field(default_factory=dict)
+    hidden_dim: Width
+    depth: Width
+
+    @model_validator(mode="after")
+    def _check_tokenisers(self) -> Self:
+        if unknown := sorted(set(self.tokenisers) - set(self.candidates)):
+            raise ValueError(f"tokenisers names {unknown[0]!r}, which is not among the candidates {self.names}")
+        return self
+
+
+class FusionNetworkStage(Candidates):
+    """The fusion network's candidates. The reference is the fixed network of the fusion-function stage.
+
+    Attributes:
+        depth: number of blocks, of all candidates.
+    """
+
+    depth: Width
+
+    @model_validator(mode="after")
+    def _check_grid(self) -> Self:
+        for name, block in self.candidates.items():
+            if block is not None and block.needs_grid:
+                raise ValueError(f"the fusion network {name!r}: {block.block} needs a grid; fused tokens have none")
+        return self
+
+
+class SearchParameters(Parameters):
+    """A data set's search space and how it is searched.
+
+    Attributes:
+        sample: how many training examples the search sees.
+        budget: what a candidate may spend.
+        selection: how a stage's winner is found.
+        match: how candidates are made to have the same number of parameters.
+        encoders: modality -> its candidates.
+        fusion_functions: candidates: "concat", "max", "mean", "sum".
+        fusion_network: its candidates.
+    """
+
+    sample: SampleParameters
+    budget: BudgetParameters
+    selection: SelectionParameters
+    match: MatchParameters = MatchParameters()
+    encoders: dict[str, EncoderStage] = Field(min_length=1)
+    fusion_functions: Annotated[tuple[FusionFunction, ...], Distinct] = Field(min_length=1)
+    fusion_network: FusionNetworkStage
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_names(self.encoders)
+        return self
+
+    def only(self, space: dict[str, tuple[str, ...]]) -> Self:
+        """The sub-space that has only the named candidates in the named stages.
+
+        Raises:
+            ValueError: there is no such stage or candidate.
+        """
+        stages = [*self.encoders, "fusion_function", "fusion_network"]
+        if unknown := sorted(set(space) - set(stages)):
+            raise ValueError(f"unknown stage {unknown[0]!r}: expected some of {', '.join(stages)}")
+        functions = [f for f in self.fusion_functions if f in space.get("fusion_function", self.fusion_functions)]
+        if unknown := sorted(set(space.get("fusion_function", ())) - set(functions)):
+            raise ValueError(
+                f"unknown fusion function {unknown[0]!r}: expected some of {', '.join(self.fusion_functions)}"
+            )
+        encoders = {name: stage.only(space.get(name, stage.names)) for name, stage in self.encoders.items()}
+        network = self.fusion_network.only(space.get("fusion_network", self.fusion_network.names))
+        return self.model_copy(
+            update={"encoders": encoders, "fusion_network": network, "fusion_functions": tuple(functions)}
+        )

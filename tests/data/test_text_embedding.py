@@ -1,0 +1,322 @@
+"""Embeddings against plain transformers calls; batches; killed runs; what is refused."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kedro.io import DatasetError
+from mmimdb_samples import plot
+from object_store import ObjectStore
+from text_encoder import write_encoder
+
+from mixmas_pipeline.data import text_embedding as encoding
+from mixmas_pipeline.datasets.text_encoder import EncoderDataset, EncoderFiles
+from mixmas_pipeline.pipelines.data.mmimdb import embedding
+from mixmas_pipeline.pipelines.data.mmimdb.parameters import TextParameters
+from mixmas_pipeline.storage.paths import cache_folder, place
+
+TEXT = TextParameters(max_tokens=20, precision="float32", device="cpu", batch_tokens=64)
+
+
+def films(count: int = 30) -> pd.DataFrame:
+    """Every seventh film is left out."""
+    frame = pd.DataFrame({"id": [f"{i:07d}" for i in range(count)], "plot": [plot(i) for i in range(count)]})
+    return frame.assign(left_out=["no picture" if i % 7 == 3 else "" for i in range(count)])
+
+
+def reference(encoder: EncoderFiles, texts: list[str], max_tokens: int) -> list[np.ndarray]:
+    """One text at a time, padded to the whole length as published code does."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    tokeniser = AutoTokenizer.from_pretrained(encoder.folder)
+    model = AutoModel.from_pretrained(encoder.folder).eval()
+    states = []
+    for text in texts:
+        padded = tokeniser(text, truncation=True, max_length=max_tokens, padding="max_length", return_tensors="pt")
+        with torch.no_grad():
+            hidden = model(**padded).last_hidden_state[0]
+        states.append(hidden[padded["attention_mask"][0].bool()].numpy())
+    return states
+
+
+def split(values: np.ndarray, tokens: pd.DataFrame) -> list[np.ndarray]:
+    return np.split(values, tokens["tokens"].cumsum()[:-1])
+
+
+def test_embeddings_are_those_of_plain_calls(encoder: EncoderFiles, tmp_path: Path) -> None:
+    frame = films()
+    taken = frame[frame["left_out"] == ""]
+    values, tokens, info = embedding.embed_plots(frame, encoder, TEXT, tmp_path)
+    wanted = reference(encoder, list(taken["plot"]), TEXT.max_tokens)
+    assert list(tokens["id"]) == list(taken["id"])
+    assert tokens["tokens"].tolist() == [len(states) for states in wanted]
+    assert values.dtype == np.float16
+    for mine, theirs in zip(split(values, tokens), wanted, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=2e-3)
+    words = [len(text.split()) + 2 for text in taken["plot"]]
+    assert tokens["whole"].tolist() == words
+    assert info["truncated"] == pytest.approx(np.mean(np.array(words) > 20))
+    assert 0 < info["truncated"] < 1
+    assert (info["hidden"], info["tokens"], info["films"], info["resumed"]) == (16, len(values), len(taken), False)
+    assert info["mean_tokens"] == pytest.approx(np.mean(words))
+    assert info["content"] == encoder.content
+
+
+def test_unrounded_embeddings_agree_to_a_millionth(encoder: EncoderFiles) -> None:
+    texts = list(films()["plot"])
+    tokeniser, model = encoding.load_encoder(encoder, 20)
+    ids, _ = encoding.tokenise(tokeniser, texts, 20)
+    wanted = reference(encoder, texts, 20)
+    for batch in encoding.make_batches(np.array([len(i) for i in ids]), 64):
+        mine = encoding.embed_batch(model, [ids[i] for i in batch], tokeniser.pad_token_id)
+        np.testing.assert_allclose(mine, np.concatenate([wanted[i] for i in batch]), atol=1e-5)
+
+
+def test_half_the_precision_is_near(encoder: EncoderFiles, tmp_path: Path) -> None:
+    exact, _, _ = embedding.embed_plots(films(), encoder, TEXT, tmp_path)
+    coarse, _, info = embedding.embed_plots(
+        films(), encoder, TEXT.model_copy(update={"precision": "bfloat16"}), tmp_path
+    )
+    assert info["computed_in"] == "bfloat16"
+    difference = np.abs(exact.astype(float) - coarse.astype(float))
+    assert 0 < difference.mean() < 2e-2
+
+
+class Killed(BaseException):
+    """Stands for a signal."""
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_a_killed_run_goes_on_and_ends_the_same(
+    after: int, encoder: EncoderFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding, "_PART_TOKENS", 100)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    whole, tokens, _ = embedding.embed_plots(films(), encoder, TEXT, tmp_path / "one")
+    parts = len(list((tmp_path / "one").rglob("*.npy")))
+    assert parts >= 4
+    save, saved = embedding._save, []
+
+    def dying(path: Path, values: np.ndarray) -> None:
+        if len(saved) == after:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.with_name(f".{path.name}.partial").write_bytes(b"half of it")
+            raise Killed
+        saved.append(path)
+        save(path, values)
+
+    monkeypatch.setattr(embedding, "_save", dying)
+    with pytest.raises(Killed):
+        embedding.embed_plots(films(), encoder, TEXT, tmp_path / "two")
+    computed: list[Path] = []
+    monkeypatch.setattr(embedding, "_save", lambda path, values: (computed.append(path), save(path, values)))
+    again, others, info = embedding.embed_plots(films(), encoder, TEXT, tmp_path / "two")
+    np.testing.assert_array_equal(again, whole)
+    pd.testing.assert_frame_equal(others, tokens)
+    assert len(computed) == parts - after, "what was finished is not done again"
+    assert info["resumed"] is (after > 0)
+    embedding.embed_plots(films(), encoder, TEXT, tmp_path / "two")
+    assert len(computed) == parts - after
+
+
+def test_parts_outlive_the_machine(
+    encoder: EncoderFiles, object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an object store: a second machine goes on with them, and parts of other plots are swept."""
+    monkeypatch.setattr(embedding, "_PART_TOKENS", 100)
+    (disk := tmp_path / "disk").mkdir()
+    whole, _, _ = embedding.embed_plots(films(), encoder, TEXT, disk)
+    scratch: Any = place(f"{object_store.url}/parts")
+    embedding.embed_plots(films(10), encoder, TEXT, scratch)
+    others = set(object_store.objects())
+    save, saved = embedding._save, []
+
+    def dying(path: Path, values: np.ndarray) -> None:
+        if len(saved) == 2:
+            raise Killed
+        saved.append(path)
+        save(path, values)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(embedding, "_save", dying)
+        with pytest.raises(Killed):
+            embedding.embed_plots(films(), encoder, TEXT, scratch)
+    shutil.rmtree(cache_folder())
+    assert len(set(object_store.objects()) - others) == 2
+    time.sleep(1.1)  # stores tell times in whole seconds
+    again, _, info = embedding.embed_plots(films(), encoder, TEXT, scratch)
+    np.testing.assert_array_equal(again, whole)
+    assert info["resumed"]
+    assert not others & set(object_store.objects())
+    assert len(object_store.objects()) == len(list(disk.rglob("*.npy")))
+
+
+def damage_cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def damage_emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def damage_shorter(path: Path) -> None:
+    np.save(path, np.load(path)[:-1])
+
+
+@pytest.mark.parametrize("damage", [damage_cut, damage_emptied, damage_shorter])
+def test_a_part_that_is_not_whole_is_computed_again(
+    damage: Callable[[Path], None], encoder: EncoderFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedding, "_PART_TOKENS", 100)
+    whole, _, _ = embedding.embed_plots(films(), encoder, TEXT, tmp_path)
+    part = sorted(tmp_path.rglob("*.npy"))[1]
+    damage(part)
+    again, _, info = embedding.embed_plots(films(), encoder, TEXT, tmp_path)
+    np.testing.assert_array_equal(again, whole)
+    assert info["resumed"]
+
+
+def test_unfinished_parts_are_swept_and_finished_ones_are_on_the_disk(
+    encoder: EncoderFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", synced.append)
+    embedding.embed_plots(films(), encoder, TEXT, tmp_path)
+    (only,) = tmp_path.rglob("*.npy")
+    assert len(synced) == 1
+    left = only.with_name(".00000.npy.1.partial")
+    left.write_bytes(b"half of it")
+    embedding.embed_plots(films(), encoder, TEXT, tmp_path)
+    assert not left.exists()
+
+
+def test_parts_of_others_are_kept_by_a_run_that_fails_or_while_they_are_made(
+    encoder: EncoderFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedding.embed_plots(films(), encoder, TEXT, tmp_path)
+    (before,) = tmp_path.iterdir()
+    batch = embedding.embed_batch
+
+    def failing(model: Any, ids: Any, pad: int) -> np.ndarray:
+        if len(ids) > 1:  # not the trial
+            raise Killed
+        return batch(model, ids, pad)
+
+    other = TEXT.model_copy(update={"max_tokens": 19})
+    monkeypatch.setattr(embedding, "embed_batch", failing)
+    with pytest.raises(Killed):
+        embedding.embed_plots(films(), encoder, other, tmp_path)
+    assert before.exists()
+
+    def beside(model: Any, ids: Any, pad: int) -> np.ndarray:
+        (before / "00001.npy").touch()
+        return batch(model, ids, pad)
+
+    monkeypatch.setattr(embedding, "embed_batch", beside)
+    embedding.embed_plots(films(), encoder, other, tmp_path)
+    assert before.exists()
+    monkeypatch.setattr(embedding, "embed_batch", batch)
+    embedding.embed_plots(films(), encoder, other, tmp_path)
+    assert not before.exists()
+
+
+def test_parts_of_other_plots_encoders_or_settings_are_not_gone_on_with(encoder: EncoderFiles, tmp_path: Path) -> None:
+    other = EncoderDataset(encoder=str(write_encoder(tmp_path / "other", seed=1))).load()
+    scratch = tmp_path / "scratch"
+
+    def folder(frame: pd.DataFrame, model: EncoderFiles = encoder, **changes: Any) -> str:
+        _, _, info = embedding.embed_plots(frame, model, TEXT.model_copy(update=changes), scratch)
+        (only,) = scratch.iterdir()  # those of before are swept away
+        assert not info["resumed"]
+        return only.name
+
+    (scratch).mkdir()
+    frame = films(8)
+    names = [
+        folder(frame),
+        folder(frame.assign(plot=frame["plot"].iloc[::-1].to_numpy())),
+        folder(frame, other),
+        folder(frame, max_tokens=19),
+        folder(frame, precision="bfloat16"),
+        folder(frame, batch_tokens=65),
+    ]
+    assert len(set(names)) == len(names)
+
+
+@given(st.lists(st.integers(1, 60), max_size=80), st.integers(1, 200))
+@settings(max_examples=150, deadline=None)
+def test_batches_hold_every_text_once_within_the_budget(lengths: list[int], budget: int) -> None:
+    batches = encoding.make_batches(np.array(lengths, dtype=np.int64), budget)
+    order = [i for batch in batches for i in batch]
+    assert sorted(order) == list(range(len(lengths)))
+    assert [lengths[i] for i in order] == sorted(lengths)
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= budget
+    for batch, following in pairwise(batches):
+        assert (len(batch) + 1) * lengths[following[0]] > budget, "no batch is smaller than it has to be"
+
+
+def test_long_texts_are_cut_but_keep_their_last_special_token(encoder: EncoderFiles) -> None:
+    tokeniser, _ = encoding.load_encoder(encoder, 20)
+    texts = [plot(1, words) for words in (3, 18, 19, 300)]
+    ids, whole = encoding.tokenise(tokeniser, texts, 20)
+    assert [len(i) for i in ids] == [5, 20, 20, 20]
+    assert whole.tolist() == [5, 20, 21, 302]
+    assert all((i[0], i[-1]) == (tokeniser.cls_token_id, tokeniser.sep_token_id) for i in ids)
+
+
+def test_more_tokens_than_the_encoder_takes(encoder: EncoderFiles, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"max_tokens is 33; the encoder .* takes at most 32"):
+        embedding.embed_plots(films(), encoder, TEXT.model_copy(update={"max_tokens": 33}), tmp_path)
+
+
+def test_models_that_take_less_than_they_say_or_more_than_tokens_are_named(
+    encoder: EncoderFiles, tmp_path: Path
+) -> None:
+    from transformers import RobertaConfig, RobertaModel, T5Config, T5Model
+
+    words = len((encoder.folder / "vocab.txt").read_text().splitlines())
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    # Its positions begin at 2, so that it takes 30 tokens.
+    roberta = RobertaModel(RobertaConfig(vocab_size=words, max_position_embeddings=32, **shape))
+    t5 = T5Model(T5Config(vocab_size=words, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2))
+    files = {}
+    for name, model in (("roberta", roberta), ("t5", t5)):
+        shutil.copytree(encoder.folder, tmp_path / name)
+        model.save_pretrained(tmp_path / name)
+        files[name] = EncoderDataset(encoder=str(tmp_path / name)).load()
+    encoding.load_encoder(files["roberta"], 30)
+    with pytest.raises(DatasetError, match=r"roberta fails on a text of max_tokens = 31 tokens .*out of bounds"):
+        encoding.load_encoder(files["roberta"], 31)
+    with pytest.raises(DatasetError, match=r"t5 fails on a text of .* 20 tokens .*state from the tokens alone"):
+        encoding.load_encoder(files["t5"], 20)
+
+
+def test_a_folder_that_is_no_model(encoder: EncoderFiles, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(b"nothing")
+    files = EncoderDataset(encoder=str(tmp_path)).load()
+    with pytest.raises(DatasetError, match="cannot be loaded from"):
+        encoding.load_encoder(files, 20)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [(np.inf, "not finite"), (1e6, "not finite"), (0.0, "all zeros"), (1e-9, "all zeros")]
+)
+def test_what_half_precision_cannot_hold_names_the_film(value: float, message: str) -> None:
+    values = np.ones((5, 4), np.float32)
+    values[3] = value
+    with pytest.raises(ValueError, match=rf"{message} in half precision, for 1 texts, such as \['b'\]"):
+        encoding.as_half(values, ["a", "b"], np.array([2, 3]))

@@ -1,0 +1,135 @@
+"""The graph of MIMIC-III from either source, and its parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import graphs
+import pytest
+from kedro.config import OmegaConfigLoader
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Pipeline
+from pydantic import ValidationError
+
+from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline.pipelines.data.mimic.parameters import ExtractionParameters, LabelParameters, SplitParameters
+from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
+from mixmas_pipeline.utils import code_hash as code
+
+ROOT = Path(__file__).parents[4]
+
+
+def runtime(section: dict[str, Any]) -> dict[str, Any]:
+    return {"dataset": "mimic", **({"mimic": section} if section else {})}
+
+
+def configuration(env: str, **section: Any) -> OmegaConfigLoader:
+    return graphs.configuration(env, **runtime(section))
+
+
+def pipelines(env: str, **section: Any) -> dict[str, Pipeline]:
+    return graphs.pipelines(env, **runtime(section))
+
+
+@pytest.mark.parametrize(("env", "source"), [("base", "tables"), ("paper", "tables"), ("test", "im_pk")])
+def test_everything_is_in_the_catalog_and_versioned(env: str, source: str) -> None:
+    made = pipelines(env, input=source)
+    config = configuration(env, input=source)
+    catalog = DataCatalog.from_config(config["catalog"])
+    whole = made["__default__"] + made["compare"] + made["validate_search"]
+    for name in whole.all_outputs():
+        dataset = catalog.get(name)
+        assert dataset is not None
+        assert not isinstance(dataset, MemoryDataset), name
+        assert dataset._version is not None, name
+    for name in whole.inputs():
+        if name.startswith("params:"):
+            value = config["parameters"]
+            for key in name.removeprefix("params:").split("."):
+                value = value[key]
+        else:
+            assert catalog.get(name) is not None, name
+    assert f"mimic.raw_{'tables' if source == 'tables' else 'pickle'}" in whole.inputs()
+    assert {node.namespace for node in made["mimic"].nodes} == {"mimic.data"}
+
+
+def with_active(dataset: str, **sections: Any) -> dict[str, Pipeline]:
+    """The pipelines while this data set is the active one."""
+    runtime = {"dataset": dataset, **sections}
+    loader = OmegaConfigLoader(str(ROOT / "conf"), env="base", runtime_params=runtime, **CONFIG_LOADER_ARGS)
+    pipeline_registry.use_parameters(loader["parameters"])
+    try:
+        return pipeline_registry.register_pipelines()
+    finally:
+        pipeline_registry.use_parameters(None)
+
+
+def test_misspelt_keys_are_named_whatever_the_active_data_set() -> None:
+    with pytest.raises(ValueError, match=r"unknown parameter mimic.maks_as_input.*did you mean mimic.mask_as_input"):
+        with_active("avmnist", mimic={"maks_as_input": True})
+    with pytest.raises(ValueError, match=r"unknown parameter avmnist.sond.*did you mean avmnist.sound"):
+        with_active("mimic", avmnist={"sond": {}})
+    assert "mimic" in with_active("avmnist", mimic={"input": "im_pk"})
+
+
+def test_an_error_in_another_section_does_not_stop_the_active_data_set(caplog: pytest.LogCaptureFixture) -> None:
+    made = with_active("avmnist", mimic={"input": "csv"})
+    assert "avmnist" in made
+    assert "mimic" not in made
+    assert "There is no pipeline 'mimic', since its parameters have an error: mimic.input is 'csv'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        ({"input": "csv"}, r"mimic.input is 'csv'; expected one of tables, im_pk"),
+        ({"cohrt": {}}, r"unknown parameter mimic.cohrt.*did you mean mimic.cohort"),
+        ({"input": "im_pk", "maks_as_input": True}, r"did you mean mimic.mask_as_input"),
+    ],
+)
+def test_mistakes_are_named(mistake: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        pipelines("base", **mistake)
+
+
+@pytest.mark.parametrize(("env", "metric"), [("base", "accuracy"), ("paper", "f1_macro")])
+def test_rare_classes_count(env: str, metric: str) -> None:
+    mimic = configuration(env)["parameters"]["mimic"]
+    assert mimic["search"]["budget"]["balance"] == mimic["training"]["balance"] == "classes"
+    assert mimic["search"]["selection"]["metric"] == mimic["training"]["metric"] == metric
+
+
+def test_only_evaluation_reads_the_test_split() -> None:
+    made = pipelines("base")
+    whole = made["__default__"] + made["compare"]
+    readers = {node.name for node in whole.nodes if "mimic.test" in node.inputs}
+    assert readers == {"mimic.training.evaluate_model", "mimic.compare.evaluate_contenders"}
+    fitted = next(node for node in whole.nodes if node.name == "mimic.data.fit_statistics")
+    assert set(fitted.inputs) == {"mimic.train_stays", "mimic.events"}
+
+
+def test_a_change_of_other_nodes_does_not_stream_the_tables_again() -> None:
+    (node,) = (node for node in pipelines("base")["mimic"].nodes if node.name.endswith("extract_events"))
+    reached = code._reachable(node.func.__module__)
+    mimic = {name.rpartition(".")[2] for name in reached if ".mimic." in name}
+    assert mimic == {"extraction", "parameters", "variables"}
+    assert "mixmas_pipeline.pipelines.data.mimic.sources" in reached
+    assert not [name for name in reached if "table" in name or "learning" in name]
+
+
+@pytest.mark.parametrize("edges", [(48, 24), (24, 24), (0, 24), ()])
+def test_edges_increase(edges: tuple[float, ...]) -> None:
+    with pytest.raises(ValidationError, match="edges"):
+        LabelParameters(edges=edges)
+
+
+def test_parameters_in_range() -> None:
+    with pytest.raises(ValidationError, match="leave nothing to train on"):
+        SplitParameters(seed=0, validation=0.5, test=0.5)
+    with pytest.raises(ValidationError, match="memory_limit"):
+        ExtractionParameters(memory_limit="lots")
+    assert LabelParameters(edges=(12, 720, 8760)).classes == (
+        *("within 12 hours", "12 hours to 30 days", "30 days to 1 year"),
+        "over 1 year or alive",
+    )

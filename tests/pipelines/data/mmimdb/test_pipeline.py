@@ -1,0 +1,97 @@
+"""The graph of MM-IMDB from either source, its parameters, and what a change of code runs again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import graphs
+import pytest
+from kedro.config import OmegaConfigLoader
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Pipeline
+
+from mixmas_pipeline.pipelines.data.mmimdb.parameters import GENRES, FilmParameters, PictureParameters, TextParameters
+from mixmas_pipeline.utils import code_hash as code
+
+ROOT = Path(__file__).parents[4]
+
+
+def runtime(section: dict[str, Any]) -> dict[str, Any]:
+    return {"dataset": "mmimdb", **({"mmimdb": section} if section else {})}
+
+
+def configuration(env: str, **section: Any) -> OmegaConfigLoader:
+    return graphs.configuration(env, **runtime(section))
+
+
+def pipelines(env: str, **section: Any) -> dict[str, Pipeline]:
+    return graphs.pipelines(env, **runtime(section))
+
+
+@pytest.mark.parametrize(("env", "source"), [("base", "raw"), ("paper", "hdf5")])
+def test_everything_is_in_the_catalog_and_versioned(env: str, source: str) -> None:
+    made = pipelines(env, input=source)
+    config = configuration(env, input=source)
+    catalog, parameters = DataCatalog.from_config(config["catalog"]), config["parameters"]  # each is read anew
+    whole = made["__default__"] + made["compare"] + made["validate_search"]
+    for name in whole.all_outputs():
+        dataset = catalog.get(name)
+        assert dataset is not None
+        assert not isinstance(dataset, MemoryDataset), name
+        assert dataset._version is not None, name
+    for name in whole.inputs():
+        if name.startswith("params:"):
+            value = parameters
+            for key in name.removeprefix("params:").split("."):
+                value = value[key]
+        else:
+            assert catalog.get(name) is not None, name
+    assert f"mmimdb.raw_{'films' if source == 'raw' else 'hdf5'}" in whole.inputs()
+    assert {node.namespace for node in made["mmimdb"].nodes} == {"mmimdb.data"}
+
+
+@pytest.mark.parametrize("env", ["base", "paper", "test"])
+def test_parameters_are_valid(env: str) -> None:
+    section = configuration(env)["parameters"]["mmimdb"]
+    PictureParameters.model_validate(section["pictures"])
+    TextParameters.model_validate(section["text"])
+    assert FilmParameters.model_validate(section["films"]).genres == GENRES
+    assert section["search"]["selection"]["metric"] == section["training"]["metric"] == "f1_weighted"
+
+
+def test_the_paper_has_a_pinned_encoder_and_never_the_demos_films() -> None:
+    catalog = configuration("paper")["catalog"]
+    assert len(catalog["mmimdb.encoder"]["revision"]) == 40
+    assert catalog["mmimdb.raw_films"]["mirror"] == "mmimdb"
+    assert configuration("paper")["parameters"]["mmimdb"]["text"]["max_tokens"] == 512
+
+
+@pytest.mark.parametrize(
+    ("mistake", "message"),
+    [
+        ({"input": "csv"}, r"mmimdb.input is 'csv'; expected one of raw, hdf5"),
+        ({"film": {}}, r"unknown parameter mmimdb.film:.*did you mean mmimdb.films"),
+    ],
+)
+def test_mistakes_are_named(mistake: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        pipelines("base", **mistake)
+
+
+def test_only_evaluation_reads_the_test_split() -> None:
+    made = pipelines("base")
+    whole = made["__default__"] + made["compare"]
+    readers = {node.name for node in whole.nodes if "mmimdb.test" in node.inputs}
+    assert readers == {"mmimdb.training.evaluate_model", "mmimdb.compare.evaluate_contenders"}
+
+
+def test_a_change_of_other_nodes_embeds_and_decodes_nothing_again() -> None:
+    for name, modules in (
+        ("read_raw", {"reading", "parameters"}),
+        ("embed_plots", {"embedding", "parameters"}),
+    ):
+        (node,) = (node for node in pipelines("base")["mmimdb"].nodes if node.name.endswith(name))
+        reached = code._reachable(node.func.__module__)
+        assert {module.rpartition(".")[2] for module in reached if ".mmimdb." in module} == modules
+        assert not [module for module in reached if "table" in module or "learning" in module]

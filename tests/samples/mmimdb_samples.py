@@ -1,0 +1,83 @@
+"""A dozen films made by hand in MM-IMDB's layout, in any packing."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import warnings
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from text_encoder import WORDS
+
+from mixmas_pipeline.pipelines.data.mmimdb.parameters import PictureParameters
+
+Films = dict[str, bytes]
+
+SMALL = PictureParameters(height=24, width=16, threads=2)
+
+SPLITS = {"train": ["0000001", "0000002", "0000003", "0000004"], "dev": ["0000005", "0000006"], "test": ["0000007"]}
+GENRES = [["Drama"], ["Drama", "Comedy"], ["Horror"], ["War", "Drama"], ["Comedy"], ["Drama"], ["Sci-Fi", "Drama"]]
+
+
+def poster(seed: int, size: tuple[int, int] = (40, 60), mode: str = "RGB", **save: Any) -> bytes:
+    """A JPEG of random coloured fields (another format with ``format``), that Pillow enlarges smoothly."""
+    fields = np.random.default_rng(seed).integers(0, 256, (6, 4, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(fields).resize(size, Image.Resampling.BICUBIC).convert(mode).save(
+        stream, **{"format": "JPEG", **save}
+    )
+    return stream.getvalue()
+
+
+def plot(seed: int, words: int = 0) -> str:
+    rng = np.random.default_rng(seed)
+    return " ".join(rng.choice(WORDS, words or int(rng.integers(4, 40))))
+
+
+def small_films() -> Films:
+    """Seven good films: path -> content."""
+    ids = [film for films in SPLITS.values() for film in films]
+    members = {"split.json": json.dumps(SPLITS).encode()}
+    for number, (film, genres) in enumerate(zip(ids, GENRES, strict=True)):
+        record = {"title": f"Film {number}", "year": "1999", "plot": [plot(number), "short"], "genres": genres}
+        members[f"dataset/{film}.json"] = json.dumps(record).encode()
+        members[f"dataset/{film}.jpeg"] = poster(number)
+    return members
+
+
+def record(**changes: Any) -> bytes:
+    """A film's JSON with some of its keys changed; None takes one out."""
+    whole = {"title": "Another", "plot": [plot(99)], "genres": ["Drama"], **changes}
+    return json.dumps({key: value for key, value in whole.items() if value is not None}).encode()
+
+
+def write_folder(folder: Path, members: Films) -> Path:
+    for name, content in members.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def write_zip(path: Path, members: Films, *more: tuple[str, bytes]) -> Path:
+    """``more`` may have names that are there already."""
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w") as archive:
+        warnings.simplefilter("ignore")  # a name is there twice
+        for name, content in (*members.items(), *more):
+            archive.writestr(name, content)
+    return path
+
+
+def write_tar(path: Path, members: Films, mode: str = "w:gz", more: Sequence[tuple[str, bytes]] = ()) -> Path:
+    """``more`` may have names that are there already."""
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name, content in (*members.items(), *more):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return path
