@@ -106,7 +106,7 @@ def test_unknown_genres(members: Films, select: Select) -> None:
 
 def test_a_split_without_films_stops_the_run(members: Films, select: Select) -> None:
     members["dataset/0000007.jpeg"] = b"broken"
-    with pytest.raises(ValueError, match=r"(?s)no film of the split 'test' can be taken.*broken picture"):
+    with pytest.raises(ValueError, match=r"(?s)the split 'test' has no usable film.*broken picture"):
         select(members)
 
 

@@ -79,16 +79,7 @@ def pair_digits(
             raise ValueError(
                 f"{split} takes the noise folds {pairing.noise_folds[split]}; the noise has the folds {folds}"
             )
-        recordings = np.empty(len(rows), dtype=np.int64)
-        for digit in range(10):
-            of_digit = np.flatnonzero(labels == digit)
-            choices = np.flatnonzero((speech["digit"].astype(int) == digit) & (recording_split == split))
-            if len(of_digit) == 0 or len(choices) == 0:
-                raise ValueError(
-                    f"the {split} split has {len(of_digit)} pictures and {len(choices)} recordings of the digit "
-                    f"{digit}; both must be at least 1 (check the split parameters under avmnist.pairing)"
-                )
-            recordings[of_digit] = _deal(choices, len(of_digit), rng)
+        recordings = _deal_recordings(labels, speech, recording_split == split, split, rng)
         noises = _deal(noise_rows, len(rows), rng)
         tables.append(
             pd.DataFrame(
@@ -108,6 +99,23 @@ def pair_digits(
         )
     _require_disjoint(tables)
     return tuple(tables)
+
+
+def _deal_recordings(
+    labels: np.ndarray, speech: pd.DataFrame, in_split: np.ndarray, split: Split, rng: np.random.Generator
+) -> np.ndarray:
+    """A recording, as a row of ``speech``, for each picture: of its digit and in its split."""
+    recordings = np.empty(len(labels), dtype=np.int64)
+    for digit in range(10):
+        of_digit = np.flatnonzero(labels == digit)
+        choices = np.flatnonzero((speech["digit"].astype(int) == digit) & in_split)
+        if len(of_digit) == 0 or len(choices) == 0:
+            raise ValueError(
+                f"the {split} split has {len(of_digit)} pictures and {len(choices)} recordings of the digit "
+                f"{digit}; both must be at least 1 (check the split parameters under avmnist.pairing)"
+            )
+        recordings[of_digit] = _deal(choices, len(of_digit), rng)
+    return recordings
 
 
 def fit_energy_basis(

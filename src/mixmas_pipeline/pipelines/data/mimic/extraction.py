@@ -133,19 +133,7 @@ def extract_events(
         DatasetError: a table is cut or damaged, or a value is not of its column's type; it names file and line.
     """
     with _database(extraction) as connection:
-        connection.register("wanted", stays.loc[stays["left_out"] == "", ["stay", "patient", "intime"]])
-        connection.execute(
-            "CREATE TABLE stays AS SELECT stay::INTEGER AS stay, patient::INTEGER AS patient, intime FROM wanted"
-        )
-        specimen = {"source": "labevents", "itemid": SPECIMEN_ITEM, "quantity": "specimen", "written": ""}
-        connection.register("wanted_items", pd.concat([items(), pd.DataFrame([specimen])], ignore_index=True))
-        connection.execute("CREATE TABLE items AS SELECT * REPLACE (itemid::INTEGER AS itemid) FROM wanted_items")
-        connection.register("known_units", units())
-        connection.execute("CREATE TABLE units AS FROM known_units")
-        connection.execute(
-            "CREATE TABLE raw (stay INTEGER, seconds INTEGER, quantity VARCHAR, number DOUBLE, text VARCHAR, "
-            "flagged BOOLEAN, unit VARCHAR)"
-        )
+        _create_tables(connection, stays)
         # DuckDB guesses a file's rows from nothing and would hold the events in memory to stream the stays past them.
         connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
         for table, (number, text, flagged) in _SOURCES.items():
@@ -160,15 +148,7 @@ def extract_events(
             _stream(connection, query, tables.files[table], extraction.verify)
         connection.execute("RESET disabled_optimizers")
         connection.execute(_JUDGE.format(arterial=ARTERIAL))
-        parts = GCS_PARTS
-        events = connection.execute(
-            _HOURLY.format(
-                gcs=_listed(parts),
-                part_columns=", ".join(f"max(value) FILTER (quantity = '{part}') AS {part}" for part in parts),
-                part_known=", ".join(f"last_value({part} IGNORE NULLS) OVER so_far AS {part}" for part in parts),
-                part_sum=" + ".join(parts),
-            )
-        ).df()
+        events = connection.execute(_hourly_query()).df()
         counts = connection.execute(
             "SELECT quantity, count(*) AS rows, "
             + ", ".join(f"count(*) FILTER (verdict = '{verdict}') AS {verdict}" for verdict in VERDICTS)
@@ -182,6 +162,32 @@ def extract_events(
     _log.info("%d hourly values of %d stays", len(events), events["stay"].nunique())
     counts = counts.set_index("quantity").reindex(list(QUANTITIES), fill_value=0).reset_index()
     return events.astype({"variable": pd.CategoricalDtype(SERIES)}), counts
+
+
+def _create_tables(connection: Any, stays: pd.DataFrame) -> None:
+    """The wanted stays, items and units, and the empty table of raw rows."""
+    connection.register("wanted", stays.loc[stays["left_out"] == "", ["stay", "patient", "intime"]])
+    connection.execute(
+        "CREATE TABLE stays AS SELECT stay::INTEGER AS stay, patient::INTEGER AS patient, intime FROM wanted"
+    )
+    specimen = {"source": "labevents", "itemid": SPECIMEN_ITEM, "quantity": "specimen", "written": ""}
+    connection.register("wanted_items", pd.concat([items(), pd.DataFrame([specimen])], ignore_index=True))
+    connection.execute("CREATE TABLE items AS SELECT * REPLACE (itemid::INTEGER AS itemid) FROM wanted_items")
+    connection.register("known_units", units())
+    connection.execute("CREATE TABLE units AS FROM known_units")
+    connection.execute(
+        "CREATE TABLE raw (stay INTEGER, seconds INTEGER, quantity VARCHAR, number DOUBLE, text VARCHAR, "
+        "flagged BOOLEAN, unit VARCHAR)"
+    )
+
+
+def _hourly_query() -> str:
+    return _HOURLY.format(
+        gcs=_listed(GCS_PARTS),
+        part_columns=", ".join(f"max(value) FILTER (quantity = '{part}') AS {part}" for part in GCS_PARTS),
+        part_known=", ".join(f"last_value({part} IGNORE NULLS) OVER so_far AS {part}" for part in GCS_PARTS),
+        part_sum=" + ".join(GCS_PARTS),
+    )
 
 
 def _stream(connection: Any, query: str, file: TableFile, verify: bool) -> None:

@@ -50,48 +50,27 @@ def select_stays(tables: MimicTables, cohort: CohortParameters) -> pd.DataFrame:
         ValueError: a stay belongs to an unknown patient or admission; a patient is admitted before birth.
     """
     stays = tables.read("icustays").sort_values(["intime", "icustay_id"], kind="stable")
-    admissions = tables.read("admissions").drop(columns="subject_id").drop_duplicates("hadm_id")
-    patients = tables.read("patients").drop_duplicates("subject_id")
-    first = ~stays.duplicated("hadm_id")
-    for key, other, name in (("hadm_id", admissions, "ADMISSIONS"), ("subject_id", patients, "PATIENTS")):
-        if len(unknown := stays.loc[~stays[key].isin(other[key]), key]):
-            raise ValueError(
-                f"{len(unknown)} ICU stays have a {key} that is not in {name}, the first of them {unknown.iloc[0]}; "
-                f"expected whole tables of one version (is {tables.files[name.lower()].path} cut?)"
-            )
-    stays = stays.merge(admissions, on="hadm_id", how="left").merge(patients, on="subject_id", how="left")
-    age = (stays["admittime"] - stays["dob"]) / pd.Timedelta(days=_DAYS_A_YEAR)
-    if (age < 0).any():
-        row = stays.loc[(age < 0).idxmax()]
-        raise ValueError(
-            f"the admission {row['hadm_id']} is of {row['admittime']}, before its patient's birth ({row['dob']}); "
-            f"check {tables.files['admissions'].path} and {tables.files['patients'].path}"
-        )
+    is_first = ~stays.duplicated("hadm_id")
+    stays = _with_admissions(stays, tables)
+    age = _ages(stays, tables)
     died = stays["deathtime"].fillna(stays["dod"])  # DOD is a day, without a time
     # A death on record before the stay began is that of an organ donor, or a mistake.
     dead_before = died < stays["intime"].where(stays["deathtime"].notna(), stays["intime"].dt.normalize())
     in_unit = (stays["outtime"] - stays["intime"]) / pd.Timedelta(hours=1)
-    met = {
-        "first ICU stay of the admission": first.to_numpy(),
+    criteria = {
+        "first ICU stay of the admission": is_first.to_numpy(),
         f"at least {cohort.minimum_age:g} years old": age >= cohort.minimum_age,
         f"at least {cohort.minimum_stay:g} h in the unit": in_unit >= cohort.minimum_stay,
         "alive when the stay begins": ~dead_before,
     }
     left_out = pd.Series("", index=stays.index)
-    for criterion, meets in met.items():
-        left_out = left_out.where((left_out != "") | meets, criterion)
+    for criterion, is_met in criteria.items():
+        left_out = left_out.where((left_out != "") | is_met, criterion)
     diagnoses = tables.read("diagnoses_icd")
     coded = {
         group: stays["hadm_id"].isin(diagnoses.loc[variables.in_icd9_group(diagnoses["icd9_code"], group), "hadm_id"])
         for group in variables.ICD9_RANGES
     }
-    surgical = _surgical(stays, tables.read("services"))
-    planned = stays["admission_type"].str.upper() == "ELECTIVE"
-    kind = np.select(
-        [surgical & planned, surgical],
-        [variables.SCHEDULED_SURGICAL, variables.UNSCHEDULED_SURGICAL],
-        variables.MEDICAL,
-    )
     return pd.DataFrame(
         {
             "stay": stays["icustay_id"],
@@ -101,12 +80,47 @@ def select_stays(tables: MimicTables, cohort: CohortParameters) -> pd.DataFrame:
             # Births of those older than 89 are moved 300 years back; 91.4 is their median age.
             "age": age.where(age <= _SHIFTED_AGE, _AGE_WHEN_SHIFTED),
             **{name: coded[name].astype(float) for name in STATIC if name in coded},
-            "admission_type": kind.astype(float),
+            "admission_type": _admission_types(stays, tables.read("services")).astype(float),
             "hours_to_death": (died - stays["intime"]) / pd.Timedelta(hours=1),
             **{name: coded[name] for name in ("icd9_140_239", "icd9_460_519")},
-            "left_out": pd.Categorical(left_out, ["", *met]),
+            "left_out": pd.Categorical(left_out, ["", *criteria]),
         }
     ).reset_index(drop=True)
+
+
+def _with_admissions(stays: pd.DataFrame, tables: MimicTables) -> pd.DataFrame:
+    """The stays with the columns of their admission and patient."""
+    admissions = tables.read("admissions").drop(columns="subject_id").drop_duplicates("hadm_id")
+    patients = tables.read("patients").drop_duplicates("subject_id")
+    for key, other, name in (("hadm_id", admissions, "ADMISSIONS"), ("subject_id", patients, "PATIENTS")):
+        if len(unknown := stays.loc[~stays[key].isin(other[key]), key]):
+            raise ValueError(
+                f"{len(unknown)} ICU stays have a {key} that is not in {name}, the first of them {unknown.iloc[0]}; "
+                f"expected whole tables of one version (is {tables.files[name.lower()].path} cut?)"
+            )
+    return stays.merge(admissions, on="hadm_id", how="left").merge(patients, on="subject_id", how="left")
+
+
+def _ages(stays: pd.DataFrame, tables: MimicTables) -> pd.Series:
+    """Years at admission."""
+    age = (stays["admittime"] - stays["dob"]) / pd.Timedelta(days=_DAYS_A_YEAR)
+    if (age < 0).any():
+        row = stays.loc[(age < 0).idxmax()]
+        raise ValueError(
+            f"the admission {row['hadm_id']} is of {row['admittime']}, before its patient's birth ({row['dob']}); "
+            f"check {tables.files['admissions'].path} and {tables.files['patients'].path}"
+        )
+    return age
+
+
+def _admission_types(stays: pd.DataFrame, services: pd.DataFrame) -> np.ndarray:
+    surgical = _surgical(stays, services)
+    planned = stays["admission_type"].str.upper() == "ELECTIVE"
+    return np.select(
+        [surgical & planned, surgical],
+        [variables.SCHEDULED_SURGICAL, variables.UNSCHEDULED_SURGICAL],
+        variables.MEDICAL,
+    )
 
 
 def read_pickle(pickle: dict[str, np.ndarray], labels: LabelParameters) -> tuple[pd.DataFrame, pd.DataFrame]:

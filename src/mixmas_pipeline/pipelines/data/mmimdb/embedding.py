@@ -56,63 +56,88 @@ def embed_plots(
             one of its tokens is all zeros, which stands for padding.
         DatasetError: the encoder's files are no model that transformers loads, or it fails on a text of max_tokens.
     """
-    began, started = time.time(), time.perf_counter()
-    taken = films[films["left_out"] == ""]
     from mixmas_pipeline.utils.devices import pick_device, pick_precision
 
-    place = pick_device(text.device)
-    device, precision = place.type, pick_precision(text.precision, place)
+    began, started = time.time(), time.perf_counter()
+    taken = films[films["left_out"] == ""]
+    precision = pick_precision(text.precision, device := pick_device(text.device))
     with quiet():
         tokeniser, model = load_encoder(encoder, text.max_tokens, "mmimdb.text.max_tokens")
         ids, whole = tokenise(tokeniser, list(taken["plot"]), text.max_tokens)
     lengths = np.array([len(film) for film in ids], dtype=np.int64)
-    batches = make_batches(lengths, text.batch_tokens)
-    parts = _group(batches, lengths)
-    folder = scratch / _identity(encoder, ids, text, precision, device)
-    model = model.to(device=device, dtype=_torch_dtype(precision))
-    computed = 0
+    parts = _group(make_batches(lengths, text.batch_tokens), lengths)
+    folder = scratch / _identity(encoder, ids, text, precision, device.type)
+    model = model.to(device=device.type, dtype=_torch_dtype(precision))
     with Progress(len(parts), f"Embedding {len(ids)} plots with {encoder.name}") as progress:
-        for number, part in enumerate(parts):
-            path = folder / f"{number:05d}.npy"
-            if not _is_whole(path, int(sum(lengths[batch].sum() for batch in part)), model.config.hidden_size):
-                values = []
-                for batch in part:
-                    states = embed_batch(model, [ids[i] for i in batch], tokeniser.pad_token_id or 0)
-                    values.append(as_half(states, list(taken["id"].iloc[batch]), lengths[batch]))
-                _save(path, np.concatenate(values))
-                computed += sum(map(len, values))
-            progress.advance(note=f"{computed:,} tokens")
-    embeddings = _gather(folder, parts, lengths, model.config.hidden_size, scratch)
+        names, padding = list(taken["id"]), tokeniser.pad_token_id or 0
+        computed = _compute_parts(model, padding, ids, names, lengths, parts, folder, progress)
+    hidden = int(model.config.hidden_size)
+    embeddings = _gather(folder, parts, lengths, hidden, scratch)
     _sweep(scratch, folder, began)
     seconds = time.perf_counter() - started
     tokens = pd.DataFrame({"id": taken["id"].to_numpy(), "tokens": lengths, "whole": whole})
-    info: dict[str, Any] = {
+    info = {
         "model": encoder.name,
         "revision": encoder.revision,
         "content": encoder.content,
         "architecture": type(model).__name__,
-        "hidden": int(model.config.hidden_size),
+        "hidden": hidden,
         "max_tokens": text.max_tokens,
-        "films": len(ids),
-        "tokens": int(lengths.sum()),
-        "mean_tokens": float(whole.mean()),
-        "truncated": float((whole > lengths).mean()),
+        **_token_counts(lengths, whole),
         "dtype": "float16",
         "computed_in": precision,
-        "device": device,
+        "device": device.type,
         "seconds": seconds,
         "films_per_second": len(ids) / seconds if computed == lengths.sum() else None,
         "resumed": bool(computed < lengths.sum()),
     }
-    _log.info(
-        "%d plots, %.0f tokens each, %.1f %% cut at %d tokens, in %s",
-        len(ids),
-        info["mean_tokens"],
-        100 * info["truncated"],
-        text.max_tokens,
-        duration(seconds),
-    )
+    cut = f"{info['truncated']:.1%} cut at {text.max_tokens} tokens"
+    _log.info("%d plots, %.0f tokens each, %s, in %s", len(ids), info["mean_tokens"], cut, duration(seconds))
     return embeddings, tokens, info
+
+
+def _token_counts(lengths: np.ndarray, whole: np.ndarray) -> dict[str, Any]:
+    """Films and tokens; the mean number before texts are cut; the share of films that are cut."""
+    return {
+        "films": len(lengths),
+        "tokens": int(lengths.sum()),
+        "mean_tokens": float(whole.mean()),
+        "truncated": float((whole > lengths).mean()),
+    }
+
+
+def _compute_parts(
+    model: Any,
+    padding: int,
+    ids: list[np.ndarray],
+    names: list[str],
+    lengths: np.ndarray,
+    parts: list[list[list[int]]],
+    folder: Path,
+    progress: Progress,
+) -> int:
+    """Compute and save every part that is not complete yet.
+
+    Args:
+        padding: the tokeniser's id of padding.
+        ids: tokens of each film.
+        names: the films' ids, for messages.
+
+    Returns:
+        How many tokens were computed.
+    """
+    computed = 0
+    for number, part in enumerate(parts):
+        path = folder / f"{number:05d}.npy"
+        if not _is_complete(path, int(sum(lengths[batch].sum() for batch in part)), model.config.hidden_size):
+            values = []
+            for batch in part:
+                states = embed_batch(model, [ids[i] for i in batch], padding)
+                values.append(as_half(states, [names[i] for i in batch], lengths[batch]))
+            _save(path, np.concatenate(values))
+            computed += sum(map(len, values))
+        progress.advance(note=f"{computed:,} tokens")
+    return computed
 
 
 def _group(batches: list[list[int]], lengths: np.ndarray) -> list[list[list[int]]]:
@@ -156,8 +181,8 @@ def _save(path: Path, values: np.ndarray) -> None:
     write_whole(path, write)
 
 
-def _is_whole(path: Path, tokens: int, hidden: int) -> bool:
-    """Is the part there, with all its content?"""
+def _is_complete(path: Path, tokens: int, hidden: int) -> bool:
+    """Does the file exist with all of the part's content?"""
     try:
         part = np.load(local(path), mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):

@@ -57,53 +57,66 @@ def select_films(
     known = [[g for g in parameters.genres if g in names] for names in films["genres"]]
     unknown = [[g for g in names if g not in parameters.genres] for names in films["genres"]]
     films["known_genres"] = known
-    in_split = films["split"] != ""
     no_files = ~films["record"] & (films["picture_problem"] == "no picture")
-    if parameters.missing_films == "error" and (missing := list(films.loc[no_files, "id"])):
+    if parameters.missing_films == "error":
+        _refuse_missing(films.loc[no_files, "id"])
+    if parameters.unknown_genres == "error":
+        _refuse_unknown_genres(films, unknown, parameters.genres)
+    reasons = _reasons(films, no_files)
+    left_out = pd.Series("", index=films.index)
+    for reason, applies in reasons.items():
+        left_out = left_out.where((left_out != "") | ~applies, reason)
+    candidates = films[left_out == ""]
+    pairs = {
+        "same_poster": _equal(candidates, "file_hash") | _alike(candidates),
+        "same_plot": _equal(candidates, "plot"),
+    }
+    for column, of_column in pairs.items():
+        films[column] = _partners(films["id"], of_column)
+    if parameters.leaks == "drop":
+        left_out = left_out.where(~films["id"].isin(_copies(films, set().union(*pairs.values()))), COPY)
+    films["left_out"] = left_out
+    quality = _quality(films, reasons, unknown, pairs, parameters)
+    train, validation, test = (films[(films["split"] == s) & (left_out == "")].reset_index(drop=True) for s in SPLITS)
+    for split, rows in zip(SPLITS, (train, validation, test), strict=True):
+        if rows.empty:
+            raise ValueError(f"the split {split!r} has no usable film; the reasons:\n{quality.to_string(index=False)}")
+    _report(quality)
+    return films, quality, train, validation, test
+
+
+def _refuse_missing(missing: pd.Series) -> None:
+    if len(missing):
         raise ValueError(
             f"split.json names {len(missing)} films that have no files: {', '.join(missing[:_EXAMPLES])}"
             f"{', ...' if len(missing) > _EXAMPLES else ''}; expected dataset/ID.json and dataset/ID.jpeg of each (set "
             "mmimdb.films.missing_films to skip to leave them out)"
         )
-    if parameters.unknown_genres == "error" and any(unknown):
+
+
+def _refuse_unknown_genres(films: pd.DataFrame, unknown: list[list[str]], genres: tuple[str, ...]) -> None:
+    if any(unknown):
         counts = Counter(name for names in unknown for name in names)
         rows = films.loc[[bool(names) for names in unknown], "id"]
         raise ValueError(
             f"{len(rows)} films have unknown genres, {', '.join(f'{n} ({c})' for n, c in counts.most_common())}, such "
-            f"as {', '.join(rows[:_EXAMPLES])}; expected some of {', '.join(parameters.genres)} (set "
+            f"as {', '.join(rows[:_EXAMPLES])}; expected some of {', '.join(genres)} (set "
             "mmimdb.films.unknown_genres to ignore to drop them)"
         )
-    reasons = {
-        "in no split": ~in_split,
+
+
+def _reasons(films: pd.DataFrame, no_files: pd.Series) -> dict[str, pd.Series]:
+    """Reason to leave a film out -> which films it applies to. The first reason that applies counts."""
+    return {
+        "in no split": films["split"] == "",
         "no files": no_files,
         "no JSON file": ~films["record"],
         "no picture": films["picture_problem"] == "no picture",
         "broken picture": films["picture_problem"] != "",
         "no plot": films["plot"] == "",
         "no genres": films["genres"].map(len) == 0,
-        UNKNOWN_ONLY: pd.Series([not names for names in known], index=films.index),
+        UNKNOWN_ONLY: films["known_genres"].map(len) == 0,
     }
-    left_out = pd.Series("", index=films.index)
-    for reason, holds in reasons.items():
-        left_out = left_out.where((left_out != "") | ~holds, reason)
-    candidates = films[left_out == ""]
-    pairs = {
-        "same_poster": _equal(candidates, "file_hash") | _alike(candidates),
-        "same_plot": _equal(candidates, "plot"),
-    }
-    for column, found_pairs in pairs.items():
-        films[column] = _partners(films["id"], found_pairs)
-    if parameters.leaks == "drop":
-        left_out = left_out.where(~films["id"].isin(_copies(films, set().union(*pairs.values()))), COPY)
-    films["left_out"] = left_out
-    quality = _quality(films, reasons, unknown, pairs, parameters)
-    taken = [films[(films["split"] == split) & (left_out == "")].reset_index(drop=True) for split in SPLITS]
-    for split, rows in zip(SPLITS, taken, strict=True):
-        if rows.empty:
-            raise ValueError(f"no film of the split {split!r} can be taken; see why:\n{quality.to_string(index=False)}")
-    _report(quality)
-    train, validation, test = taken
-    return films, quality, train, validation, test
 
 
 def _equal(films: pd.DataFrame, column: str) -> set[Pair]:
@@ -245,31 +258,14 @@ def build_table(
         ValueError: embeddings are of other films than those that are taken, or were made for another max_tokens;
             pictures are not those that the films were read with.
     """
-    if list(films.loc[films["left_out"] == "", "id"]) != list(tokens["id"]):
-        raise ValueError("the embeddings are of other films than those that are taken; embed the plots again")
-    if (tokens["tokens"] != tokens["whole"].clip(upper=max_tokens)).any() or tokens["tokens"].sum() != len(embeddings):
-        raise ValueError(
-            f"the embeddings have {len(embeddings)} tokens, at most {tokens['tokens'].max()} a film, and were not made "
-            f"with mmimdb.text.max_tokens = {max_tokens}; embed the plots again"
-        )
+    _check_embeddings(films, embeddings, tokens, max_tokens)
     stops = tokens["tokens"].cumsum()
-    places = tokens.assign(start=stops - tokens["tokens"], stop=stops).set_index("id").loc[rows["id"]]
-    starts, stops = places["start"].to_numpy(), places["stop"].to_numpy()
-    shape = (max_tokens, embeddings.shape[1])
-    with RowFile(scratch, pictures.shape[1:], np.uint8) as images, RowFile(scratch, shape, np.float16) as texts:
-        for first in range(0, len(rows), _CHUNK):
-            images.append(_pictures_of(rows.iloc[first : first + _CHUNK], pictures))
-            chunk = range(first, min(first + _CHUNK, len(rows)))
-            padded = np.zeros((len(chunk), *shape), np.float16)
-            for place, row in enumerate(chunk):
-                padded[place, : stops[row] - starts[row]] = embeddings[starts[row] : stops[row]]
-            texts.append(padded)
-            release(pictures, embeddings)
-        arrays = {"image": images.array(), "text": texts.array()}
+    spans = tokens.assign(start=stops - tokens["tokens"], stop=stops).set_index("id").loc[rows["id"]]
+    arrays = _padded_arrays(rows, pictures, embeddings, spans, max_tokens, scratch)
     schema = TableSchema(
         modalities={
             "image": Modality("image", arrays["image"].shape[1:], "uint8", scale=1 / 255),
-            "text": Modality("text", shape, "float16", padded=True),
+            "text": Modality("text", arrays["text"].shape[1:], "float16", padded=True),
         },
         task="multilabel",
         classes=parameters.genres,
@@ -282,13 +278,50 @@ def build_table(
         labels.astype(np.uint8),
         rows["id"].to_numpy(),
         {
-            "text_mask": np.arange(max_tokens) < places["tokens"].to_numpy()[:, None],
-            "tokens": places["whole"].to_numpy(),
+            "text_mask": np.arange(max_tokens) < spans["tokens"].to_numpy()[:, None],
+            "tokens": spans["whole"].to_numpy(),
             "title": rows["title"].to_numpy(dtype=object),
             "plot": rows["plot"].to_numpy(dtype=object),
         },
-        check=False,  # done by the data set that saves it
+        check=False,  # the data set that saves it checks it
     )
+
+
+def _check_embeddings(films: pd.DataFrame, embeddings: np.ndarray, tokens: pd.DataFrame, max_tokens: int) -> None:
+    if list(films.loc[films["left_out"] == "", "id"]) != list(tokens["id"]):
+        raise ValueError("the embeddings are of other films than those that are taken; embed the plots again")
+    if (tokens["tokens"] != tokens["whole"].clip(upper=max_tokens)).any() or tokens["tokens"].sum() != len(embeddings):
+        raise ValueError(
+            f"the embeddings have {len(embeddings)} tokens, at most {tokens['tokens'].max()} a film, and were not made "
+            f"with mmimdb.text.max_tokens = {max_tokens}; embed the plots again"
+        )
+
+
+def _padded_arrays(
+    rows: pd.DataFrame,
+    pictures: np.ndarray,
+    embeddings: np.ndarray,
+    spans: pd.DataFrame,
+    max_tokens: int,
+    scratch: Path,
+) -> dict[str, np.ndarray]:
+    """The split's pictures and padded texts, mapped from files of which only a chunk is in memory at a time.
+
+    Args:
+        spans: start and stop of each film's tokens in ``embeddings``, in the order of ``rows``.
+    """
+    starts, stops = spans["start"].to_numpy(), spans["stop"].to_numpy()
+    shape = (max_tokens, embeddings.shape[1])
+    with RowFile(scratch, pictures.shape[1:], np.uint8) as images, RowFile(scratch, shape, np.float16) as texts:
+        for first in range(0, len(rows), _CHUNK):
+            images.append(_pictures_of(rows.iloc[first : first + _CHUNK], pictures))
+            chunk = range(first, min(first + _CHUNK, len(rows)))
+            padded = np.zeros((len(chunk), *shape), np.float16)
+            for i, row in enumerate(chunk):
+                padded[i, : stops[row] - starts[row]] = embeddings[starts[row] : stops[row]]
+            texts.append(padded)
+            release(pictures, embeddings)
+        return {"image": images.array(), "text": texts.array()}
 
 
 def _pictures_of(rows: pd.DataFrame, pictures: np.ndarray) -> np.ndarray:
