@@ -121,7 +121,7 @@ def test_graph_is_drawn_without_a_network_and_a_click_shows_a_preview(graph: tup
     picture = seen.page.locator(".pipeline-metadata__plot-image")
     picture.wait_for()
     assert picture.evaluate("image => image.naturalWidth") > 300
-    assert not seen.elsewhere
+    assert not seen.external
     assert not seen.errors
 
 
@@ -146,7 +146,7 @@ def test_previews_are_drawn(graph: tuple[Visit, str]) -> None:
     assert parts.count() == 24, "12 rows of two modalities"
     assert "spoken" in seen.page.locator(f"{panel} th").nth(4).inner_text()
     assert not seen.page.locator(f"{panel} em").count(), "names are not taken for Markdown"
-    assert not seen.elsewhere
+    assert not seen.external
     assert not seen.errors
 
 
@@ -160,7 +160,7 @@ def test_report_opens_from_the_disk(finished_project: Path) -> None:
         assert figures.count() == 7
         assert all(figures.evaluate_all("all => all.map(one => one.querySelector('.main-svg').clientHeight > 200)"))
         assert all(seen.page.locator("img").evaluate_all("all => all.map(one => one.naturalWidth > 300)"))
-        assert not seen.elsewhere
+        assert not seen.external
         assert not seen.errors
 
 

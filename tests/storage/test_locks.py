@@ -33,7 +33,7 @@ from mixmas_pipeline.storage.locks import (
 )
 
 EARLY, LATE = "2026-01-01T00.00.00.000Z", "2026-01-01T00.00.00.001Z"
-ONE_NODE = "avmnist.data.resample_noise"
+ONE_NODE = "data.avmnist.resample_noise"
 
 
 def text(done: subprocess.CompletedProcess[str]) -> str:
