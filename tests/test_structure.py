@@ -74,7 +74,8 @@ def test_contenders_get_the_same_data_settings_and_tuning() -> None:
     given: dict[str, set[frozenset[str]]] = {"tune": set(), "train_seeds": set()}
     for node in all_pipelines("base").nodes:
         if (step := node.name.rpartition(".")[2]) in given:
-            given[step].add(frozenset(name for name in node.inputs if not name.startswith(f"avmnist.{node.namespace}.")))
+            own = f"avmnist.{node.namespace}."
+            given[step].add(frozenset(name for name in node.inputs if not name.startswith(own)))
     common = {"avmnist.train", "avmnist.validation", "params:avmnist.training"}
     rates = {f"params:avmnist.compare.{name}" for name in ("learning_rates", "tuning_seed")}
     seeds = {"params:avmnist.compare.seeds"}

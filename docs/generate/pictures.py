@@ -30,7 +30,7 @@ _BARS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--project", type=Path, default=Path.cwd(), help="project with a finished `kedro run`; default: the current folder")
+    parser.add_argument("--project", type=Path, default=Path.cwd(), help="project with a finished run; default: here")
     parser.add_argument("--env", help="configuration environment; default: that of `kedro run`")
     parser.add_argument("--to", type=Path, default=Path("docs/images"), help="folder for the pictures")
     given = parser.parse_args()

@@ -19,7 +19,7 @@ from kedro.framework.startup import bootstrap_project
 from kedro.pipeline import Node
 from project_runs import kedro, make_project
 
-from mixmas_pipeline.hooks.project import DataRootHooks
+from mixmas_pipeline.hooks.data_root import DataRootHooks
 from mixmas_pipeline.storage import locks as locking
 from mixmas_pipeline.storage.locks import (
     DEAD_AFTER,
