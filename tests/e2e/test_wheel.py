@@ -114,7 +114,7 @@ def test_what_is_there_is_not_overwritten(inside: str, tmp_path: Path) -> None:
         (folder / "notes.txt").write_text("mine")
     else:
         folder.write_text("mine")
-    with pytest.raises(FileExistsError, match="mine is there already; expected a new or an empty folder"):
+    with pytest.raises(FileExistsError, match="mine exists already; expected a new or an empty folder"):
         new.lay_down(folder)
 
 
