@@ -83,24 +83,31 @@ def test_contenders_get_the_same_data_settings_and_tuning() -> None:
 
 
 @pytest.mark.parametrize(
-    ("trains", "judges"),
+    ("trains", "judges", "judged_with"),
     [
-        ("pipelines.compare.nodes", "pipelines.compare.judging"),
-        ("pipelines.validate_search.nodes", "pipelines.validate_search.judging"),
+        ("pipelines.compare.nodes", "pipelines.compare.judging", {"plots.comparison"}),
+        (
+            "pipelines.validate_search.nodes",
+            "pipelines.validate_search.judging",
+            {"plots.agreement", "pipelines.validate_search.agreement"},
+        ),
     ],
+    ids=["compare", "validate_search"],
 )
-def test_a_change_of_what_judges_or_draws_trains_nothing_again(trains: str, judges: str) -> None:
+def test_a_change_of_what_judges_or_draws_trains_nothing_again(trains: str, judges: str, judged_with: set[str]) -> None:
     def reached(module: str) -> set[str]:
         return {name.removeprefix("mixmas_pipeline.") for name in code._reachable(f"mixmas_pipeline.{module}")}
 
-    drawing = {judges, "plots.figures", "pipelines.validate_search.agreement"}
+    drawing = {judges, "plots.style", *judged_with}
+    assert reached(judges) >= drawing
     assert not reached(trains) & drawing
-    assert reached(judges) & drawing == {d for d in drawing if "agreement" not in d or "validate" in judges}
 
 
 def test_a_change_of_the_descriptions_page_times_nothing_again() -> None:
     reached = code._reachable("mixmas_pipeline.pipelines.describe.nodes")
-    drawn = {f"mixmas_pipeline.pipelines.describe.{name}" for name in ("judging", "page", "figures")}
+    drawn = {
+        f"mixmas_pipeline.{name}" for name in ("pipelines.describe.judging", "pipelines.describe.page", "plots.data")
+    }
     assert not set(reached) & drawn
     assert set(code._reachable("mixmas_pipeline.pipelines.describe.judging")) >= drawn
 
