@@ -126,6 +126,32 @@ def test_graph_is_drawn_without_a_network_and_a_click_shows_a_preview(graph: tup
 
 
 @needs_chromium
+def test_first_screen_is_the_chain_of_pipelines(graph: tuple[Visit, str]) -> None:
+    """One box per pipeline, from left to right; between them tables, to the left raw files, to the right the report."""
+    seen, address = graph
+    show_graph(seen.page, address)
+    boxes = left_to_right(seen, ".pipeline-node--modularPipeline")
+    assert list(boxes) == ["data", "search", "training", "reporting"]
+    assert not seen.page.locator(".pipeline-node--parameters, .pipeline-node--task").count()
+    tables = left_to_right(seen, ".pipeline-node--data")
+    assert {name for name in tables if tables[name] < boxes["data"]} == {
+        f"avmnist.raw_{name}"
+        for name in ("train_images", "train_labels", "test_images", "test_labels", "speech", "noise")
+    }
+    assert {name for name in tables if tables[name] > boxes["reporting"]} == {"avmnist.report"}
+    assert boxes["data"] < tables["avmnist.train"] < boxes["search"]
+    assert boxes["search"] < tables["avmnist.architecture"] < boxes["training"]
+    assert boxes["training"] < tables["avmnist.metrics"] < boxes["reporting"]
+
+
+def left_to_right(seen: Visit, nodes: str) -> dict[str, float]:
+    """Text and horizontal position, in pixels, of the graph's nodes of a kind."""
+    parts = seen.page.locator(nodes)
+    positions = parts.evaluate_all("all => all.map(one => [one.textContent.trim(), one.getBoundingClientRect().x])")
+    return dict(sorted(positions, key=lambda position: position[1]))
+
+
+@needs_chromium
 def test_previews_are_drawn(graph: tuple[Visit, str]) -> None:
     seen, address = graph
     panel = ".pipeline-metadata__preview-html"
