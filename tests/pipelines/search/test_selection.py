@@ -199,7 +199,7 @@ def test_the_leaderboard_says_who_was_dropped_and_when(capsys: pytest.CaptureFix
     by_candidate = {row["candidate"]: row for row in _stage_rows(board)}
     assert by_candidate["far"]["notes"] == "dropped after 2 seeds"
     assert len(by_candidate["far"]["by_seed"].split()) == 2
-    print_summary("x", leaderboard=board)
+    print_summary("x", {"leaderboard": board})
     assert "dropped after 2 seeds" in capsys.readouterr().out
 
 

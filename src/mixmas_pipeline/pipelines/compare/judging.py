@@ -85,7 +85,7 @@ def evaluate_contenders(
 
 def draw_comparison(comparison: pd.DataFrame) -> Any:
     """The table as bars."""
-    from mixmas_pipeline.plots.figures import comparison_figure
+    from mixmas_pipeline.plots.comparison import comparison_figure
 
     return comparison_figure(comparison)
 

@@ -59,6 +59,6 @@ def draw_agreement(agreement: pd.DataFrame, summary: dict[str, Any]) -> tuple[An
     """Returns:
     Regret against cost; Kendall's tau of every stage against cost.
     """
-    from mixmas_pipeline.plots.figures import regret_figure, tau_figure
+    from mixmas_pipeline.plots.agreement import regret_figure, tau_figure
 
     return regret_figure(agreement, summary), tau_figure(agreement)
