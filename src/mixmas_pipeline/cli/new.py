@@ -12,7 +12,8 @@ from pathlib import Path
 
 import click
 
-PROJECT = Path(__file__).parents[1] / "project"
+from mixmas_pipeline.utils.packaged import PROJECT
+
 _SHIPPED = ("conf/*.yml", "conf/*.j2", "conf/base/*.yml", "conf/paper/*.yml", "notebooks/*.ipynb")
 _PYPROJECT = """\
 # What Kedro needs to know; the code is the installed package mixmas_pipeline.

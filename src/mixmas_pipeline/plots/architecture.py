@@ -11,7 +11,8 @@ import math
 import textwrap
 from typing import TYPE_CHECKING, Any, Literal
 
-from mixmas_pipeline.models.architecture import Architecture, BlockParameters, Encoder, token_grid
+from mixmas_pipeline.models.architecture import Architecture, Encoder, token_grid
+from mixmas_pipeline.models.blocks.base import BlockParameters
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
