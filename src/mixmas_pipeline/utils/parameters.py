@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Annotated, Any, TypeVar
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -93,11 +94,25 @@ def key_path(path: str, location: tuple[int | str, ...]) -> str:
 
 
 def _hint(kind: str, location: tuple[int | str, ...], model: type[Parameters]) -> str:
-    """What was probably meant by an unknown key at the top of a section."""
-    if kind != "extra_forbidden" or len(location) != 1:
+    """What was probably meant by an unknown key."""
+    if kind != "extra_forbidden" or (holder := _model_at(location[:-1], model)) is None:
         return ""
-    guess = get_close_matches(str(location[0]), model.model_fields, n=1)
-    return f"; did you mean {guess[0]}?" if guess else f"; expected one of {', '.join(model.model_fields)}"
+    guess = get_close_matches(str(location[-1]), holder.model_fields, n=1)
+    return f"; did you mean {guess[0]}?" if guess else f"; expected one of {', '.join(holder.model_fields)}"
+
+
+def _model_at(location: tuple[int | str, ...], model: type[BaseModel]) -> type[BaseModel] | None:
+    """The model at a location inside another one; None in a union of several models."""
+    annotation: Any = model
+    for key in location:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            annotation = annotation.model_fields[str(key)].annotation
+        elif get_origin(annotation) is dict:
+            annotation = get_args(annotation)[1]
+        optional = [part for part in get_args(annotation) if part is not NoneType]
+        if get_origin(annotation) in (Union, UnionType) and len(optional) == 1:
+            annotation = optional[0]
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
 def _short(value: Any) -> str:

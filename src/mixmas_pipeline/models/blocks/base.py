@@ -96,7 +96,7 @@ class UncheckedBlock(BlockParameters):
             [
                 InitErrorDetails(
                     type=PydanticCustomError(
-                        "extra_forbidden",
+                        "unknown_hyperparameter",
                         "Extra inputs are not permitted; {suggestion}",
                         {"suggestion": suggestion(key, parameters.model_fields)},
                     ),
