@@ -5,23 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from block_cases import BLOCKS, MIXING
 from pydantic import TypeAdapter, ValidationError
 
-from mixmas_pipeline.models.architecture import (
-    Architecture,
-    Block,
-    MLPParameters,
-    Patches,
-    Projection,
-    Tokeniser,
-    Values,
-    Vector,
-    token_grid,
-)
+from mixmas_pipeline.models.architecture import Architecture, Patches, Projection, Tokeniser, Values, Vector, token_grid
+from mixmas_pipeline.models.blocks import BLOCKS as BLOCKS_BY_NAME
+from mixmas_pipeline.models.blocks import parameters_class
+from mixmas_pipeline.models.blocks.base import Block, UncheckedBlock
+from mixmas_pipeline.models.blocks.mlp import MLPParameters
+from mixmas_pipeline.models.blocks.mlp_mixer import MLPMixerParameters
 
 Build = Callable[..., Architecture]
 KNOWN = ["mlp_mixer", "hyper_mixer", "ramlp", "monarch_mixer", "mlp"]
@@ -54,9 +49,30 @@ def test_an_unknown_block_is_refused_with_the_known_ones(raw: dict[str, Any], pl
     assert all(name in message for name in KNOWN)
 
 
-def test_known_blocks_are_those_of_the_union() -> None:
-    union, _ = get_args(Block)
-    assert [block.model_fields["block"].default for block in get_args(union)] == KNOWN
+def test_the_registry_knows_each_block_by_its_name() -> None:
+    assert list(BLOCKS_BY_NAME) == KNOWN
+    assert [parameters_class(name).model_fields["block"].default for name in KNOWN] == KNOWN
+
+
+def test_an_unchecked_block_makes_no_architecture(build: Build, raw: dict[str, Any]) -> None:
+    architecture = build()
+    block = UncheckedBlock.model_validate(raw["encoders"]["image"]["block"])
+    encoders = {
+        **architecture.encoders,
+        "image": architecture.encoders["image"].model_copy(update={"block": block}),
+    }
+    parts = {name: getattr(architecture, name) for name in type(architecture).model_fields}
+    with pytest.raises(ValidationError, match="hyperparameters of the block mlp_mixer are not checked"):
+        Architecture(**{**parts, "encoders": encoders})
+
+
+def test_keys_of_a_block_keep_their_order_in_a_file(build: Build) -> None:
+    """Files that were written before are read and written again as the same bytes."""
+    block = '"block":{"dropout":0.0,"channel_dim":8,"block":"mlp_mixer","token_dim":32}'
+    encoder = MLPMixerParameters(channel_dim=8)
+    architecture = build()
+    image = architecture.encoders["image"].model_copy(update={"block": encoder})
+    assert block in image.model_dump_json()
 
 
 @pytest.mark.parametrize("block", KNOWN)
@@ -221,7 +237,7 @@ def test_token_grid(tokeniser: Tokeniser, shape: tuple[int, ...], grid: tuple[in
     [
         (Projection(), (24,), r"'m' has shape \(24,\); a projection expects \(steps, features\)"),
         (Projection(), (3, 8, 8), r"'m' has shape \(3, 8, 8\)"),
-        (Values(), (3, 8, 8), r"'m' has shape \(3, 8, 8\); a token for each value expects"),
+        (Values(), (3, 8, 8), r"'m' has shape \(3, 8, 8\); a token per value expects"),
         (Vector(), (24, 12), r"'m' has shape \(24, 12\); a vector expects \(features,\)"),
         (Vector(), (1, 5), r"'m' has shape \(1, 5\); a vector expects"),
         (Vector(), (3, 8, 8), r"'m' has shape \(3, 8, 8\); a vector expects"),

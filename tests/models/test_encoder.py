@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from mixmas_pipeline.models import architecture
 from mixmas_pipeline.models.architecture import Patches, Projection, Values, Vector
-from mixmas_pipeline.models.encoder import Encoder, PatchTokeniser, initialised
+from mixmas_pipeline.models.encoder import Encoder, initialised
 from mixmas_pipeline.models.multimodal import Head, Standardise
+from mixmas_pipeline.models.tokenisers import PatchTokeniser
 
 SIDES = st.tuples(st.integers(1, 4), st.integers(1, 4))
 

@@ -13,7 +13,8 @@ import torch
 from block_cases import noise
 from pydantic import ValidationError
 
-from mixmas_pipeline.models.architecture import Architecture, Encoder, Input, MLPParameters, Preset, Vector
+from mixmas_pipeline.models.architecture import Architecture, Encoder, Input, Preset, Vector
+from mixmas_pipeline.models.blocks.mlp import MLPParameters
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import FUSED, MultimodalMixer
 from mixmas_pipeline.models.presets import PRESETS, build, find
@@ -163,8 +164,9 @@ def test_the_data_says_task_classes_and_inputs(case: Case) -> None:
     assert architecture.task == case.task
     assert architecture.classes == tuple(f"class {i}" for i in range(case.classes))
     assert architecture.inputs == case.inputs
-    assert architecture.encoders == PRESETS[case.preset].encoders
-    assert architecture.fusion == PRESETS[case.preset].fusion
+    preset = PRESETS[case.preset].checked()
+    assert architecture.encoders == preset.encoders
+    assert architecture.fusion == preset.fusion
 
 
 @each_case
@@ -176,7 +178,7 @@ def test_modalities_follow_the_order_of_the_inputs(case: Case) -> None:
         for named in (preset, backwards):
             architecture = case.architecture(named, inputs)
             assert list(architecture.inputs) == list(architecture.encoders) == list(inputs)
-            assert architecture.encoders == preset.encoders
+            assert architecture.encoders == preset.checked().encoders
             assert size(architecture) == case.parameters
 
 
@@ -243,7 +245,7 @@ def test_an_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
 
 @each_case
 def test_a_preset_survives_json(case: Case) -> None:
-    preset = PRESETS[case.preset]
+    preset = PRESETS[case.preset].checked()
     again = Preset.model_validate_json(preset.model_dump_json())
     assert again == preset
     assert list(again.encoders) == list(preset.encoders)

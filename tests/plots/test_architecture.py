@@ -14,17 +14,17 @@ from mixmas_pipeline.models.architecture import (
     Encoder,
     Fusion,
     FusionNetwork,
-    HyperMixerParameters,
     Input,
-    MLPMixerParameters,
-    MLPParameters,
-    MonarchMixerParameters,
     Patches,
     Projection,
-    RaMLPParameters,
     Values,
     Vector,
 )
+from mixmas_pipeline.models.blocks.hyper_mixer import HyperMixerParameters
+from mixmas_pipeline.models.blocks.mlp import MLPParameters
+from mixmas_pipeline.models.blocks.mlp_mixer import MLPMixerParameters
+from mixmas_pipeline.models.blocks.monarch_mixer import MonarchMixerParameters
+from mixmas_pipeline.models.blocks.ramlp import RaMLPParameters
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.plots.architecture import draw_architecture
 

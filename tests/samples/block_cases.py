@@ -12,15 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mixmas_pipeline.models.architecture import (
-    BlockParameters,
-    HyperMixerParameters,
-    MLPMixerParameters,
-    MLPParameters,
-    MonarchMixerParameters,
-    RaMLPParameters,
-)
-from mixmas_pipeline.models.encoder import build_block, initialised
+from mixmas_pipeline.models.blocks.base import BlockParameters
+from mixmas_pipeline.models.blocks.hyper_mixer import HyperMixerParameters
+from mixmas_pipeline.models.blocks.mlp import MLPParameters
+from mixmas_pipeline.models.blocks.mlp_mixer import MLPMixerParameters
+from mixmas_pipeline.models.blocks.monarch_mixer import MonarchMixerParameters
+from mixmas_pipeline.models.blocks.ramlp import RaMLPParameters
+from mixmas_pipeline.models.encoder import initialised
 
 HIDDEN = 12
 SEQUENCES: list[tuple[int, ...]] = [(1,), (7,), (13,), (16,)]
@@ -44,7 +42,7 @@ Array = np.ndarray
 
 def make(name: str, grid: tuple[int, ...], seed: int = 0) -> nn.Module:
     """The block as a model would start with it."""
-    return initialised(build_block, seed, BLOCKS[name], HIDDEN, grid)
+    return initialised(BLOCKS[name].build, seed, HIDDEN, grid)
 
 
 def randomised(module: nn.Module, seed: int = 0, std: float = 0.5) -> nn.Module:

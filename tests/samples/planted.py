@@ -19,7 +19,9 @@ from project_runs import make_project
 from mixmas_pipeline import pipeline_registry
 from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.datasets.table import TableDataset
+from mixmas_pipeline.pipelines.data_sets import DATA_SETS, DataSet
 from mixmas_pipeline.session import ReusingSession
+from mixmas_pipeline.utils.parameters import Parameters
 
 # Kind, shape, tokeniser of every modality.
 MODALITIES: dict[str, tuple[str, tuple[int, ...], dict[str, Any]]] = {
@@ -182,11 +184,11 @@ def make(folder: Path, section: dict[str, Any], splits: dict[str, MultimodalTabl
 @contextmanager
 def known() -> Iterator[None]:
     """Makes "planted" a data set whose tables are there."""
-    pipeline_registry.DATA["planted"] = lambda _: Pipeline([])
+    DATA_SETS["planted"] = DataSet(Parameters, lambda _: Pipeline([]))
     try:
         yield
     finally:
-        del pipeline_registry.DATA["planted"]
+        del DATA_SETS["planted"]
         pipeline_registry.use_parameters(None)
 
 

@@ -10,15 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from mixmas_pipeline.data.schema import KINDS, TASKS, Task
 from mixmas_pipeline.storage.memory_maps import CHUNK_BYTES, release
-
-KINDS = ("image", "audio", "text", "time_series", "tabular", "embedding")
-Task = Literal["multiclass", "binary", "multilabel", "regression"]
-TASKS: tuple[Task, ...] = ("multiclass", "binary", "multilabel", "regression")
 
 
 @dataclass(frozen=True)

@@ -1,135 +1,34 @@
-"""An architecture is data. This module says what can be written down; it imports no torch.
+"""An architecture is data. This module defines what it may say; it imports no torch.
 
-Every class is a parameter model: an unknown block or hyperparameter is refused with the list of what exists. A model
-is built from an ``Architecture`` and nothing else (``mixmas_pipeline.models.multimodal.MultimodalMixer``).
+Every class is a parameter model: an unknown block or hyperparameter is refused with the list of those that exist. A
+model is built from an ``Architecture`` and nothing else (``mixmas_pipeline.models.multimodal.MultimodalMixer``).
 
-To add a block: write its module in this folder, its parameters here as a subclass of ``BlockParameters``, and add
-the class to ``Block``.
+A block's hyperparameters are in its own file, see ``mixmas_pipeline.models.blocks``. The four tokenisers' parameters
+are here, since ``token_grid`` needs them without torch; their modules are in ``mixmas_pipeline.models.tokenisers``.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from mixmas_pipeline.utils.parameters import Parameters
+from mixmas_pipeline.data.schema import Task
+from mixmas_pipeline.models.blocks.base import CHECKED, Block, UncheckedBlock
+from mixmas_pipeline.utils.parameters import Count, Parameters, Positive
 
 FUSED = "fused"  # names the decision among the heads' logits
-Width = Annotated[int, Field(ge=1)]
-Dropout = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
-
-
-class BlockParameters(Parameters):
-    """What every block has.
-
-    Attributes:
-        dropout: probability of zeroing a hidden unit of the block's MLPs. Default 0.
-    """
-
-    implementation: ClassVar[str]
-    needs_grid: ClassVar[bool] = False
-
-    dropout: Dropout = 0.0
-
-
-class MixerBlockParameters(BlockParameters):
-    """What every block has that mixes tokens, then channels.
-
-    Attributes:
-        channel_dim: hidden width of the channel-mixing MLP.
-    """
-
-    channel_dim: Width
-
-
-class MLPMixerParameters(MixerBlockParameters):
-    """MLP-Mixer (Tolstikhin et al. 2021).
-
-    Attributes:
-        token_dim: hidden width of the token-mixing MLP. Default 32.
-    """
-
-    implementation: ClassVar[str] = "mixmas_pipeline.models.blocks.mlp_mixer:MLPMixerBlock"
-
-    block: Literal["mlp_mixer"] = "mlp_mixer"
-    token_dim: Width = 32
-
-
-class HyperMixerParameters(MixerBlockParameters):
-    """HyperMixer (Mai et al. 2022).
-
-    Attributes:
-        token_dim: hidden width d' of the generated token-mixing MLP. Default 32.
-        tied: both generated matrices are the same (W1 = W2). Default false.
-    """
-
-    implementation: ClassVar[str] = "mixmas_pipeline.models.blocks.hyper_mixer:HyperMixerBlock"
-
-    block: Literal["hyper_mixer"] = "hyper_mixer"
-    token_dim: Width = 32
-    tied: bool = False
-
-
-class RaMLPParameters(MixerBlockParameters):
-    """RaMLP (Lai et al. 2023); needs a 2-D grid of tokens.
-
-    Attributes:
-        regions: regions an axis that the dilated fully connected layer joins. Default 2.
-        kernel: side of the learnable pooling, in tokens. Default 5.
-        expansion: width of the mixing branches as a multiple of the hidden dimension. Default 2.
-    """
-
-    implementation: ClassVar[str] = "mixmas_pipeline.models.blocks.ramlp:RaMLPBlock"
-    needs_grid: ClassVar[bool] = True
-
-    block: Literal["ramlp"] = "ramlp"
-    regions: Width = 2
-    kernel: Literal[1, 3, 5, 7] = 5
-    expansion: Annotated[int, Field(ge=1, le=8)] = 2
-
-
-class MonarchMixerParameters(MixerBlockParameters):
-    """MonarchMixer (Fu et al. 2023).
-
-    Attributes:
-        blocks: diagonal blocks of each Monarch factor along the channels; a Monarch matrix has between 1/blocks and
-            2/blocks of the weights of a dense one. Default 4. Along the tokens it is the rounded square root of their
-            number.
-    """
-
-    implementation: ClassVar[str] = "mixmas_pipeline.models.blocks.monarch_mixer:MonarchMixerBlock"
-
-    block: Literal["monarch_mixer"] = "monarch_mixer"
-    blocks: Width = 4
-
-
-class MLPParameters(BlockParameters):
-    """One layer of a plain MLP, the same for every token: nothing is mixed between tokens. M2-Mixer encodes vectors
-    of features with it; as a candidate it shows what token mixing is worth.
-    """
-
-    implementation: ClassVar[str] = "mixmas_pipeline.models.blocks.mlp:MLPBlock"
-
-    block: Literal["mlp"] = "mlp"
-
-
-Block = Annotated[
-    MLPMixerParameters | HyperMixerParameters | RaMLPParameters | MonarchMixerParameters | MLPParameters,
-    Field(discriminator="block"),
-]
 
 
 class Patches(Parameters):
-    """Cut an image or spectrogram into patches, rows first, and project each.
+    """Cut an image or spectrogram into patches, row by row, and project each.
 
     Attributes:
         patch: side, or height and width, in pixels.
     """
 
     type: Literal["patches"] = "patches"
-    patch: Width | tuple[Width, Width]
+    patch: Count | tuple[Count, Count]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -150,10 +49,10 @@ class Vector(Parameters):
 
 
 class Values(Parameters):
-    """A token for each value: of a (features,) vector, or of a (steps, features) series, whose tokens have a 2-D grid.
+    """Make one token per value of a (features,) vector or a (steps, features) series. A series' tokens have a 2-D grid.
 
-    Each feature has its own direction and offset: token = x w_feature + b_feature (the feature tokeniser of Gorishniy
-    et al. 2021, arXiv 2106.11959, section 3.3), the same at every step.
+    Each feature has a direction and an offset: token = x w_feature + b_feature (the feature tokeniser of Gorishniy et
+    al. 2021, arXiv 2106.11959, section 3.3), the same at every step.
     """
 
     type: Literal["values"] = "values"
@@ -166,15 +65,15 @@ class Encoder(Parameters):
     """Tokeniser, blocks of one type, LayerNorm.
 
     Attributes:
-        tokeniser: makes tokens of an example.
+        tokeniser: turns an example into tokens.
         hidden_dim: width of a token.
         depth: number of blocks.
         block: their type and hyperparameters.
     """
 
     tokeniser: Tokeniser
-    hidden_dim: Width
-    depth: Width
+    hidden_dim: Count
+    depth: Count
     block: Block
 
 
@@ -183,14 +82,14 @@ class Input(Parameters):
 
     Attributes:
         shape: of one example.
-        mean, std: of the stored values on the training data; inputs are standardised with them. One of each for all of
-            a modality, or, of (channels, height, width), one a channel.
-        padded: the last steps of (steps, features) may be all zeros, and then are padding: they are not pooled.
-            Default false.
-        optional: examples may lack it. Default false.
+        mean, std: of the stored values on the training data; inputs are standardised with them. One number for the
+            whole modality, or, with the shape (channels, height, width), one per channel.
+        padded: the last steps of (steps, features) may be all zeros, which is padding: it is not pooled. Default
+            false.
+        optional: examples may lack the modality. Default false.
     """
 
-    shape: tuple[Width, ...]
+    shape: tuple[Count, ...]
     mean: float | tuple[float, ...]
     std: Positive | tuple[Positive, ...]
     padded: bool = False
@@ -201,8 +100,8 @@ class Input(Parameters):
         for values in (self.mean, self.std):
             if isinstance(values, tuple) and (len(self.shape) != 3 or len(values) != self.shape[0]):
                 raise ValueError(
-                    f"{len(values)} means or standard deviations for shape {self.shape}; expected one, or (of "
-                    "three-dimensional examples) one a channel"
+                    f"{len(values)} means or standard deviations for shape {self.shape}; expected one, or (for "
+                    "three-dimensional examples) one per channel"
                 )
         if self.padded and len(self.shape) != 2:
             raise ValueError(f"padded examples have shape {self.shape}; expected (steps, features)")
@@ -210,8 +109,8 @@ class Input(Parameters):
 
 
 class Targets(Parameters):
-    """What a regression's answers are scaled with. The heads' numbers are standardised, and the model gives them in the
-    labels' units.
+    """Statistics of a regression's targets. The heads predict standardised numbers; the model scales them to the
+    targets' units.
 
     Attributes:
         mean, std: of each target on the training data, in its unit.
@@ -221,9 +120,8 @@ class Targets(Parameters):
     std: tuple[Positive, ...]
 
 
-TASKS = ("multiclass", "binary", "multilabel", "regression")
-FUSION_FUNCTIONS = ("concat", "max", "mean", "sum")
 FusionFunction = Literal["concat", "max", "mean", "sum"]
+FUSION_FUNCTIONS: tuple[FusionFunction, ...] = get_args(FusionFunction)
 
 
 class FusionNetwork(Parameters):
@@ -234,7 +132,7 @@ class FusionNetwork(Parameters):
         block: their type and hyperparameters.
     """
 
-    depth: Width
+    depth: Count
     block: Block
 
 
@@ -251,31 +149,39 @@ class Fusion(Parameters):
 
 
 class Preset(Parameters):
-    """An architecture without what the data says.
+    """An architecture without what follows from the data: task, classes and inputs.
 
     Attributes:
-        encoders: one a modality.
+        encoders: one per modality.
         fusion: None for a single modality only. Default None.
     """
 
     encoders: dict[str, Encoder] = Field(min_length=1)
     fusion: Fusion | None = None
 
+    def checked(self) -> Preset:
+        """The same preset with every block's hyperparameters checked.
+
+        Raises:
+            ValidationError: a block has no such hyperparameter, or a value is out of range.
+        """
+        return Preset.model_validate(self.model_dump(), context=CHECKED)
+
 
 class Architecture(Parameters):
     """A whole model.
 
     Attributes:
-        task: one of ``TASKS``. A binary task has two logits, like a multiclass one of two classes.
-        classes: their names, in the order of the logits; of a binary task the negative one, then the positive one; of a
-            regression the targets' names.
-        inputs: what each modality is, in order.
-        encoders: one a modality.
-        fusion: None for a single modality only.
-        targets: of a regression only.
+        task: one of ``TASKS``. A binary task has two logits, like a multiclass task with two classes.
+        classes: their names, in the order of the logits. For a binary task the negative class, then the positive one;
+            for a regression the targets' names.
+        inputs: modality -> what its encoder receives, in order.
+        encoders: one per modality.
+        fusion: None for a single modality only. Default None.
+        targets: for a regression only. Default None.
     """
 
-    task: Literal["multiclass", "binary", "multilabel", "regression"]
+    task: Task
     classes: tuple[str, ...] = Field(min_length=1)
     inputs: dict[str, Input] = Field(min_length=1)
     encoders: dict[str, Encoder]
@@ -294,8 +200,8 @@ class Architecture(Parameters):
             )
         if self.targets is not None and not len(self.classes) == len(self.targets.mean) == len(self.targets.std):
             raise ValueError(
-                f"there are {len(self.targets.mean)} means and {len(self.targets.std)} standard deviations of the "
-                f"targets {self.classes}; expected one each"
+                f"{len(self.targets.mean)} means and {len(self.targets.std)} standard deviations for the targets "
+                f"{self.classes}; expected one each"
             )
         return self
 
@@ -322,6 +228,16 @@ class Architecture(Parameters):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_blocks(self) -> Self:
+        blocks = [encoder.block for encoder in self.encoders.values()]
+        if self.fusion is not None:
+            blocks.append(self.fusion.network.block)
+        for block in blocks:
+            if isinstance(block, UncheckedBlock):
+                raise ValueError(f"the hyperparameters of the block {block.block} are not checked")
+        return self
+
 
 def token_grid(tokeniser: Tokeniser, shape: tuple[int, ...], modality: str) -> tuple[int, ...]:
     """Tokens along each axis: (rows, columns) for patches, (steps,) for a projection, (1,) for a vector, the shape
@@ -337,8 +253,7 @@ def token_grid(tokeniser: Tokeniser, shape: tuple[int, ...], modality: str) -> t
     if isinstance(tokeniser, Values):
         if len(shape) not in (1, 2):
             raise ValueError(
-                f"modality {modality!r} has shape {shape}; a token for each value expects (features,) or "
-                "(steps, features)"
+                f"modality {modality!r} has shape {shape}; a token per value expects (features,) or (steps, features)"
             )
         return shape
     if isinstance(tokeniser, Projection):

@@ -1,5 +1,5 @@
-"""A model as `kedro run --pipeline=export` hands it over: a folder that says all that is needed to use it. Neither this
-project's data nor Kedro is.
+"""A model as `kedro run --pipeline=export` writes it: a folder with all that is needed to use the model, without this
+project's data and without Kedro.
 
     model = ExportedModel.from_pretrained("folder")
     logits = model({"image": images, "audio": spectrograms})["fused"]
@@ -9,42 +9,41 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 import torch
 from pydantic import Field, ValidationError
 from torch import Tensor
 
-from mixmas_pipeline.models.architecture import Width
+from mixmas_pipeline.data.schema import Task
 from mixmas_pipeline.models.multimodal import ARCHITECTURE_FILE, WEIGHTS_FILE, MultimodalMixer
-from mixmas_pipeline.utils.parameters import Parameters
+from mixmas_pipeline.utils.parameters import Count, Parameters, suggestion
 
 CONFIG_FILE = "config.json"
 Inputs = Mapping[str, Tensor | np.ndarray]
 
 
 class StoredInput(Parameters):
-    """What a modality's input is. A stored value v stands for the quantity ``v * scale + offset`` in ``unit``; the
-    model takes the stored values.
+    """One modality's input. A stored value v stands for the quantity ``v * scale + offset`` in ``unit``; the model
+    takes the stored values.
 
     Attributes:
-        kind: what it is, for people; for example "image".
+        kind: for people, for example "image".
         shape: of one example.
         dtype: numpy's name of the stored type, for example "uint8".
         scale: quantity per stored unit. Default 1.
         offset: quantity at a stored 0. Default 0.
         unit: of the quantity. Default none.
         padded: the last steps of (steps, features) may be padding, which is all zeros. Default false.
-        optional: examples may lack it. Default false.
-        features: names of the last axis' values. Default: they have none.
+        optional: examples may lack the modality. Default false.
+        features: names of the values along the last axis. Default none.
     """
 
     kind: str
-    shape: tuple[Width, ...]
+    shape: tuple[Count, ...]
     dtype: str
     scale: float = 1.0
     offset: float = 0.0
@@ -55,20 +54,20 @@ class StoredInput(Parameters):
 
 
 class ExportedConfig(Parameters):
-    """What ``config.json`` of an exported folder says: what goes in, and what the answers mean.
+    """``config.json`` of an exported folder: what the model takes, and what its predictions mean.
 
     Attributes:
-        version: of mixmas_pipeline, which wrote it.
+        version: of the mixmas_pipeline that wrote the folder.
         task: "multiclass", "binary", "multilabel" or "regression".
-        classes: their names, in the order of the logits; of a regression the targets'.
-        inputs: modality -> what its input is.
-        thresholds: of a multilabel task, class -> the probability (the logit's sigmoid) above which it is best set,
+        classes: their names, in the order of the logits; for a regression the targets' names.
+        inputs: modality -> its input.
+        thresholds: for a multilabel task, class -> the probability (the logit's sigmoid) above which to predict it,
             tuned on the validation split. Default none.
-        files: name of a file of the folder -> SHA-256 of its content.
+        files: name of a file in the folder -> SHA-256 of its content.
     """
 
     version: str
-    task: Literal["multiclass", "binary", "multilabel", "regression"]
+    task: Task
     classes: tuple[str, ...] = Field(min_length=1)
     inputs: dict[str, StoredInput] = Field(min_length=1)
     thresholds: dict[str, float] = Field(default_factory=dict)
@@ -76,11 +75,11 @@ class ExportedConfig(Parameters):
 
 
 class ExportedModel:
-    """A trained model that checks what it is given.
+    """A trained model that checks its inputs.
 
     Attributes:
         model: in eval mode. ``model.to("cuda")`` moves it; inputs follow.
-        config: what goes in, and what the answers mean.
+        config: what the model takes, and what its predictions mean.
     """
 
     def __init__(self, model: MultimodalMixer, config: ExportedConfig) -> None:
@@ -108,25 +107,28 @@ class ExportedModel:
         return cls(MultimodalMixer.from_pretrained(folder), config)
 
     def __call__(self, inputs: Inputs, present: Inputs | None = None) -> dict[str, Tensor]:
-        """Logits, (batch, classes): under "fused" the decision, and under each modality's name its own head's. Of a
-        regression they are numbers in the targets' units.
+        """Predict a batch.
 
         Args:
-            inputs: modality -> (batch, *shape) in the stored type, as numpy arrays or tensors. An optional one may be
-                left out.
-            present: optional modality -> (batch,) booleans: which examples have it. Default: all, where the modality is
-                given at all.
+            inputs: modality -> (batch, *shape) in the stored type, as numpy arrays or tensors. An optional modality may
+                be left out.
+            present: optional modality -> (batch,) booleans: whether the example has it. Default: all examples have
+                every modality in ``inputs``.
+
+        Returns:
+            Logits, (batch, classes): under "fused" the decision, and under each modality's name those of its head. For
+            a regression predictions in the targets' units.
 
         Raises:
             ValueError: a modality is unknown or missing, has another shape or type, or holds NaN or infinity; the
                 message names it, what was found and what was expected.
         """
-        tensors, there = self.check(inputs, present)
+        tensors, has = self.check(inputs, present)
         with torch.inference_mode():
-            return self.model(tensors, there)
+            return self.model(tensors, has)
 
     def check(self, inputs: Inputs, present: Inputs | None = None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """What ``__call__`` gives the model, on its device; raises what it raises."""
+        """The inputs and presence masks that the model gets, on its device. Raises what ``__call__`` raises."""
         known, present = self.config.inputs, dict(present or {})
         optional = [name for name, kind in known.items() if kind.optional]
         _check_names("inputs", inputs, list(known))
@@ -140,18 +142,18 @@ class ExportedModel:
         batch = next((len(x) for x in tensors.values() if x.dim()), 0)
         for name, x in tensors.items():
             _check_input(name, x, known[name], batch)
-        there = _tensors(present)
+        has = _tensors(present)
         for name in optional:
             if name not in tensors:
-                if name in there and there[name].any():
+                if name in has and has[name].any():
                     raise ValueError(f"present says that examples have {name!r}, and inputs lack it")
                 dtype = getattr(torch, known[name].dtype)
                 tensors[name] = torch.zeros((batch, *known[name].shape), dtype=dtype)
-                there[name] = torch.zeros(batch, dtype=torch.bool)
-        for name, x in there.items():
+                has[name] = torch.zeros(batch, dtype=torch.bool)
+        for name, x in has.items():
             if x.dtype != torch.bool or x.shape != (batch,):
                 raise ValueError(f"present of {name!r} is {_found(x)}; expected bool ({batch},)")
-        return ({name: x.to(device) for name, x in tensors.items()}, {name: x.to(device) for name, x in there.items()})
+        return {name: x.to(device) for name, x in tensors.items()}, {name: x.to(device) for name, x in has.items()}
 
 
 def pretrained_files(model: MultimodalMixer) -> dict[str, bytes]:
@@ -178,11 +180,8 @@ def _read_config(path: Path) -> ExportedConfig:
 def _check_names(what: str, found: Inputs, known: list[str]) -> None:
     for name in found:
         if name not in known:
-            guess = get_close_matches(name, known, n=1)
-            hint = f"; did you mean {guess[0]!r}?" if guess else ""
-            raise ValueError(
-                f"{what} name {name!r}: expected {', '.join(known) or 'none: no modality is optional'}{hint}"
-            )
+            expected = suggestion(name, known) if known else "expected none: no modality is optional"
+            raise ValueError(f"{what} name {name!r}: {expected}")
 
 
 def _tensors(arrays: Inputs) -> dict[str, Tensor]:

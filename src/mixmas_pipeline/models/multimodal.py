@@ -1,4 +1,4 @@
-"""The multimodal model: encoders, fusion function, fusion network, one head for the fused tokens and one a modality."""
+"""The multimodal model: encoders, fusion function, fusion network, a head for the fused tokens and one per modality."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mixmas_pipeline.models.architecture import FUSED, Architecture
 from mixmas_pipeline.models.encoder import Encoder, MixerStack, initialised
 from mixmas_pipeline.models.fusion import FusionFunction
 
-Statistic = float | tuple[float, ...]  # of a whole modality, or one a channel
+Statistic = float | tuple[float, ...]  # for a whole modality, or one per channel
 WEIGHTS_FILE, ARCHITECTURE_FILE = "model.safetensors", "architecture.json"
 
 
 class Standardise(nn.Module):
-    """Stored values to floats of mean 0 and standard deviation 1, with the training data's statistics."""
+    """Stored values to floats of mean 0 and standard deviation 1, by the training data's statistics."""
 
     mean: Tensor
     std: Tensor
@@ -37,8 +37,10 @@ class Standardise(nn.Module):
 
 
 class Units(nn.Module):
-    """A regression's standardised numbers to the targets' units: the inverse of ``Standardise``, with the targets'
-    statistics. (batch, targets) -> the same shape, in the precision of the statistics."""
+    """A regression's standardised predictions to the targets' units: the inverse of ``Standardise``.
+
+    (batch, targets) -> the same shape, in the precision of the statistics.
+    """
 
     mean: Tensor
     std: Tensor
@@ -53,8 +55,7 @@ class Units(nn.Module):
 
 
 class Head(nn.Module):
-    """(batch, tokens, width) -> (batch, classes): mean over the tokens (those that a mask does not leave out), then one
-    linear layer."""
+    """(batch, tokens, width) -> (batch, classes): mean over the unmasked tokens, then one linear layer."""
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
@@ -70,16 +71,8 @@ class Head(nn.Module):
 class MultimodalMixer(nn.Module):
     """A model built from an ``Architecture`` and nothing else.
 
-    ``forward`` takes one tensor a modality, (batch, *shape) in the stored type (bytes are fine), and returns logits,
-    (batch, classes): under ``"fused"`` the decision, and under each modality's name its auxiliary head's (M2-Mixer's
-    multi-head training). Of a regression they are numbers in the targets' units, (batch, targets). With one modality
-    there is no fusion and "fused" is that modality's head. Padding enters every block as zeros and is left out of the
-    heads' means; after fusion a token is padding if nothing else was combined into it.
-
-    ``present`` says which examples have a modality: its name -> (batch,) booleans; where a name is absent, all have it.
-    What the input holds of an example that lacks it has no effect on anything. The fused logits are made from what is
-    there: see ``FusionFunction``; tokens of what is missing are zeros before every block of the fusion network, and no
-    part of the mean. The auxiliary logits of a modality that an example lacks mean nothing.
+    Padding enters every block as zeros and is left out of the heads' means. After fusion a token is padding if only
+    padding was combined into it. Tokens of a missing modality are treated like padding; see ``FusionFunction``.
     """
 
     def __init__(self, architecture: Architecture) -> None:
@@ -104,6 +97,19 @@ class MultimodalMixer(nn.Module):
         self.units = nn.Identity() if targets is None else Units(targets.mean, targets.std)
 
     def forward(self, inputs: dict[str, Tensor], present: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Logits of a batch.
+
+        Args:
+            inputs: modality -> (batch, *shape) in the stored type, which may be bytes.
+            present: modality -> (batch,) booleans: whether the example has it. The input of an example that lacks the
+                modality has no effect. Default: all examples have all modalities that are not named.
+
+        Returns:
+            Logits, (batch, classes): under "fused" the decision, and under each modality's name those of its auxiliary
+            head (M2-Mixer's multi-head training), which mean nothing for an example that lacks the modality. For a
+            regression predictions in the targets' units, (batch, targets). With one modality there is no fusion, and
+            "fused" is that modality's head.
+        """
         present = present or {}
         inputs = {n: _blanked(inputs[n], present[n]) if n in present else inputs[n] for n in self.encoders}
         masks = {n: (inputs[n] != 0).any(dim=-1) if i.padded else None for n, i in self.architecture.inputs.items()}
@@ -113,9 +119,9 @@ class MultimodalMixer(nn.Module):
             (only,) = logits.values()
             return {FUSED: only, **logits}
         sequences = [tokens[name] for name in tokens]
-        there = [present.get(name) for name in tokens]
-        mask = self.fusion.mask(sequences, [masks[name] for name in tokens], there)
-        fused = self.fusion_network(self.fusion(sequences, there), mask)
+        has = [present.get(name) for name in tokens]
+        mask = self.fusion.mask(sequences, [masks[name] for name in tokens], has)
+        fused = self.fusion_network(self.fusion(sequences, has), mask)
         return {FUSED: self.units(self.fused_head(fused, mask)), **logits}
 
     def save_pretrained(self, folder: Path) -> None:
@@ -135,7 +141,7 @@ class MultimodalMixer(nn.Module):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:
-        """Read what ``save_pretrained`` wrote; the model comes in eval mode.
+        """Read what ``save_pretrained`` wrote. The model is in eval mode.
 
         Raises:
             FileNotFoundError: a file is missing.
@@ -151,5 +157,5 @@ class MultimodalMixer(nn.Module):
 
 
 def _blanked(x: Tensor, present: Tensor) -> Tensor:
-    """Zeros in the place of examples that lack the modality, whatever was there."""
+    """``x`` with zeros for the examples that lack the modality."""
     return torch.where(present.view(-1, *[1] * (x.dim() - 1)), x, torch.zeros((), dtype=x.dtype, device=x.device))

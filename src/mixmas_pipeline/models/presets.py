@@ -1,7 +1,9 @@
-"""Fixed architectures to compare with: M2-Mixer (Bezirganyan et al. 2023, IEEE BigData) for each data set.
+"""Fixed architectures to compare with, by name: M2-Mixer (Bezirganyan et al. 2023, IEEE BigData) for each data set.
 
-Sizes are those of MixMAS's table (Chergui et al. 2024, arXiv 2412.18437). A preset says all but what the data says
-(inputs and classes), and is built by the same code as every other architecture.
+Sizes are those of MixMAS's table (Chergui et al. 2024, arXiv 2412.18437). A preset says everything except what follows
+from the data (task, classes and inputs), and is built by the same code as every other architecture.
+
+To add a preset: add it to ``PRESETS``. Blocks are unchecked here, so that a name can be looked up without torch.
 """
 
 from __future__ import annotations
@@ -12,8 +14,6 @@ from mixmas_pipeline.models.architecture import (
     Fusion,
     FusionNetwork,
     Input,
-    MLPMixerParameters,
-    MLPParameters,
     Patches,
     Preset,
     Projection,
@@ -21,15 +21,20 @@ from mixmas_pipeline.models.architecture import (
     Tokeniser,
     Vector,
 )
+from mixmas_pipeline.models.blocks.base import UncheckedBlock
+from mixmas_pipeline.utils.parameters import suggestion
 
 
-def _mixer(tokeniser: Tokeniser, hidden: int, depth: int, token_dim: int, channel_dim: int) -> Encoder:
-    block = MLPMixerParameters(token_dim=token_dim, channel_dim=channel_dim)
-    return Encoder(tokeniser=tokeniser, hidden_dim=hidden, depth=depth, block=block)
+def _mixer(token_dim: int, channel_dim: int) -> UncheckedBlock:
+    widths = {"token_dim": token_dim, "channel_dim": channel_dim}
+    return UncheckedBlock.model_validate({"block": "mlp_mixer", **widths})
 
 
-def _concat(depth: int, token_dim: int, channel_dim: int) -> Fusion:
-    block = MLPMixerParameters(token_dim=token_dim, channel_dim=channel_dim)
+def _encoder(tokeniser: Tokeniser, hidden_dim: int, depth: int, block: UncheckedBlock) -> Encoder:
+    return Encoder(tokeniser=tokeniser, hidden_dim=hidden_dim, depth=depth, block=block)
+
+
+def _concat(depth: int, block: UncheckedBlock) -> Fusion:
     return Fusion(function="concat", network=FusionNetwork(depth=depth, block=block))
 
 
@@ -38,29 +43,29 @@ PRESETS: dict[str, Preset] = {
     # network's channel width is 3078 in the original B configuration, not the 3072 of the encoders.
     "m2_mixer_avmnist": Preset(
         encoders={
-            "image": _mixer(Patches(patch=14), 128, 4, 32, 3072),
-            "audio": _mixer(Patches(patch=56), 128, 4, 32, 3072),
+            "image": _encoder(Patches(patch=14), 128, 4, _mixer(32, 3072)),
+            "audio": _encoder(Patches(patch=56), 128, 4, _mixer(32, 3072)),
         },
-        fusion=_concat(2, 32, 3078),
+        fusion=_concat(2, _mixer(32, 3078)),
     ),
     # 16,447,557 parameters with 3x256x160 posters, 512 tokens of width 768 and 23 genres: 1.5 % less than the
     # published 16.7 M, which these sizes do not reach (a token mixes by 390 parameters only, so 650 more would be
     # needed; token_dim 64 instead of 32 gives 16.7 M).
     "m2_mixer_mmimdb": Preset(
         encoders={
-            "image": _mixer(Patches(patch=16), 256, 4, 32, 3072),
-            "text": _mixer(Projection(), 256, 4, 32, 3072),
+            "image": _encoder(Patches(patch=16), 256, 4, _mixer(32, 3072)),
+            "text": _encoder(Projection(), 256, 4, _mixer(32, 3072)),
         },
-        fusion=_concat(2, 32, 3072),
+        fusion=_concat(2, _mixer(32, 3072)),
     ),
     # With 24 hours of 12 variables and 5 static features: 29,111 parameters for 2 classes (the ICD-9 tasks), the
     # published 0.029 M; 29,891 for the 6 classes of mortality.
     "m2_mixer_mimic": Preset(
         encoders={
-            "time_series": _mixer(Projection(), 64, 1, 16, 64),
-            "static": Encoder(tokeniser=Vector(), hidden_dim=64, depth=2, block=MLPParameters()),
+            "time_series": _encoder(Projection(), 64, 1, _mixer(16, 64)),
+            "static": _encoder(Vector(), 64, 2, UncheckedBlock(block="mlp")),
         },
-        fusion=_concat(1, 16, 64),
+        fusion=_concat(1, _mixer(16, 64)),
     ),
 }
 
@@ -68,7 +73,7 @@ PRESETS: dict[str, Preset] = {
 def build(
     preset: Preset, task: str, classes: tuple[str, ...], inputs: dict[str, Input], targets: Targets | None = None
 ) -> Architecture:
-    """The preset's architecture for given data; the arguments are as an ``Architecture`` has them.
+    """The preset's architecture for given data; see ``Architecture`` for the arguments.
 
     Raises:
         ValueError: the preset has other modalities than the data, or does not fit its shapes.
@@ -92,8 +97,8 @@ def find(name: str) -> Preset:
     """A preset by name.
 
     Raises:
-        ValueError: there is none of this name.
+        ValueError: ``PRESETS`` has none of this name.
     """
     if name not in PRESETS:
-        raise ValueError(f"unknown preset {name!r}; expected one of {', '.join(PRESETS)}, or encoders and a fusion")
+        raise ValueError(f"unknown preset {name!r}; {suggestion(name, PRESETS)}, or encoders and a fusion")
     return PRESETS[name]

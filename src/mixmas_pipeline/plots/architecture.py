@@ -17,7 +17,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from mixmas_pipeline.models.architecture import Architecture, BlockParameters, Encoder, token_grid
+from mixmas_pipeline.models.architecture import Architecture, Encoder, token_grid
+from mixmas_pipeline.models.blocks.base import BlockParameters
 from mixmas_pipeline.models.cost import cost, parameter_count
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.plots.style import ARROW, BOX_EDGE, BOX_FILL, HEAD_ARROW, NOTE_TEXT

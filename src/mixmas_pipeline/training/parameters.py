@@ -95,7 +95,8 @@ class TrainingParameters(OptimiserParameters):
     """Full training of the chosen architecture.
 
     Attributes:
-        seed: of initialisation and batch order.
+        weight_decay: of AdamW. Default 0.05.
+        seed: of initialisation and batch order. Default 0.
         max_epochs: at most; also the length of the learning-rate schedule.
         patience: epochs without a better validation score before training stops.
         metric: validation score that is watched; see ``SelectionParameters``.
@@ -109,7 +110,8 @@ class TrainingParameters(OptimiserParameters):
         strategy: "ddp" or "auto", which is the same thing when there are several processes.
     """
 
-    seed: Seed
+    weight_decay: NonNegative = 0.05
+    seed: Seed = 0
     max_epochs: int = Field(ge=1)
     patience: int = Field(ge=1)
     metric: Metric

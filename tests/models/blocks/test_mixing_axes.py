@@ -10,8 +10,7 @@ import torch
 from block_cases import BLOCKS, CASES, HIDDEN, MIXING, make, noise, randomised
 from torch import Tensor, nn
 
-from mixmas_pipeline.models.architecture import RaMLPParameters
-from mixmas_pipeline.models.encoder import build_block
+from mixmas_pipeline.models.blocks.ramlp import RaMLPParameters
 
 MIXING_CASES = [case for case in CASES if case[0] in MIXING]
 CHANNELS_FIRST = {"mlp_mixer"}  # its token mixing works on the last axis
@@ -38,7 +37,7 @@ def test_token_mixing_reaches_every_token(name: str, grid: tuple[int, ...]) -> N
     tokens = torch.Size(grid).numel()
     # A window of 5 spans a region of any of these grids.
     parameters = BLOCKS[name].model_copy(update={"kernel": 5}) if name == "ramlp" else BLOCKS[name]
-    block = randomised(build_block(parameters, HIDDEN, grid))
+    block = randomised(parameters.build(HIDDEN, grid))
     x = noise(tokens, HIDDEN, dtype=torch.float64)
     for j in range(tokens):
         reached = changes(token_mixing(name, block), x, (j,)).any(axis=1)
@@ -124,7 +123,7 @@ def test_ramlp_token_mixing_reaches_exactly_window_and_regions(
 ) -> None:
     """A token sees the windows around the tokens of its place in every region, along rows and columns."""
     parameters = RaMLPParameters(channel_dim=4, regions=regions, kernel=kernel)  # type: ignore[arg-type]
-    block = randomised(build_block(parameters, 6, grid))
+    block = randomised(parameters.build(6, grid))
     rows, columns = grid
     x = noise(rows * columns, 6, dtype=torch.float64)
     seen_rows, seen_columns = (_seen(side, regions, kernel) for side in grid)
@@ -141,7 +140,7 @@ def test_ramlp_token_mixing_reaches_exactly_window_and_regions(
 @pytest.mark.parametrize(("grid", "kernel"), [((7, 7), 5), ((7, 7), 7), ((8, 8), 5), ((3, 5), 3)])
 def test_ramlp_block_sees_the_whole_grid(grid: tuple[int, int], kernel: int) -> None:
     parameters = RaMLPParameters(channel_dim=4, kernel=kernel)  # type: ignore[arg-type]
-    block = randomised(build_block(parameters, 6, grid))
+    block = randomised(parameters.build(6, grid))
     x = noise(grid[0] * grid[1], 6, dtype=torch.float64)
     for j in range(len(x)):
         changed = changes(lambda tokens: block(tokens[None])[0], x, (j,)).any(axis=1)

@@ -10,10 +10,10 @@ import torch
 from block_cases import Array, affine, array, gelu, layer_norm, make, mlp, noise, randomised
 from torch import nn
 
-from mixmas_pipeline.models.architecture import MonarchMixerParameters, RaMLPParameters
 from mixmas_pipeline.models.blocks.layers import sinusoidal_positions
-from mixmas_pipeline.models.blocks.monarch_mixer import Monarch, MonarchMixing
-from mixmas_pipeline.models.encoder import build_block, initialised
+from mixmas_pipeline.models.blocks.monarch_mixer import Monarch, MonarchMixerParameters, MonarchMixing
+from mixmas_pipeline.models.blocks.ramlp import RaMLPParameters
+from mixmas_pipeline.models.encoder import initialised
 
 
 def normed(x: Array, norm: nn.LayerNorm) -> Array:
@@ -103,7 +103,7 @@ def test_sinusoidal_positions(tokens: int, width: int) -> None:
 )
 def test_ramlp(grid: tuple[int, int], regions: int, kernel: int, expansion: int) -> None:
     parameters = RaMLPParameters(channel_dim=7, regions=regions, kernel=kernel, expansion=expansion)  # type: ignore[arg-type]
-    block = randomised(build_block(parameters, 4, grid))
+    block = randomised(parameters.build(4, grid))
     mixing = block.token_mixing
     tensor = noise(math.prod(grid), 4, dtype=torch.float64)
     x = array(tensor)
@@ -252,7 +252,7 @@ def test_monarch_mixing_keeps_the_variance_at_the_start(dim: int, hidden: int, b
 )
 def test_monarch_mixer(grid: tuple[int, ...], hidden: int, channel_dim: int, blocks: int) -> None:
     parameters = MonarchMixerParameters(channel_dim=channel_dim, blocks=blocks)
-    block = randomised(build_block(parameters, hidden, grid))
+    block = randomised(parameters.build(hidden, grid))
     tensor = noise(math.prod(grid), hidden, dtype=torch.float64)
     x = array(tensor)
     tokens, channels = block.token_mixing, block.channel_mixing

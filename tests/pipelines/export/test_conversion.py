@@ -11,8 +11,8 @@ import torch
 from block_cases import BLOCKS
 from torch import Tensor
 
-from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
-from mixmas_pipeline.models.architecture import FUSION_FUNCTIONS, TASKS, Architecture
+from mixmas_pipeline.data.table import TASKS, Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.models.architecture import FUSION_FUNCTIONS, Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.pipelines.export import conversion, latency

@@ -1,0 +1,32 @@
+"""The blocks, one file each: the paper and its equations, the hyperparameters, the module.
+
+To add a block: write its file here, with a subclass of ``BlockParameters`` and its module, and add a line to
+``BLOCKS``. This file imports no torch, and a block's file is imported only when the block is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mixmas_pipeline.models.blocks.base import BlockParameters
+
+# Name -> the class of its hyperparameters.
+BLOCKS: dict[str, str] = {
+    "mlp_mixer": "mixmas_pipeline.models.blocks.mlp_mixer:MLPMixerParameters",
+    "hyper_mixer": "mixmas_pipeline.models.blocks.hyper_mixer:HyperMixerParameters",
+    "ramlp": "mixmas_pipeline.models.blocks.ramlp:RaMLPParameters",
+    "monarch_mixer": "mixmas_pipeline.models.blocks.monarch_mixer:MonarchMixerParameters",
+    "mlp": "mixmas_pipeline.models.blocks.mlp:MLPParameters",
+}
+
+
+def parameters_class(name: str) -> type[BlockParameters]:
+    """Import a block's file, and torch with it.
+
+    Raises:
+        KeyError: ``BLOCKS`` has no block of this name.
+    """
+    module, _, attribute = BLOCKS[name].partition(":")
+    return getattr(import_module(module), attribute)

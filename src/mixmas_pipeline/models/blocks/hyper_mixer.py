@@ -12,11 +12,30 @@ Cost is linear in the number of tokens, and the number of parameters does not de
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from torch import Tensor, nn
 
-from mixmas_pipeline.models.architecture import HyperMixerParameters
+from mixmas_pipeline.models.blocks.base import MixerBlockParameters
 from mixmas_pipeline.models.blocks.layers import MLP, Dropout, sinusoidal_positions
+from mixmas_pipeline.utils.parameters import Count
+
+
+class HyperMixerParameters(MixerBlockParameters):
+    """HyperMixer (Mai et al. 2022).
+
+    Attributes:
+        token_dim: hidden width d' of the generated token-mixing MLP. Default 32.
+        tied: generate one matrix for both (W1 = W2). Default false.
+    """
+
+    block: Literal["hyper_mixer"] = "hyper_mixer"
+    token_dim: Count = 32
+    tied: bool = False
+
+    def build(self, hidden: int, grid: tuple[int, ...]) -> HyperMixerBlock:
+        """The block's module."""
+        return HyperMixerBlock(self, hidden, grid)
 
 
 class HyperMixing(nn.Module):
@@ -37,9 +56,9 @@ class HyperMixing(nn.Module):
         return nn.Sequential(nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, token_dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        placed = x + self.positions
-        first = self.first(placed)  # (batch, tokens, token_dim)
-        second = first if self.second is None else self.second(placed)
+        positioned = x + self.positions
+        first = self.first(positioned)  # (batch, tokens, token_dim)
+        second = first if self.second is None else self.second(positioned)
         summary = self.activation(first.transpose(1, 2) @ x)  # (batch, token_dim, hidden)
         return self.norm(second @ summary)
 

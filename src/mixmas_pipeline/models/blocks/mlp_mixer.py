@@ -7,11 +7,28 @@ Y = U + W4 gelu(W3 LN(U))        along the channels, the same for every token
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from torch import Tensor, nn
 
-from mixmas_pipeline.models.architecture import MLPMixerParameters
+from mixmas_pipeline.models.blocks.base import MixerBlockParameters
 from mixmas_pipeline.models.blocks.layers import MLP
+from mixmas_pipeline.utils.parameters import Count
+
+
+class MLPMixerParameters(MixerBlockParameters):
+    """MLP-Mixer (Tolstikhin et al. 2021).
+
+    Attributes:
+        token_dim: hidden width of the token-mixing MLP. Default 32.
+    """
+
+    block: Literal["mlp_mixer"] = "mlp_mixer"
+    token_dim: Count = 32
+
+    def build(self, hidden: int, grid: tuple[int, ...]) -> MLPMixerBlock:
+        """The block's module."""
+        return MLPMixerBlock(self, hidden, grid)
 
 
 class MLPMixerBlock(nn.Module):

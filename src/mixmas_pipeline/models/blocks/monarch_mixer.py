@@ -4,7 +4,7 @@ A Monarch matrix is a product of block-diagonal matrices with a fixed permutatio
 as a matrix) between them: between 1/blocks and 2/blocks of a dense matrix's weights. A layer mixes along the tokens,
 then along the channels, each time by Monarch, elementwise kernel, ReLU, Monarch:
 
-U = X + M2 relu(K1 * (M1 LN(X)))       along the tokens
+    U = X + M2 relu(K1 * (M1 LN(X)))       along the tokens
     Y = U + M4 relu(k2 * (M3 LN(U)))       along the channels
 
 Lengths that the blocks do not divide are padded with zeros on the way in and cropped on the way out: no input value
@@ -14,13 +14,32 @@ is dropped. Factors start with a variance that keeps that of their input (1/fan-
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mixmas_pipeline.models.architecture import MonarchMixerParameters
+from mixmas_pipeline.models.blocks.base import MixerBlockParameters
 from mixmas_pipeline.models.blocks.layers import Dropout
+from mixmas_pipeline.utils.parameters import Count
+
+
+class MonarchMixerParameters(MixerBlockParameters):
+    """MonarchMixer (Fu et al. 2023).
+
+    Attributes:
+        blocks: diagonal blocks of each Monarch factor along the channels; a Monarch matrix has between 1/blocks and
+            2/blocks of the weights of a dense one. Default 4. Along the tokens it is the rounded square root of their
+            number.
+    """
+
+    block: Literal["monarch_mixer"] = "monarch_mixer"
+    blocks: Count = 4
+
+    def build(self, hidden: int, grid: tuple[int, ...]) -> MonarchMixerBlock:
+        """The block's module."""
+        return MonarchMixerBlock(self, hidden, grid)
 
 
 class Monarch(nn.Module):

@@ -7,38 +7,63 @@ Region-aware mixing (RaM) of tokens that lie on a grid:
     V   = U + RaM;   Y = V + W4 gelu(W3 LN(V))
 
 LP, learnable pooling, is a depthwise ``kernel`` x ``kernel`` window: local clues. DFC, the dilated fully connected
-layer, cuts the grid into ``regions`` x ``regions`` regions and joins the tokens that hold the same place in each of
-them by one dense layer. Token mixing alone reaches the whole grid when half the window (``kernel // 2``) spans a region
-but for one token; the conditional positions add one token to that. The gate W_b Z makes
-the mixing depend on the region's own content.
+layer, cuts the grid into ``regions`` x ``regions`` regions and joins the tokens at the same offset in each of them by
+one dense layer. Token mixing alone reaches the whole grid when half the window (``kernel // 2``) spans a region except
+for one token; the conditional positions add one token to that. The gate W_b Z makes the mixing depend on the region's
+content.
 
-Differences from the published implementation, on purpose: LayerNorm in the place of BatchNorm (an example's score
+Differences from the published implementation, on purpose: LayerNorm instead of BatchNorm (an example's score
 must not depend on its neighbours in the batch), GELU in the channel MLP as in the other blocks (so that candidates
 differ in token mixing only), and grids that ``regions`` does not divide are padded with zeros and cropped again.
 """
 
 from __future__ import annotations
 
+from typing import Annotated, ClassVar, Literal
+
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
-from mixmas_pipeline.models.architecture import RaMLPParameters
+from mixmas_pipeline.models.blocks.base import MixerBlockParameters
 from mixmas_pipeline.models.blocks.layers import MLP
+from mixmas_pipeline.utils.parameters import Count
+
+
+class RaMLPParameters(MixerBlockParameters):
+    """RaMLP (Lai et al. 2023); needs a 2-D grid of tokens.
+
+    Attributes:
+        regions: regions per axis, whose tokens the dilated fully connected layer joins. Default 2.
+        kernel: side of the learnable pooling, in tokens. Default 5.
+        expansion: width of the mixing branches as a multiple of the hidden dimension. Default 2.
+    """
+
+    needs_grid: ClassVar[bool] = True
+
+    block: Literal["ramlp"] = "ramlp"
+    regions: Count = 2
+    kernel: Literal[1, 3, 5, 7] = 5
+    expansion: Annotated[int, Field(ge=1, le=8)] = 2
+
+    def build(self, hidden: int, grid: tuple[int, ...]) -> RaMLPBlock:
+        """The block's module."""
+        return RaMLPBlock(self, hidden, grid)
 
 
 class DilatedFullConnection(nn.Module):
-    """Dense layer over the tokens of equal place in every region: (batch, rows, columns, channels) -> same shape."""
+    """Dense layer over the tokens at the same offset in every region: (batch, rows, columns, channels) -> same."""
 
     def __init__(self, grid: tuple[int, int], regions: int) -> None:
         super().__init__()
         self.grid = grid
         self.regions = tuple(min(regions, side) for side in grid)
-        self.places = tuple(-(-side // n) for side, n in zip(grid, self.regions, strict=True))
+        self.region = tuple(-(-side // n) for side, n in zip(grid, self.regions, strict=True))
         count = self.regions[0] * self.regions[1]
         self.mixing = nn.Linear(count, count, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        (rows, columns), (a, b), (h, w) = self.grid, self.regions, self.places
+        (rows, columns), (a, b), (h, w) = self.grid, self.regions, self.region
         batch, channels = x.shape[0], x.shape[-1]
         if (a * h, b * w) != (rows, columns):
             x = F.pad(x, (0, 0, 0, b * w - columns, 0, a * h - rows))
@@ -70,7 +95,7 @@ class RegionAwareMixing(nn.Module):
 
 
 class RaMLPBlock(nn.Module):
-    """(batch, tokens, hidden) -> the same shape; tokens are the grid's rows one after the other."""
+    """(batch, tokens, hidden) -> the same shape; tokens are in row-major order of the grid."""
 
     def __init__(self, parameters: RaMLPParameters, hidden: int, grid: tuple[int, ...]) -> None:
         super().__init__()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mixmas_pipeline.models import presets
 from mixmas_pipeline.models.architecture import Preset
+from mixmas_pipeline.models.blocks.base import UNCHECKED
 from mixmas_pipeline.utils.parameters import Distinct, Parameters, Positive, Seed
 
 
@@ -15,28 +16,34 @@ class CompareParameters(Parameters):
     """The searched architecture against a fixed one, and against each modality alone.
 
     Attributes:
-        baseline: name of a preset (``mixers/presets.py``), or encoders and a fusion written out.
-        learning_rates: peak rates that every contender is tried with; the best on validation is taken.
-        tuning_seed: of those trials; not among ``seeds``.
-        seeds: every contender is trained once with each, at its rate.
+        baseline: name of a preset (``models/presets.py``), or encoders and a fusion written out.
+        learning_rates: peak rates that every contender is tuned over, by its validation score. Default 0.0005, 0.001,
+            0.002.
+        tuning_seed: of the trainings that tune; not among ``seeds``. Default 100.
+        seeds: every contender is trained once with each, at its rate. Default 0 to 4.
         confidence: of the intervals. Default 0.95.
         resamples: bootstrap resamples of the test examples. Default 500.
         published: contender -> score reported elsewhere, on other data; shown beside ours and marked as such. Null
-            takes one out. Default none.
+            removes one. Default none.
     """
 
     baseline: Preset
-    learning_rates: Annotated[tuple[Positive, ...], Distinct] = Field(min_length=1)
-    tuning_seed: Seed
-    seeds: Annotated[tuple[Seed, ...], Distinct] = Field(min_length=2)
+    learning_rates: Annotated[tuple[Positive, ...], Distinct] = Field((0.0005, 0.001, 0.002), min_length=1)
+    tuning_seed: Seed = 100
+    seeds: Annotated[tuple[Seed, ...], Distinct] = Field((0, 1, 2, 3, 4), min_length=2)
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     resamples: int = Field(500, ge=50)
     published: dict[Literal["baseline", "searched"], float | None] = Field(default_factory=dict)
 
     @field_validator("baseline", mode="before")
     @classmethod
-    def _by_name(cls, baseline: Any) -> Any:
-        return presets.find(baseline) if isinstance(baseline, str) else baseline
+    def _read_baseline(cls, baseline: Any, info: ValidationInfo) -> Preset:
+        """Look a preset's name up. Blocks stay unchecked, except where the validation's context says otherwise."""
+        context = info.context or UNCHECKED
+        if not isinstance(baseline, str):
+            return Preset.model_validate(baseline, context=context)
+        preset = presets.find(baseline)
+        return preset.checked() if context["check_blocks"] else preset
 
     @model_validator(mode="after")
     def _check(self) -> Self:

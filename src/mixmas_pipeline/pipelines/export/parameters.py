@@ -10,13 +10,13 @@ ExportFormat = Literal["torch_export", "onnx"]
 
 
 class ExportParameters(Parameters):
-    """What is exported of a trained model.
+    """How a trained model is exported.
 
     Attributes:
-        formats: beside the weights: "torch_export" (model.pt2), "onnx" (model.onnx; needs the extra "export"). Default
-            both.
-        tolerance: largest difference of an output from the model's own, absolute, and relative to outputs larger
-            than 1; beyond it the export fails. Default 0.0001.
+        formats: in addition to the weights: "torch_export" (model.pt2), "onnx" (model.onnx; needs the extra "export").
+            Default both.
+        tolerance: largest difference between an output and the model's, absolute, and relative to outputs larger than
+            1; beyond it the export fails. Default 0.0001.
         licence: of the model, an identifier as the Hugging Face Hub has them, for example "apache-2.0". Default null:
             the card says that none is given.
         intended_use: what the model is for, in a sentence or more; for the card. Default null: the card says that

@@ -16,15 +16,11 @@ _FOUND = ("sampling", "architecture", "leaderboard", "history", "metrics", "thre
 _SCORED = ("metrics.json", "thresholds.json", "predictions.parquet", "patterns.parquet")
 
 
-def create_pipeline(dataset: str, parametrised: bool) -> Pipeline:
-    """Nodes of the namespace ``export``.
-
-    Args:
-        parametrised: whether the parameters have the section; without it the nodes' defaults count.
-    """
+def create_pipeline(dataset: str) -> Pipeline:
+    """Nodes of the namespace ``export``."""
     named = f"{dataset}.{{}}".format
     space = named("export")
-    parameters = {"export": f"params:{space}"} if parametrised else {}
+    parameters = {"export": f"params:{space}"}
     programs, report = f"{space}.programs", named("export_report")
     found = {name: named("search.sampling" if name == "sampling" else name) for name in _FOUND}
     return Pipeline(

@@ -8,12 +8,12 @@ from mixmas_pipeline.utils.parameters import Parameters
 
 
 class PredictParameters(Parameters):
-    """What is predicted.
+    """Which rows are predicted.
 
     Attributes:
-        rows: a file, see ``mixmas_pipeline.datasets.rows.read_rows``; of an own data set also one in the layout of its
-            table. Default null, with which there is nothing to predict.
-        sources: of an own data set, modality -> the folder or file beside the new rows. Default: that of the table.
+        rows: a file, see ``mixmas_pipeline.datasets.rows.read_rows``; of a custom data set also one in the layout of
+            its table. Default null: nothing to predict.
+        sources: of a custom data set, modality -> the folder or file of the new rows. Default: that of the table.
     """
 
     rows: str | None = None

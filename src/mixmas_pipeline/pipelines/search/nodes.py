@@ -13,7 +13,6 @@ from pydantic import TypeAdapter
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.architecture import (
     Architecture,
-    Block,
     Encoder,
     Fusion,
     FusionFunction,
@@ -21,6 +20,7 @@ from mixmas_pipeline.models.architecture import (
     Input,
     Targets,
 )
+from mixmas_pipeline.models.blocks.base import BlockParameters
 from mixmas_pipeline.pipelines.search.parameters import (
     EncoderStage,
     FusionNetworkStage,
@@ -164,7 +164,7 @@ def propose_encoders(
 
         def alone(
             name: str,
-            block: Block,
+            block: BlockParameters,
             modality: str = modality,
             stage: EncoderStage = stage,
             statistics: dict[str, Input] = statistics,
@@ -218,7 +218,7 @@ def propose_fusion_networks(
     assert chosen.fusion is not None  # it comes from the stage before, which chooses the function
     function = chosen.fusion.function
 
-    def whole(name: str, block: Block) -> Architecture:
+    def whole(name: str, block: BlockParameters) -> Architecture:
         fusion = Fusion(function=function, network=FusionNetwork(depth=network.depth, block=block))
         return Architecture.model_validate({**chosen.model_dump(), "fusion": fusion.model_dump()})
 
@@ -360,19 +360,21 @@ def _architecture(
 
 
 def _matched(
-    stage: EncoderStage | FusionNetworkStage, build: Callable[[str, Block], Architecture], match: MatchParameters
+    stage: EncoderStage | FusionNetworkStage,
+    build: Callable[[str, BlockParameters], Architecture],
+    match: MatchParameters,
 ) -> dict[str, Architecture]:
     """Every candidate's architecture; the parts that differ have the same number of parameters, within tolerance."""
     from mixmas_pipeline.models.cost import compared_parameters, match_parameters
 
-    def count(name: str, block: Block) -> int:
+    def count(name: str, block: BlockParameters) -> int:
         return compared_parameters(build(name, block))
 
     blocks = stage.blocks
     if match.tolerance is not None:
         target = count(stage.reference, stage.reference_block)
         blocks = {
-            name: match_parameters(block, partial(count, name), target, match.tolerance, match.hyperparameter)
+            name: match_parameters(block, partial(count, name), target, match.tolerance)
             for name, block in blocks.items()
         }
     return {name: build(name, block) for name, block in blocks.items()}

@@ -9,44 +9,46 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from mixmas_pipeline.evaluation.metrics import Metric
-from mixmas_pipeline.models.architecture import Block, FusionFunction, Tokeniser, Width
+from mixmas_pipeline.models.architecture import FUSION_FUNCTIONS, FusionFunction, Tokeniser
+from mixmas_pipeline.models.blocks.base import BlockParameters, LateBlock
 from mixmas_pipeline.training.parameters import BudgetParameters
-from mixmas_pipeline.utils.parameters import Distinct, NonNegative, Parameters, Positive, Seed
+from mixmas_pipeline.utils.parameters import Count, Distinct, Fraction, NonNegative, Parameters, Positive, Seed
 
 
 class SampleParameters(Parameters):
-    """How many training examples the search sees: n = z^2 p (1 - p) / margin^2, corrected for the population's size
+    """How many training examples the search uses: n = z^2 p (1 - p) / margin^2, corrected for the population's size
     (MixMAS, section "Sampling"). Two disjoint samples are drawn from the training split: one to train candidates on,
     one to score them on.
 
     Attributes:
-        seed: of the draw.
+        seed: of the draw. Default 0.
         z: standard score of the confidence level. Default 1.96 (95 %).
         p: assumed proportion. Default 0.5, the most careful.
         margin: margin of error of the training sample; "auto": see ``sampling.sample_sizes``. Default 0.05.
         holdout_margin: margin of error of the scoring sample, or "auto". Default 0.03.
-        balance: largest difference allowed between a class's proportion in a sample and in the split; of a regression
-            that of a tenth of a target's values; and that of a modality which rows may lack. Default 0.05.
+        balance: largest allowed difference between a class's proportion in a sample and in the split. For a regression
+            it applies to each tenth of a target's values; for an optional modality to the rows that have it. Default
+            0.05.
     """
 
-    seed: Seed
+    seed: Seed = 0
     z: Positive = 1.96
-    p: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    margin: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = 0.05
-    holdout_margin: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] = 0.03
-    balance: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    p: Fraction = 0.5
+    margin: Fraction | Literal["auto"] = 0.05
+    holdout_margin: Fraction | Literal["auto"] = 0.03
+    balance: Fraction = 0.05
 
 
 class SelectionParameters(Parameters):
     """How a stage's winner is found.
 
     Attributes:
-        metric: the score on the held-out sample; "f1" is the positive class's and for binary tasks, "r2" for
-            regressions, which have no other.
-        tie: candidates whose mean score is within this many standard errors of the best one's are tied with it; of
-            tied candidates the cheapest wins. Default 1 (the one-standard-error rule of Breiman et al. 1984).
-        above_chance: a candidate counts as having learnt something when its mean score is this many standard
-            deviations above that of its own predictions with the labels shuffled. Default 3.
+        metric: the score on the held-out sample. "f1" is the positive class's, for binary tasks; "r2" is the only one
+            for regressions.
+        tie: candidates whose mean score is within this many standard errors of the best one's are tied with it; the
+            cheapest tied candidate wins. Default 1 (the one-standard-error rule of Breiman et al. 1984).
+        above_chance: a candidate has learnt something if its mean score is this many standard deviations above that of
+            its predictions with the labels shuffled. Default 3.
         resamples: bootstrap and shuffle resamples. Default 500.
         seed: of the resampling.
     """
@@ -59,20 +61,18 @@ class SelectionParameters(Parameters):
 
 
 class MatchParameters(Parameters):
-    """How candidates are made to have the same number of parameters.
+    """How candidates are given the same number of parameters.
 
     Attributes:
-        tolerance: largest relative difference from the reference candidate's count; null to leave candidates as they
-            are written. Default 0.1.
-        hyperparameter: width that is changed when needed. Default "channel_dim".
+        tolerance: largest relative difference from the reference candidate's count, within which a candidate's
+            channel_dim is left as it is written; null to leave all candidates as they are written. Default 0.1.
     """
 
-    tolerance: Annotated[float, Field(gt=0, lt=1)] | None = 0.1
-    hyperparameter: Literal["channel_dim"] = "channel_dim"
+    tolerance: Fraction | None = 0.1
 
 
 # Names of stages and of the search nodes' other arguments.
-_TAKEN = (
+_RESERVED = (
     *("sample", "holdout", "selection", "budget", "decision", "functions", "network"),
     *("fusion_function", "fusion_network"),
 )
@@ -81,10 +81,10 @@ _TAKEN = (
 def _check_names(names: Iterable[str]) -> None:
     """Modalities and candidates name nodes, data sets and files."""
     for name in names:
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in _TAKEN:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in _RESERVED:
             raise ValueError(
                 f"{name!r} cannot name a candidate or modality; expected small letters, digits and _, starting with a "
-                f"letter, and none of {', '.join(_TAKEN)}"
+                f"letter, and none of {', '.join(_RESERVED)}"
             )
 
 
@@ -93,12 +93,12 @@ class Candidates(Parameters):
 
     Attributes:
         reference: the candidate whose parameter count the others are matched to.
-        candidates: name -> block and its hyperparameters; null takes one out (of an environment that inherits it).
+        candidates: name -> block and its hyperparameters; null removes one that an environment inherits.
         left_out: candidates that do not take part, but may be the reference. Default none.
     """
 
     reference: str
-    candidates: dict[str, Block | None]
+    candidates: dict[str, LateBlock | None]
     left_out: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -123,38 +123,42 @@ class Candidates(Parameters):
         return self.model_copy(update={"left_out": tuple(name for name in self.candidates if name not in names)})
 
     @property
-    def blocks(self) -> dict[str, Block]:
-        """Candidates that take part, in the order in which they are written."""
-        taking_part = {name: block for name, block in self.candidates.items() if name not in self.left_out}
-        return {name: block for name, block in taking_part.items() if block is not None}
-
-    @property
     def names(self) -> list[str]:
-        """The names of ``blocks``."""
-        return list(self.blocks)
+        """Candidates that take part, in the order in which they are written."""
+        return [name for name, block in self.candidates.items() if block is not None and name not in self.left_out]
 
     @property
-    def reference_block(self) -> Block:
-        """The reference's block."""
+    def blocks(self) -> dict[str, BlockParameters]:
+        """The blocks of the candidates that take part, checked."""
+        return {name: block.checked() for name in self.names if (block := self.candidates[name]) is not None}
+
+    @property
+    def reference_candidate(self) -> BlockParameters:
+        """The reference's block, as it was read."""
         block = self.candidates[self.reference]
         assert block is not None
         return block
+
+    @property
+    def reference_block(self) -> BlockParameters:
+        """The reference's block, checked."""
+        return self.reference_candidate.checked()
 
 
 class EncoderStage(Candidates):
     """One modality's encoder candidates: they share everything but the block.
 
     Attributes:
-        tokeniser: of all candidates but those named in ``tokenisers``.
-        tokenisers: candidate -> its own tokeniser, for a block that cannot work on the others' tokens: a plain MLP
-            takes a vector as one token, where mixers take a token for each feature. Default none.
+        tokeniser: of all candidates except those named in ``tokenisers``.
+        tokenisers: candidate -> its tokeniser, for a block that cannot work on the others' tokens: a plain MLP takes a
+            vector as one token, where mixers take one token per feature. Default none.
         hidden_dim, depth: of all candidates.
     """
 
     tokeniser: Tokeniser
     tokenisers: dict[str, Tokeniser] = Field(default_factory=dict)
-    hidden_dim: Width
-    depth: Width
+    hidden_dim: Count
+    depth: Count
 
     @model_validator(mode="after")
     def _check_tokenisers(self) -> Self:
@@ -170,7 +174,7 @@ class FusionNetworkStage(Candidates):
         depth: number of blocks, of all candidates.
     """
 
-    depth: Width
+    depth: Count
 
     @model_validator(mode="after")
     def _check_grid(self) -> Self:
@@ -184,21 +188,21 @@ class SearchParameters(Parameters):
     """A data set's search space and how it is searched.
 
     Attributes:
-        sample: how many training examples the search sees.
+        sample: how many training examples the search uses.
         budget: what a candidate may spend.
         selection: how a stage's winner is found.
-        match: how candidates are made to have the same number of parameters.
+        match: how candidates are given the same number of parameters.
         encoders: modality -> its candidates.
-        fusion_functions: candidates: "concat", "max", "mean", "sum".
+        fusion_functions: candidates. Default all: "concat", "max", "mean", "sum".
         fusion_network: its candidates.
     """
 
-    sample: SampleParameters
+    sample: SampleParameters = Field(default_factory=SampleParameters)
     budget: BudgetParameters
     selection: SelectionParameters
-    match: MatchParameters = MatchParameters()
+    match: MatchParameters = Field(default_factory=MatchParameters)
     encoders: dict[str, EncoderStage] = Field(min_length=1)
-    fusion_functions: Annotated[tuple[FusionFunction, ...], Distinct] = Field(min_length=1)
+    fusion_functions: Annotated[tuple[FusionFunction, ...], Distinct] = Field(FUSION_FUNCTIONS, min_length=1)
     fusion_network: FusionNetworkStage
 
     @model_validator(mode="after")

@@ -11,12 +11,12 @@ import pytest
 from own_samples import named
 from pydantic import TypeAdapter, ValidationError
 
-from mixmas_pipeline import pipeline_registry
 from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.table import Modality
 from mixmas_pipeline.pipelines.data.custom import cells, labels, nodes, reading
 from mixmas_pipeline.pipelines.data.custom.kinds import KINDS
 from mixmas_pipeline.pipelines.data.custom.parameters import ModalityOf, TableParameters
+from mixmas_pipeline.pipelines.data_sets import data_sets
 from mixmas_pipeline.pipelines.describe.cells import group_columns
 
 SERIES = {"kind": "time_series", "id": "who", "time": "when", "columns": ["place", "moment"], "steps": 2}
@@ -123,7 +123,7 @@ def test_names_of_modalities(name: str) -> None:
     with pytest.raises(
         ValueError, match=rf"pets\.table\.modalities\.{name}: .*expected small letters.*found: '{name}'"
     ):
-        pipeline_registry._table("pets", section)
+        data_sets({"pets": section})["pets"].prepare("pets", section)
 
 
 @pytest.mark.parametrize("written", [1.0, "1.0", 1, "1"])

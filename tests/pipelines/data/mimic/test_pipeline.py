@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import graphs
 import pytest
-from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 from pydantic import ValidationError
 
 from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline.config_loader import ProjectConfigLoader
 from mixmas_pipeline.pipelines.data.mimic.parameters import ExtractionParameters, LabelParameters, SplitParameters
-from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 from mixmas_pipeline.utils import code_hash as code
-
-ROOT = Path(__file__).parents[4]
 
 
 def runtime(section: dict[str, Any]) -> dict[str, Any]:
     return {"dataset": "mimic", **({"mimic": section} if section else {})}
 
 
-def configuration(env: str, **section: Any) -> OmegaConfigLoader:
+def configuration(env: str, **section: Any) -> ProjectConfigLoader:
     return graphs.configuration(env, **runtime(section))
 
 
@@ -57,8 +53,7 @@ def test_everything_is_in_the_catalog_and_versioned(env: str, source: str) -> No
 def with_active(dataset: str, **sections: Any) -> dict[str, Pipeline]:
     """The pipelines while this data set is the active one."""
     runtime = {"dataset": dataset, **sections}
-    loader = OmegaConfigLoader(str(ROOT / "conf"), env="base", runtime_params=runtime, **CONFIG_LOADER_ARGS)
-    pipeline_registry.use_parameters(loader["parameters"])
+    pipeline_registry.use_parameters(graphs.configuration("base", **runtime)["parameters"])
     try:
         return pipeline_registry.register_pipelines()
     finally:
@@ -77,13 +72,14 @@ def test_an_error_in_another_section_does_not_stop_the_active_data_set(caplog: p
     made = with_active("avmnist", mimic={"input": "csv"})
     assert "avmnist" in made
     assert "mimic" not in made
-    assert "There is no pipeline 'mimic', since its parameters have an error: mimic.input is 'csv'" in caplog.text
+    assert "There is no pipeline 'mimic', since its parameters have an error" in caplog.text
+    assert "mimic.input: Input should be 'tables' or 'im_pk' (found: 'csv')" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
-        ({"input": "csv"}, r"mimic.input is 'csv'; expected one of tables, im_pk"),
+        ({"input": "csv"}, r"mimic.input: Input should be 'tables' or 'im_pk' \(found: 'csv'\)"),
         ({"cohrt": {}}, r"unknown parameter mimic.cohrt.*did you mean mimic.cohort"),
         ({"input": "im_pk", "maks_as_input": True}, r"did you mean mimic.mask_as_input"),
     ],

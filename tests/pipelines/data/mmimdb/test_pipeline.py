@@ -7,10 +7,10 @@ from typing import Any
 
 import graphs
 import pytest
-from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 
+from mixmas_pipeline.config_loader import ProjectConfigLoader
 from mixmas_pipeline.pipelines.data.mmimdb.parameters import GENRES, FilmParameters, PictureParameters, TextParameters
 from mixmas_pipeline.utils import code_hash as code
 
@@ -21,7 +21,7 @@ def runtime(section: dict[str, Any]) -> dict[str, Any]:
     return {"dataset": "mmimdb", **({"mmimdb": section} if section else {})}
 
 
-def configuration(env: str, **section: Any) -> OmegaConfigLoader:
+def configuration(env: str, **section: Any) -> ProjectConfigLoader:
     return graphs.configuration(env, **runtime(section))
 
 
@@ -70,7 +70,7 @@ def test_the_paper_has_a_pinned_encoder_and_never_the_demos_films() -> None:
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [
-        ({"input": "csv"}, r"mmimdb.input is 'csv'; expected one of raw, hdf5"),
+        ({"input": "csv"}, r"mmimdb.input: Input should be 'raw' or 'hdf5' \(found: 'csv'\)"),
         ({"film": {}}, r"unknown parameter mmimdb.film:.*did you mean mmimdb.films"),
     ],
 )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from mixmas_pipeline.utils.parameters import Parameters
+from mixmas_pipeline.utils.parameters import Count, Fraction, Parameters
 
 Split = Literal["train", "validation", "test"]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
 class SoundParameters(Parameters):
@@ -17,11 +16,11 @@ class SoundParameters(Parameters):
 
     Attributes:
         sample_rate: working rate in Hz; clips of other rates are resampled. Default 8,000.
-        seconds: length of the window that is analysed; shorter clips are padded, longer ones cropped. Default 1.
+        seconds: length of the analysed window; shorter clips are padded, longer ones cropped. Default 1.
         bins: frequency bins and frames of the square spectrogram. Default 112.
         range_db: dynamic range kept below each spectrogram's maximum, in dB. Default 80.
         snr_db: lowest and highest signal-to-noise ratio, in dB; uniform in between.
-        onset: "random" puts the clip anywhere in the window, "start" at its beginning.
+        onset: "random" puts the clip anywhere in the window, "start" at its beginning. Default "random".
     """
 
     sample_rate: int = Field(8000, ge=1000)
@@ -39,7 +38,7 @@ class SoundParameters(Parameters):
 
 
 class PictureParameters(Parameters):
-    """How the pictures are made harder.
+    """How much of a picture is kept.
 
     Attributes:
         energy_kept: share of the variance that the kept principal components explain together. Default 0.25
@@ -50,10 +49,10 @@ class PictureParameters(Parameters):
 
 
 class SpeechSplit(Parameters):
-    """Which recordings belong to which split. What is not named belongs to train.
+    """Which recordings belong to which split. All others belong to train.
 
     Attributes:
-        by: column that keeps the splits apart: no value of it occurs in two splits.
+        by: column that separates the splits: none of its values occurs in two splits.
         validation, test: its values, or a fraction of them drawn at random.
     """
 
@@ -66,16 +65,16 @@ class PairingParameters(Parameters):
     """Which picture goes with which recording and noise.
 
     Attributes:
-        seed: of the pairing and of the contamination's random draws.
-        validation_size: the last rows of the training pictures, set aside for validation (MNIST: 5,000).
-        train_size: how many training pictures are used, classes balanced as they come. Default all.
+        seed: of the pairing and of the contamination's random draws. Default 0.
+        validation_size: the last rows of the training pictures, kept for validation (MNIST: 5,000).
+        train_size: how many training pictures are used, in their order. Default null: all.
         speech: how recordings are split.
         noise_folds: folds of noise clips for each split; a fold belongs to one split only.
     """
 
-    seed: int = Field(ge=0)
-    validation_size: int = Field(ge=1)
-    train_size: int | None = Field(None, ge=1)
+    seed: int = Field(0, ge=0)
+    validation_size: Count
+    train_size: Count | None = None
     speech: SpeechSplit
     noise_folds: dict[Split, list[str]]
 
@@ -87,3 +86,19 @@ class PairingParameters(Parameters):
         if len(folds) != len(set(folds)):
             raise ValueError(f"noise_folds {self.noise_folds} shares a fold between splits")
         return self
+
+
+class AVMNISTParameters(Parameters):
+    """Preparation of AV-MNIST.
+
+    Attributes:
+        source: of the data; named wherever figures appear.
+        picture: how much of a picture is kept.
+        sound: from clips to spectrograms.
+        pairing: which picture goes with which recording and noise.
+    """
+
+    source: str
+    picture: PictureParameters = Field(default_factory=PictureParameters)
+    sound: SoundParameters
+    pairing: PairingParameters

@@ -7,14 +7,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from mixmas_pipeline.data.schema import Task
 from mixmas_pipeline.pipelines.data.custom.cells import word
-from mixmas_pipeline.utils.parameters import Parameters
+from mixmas_pipeline.utils.parameters import Count, Fraction, Parameters
 
-Task = Literal["multiclass", "binary", "multilabel", "regression"]
 Split = Literal["train", "validation", "test"]
 Side = Annotated[int, Field(ge=4, le=4096)]
-Count = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(gt=0, lt=1)]
 
 
 def _word(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Catalog entries of the files that the parameters of own data sets name: a catalog cannot read parameters."""
+"""Catalog entries of the files that the parameters of custom data sets name: a catalog cannot read parameters."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mixmas_pipeline.pipelines.data.custom.defaults import TABLE, own_names
-from mixmas_pipeline.pipelines.data.custom.parameters import ModalityParameters, TableParameters, TextParameters
+from mixmas_pipeline.pipelines.data.custom.defaults import names
+from mixmas_pipeline.pipelines.data.custom.parameters import (
+    TABLE,
+    ModalityParameters,
+    TableParameters,
+    TextParameters,
+)
 
 _RAW = {"kedro-viz": {"layer": "raw"}}
 
 
 def catalog_entries(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Of every own data set whose table has no error: its file, and each modality's files, of the table and of new rows
-    (``predict.sources``)."""
+    """For every custom data set whose table has no mistake: its file, and each modality's files, those of the table and
+    those of new rows (``predict.sources``)."""
     entries: dict[str, Any] = {}
-    for name in own_names(parameters):
+    for name in names(parameters):
         section = parameters[name]
         try:
             table = TableParameters.model_validate(section[TABLE])
@@ -28,10 +33,10 @@ def catalog_entries(parameters: dict[str, Any]) -> dict[str, Any]:
             if parameters_of.source is None:
                 continue
             key = f"{name}.table.modalities.{modality}.{parameters_of.source_key}"
-            own = entries[f"{name}.raw_{modality}"] = _entry(parameters_of, parameters_of.source, key)
+            entry = entries[f"{name}.raw_{modality}"] = _entry(parameters_of, parameters_of.source, key)
             other = others.get(modality)
             entries[f"{name}.predict.raw_{modality}"] = (
-                own if other is None else _entry(parameters_of, other, f"{name}.predict.sources.{modality}")
+                entry if other is None else _entry(parameters_of, other, f"{name}.predict.sources.{modality}")
             )
     return entries
 

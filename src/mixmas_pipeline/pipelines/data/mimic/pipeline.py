@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
-
 from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline.pipelines.data.mimic import extraction, nodes
-from mixmas_pipeline.pipelines.data.mimic.parameters import Source
+from mixmas_pipeline.pipelines.data.mimic.parameters import MIMICParameters
 
 NAMESPACE = "data.mimic"
-# Parameters that the graph of one source does not read, or only this module.
-OPTIONAL = ("input", "cohort", "extraction")
 
 
-def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
+def create_pipeline(parameters: MIMICParameters) -> Pipeline:
     """Nodes of the namespace ``data.mimic``.
 
     Args:
-        parameters: the section ``mimic``. Its ``input`` decides where the graph begins.
-
-    Raises:
-        ValueError: ``input`` is neither "tables" nor "im_pk".
+        parameters: their ``input`` decides where the graph begins.
     """
-    source = parameters.get("input")
-    if source not in get_args(Source):
-        raise ValueError(f"mimic.input is {source!r}; expected one of {', '.join(get_args(Source))}")
     stays, events = "mimic.stays", "mimic.events"
     examples = {split: f"mimic.{split}_stays" for split in nodes.SPLITS}
-    if source == "tables":
+    if parameters.input == "tables":
         steps = [
             Node(
                 nodes.select_stays,

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
-
 from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline.pipelines.data.mmimdb import embedding, nodes, reading
-from mixmas_pipeline.pipelines.data.mmimdb.parameters import Source
+from mixmas_pipeline.pipelines.data.mmimdb.parameters import MMIMDBParameters
 
 NAMESPACE = "data.mmimdb"
-# Parameters that only this module reads.
-OPTIONAL = ("input",)
 
 
-def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
+def create_pipeline(parameters: MMIMDBParameters) -> Pipeline:
     """Nodes of the namespace ``data.mmimdb``.
 
     Args:
-        parameters: the section ``mmimdb``. Its ``input`` decides where the graph begins.
-
-    Raises:
-        ValueError: ``input`` is neither "raw" nor "hdf5".
+        parameters: their ``input`` decides where the graph begins.
     """
-    source = parameters.get("input")
-    if source not in get_args(Source):
-        raise ValueError(f"mmimdb.input is {source!r}; expected one of {', '.join(get_args(Source))}")
     found, pictures, films = "mmimdb.found", "mmimdb.pictures", "mmimdb.films"
-    reader, raw = (reading.read_raw, "raw_films") if source == "raw" else (reading.read_hdf5, "raw_hdf5")
+    reader, raw = (reading.read_raw, "raw_films") if parameters.input == "raw" else (reading.read_hdf5, "raw_hdf5")
     embeddings, tokens = "mmimdb.token_embeddings", "mmimdb.tokens"
     rows = {split: f"mmimdb.{split}_films" for split in nodes.SPLITS}
     made_with = (films, pictures, embeddings, tokens, "params:mmimdb.films", "params:mmimdb.text.max_tokens")
