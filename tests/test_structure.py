@@ -75,7 +75,7 @@ def test_contenders_get_the_same_data_settings_and_tuning() -> None:
     for node in all_pipelines("base").nodes:
         if (step := node.name.rpartition(".")[2]) in given:
             given[step].add(frozenset(name for name in node.inputs if not name.startswith(f"{node.namespace}.")))
-    common = {"avmnist.train", "avmnist.validation", "params:avmnist.training"}
+    common = {"avmnist.train", "avmnist.validation", "params:avmnist.training", "params:checkpoints"}
     rates = {f"params:avmnist.compare.{name}" for name in ("learning_rates", "tuning_seed")}
     seeds = {"params:avmnist.compare.seeds"}
     assert given == {"tune": {frozenset(common | rates)}, "train_seeds": {frozenset(common | seeds)}}

@@ -48,7 +48,7 @@ _OPTIONAL: dict[str, tuple[str, ...]] = {"mimic": mimic.OPTIONAL, "mmimdb": mmim
 # Keys that every data set's section has, beside those of its preparation.
 _SECTIONS = ("search", "training", "compare", "validate_search", "predict", "export")
 # Top-level parameters that are no data set.
-_SETTINGS = ("dataset", "reuse", "tracking", "compute", custom.OWN)
+_SETTINGS = ("dataset", "reuse", "tracking", "compute", "checkpoints", custom.OWN)
 MOST_COMBINATIONS = 500
 _PIPELINES = ("describe", "search", "training", "reporting", "predict", "export", "compare", "validate_search")
 

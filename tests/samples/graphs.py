@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kedro.config import OmegaConfigLoader
 from kedro.pipeline import Pipeline
 
 from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline.config_loader import ProjectConfigLoader
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).parents[2]
 
 
-def configuration(env: str, **runtime: object) -> OmegaConfigLoader:
+def configuration(env: str, **runtime: object) -> ProjectConfigLoader:
     """The configuration of an environment, with parameters as of ``--params``."""
-    return OmegaConfigLoader(str(ROOT / "conf"), env=env, runtime_params=runtime or None, **CONFIG_LOADER_ARGS)
+    return ProjectConfigLoader(str(ROOT / "conf"), env=env, runtime_params=runtime or None, **CONFIG_LOADER_ARGS)
 
 
 def pipelines(env: str, **runtime: object) -> dict[str, Pipeline]:

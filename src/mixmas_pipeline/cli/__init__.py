@@ -50,13 +50,22 @@ def prune(metadata: ProjectMetadata, env: str | None, keep: int, older_than: tim
     """Delete old versions of every data set.
 
     Never the newest of any, nor one that a version which stays was made from; and nothing while a run is at work on
-    the data root. What killed runs have left unfinished goes too.
+    the data root. What killed runs have left unfinished goes too: files that were being written, and checkpoints of
+    trainings, which no run can resume afterwards.
     """
     from contextlib import nullcontext
 
     from mixmas_pipeline.storage.locks import locked
-    from mixmas_pipeline.storage.paths import folders
-    from mixmas_pipeline.storage.retention import delete, leftovers, saved_versions, size, superfluous, sweep
+    from mixmas_pipeline.storage.paths import folders, remove
+    from mixmas_pipeline.storage.retention import (
+        checkpoint_folder,
+        delete,
+        leftovers,
+        saved_versions,
+        size,
+        superfluous,
+        sweep,
+    )
 
     root = _data_root(metadata, env)
     if not folders(root):
@@ -64,18 +73,22 @@ def prune(metadata: ProjectMetadata, env: str | None, keep: int, older_than: tim
     with locked(root) if yes else nullcontext():
         versions = saved_versions(root)
         old, unfinished = superfluous(versions, keep, older_than), leftovers(root)
+        checkpoints = folders(checkpoint_folder(root))
         rows = [(saved.dataset, saved.version, size(saved.artefact.parent)) for saved in old]
         rows += [(path, "unfinished", size(path)) for path in unfinished]
+        rows += [(path, "checkpoints", size(path)) for path in checkpoints]
         _show(root, rows)
         if yes:
             for saved in old:
                 delete(saved)
             sweep(root)
+            for path in checkpoints:
+                remove(path)
     kept = sum(map(len, versions.values())) - len(old)
     total = _bytes(sum(row[2] for row in rows))
     click.echo(
-        f"{'Deleted' if yes else 'Would delete'} {len(old)} versions and {len(unfinished)} unfinished files or folders "
-        f"({total}); {kept} versions of {len(versions)} data sets stay."
+        f"{'Deleted' if yes else 'Would delete'} {len(old)} versions, {len(unfinished)} unfinished files or folders "
+        f"and {len(checkpoints)} folders of checkpoints ({total}); {kept} versions of {len(versions)} data sets stay."
     )
     if rows and not yes:
         click.echo("Nothing has been deleted: add --yes to do so.")

@@ -224,7 +224,7 @@ def build_table(
     tokens: pd.DataFrame,
     parameters: FilmParameters,
     max_tokens: int,
-    scratch: Path,
+    scratch: str | Path,
 ) -> MultimodalTable:
     """A split's films as a table.
 
