@@ -318,10 +318,10 @@ def train(folder: Path) -> dict[str, Any]:
     from mixmas_pipeline.datasets.table import TableDataset
     from mixmas_pipeline.models import presets
     from mixmas_pipeline.pipelines.search.nodes import sample_for_search
-    from mixmas_pipeline.pipelines.training.fitting import with_statistics
     from mixmas_pipeline.pipelines.training.nodes import train_model
     from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
     from mixmas_pipeline.training import parameters as models
+    from mixmas_pipeline.training.statistics import with_statistics
     from mixmas_pipeline.training.trial import run_trial
 
     files = {name: TableDataset(filepath=str(folder / f"{name}.arrow")) for name in ("train", "validation", "sample")}

@@ -375,14 +375,13 @@ def _m2_mixer() -> Any:
 
 def epoch(arguments: argparse.Namespace) -> dict[str, Any]:
     """An epoch of full training as the pipeline does it, on ``--pairs`` pairs; without what comes once a training."""
-    from mixmas_pipeline.training.lightning import train
+    from mixmas_pipeline.training.fit import train
     from mixmas_pipeline.training.parameters import TrainingParameters
 
     architecture, table = _m2_mixer(), _table(arguments.pairs, audio=True)
-    precision = "bf16-mixed" if arguments.precision == "bfloat16" else "32-true"
     parameters = TrainingParameters.model_validate(
-        {"seed": 0, "max_epochs": 1, "patience": 1, "metric": "accuracy", "learning_rate": 1e-3, "accelerator": "cpu"}
-        | {"precision": precision}
+        {"seed": 0, "max_epochs": 1, "patience": 1, "metric": "accuracy", "learning_rate": 1e-3, "device": "cpu"}
+        | {"precision": arguments.precision}
     )
     with tempfile.TemporaryDirectory() as folder:
         _, history = train(architecture, table, table.take(np.arange(64)), parameters, Path(folder) / "checkpoints")

@@ -76,7 +76,7 @@ def test_contenders_get_the_same_data_settings_and_tuning() -> None:
         if (step := node.name.rpartition(".")[2]) in given:
             own = f"avmnist.{node.namespace}."
             given[step].add(frozenset(name for name in node.inputs if not name.startswith(own)))
-    common = {"avmnist.train", "avmnist.validation", "params:avmnist.training"}
+    common = {"avmnist.train", "avmnist.validation", "params:avmnist.training", "params:checkpoints"}
     rates = {f"params:avmnist.compare.{name}" for name in ("learning_rates", "tuning_seed")}
     seeds = {"params:avmnist.compare.seeds"}
     assert given == {"tune": {frozenset(common | rates)}, "train_seeds": {frozenset(common | seeds)}}

@@ -3,6 +3,7 @@ data sets name in the catalog. A run, a notebook and kedro-viz see the same."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from kedro.config import OmegaConfigLoader
@@ -10,6 +11,8 @@ from kedro.config import OmegaConfigLoader
 from mixmas_pipeline.pipelines import data_sets
 from mixmas_pipeline.pipelines.data import custom
 from mixmas_pipeline.runners.resources import ComputeParameters
+from mixmas_pipeline.storage.locks import data_root
+from mixmas_pipeline.storage.retention import checkpoint_folder
 
 ARGUMENTS: dict[str, Any] = {
     "base_env": "base",
@@ -21,12 +24,17 @@ ARGUMENTS: dict[str, Any] = {
 
 class ProjectConfigLoader(OmegaConfigLoader):
     """Kedro's loader, whose parameters are complete, including ``--params``, and whose catalog has the files that they
-    name. An entry of a catalog file takes precedence over such a file."""
+    name. An entry of a catalog file takes precedence over such a file.
+
+    The parameter ``checkpoints`` is the folder in the data root, as an absolute path or a URL, that interrupted nodes
+    resume from. They get it as a parameter, since it is no data of theirs.
+    """
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         configuration = super().__getitem__(key)
         if key == "parameters":
-            return complete(configuration)
+            root = data_root(self["globals"], Path(self.conf_source).absolute().parent)
+            return {**complete(configuration), "checkpoints": str(checkpoint_folder(root))}
         if key == "catalog":
             return {**custom.catalog_entries(self["parameters"]), **configuration}
         return configuration

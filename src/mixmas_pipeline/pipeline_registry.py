@@ -44,7 +44,7 @@ from mixmas_pipeline.utils.parameters import check, check_keys
 
 MOST_COMBINATIONS = 500
 # Top-level parameters that are no data set.
-_SETTINGS = ("dataset", "reuse", "tracking", "compute", custom.DEFAULTS)
+_SETTINGS = ("dataset", "reuse", "tracking", "compute", "checkpoints", custom.DEFAULTS)
 _PIPELINES = ("describe", "search", "training", "reporting", "predict", "export", "compare", "validate_search")
 
 _log = logging.getLogger(__name__)

@@ -206,7 +206,7 @@ def test_parts_of_others_are_kept_by_a_run_that_fails_or_while_they_are_made(
     encoder: EncoderFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     embedding.embed_plots(films(), encoder, TEXT, tmp_path)
-    (before,) = tmp_path.iterdir()
+    (before,) = (tmp_path / "mmimdb_plots").iterdir()
     batch = embedding.embed_batch
 
     def failing(model: Any, ids: Any, pad: int) -> np.ndarray:
@@ -238,7 +238,7 @@ def test_parts_of_other_plots_encoders_or_settings_are_not_gone_on_with(encoder:
 
     def folder(frame: pd.DataFrame, model: EncoderFiles = encoder, **changes: Any) -> str:
         _, _, info = embedding.embed_plots(frame, model, TEXT.model_copy(update=changes), scratch)
-        (only,) = scratch.iterdir()  # those of before are swept away
+        (only,) = (scratch / "mmimdb_plots").iterdir()  # those of before are swept away
         assert not info["resumed"]
         return only.name
 

@@ -16,7 +16,6 @@ from PIL import Image
 from mixmas_pipeline.datasets import previews
 from mixmas_pipeline.datasets.array import ArrayDataset
 from mixmas_pipeline.datasets.artefacts import ArraysDataset, ClipsDataset, FrameDataset, JSONDataset
-from mixmas_pipeline.datasets.model import ScratchFolderDataset
 from mixmas_pipeline.datasets.rows import RowsFileDataset
 from mixmas_pipeline.datasets.text_encoder import EncoderDataset
 from mixmas_pipeline.pipelines.data.avmnist.clips import ClipArchiveDataset, DemoNoiseDataset
@@ -145,11 +144,6 @@ def test_sources_show_themselves_without_being_fetched(tmp_path: Path) -> None:
 
 
 def test_files_are_listed(tmp_path: Path) -> None:
-    scratch = ScratchFolderDataset(filepath=str(tmp_path / "scratch"))
-    assert scratch.preview()["data"] == []
-    (tmp_path / "scratch" / "a").mkdir(parents=True)
-    (tmp_path / "scratch" / "a" / "part.bin").write_bytes(b"12345")
-    assert scratch.preview()["data"] == [["a/part.bin", 5]]
     np.savez(tmp_path / "rows.npz", image=np.zeros((3, 4, 5), np.uint8))
     rows = RowsFileDataset(filepath=str(tmp_path / "rows.npz"), key="k")
     assert rows.preview()["data"] == [["image", "3×4×5", "uint8"]]

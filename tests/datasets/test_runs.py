@@ -26,8 +26,8 @@ RECORD = Record(
     pipeline="__default__",
     metric="accuracy",
     chosen={"image": "ramlp"},
-    parameters={"films.training.seed": 3, "films.search.budget.seeds": [0, 1], "films.training.strategy": "auto"},
-    key_parameters=["films.training.seed", "films.search.budget.seeds", "films.training.strategy"],
+    parameters={"films.training.seed": 3, "films.search.budget.seeds": [0, 1], "films.training.device": "auto"},
+    key_parameters=["films.training.seed", "films.search.budget.seeds", "films.training.device"],
     metrics={"test/accuracy": 0.7, "validation/accuracy, image head alone": 1e-7},
     artefacts={"films.model": FIRST},
     versions={"kedro": "1.7.0"},
@@ -94,7 +94,7 @@ def test_hyperparameters_are_a_trial(tmp_path: Path) -> None:
         "chosen image": "ramlp",
         "training.seed": 3,
         "search.budget.seeds": "[0, 1]",
-        "training.strategy": "auto",
+        "training.device": "auto",
     }
 
 

@@ -21,7 +21,7 @@ from mixmas_pipeline.cli import viz_build
 from mixmas_pipeline.datasets.table import TableDataset
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 from mixmas_pipeline.storage.paths import is_remote, place
-from mixmas_pipeline.training import join
+from mixmas_pipeline.training import distributed
 from mixmas_pipeline.training.parameters import TrainingParameters
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -40,7 +40,7 @@ def commands() -> list[str]:
 
 VIZ_COMMANDS = [c for c in commands() if c.startswith("kedro viz")]
 KEDRO_COMMANDS = [c for c in commands() if "kedro " in c and c not in VIZ_COMMANDS]
-JOIN = "python -m mixmas_pipeline.training.join "
+JOIN = "torchrun "
 TENSORBOARD = "tensorboard --logdir="
 
 
@@ -57,15 +57,18 @@ def test_every_command_is_of_a_kind_that_is_tried() -> None:
 
 
 def test_command_for_other_hosts_fits_the_parameters() -> None:
-    """It is run in tests/learning/test_processes.py; here are the words that are shown."""
+    """It is run in tests/training/test_distributed.py; here are the words that are shown."""
     shown = [yaml.safe_load(block) for _, block in blocks("yaml")]
     sections = [section.get("avmnist", {}).get("training", {}) for section in shown]
-    hosts = {section["address"]: section["num_nodes"] for section in sections if "address" in section}
-    joining = [c for c in commands() if c.startswith(JOIN)]
-    assert joining
-    for command in joining:
-        server, port, host = join.parse(shlex.split(command.removeprefix(JOIN)))
-        assert host < hosts[f"{server}:{port}"]
+    (section,) = [section for section in sections if "address" in section]
+    rest = {"seed": 0, "max_epochs": 1, "patience": 1, "metric": "accuracy", "learning_rate": 0.1}
+    training = TrainingParameters.model_validate({**rest, **section})
+    assert isinstance(training.devices, int)
+    expected = [*distributed._torchrun(training, training.devices), "-m", "mixmas_pipeline.training.worker"]
+    (joining,) = [command for command in commands() if command.startswith(JOIN)]
+    _, *words, job = shlex.split(joining)
+    assert words == expected
+    assert job.endswith("/06_models/checkpoints/job.json")
 
 
 def test_tensorboard_is_shown_the_folder_of_the_logs() -> None:

@@ -116,7 +116,7 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
     assert list(Architecture.model_validate(architecture).encoders) == ["poster", "plot", "sound"]
 
     settings = TrainingParameters(
-        seed=0, max_epochs=12, patience=12, metric="f1_weighted", learning_rate=0.01, accelerator="cpu"
+        seed=0, max_epochs=12, patience=12, metric="f1_weighted", learning_rate=0.01, device="cpu"
     )
     model, history = training.train_model(architecture, train, validation, settings, tmp_path)
     found = evaluation.evaluate_model(model, train, validation, test, settings)
@@ -171,7 +171,7 @@ def _check_scores(
 
     from mixmas_pipeline.evaluation.metrics import best_thresholds
     from mixmas_pipeline.models.multimodal import FUSED
-    from mixmas_pipeline.training.trial import compute_logits
+    from mixmas_pipeline.training.inference import compute_logits
 
     probabilities = {
         name: 1 / (1 + np.exp(-compute_logits(model, split, torch.device("cpu"))[FUSED].astype(float)))

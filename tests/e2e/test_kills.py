@@ -44,7 +44,9 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
     """Every epoch's end is logged. (A project's own logging.yml is only read by who has not imported Kedro before.)"""
     config = tmp_path_factory.mktemp("conf") / "logging.yml"
     written = (ROOT / "conf/logging.yml").read_text()
-    config.write_text(written.replace("loggers:\n", "loggers:\n  mixmas_pipeline.training.lightning: {level: DEBUG}\n"))
+    config.write_text(
+        written.replace("loggers:\n", "loggers:\n  mixmas_pipeline.training.lightning_module: {level: DEBUG}\n")
+    )
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("KEDRO_LOGGING_CONFIG", str(config))
         with Forks() as started:

@@ -167,8 +167,8 @@ def test_altered_artefact_is_made_again(copy_of_finished: Callable[[], Path]) ->
 
 
 def test_changed_code_trains_again(copy_of_finished: Callable[[], Path], tmp_path: Path) -> None:
-    """Checkpoints of the old code are not gone on from: the identity of a training holds the code's hash."""
-    from mixmas_pipeline.pipelines.training import fitting
+    """Training does not resume from checkpoints of the old code: the identity of a training holds the code's hash."""
+    from mixmas_pipeline.training import resumable
 
     architecture, train, validation = load(copy_of_finished(), "architecture", "train", "validation")
     from mixmas_pipeline.models.architecture import Architecture
@@ -176,11 +176,11 @@ def test_changed_code_trains_again(copy_of_finished: Callable[[], Path], tmp_pat
 
     settings = TrainingParameters(seed=0, max_epochs=1, patience=1, metric="accuracy", learning_rate=0.1)
     arguments = (Architecture.model_validate(architecture), train, validation, settings)
-    before = fitting._identity(*arguments)
-    assert fitting._identity(*arguments) == before
+    before = resumable._identity(*arguments)
+    assert resumable._identity(*arguments) == before
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(fitting, "code_hash", lambda module: "other code")
-        assert fitting._identity(*arguments) != before
+        patched.setattr(resumable, "code_hash", lambda module: "other code")
+        assert resumable._identity(*arguments) != before
 
 
 @pytest.mark.slow
@@ -188,7 +188,7 @@ def test_training_in_two_processes_from_the_parameters(copy_of_finished: Callabl
     """The node starts the processes; all else is done once, and what was searched is reused."""
     project = copy_of_finished()
     before = provenance(project)
-    changes = ["accelerator=cpu", "devices=2", "strategy=ddp", "precision=bf16-mixed", "seed=1"]
+    changes = ["device=cpu", "devices=2", "precision=bfloat16", "seed=1"]
     params = ",".join(f"avmnist.training.{change}" for change in changes)
     done = kedro(project, "run", "--env=test", "--pipeline=training", f"--params={params}", timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr

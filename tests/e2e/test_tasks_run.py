@@ -20,8 +20,8 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
-from mixmas_pipeline.pipelines.training.fitting import with_statistics
 from mixmas_pipeline.training.parameters import TrainingParameters
+from mixmas_pipeline.training.statistics import with_statistics
 
 NAMES = ("photo", "facts")
 PIPELINES = ("reporting", "compare", "validate_search")
@@ -158,8 +158,8 @@ def test_six_modalities_some_of_which_are_missing(tmp_path: Path) -> None:
 def test_dropping_modalities_in_training_helps_where_they_are_missing(tmp_path: Path) -> None:
     """Each of three modalities tells a third of the variance: with dropout one alone comes near to that."""
     from mixmas_pipeline.pipelines.training.evaluation import score_patterns
-    from mixmas_pipeline.training.lightning import train
-    from mixmas_pipeline.training.trial import compute_logits
+    from mixmas_pipeline.training.fit import train
+    from mixmas_pipeline.training.inference import compute_logits
 
     names, cpu = ("photo", "pulse", "facts"), torch.device("cpu")
     splits = [planted.planted("regression", names, rows, seed, targets=1) for seed, rows in enumerate((600, 150, 300))]
@@ -184,7 +184,7 @@ def test_sets_of_more_than_six_modalities_are_not_all_scored(monkeypatch: pytest
     """With the limit at 3: four modalities alone, all but one, all, and the pair that occurs."""
     from mixmas_pipeline.models.multimodal import MultimodalMixer
     from mixmas_pipeline.pipelines.training import evaluation
-    from mixmas_pipeline.training.trial import compute_logits
+    from mixmas_pipeline.training.inference import compute_logits
 
     names = ("photo", "pulse", "facts", "graph")
     test = planted.planted("binary", names, 40, 0, {"photo": 0.3, "graph": 0.3})

@@ -130,7 +130,7 @@ def parameters(names: Sequence[str], metric: str, **changes: dict[str, Any]) -> 
             "max_epochs": 12,
             "patience": 12,
             "metric": metric,
-            "accelerator": "cpu",
+            "device": "cpu",
         },
         "compare": {
             "baseline": {"encoders": encoders, **({"fusion": fusion} if len(names) > 1 else {})},

@@ -20,7 +20,6 @@ from object_store import ObjectStore
 from test_atomic import Broken, Folder, Interrupted
 
 from mixmas_pipeline.datasets.artefacts import JSONDataset
-from mixmas_pipeline.datasets.model import ScratchFolderDataset
 from mixmas_pipeline.datasets.table import TableDataset
 from mixmas_pipeline.runners import fingerprints
 from mixmas_pipeline.storage.paths import cache_folder, local, place, versions, write_whole
@@ -357,12 +356,6 @@ def test_content_has_the_same_hash_as_on_a_disk(model: bool, object_store: Objec
             dataset.save({"x": np.arange(5)})
         hashes.append(fingerprints.hash_path(dataset._get_load_path()))
     assert hashes[0] == hashes[1]
-
-
-def test_scratch_folder(object_store: ObjectStore) -> None:
-    folder = ScratchFolderDataset(filepath=f"{object_store.url}/checkpoints").load()
-    assert str(folder) == f"{object_store.url}/checkpoints"
-    assert object_store.objects() == []
 
 
 def test_memory_needs_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,65 +12,19 @@ import pandas as pd
 import pytest
 import torch
 from object_store import ObjectStore
+from training_samples import CPU, architecture, lacking, parameters, settings_of, table
 
-from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.metrics import predict, score
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.storage.paths import cache_folder, place
-from mixmas_pipeline.training import lightning
+from mixmas_pipeline.training import fit as fitting
+from mixmas_pipeline.training.inference import compute_logits
+from mixmas_pipeline.training.lightning_module import MixerModule
 from mixmas_pipeline.training.parameters import TrainingParameters
-from mixmas_pipeline.training.trial import compute_logits, to_tensors
 
-CPU = torch.device("cpu")
-
-
-def table(rows: int, seed: int, noise: float = 1.0) -> MultimodalTable:
-    rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 3, rows)
-    arrays = {
-        "picture": (labels[:, None, None] + noise * rng.normal(size=(rows, 4, 4))).astype(np.float32),
-        "series": (labels[:, None, None] + noise * rng.normal(size=(rows, 5, 2))).astype(np.float32),
-    }
-    modalities = {
-        "picture": Modality("image", (4, 4), "float32"),
-        "series": Modality("time_series", (5, 2), "float32"),
-    }
-    schema = TableSchema(modalities, "multiclass", ("a", "b", "c"))
-    return MultimodalTable(schema, arrays, labels, [f"{seed}-{i}" for i in range(rows)])
-
-
-def architecture(dropout: float = 0.2) -> Architecture:
-    block = {"block": "mlp_mixer", "token_dim": 4, "channel_dim": 8, "dropout": dropout}
-    return Architecture.model_validate(
-        {
-            "task": "multiclass",
-            "classes": ["a", "b", "c"],
-            "inputs": {n: {"shape": s, "mean": 1, "std": 1} for n, s in (("picture", (4, 4)), ("series", (5, 2)))},
-            "encoders": {
-                "picture": {
-                    "tokeniser": {"type": "patches", "patch": 2},
-                    "hidden_dim": 6,
-                    "depth": 1,
-                    "block": block,
-                },
-                "series": {"tokeniser": {"type": "projection"}, "hidden_dim": 6, "depth": 1, "block": block},
-            },
-            "fusion": {"function": "mean", "network": {"depth": 1, "block": block}},
-        }
-    )
-
-
-def parameters(**changes: Any) -> TrainingParameters:
-    settings = {
-        "seed": 3,
-        "max_epochs": 5,
-        "patience": 5,
-        "metric": "accuracy",
-        "batch_size": 16,
-        "learning_rate": 0.01,
-        "accelerator": "cpu",
-    }
-    return TrainingParameters.model_validate({**settings, **changes})
+MakeTable = Callable[..., MultimodalTable]
+MakeArchitecture = Callable[..., Architecture]
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +33,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fit(folder: Path, settings: TrainingParameters) -> tuple[dict[str, torch.Tensor], pd.DataFrame]:
-    model, history = lightning.train(architecture(), table(80, 0), table(40, 1), settings, folder)
+    model, history = fitting.train(architecture(), table(80, 0), table(40, 1), settings, folder)
     return model.state_dict(), history.drop(columns="seconds")
 
 
@@ -100,58 +55,31 @@ def test_training_is_resumed_on_another_machine(
 
 def check_resumed(broken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash_in_epoch: int) -> None:
     weights, history = fit(tmp_path / "unbroken", parameters())
-    original, steps = lightning.MixerModule.training_step, []
+    original, steps = MixerModule.training_step, []
 
-    def crashing(self: lightning.MixerModule, batch: Any, index: int) -> torch.Tensor:
+    def crashing(self: MixerModule, batch: Any, index: int) -> torch.Tensor:
         if self.current_epoch == crash_in_epoch and index == 2:
             raise RuntimeError("power cut")
         return original(self, batch, index)
 
     with monkeypatch.context() as patched:
-        patched.setattr(lightning.MixerModule, "training_step", crashing)
+        patched.setattr(MixerModule, "training_step", crashing)
         with pytest.raises(RuntimeError, match="power cut"):
             fit(broken, parameters())
     torch.manual_seed(99)  # what the process did in between does not matter
     shutil.rmtree(cache_folder(), ignore_errors=True)
 
-    def counted(self: lightning.MixerModule, batch: Any, index: int) -> torch.Tensor:
+    def counted(self: MixerModule, batch: Any, index: int) -> torch.Tensor:
         steps.append(self.current_epoch)
         return original(self, batch, index)
 
     with monkeypatch.context() as patched:
-        patched.setattr(lightning.MixerModule, "training_step", counted)
+        patched.setattr(MixerModule, "training_step", counted)
         resumed, resumed_history = fit(broken, parameters())
     assert sorted(set(steps)) == list(range(crash_in_epoch, 5)), "no more than the epoch of the crash is done again"
     pd.testing.assert_frame_equal(resumed_history, history)
     for name, weight in weights.items():
         assert torch.equal(weight, resumed[name]), name
-
-
-def test_training_whose_folder_was_moved_still_knows_its_best_epoch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Lightning forgets the best score when the folder of its checkpoint is another: a later, worse epoch then wins."""
-    settings = parameters(learning_rate=0.5, clip_norm=100.0)
-    weights, history = fit(tmp_path / "unbroken", settings)
-    best = int(history["validation_accuracy_fused"].idxmax())
-    assert 0 <= best < 3, "the best epoch is before the crash; else the test proves nothing"
-    original = lightning.MixerModule.training_step
-
-    def crashing(self: lightning.MixerModule, batch: Any, index: int) -> torch.Tensor:
-        if self.current_epoch == 3:
-            raise RuntimeError("power cut")
-        return original(self, batch, index)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(lightning.MixerModule, "training_step", crashing)
-        with pytest.raises(RuntimeError, match="power cut"):
-            fit(tmp_path / "here" / "broken", settings)
-    (tmp_path / "here").rename(tmp_path / "there")
-    resumed, resumed_history = fit(tmp_path / "there" / "broken", settings)
-    pd.testing.assert_frame_equal(resumed_history, history)
-    for name, weight in weights.items():
-        assert torch.equal(weight, resumed[name]), name
-    assert not (tmp_path / "here").exists()
 
 
 def test_only_the_epoch_that_was_cut_is_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,16 +88,16 @@ def test_only_the_epoch_that_was_cut_is_done_again(tmp_path: Path, monkeypatch: 
     _, history = fit(tmp_path / "unbroken", settings)
     assert history["validation_accuracy_fused"].idxmax() < 2, "else the test proves nothing"
     epochs: list[int] = []
-    original = lightning.MixerModule.training_step
+    original = MixerModule.training_step
 
-    def crashing(self: lightning.MixerModule, batch: Any, index: int) -> torch.Tensor:
+    def crashing(self: MixerModule, batch: Any, index: int) -> torch.Tensor:
         if index == 0:
             epochs.append(self.current_epoch)
             if epochs.count(4) == 1 and self.current_epoch == 4:
                 raise RuntimeError("power cut")
         return original(self, batch, index)
 
-    monkeypatch.setattr(lightning.MixerModule, "training_step", crashing)
+    monkeypatch.setattr(MixerModule, "training_step", crashing)
     with pytest.raises(RuntimeError, match="power cut"):
         fit(tmp_path / "broken", settings)
     fit(tmp_path / "broken", settings)
@@ -197,7 +125,7 @@ def test_early_stopping_counts_epochs_without_improvement(tmp_path: Path) -> Non
 
 def test_best_epoch_is_returned_in_eval_mode(tmp_path: Path) -> None:
     settings = parameters(max_epochs=8, patience=8)
-    model, history = lightning.train(architecture(), table(80, 0), table(40, 1), settings, tmp_path)
+    model, history = fitting.train(architecture(), table(80, 0), table(40, 1), settings, tmp_path)
     assert not model.training
     validation = table(40, 1)
     predicted = predict(compute_logits(model, validation, CPU)["fused"], "multiclass")
@@ -224,45 +152,37 @@ def test_infinite_loss_says_what_to_change(tmp_path: Path) -> None:
         fit(tmp_path, parameters(learning_rate=1e30, clip_norm=1e30))
 
 
-@pytest.mark.parametrize("wrong", [{"accelerator": "gppu"}, {"precision": "bf61"}, {"strategy": "dpp"}])
-def test_misspelt_trainer_settings_are_refused_at_once(wrong: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        parameters(**wrong)
-
-
 def test_bfloat16(tmp_path: Path) -> None:
     _, history = fit(tmp_path, parameters(precision="bf16-mixed", max_epochs=2))
     assert np.isfinite(history["validation_loss"]).all()
 
 
-def test_batches_of_tensors_that_are_on_the_device_are_the_mapped_ones() -> None:
-    made = table(23, 0)
-    rows = [np.array([5, 2, 9]), np.array([0, 22]), np.array([7])]
-    shares = [1.0, 0.5, 2.0]
-    held = to_tensors(made, torch.device("cpu"))
-    for mapped, resident in zip(
-        lightning.Batches(made, rows, shares), lightning.Batches(made, rows, shares, held), strict=True
-    ):
-        assert mapped[2] == resident[2]
-        assert torch.equal(mapped[1], resident[1])
-        for name, values in mapped[0].items():
-            assert torch.equal(values, resident[0][name])
-
-
-@pytest.mark.parametrize(("free", "fits"), [(8960, True), (8959, False)])
-def test_a_table_is_held_where_it_takes_a_quarter_of_the_free_memory_at_most(
-    monkeypatch: pytest.MonkeyPatch, free: int, fits: bool
+@pytest.mark.parametrize("missing", [False, True])
+def test_resumed_training_with_dropped_modalities_ends_as_the_unbroken_one(
+    make_table: MakeTable,
+    make_architecture: MakeArchitecture,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    missing: bool,
 ) -> None:
-    made = table(20, 0)  # 20 examples of 16 + 10 values of 4 bytes, and a label of 8: 2,240 bytes
-    asked: list[torch.device] = []
+    tables = [make_table(50), make_table(30, seed=1)]
+    tables = [lacking(table) for table in tables] if missing else tables
+    plan, given_ = make_architecture(function="max", dropout=0.2), settings_of(modality_dropout=0.3)
+    whole, history = fitting.train(plan, *tables, given_, tmp_path / "whole")
+    original = MixerModule.training_step
 
-    def record(table: Any, device: torch.device) -> str:
-        asked.append(device)
-        return "held"
+    def crashing(self: MixerModule, batch: Any, index: int) -> torch.Tensor:
+        if self.current_epoch == 1 and index == 2:
+            raise RuntimeError("power cut")
+        return original(self, batch, index)
 
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, free))
-    monkeypatch.setattr(lightning, "to_tensors", record)
-    gpu = torch.device("cuda", 1)
-    assert lightning.hold(made, gpu) == ("held" if fits else None)
-    assert asked == ([gpu] if fits else [])
-    assert lightning.hold(made, torch.device("cpu")) is None
+    with monkeypatch.context() as patched:
+        patched.setattr(MixerModule, "training_step", crashing)
+        with pytest.raises(RuntimeError, match="power cut"):
+            fitting.train(plan, *tables, given_, tmp_path / "broken")
+    resumed, again = fitting.train(plan, *tables, given_, tmp_path / "broken")
+    for name, weight in whole.state_dict().items():
+        assert torch.equal(weight, resumed.state_dict()[name]), name
+    assert history.drop(columns="seconds").equals(again.drop(columns="seconds"))
+    other, _ = fitting.train(plan, *tables, settings_of(), tmp_path / "without")
+    assert not torch.equal(other.fused_head.linear.weight, whole.fused_head.linear.weight)

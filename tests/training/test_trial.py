@@ -8,36 +8,23 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from training_samples import BUDGET, CANDIDATES, assert_same, lacking
 
 from mixmas_pipeline.data.table import MultimodalTable
-from mixmas_pipeline.evaluation.metrics import predict, score
+from mixmas_pipeline.evaluation.metrics import score
 from mixmas_pipeline.models.architecture import FUSION_FUNCTIONS, Architecture
 from mixmas_pipeline.models.encoder import initialised
-from mixmas_pipeline.models.multimodal import FUSED, MultimodalMixer
-from mixmas_pipeline.training import trial as microbenchmark
-from mixmas_pipeline.training.parameters import BudgetParameters, OptimiserParameters
-from mixmas_pipeline.training.stacked import StackedModels
-from mixmas_pipeline.training.trial import (
-    Trial,
-    batch_rows,
-    compute_logits,
-    make_optimiser,
-    pick_device,
-    run_trial,
-    run_trials,
-    to_tensors,
-)
+from mixmas_pipeline.models.multimodal import MultimodalMixer
+from mixmas_pipeline.training import batches
+from mixmas_pipeline.training import trial as trials
+from mixmas_pipeline.training.batches import batch_rows
+from mixmas_pipeline.training.inference import compute_logits
+from mixmas_pipeline.training.loss import loss_scale, multi_head_loss
+from mixmas_pipeline.training.modality_dropout import drop_modalities
+from mixmas_pipeline.training.trial import Trial, run_trial, run_trials
 
 MakeTable = Callable[..., MultimodalTable]
 MakeArchitecture = Callable[..., Architecture]
-BUDGET = BudgetParameters(learning_rate=1e-2, batch_size=16, steps=60, extended_steps=60, seeds=(0, 1), device="cpu")
-CANDIDATES = [
-    ("mlp_mixer", "mlp_mixer", "mlp_mixer"),
-    ("hyper_mixer", "hyper_mixer", "hyper_mixer"),
-    ("ramlp", "monarch_mixer", "monarch_mixer"),
-]
 
 
 @pytest.fixture
@@ -57,12 +44,6 @@ def trial(make_table: MakeTable) -> Callable[..., Trial]:
         return run_trial(architecture, sample, holdout, BUDGET, steps, seed, metric, "test")
 
     return run
-
-
-def assert_same(first: Trial, second: Trial) -> None:
-    assert first.losses == second.losses
-    assert first.score == second.score
-    np.testing.assert_array_equal(first.predicted, second.predicted)
 
 
 # --- Faults of the published search
@@ -132,8 +113,8 @@ def test_the_model_that_is_scored_is_the_one_that_was_trained(
         evaluated.append(model)
         return compute_logits(model, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(microbenchmark, "initialised", build)
-    monkeypatch.setattr(microbenchmark, "compute_logits", evaluate)
+    monkeypatch.setattr(trials, "initialised", build)
+    monkeypatch.setattr(trials, "compute_logits", evaluate)
     trial(make_architecture())
     trial(make_architecture())
     assert evaluated == [model for model, _ in built]
@@ -229,7 +210,7 @@ def test_every_epoch_has_its_own_order(
         asked.append(arguments)
         return batch_rows(*arguments)
 
-    monkeypatch.setattr(microbenchmark, "batch_rows", record)
+    monkeypatch.setattr(batches, "batch_rows", record)
     run_trial(make_architecture(), make_table(40), make_table(9), BUDGET, 7, 5, "accuracy", "test")
     assert asked == [(40, 16, 5, epoch) for epoch in range(3)]  # 3 batches an epoch
 
@@ -271,46 +252,6 @@ def test_a_loss_that_explodes_is_an_error(make_table: MakeTable, make_architectu
 # --- Several seeds as one model
 
 
-@pytest.mark.parametrize(("image", "series", "network"), CANDIDATES)
-@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-def test_seeds_as_one_model_are_the_separate_trials(
-    make_table: MakeTable, make_architecture: MakeArchitecture, task: str, image: str, series: str, network: str
-) -> None:
-    """But for rounding; the clipping of gradients is at work (a norm of 0.1), and is each seed's own."""
-    architecture = make_architecture(image, series, network, task=task)
-    sample, holdout = make_table(61, task), make_table(50, task, 1)
-    budget = BUDGET.model_copy(update={"clip_norm": 0.1, "balance": "classes"})
-    runs = []
-    for batched in (False, True):
-        chosen = budget.model_copy(update={"batched": batched})
-        runs.append(run_trials(architecture, sample, holdout, chosen, 12, (0, 1, 5), "accuracy", "test"))
-    for alone, stacked in zip(*runs, strict=True):
-        assert (alone.seed, alone.steps) == (stacked.seed, stacked.steps)
-        assert [step for step, _ in alone.losses] == [step for step, _ in stacked.losses]
-        np.testing.assert_allclose([v for _, v in stacked.losses], [v for _, v in alone.losses], rtol=1e-3)
-        assert (alone.predicted == stacked.predicted).mean() > 0.95
-    first, last = runs[1][0], runs[1][-1]
-    assert first.losses[-1] != last.losses[-1]
-
-
-def test_a_seed_is_not_affected_by_those_stacked_with_it(
-    make_table: MakeTable, make_architecture: MakeArchitecture
-) -> None:
-    budget = BUDGET.model_copy(update={"batched": True})
-    pair = make_table(40), make_table(20, seed=1)
-    one, other = (
-        run_trials(make_architecture(), *pair, budget, 8, seeds, "accuracy", "test") for seeds in ((3, 4), (3, 9))
-    )
-    assert_same(one[0], other[0])
-
-
-def test_stacked_dropout_differs_by_seed(make_architecture: MakeArchitecture) -> None:
-    models = [initialised(MultimodalMixer, 0, make_architecture(dropout=0.5)).train() for _ in range(2)]
-    inputs = {"image": torch.zeros(4, 6, 6, dtype=torch.uint8), "series": torch.ones(4, 5, 3)}
-    first, second = StackedModels(models)([inputs, inputs])
-    assert not torch.equal(first[FUSED], second[FUSED])
-
-
 def test_bfloat16_learns_and_leaves_float32_weights(make_table: MakeTable, make_architecture: MakeArchitecture) -> None:
     pair = make_table(61), make_table(90, seed=1)
     exact, half = (
@@ -325,51 +266,7 @@ def test_bfloat16_learns_and_leaves_float32_weights(make_table: MakeTable, make_
 # --- Batches
 
 
-@settings(max_examples=80)
-@given(
-    rows=st.integers(1, 200),
-    batch_size=st.integers(2, 70),
-    seed=st.integers(0, 10**6),
-    epoch=st.integers(0, 10**4),
-)
-def test_batches_are_a_permutation_without_single_examples(rows: int, batch_size: int, seed: int, epoch: int) -> None:
-    before = torch.random.get_rng_state()
-    batches = batch_rows(rows, batch_size, seed, epoch)
-    assert torch.equal(torch.random.get_rng_state(), before)
-    assert torch.cat(batches).sort().values.tolist() == list(range(rows))
-    assert all(len(batch) == batch_size for batch in batches[:-2])
-    assert len(batches[-1]) <= batch_size + 1
-    assert len(batches[-1]) > 1 or rows == 1
-    again = batch_rows(rows, batch_size, seed, epoch)
-    assert all(torch.equal(a, b) for a, b in zip(batches, again, strict=True))
-
-
-def test_batches_of_another_epoch_or_seed_differ() -> None:
-    orders = [torch.cat(batch_rows(100, 16, seed, epoch)).tolist() for seed in (0, 1, 2) for epoch in (0, 1, 2)]
-    assert len({tuple(order) for order in orders}) == 9
-
-
 # --- Optimiser and schedule
-
-
-@pytest.mark.parametrize(("warmup", "steps"), [(0.1, 50), (0.0, 20), (0.5, 9), (0.1, 1), (0.99, 30)])
-def test_schedule_by_hand(warmup: float, steps: int) -> None:
-    parameters = OptimiserParameters(learning_rate=0.02, weight_decay=0.05, warmup=warmup)
-    optimiser, schedule = make_optimiser(parameters, torch.nn.Linear(2, 2).parameters(), steps)
-    assert isinstance(optimiser, torch.optim.AdamW)
-    assert optimiser.param_groups[0]["weight_decay"] == 0.05
-    rates = []
-    for _ in range(steps + 1):
-        rates.append(optimiser.param_groups[0]["lr"])
-        optimiser.step()
-        schedule.step()
-    rising = max(1, round(warmup * steps))
-    expected = [0.02 * (step + 1) / rising for step in range(rising)]
-    falling = steps - rising
-    expected += [0.01 * (1 + math.cos(math.pi * step / falling)) for step in range(falling)]
-    assert rates[:-1] == pytest.approx(expected)
-    assert max(rates) == pytest.approx(0.02)
-    assert falling == 0 or rates[-1] == pytest.approx(0, abs=1e-12)
 
 
 def test_gradients_are_clipped(
@@ -390,46 +287,46 @@ def test_gradients_are_clipped(
 # --- Devices, tensors, logits
 
 
-def test_pick_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert pick_device("auto") == pick_device("cpu") == torch.device("cpu")
-    with pytest.raises(ValueError, match='device is "cuda" but torch sees no CUDA device'):
-        pick_device("cuda")
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert pick_device("auto") == pick_device("cuda") == torch.device("cuda")
-    assert pick_device("cpu") == torch.device("cpu")
-
-
-def test_tensors_keep_the_stored_types_and_copy(make_table: MakeTable) -> None:
-    table = make_table(9)
-    for array in table.arrays.values():
-        array.flags.writeable = False  # as a memory-mapped table's
-    inputs, labels = to_tensors(table, torch.device("cpu"))
-    assert {name: tensor.dtype for name, tensor in inputs.items()} == {
-        "image": torch.uint8,
-        "series": torch.float32,
-    }
-    assert labels.tolist() == table.labels.tolist()
-    inputs["image"].zero_()
-    assert table.arrays["image"].any()
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_logits_are_those_of_eval_mode_in_the_order_of_the_rows(
-    make_table: MakeTable,
-    make_architecture: MakeArchitecture,
-    training: bool,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("function", ["concat", "max", "mean"])
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("missing", [False, True])
+def test_trials_by_a_loop_over_torch(
+    make_table: MakeTable, make_architecture: MakeArchitecture, missing: bool, dropout: float, function: str
 ) -> None:
-    monkeypatch.setattr(microbenchmark, "evaluation_rows", lambda _: [slice(0, 8), slice(8, 16), slice(16, 24)])
-    table = make_table(21)
-    model = initialised(MultimodalMixer, 0, make_architecture(dropout=0.5)).train(training)
-    logits = compute_logits(model, table, torch.device("cpu"))
-    assert model.training is training
-    assert {name: values.shape for name, values in logits.items()} == dict.fromkeys((FUSED, "image", "series"), (21, 3))
-    model.eval()
-    for row in (0, 7, 8, 20):
-        inputs = {name: torch.from_numpy(array[row : row + 1].copy()) for name, array in table.arrays.items()}
-        for name, expected in model(inputs).items():
-            np.testing.assert_allclose(logits[name][row], expected[0].detach().numpy(), rtol=1e-4, atol=1e-5)
-    np.testing.assert_array_equal(predict(logits[FUSED], "multiclass"), logits[FUSED].argmax(axis=1))
+    """The trial's first loss is the batch's, with the presence of epoch 0; stacked seeds are the separate ones."""
+    table, holdout = make_table(50), make_table(30, seed=1)
+    if missing:
+        table, holdout = lacking(table), lacking(holdout)
+    plan = make_architecture(function=function)
+    budget = BUDGET.model_copy(update={"modality_dropout": dropout, "balance": "classes"})
+    runs = [
+        run_trials(plan, table, holdout, budget.model_copy(update={"batched": b}), 9, (0, 4), "accuracy", "test")
+        for b in (False, True)
+    ]
+    for alone, stacked in zip(*runs, strict=True):
+        np.testing.assert_allclose([v for _, v in stacked.losses], [v for _, v in alone.losses], rtol=1e-3)
+    rows = batch_rows(50, 16, 4, 0)[0]
+    model = initialised(MultimodalMixer, 4, plan).train()
+    present = {n: torch.from_numpy(t)[rows] for n, t in drop_modalities(table, plan.inputs, dropout, 4, 0).items()}
+    assert bool(present) == (missing or dropout > 0)
+    inputs = {name: torch.from_numpy(array[rows.numpy()]) for name, array in table.arrays.items()}
+    scale = loss_scale(budget, torch.from_numpy(table.labels), plan)
+    labels = torch.from_numpy(table.labels)[rows]
+    expected = multi_head_loss(model(inputs, present), labels, "multiclass", 1 / 3, scale, present)
+    assert runs[0][1].losses[0][1] == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_single_modality_is_trained_and_scored_on_the_rows_that_have_it(
+    make_table: MakeTable, make_architecture: MakeArchitecture
+) -> None:
+    """The same as on tables of those rows alone, whatever the budget drops."""
+    plan = make_architecture(modalities=("series",))
+    tables = [lacking(make_table(60)), lacking(make_table(40, seed=1))]
+    rows = [np.flatnonzero(t.present["series"]) for t in tables]
+    only = [make_table(60).take(rows[0]), make_table(40, seed=1).take(rows[1])]
+    budget = BUDGET.model_copy(update={"modality_dropout": 0.4})
+    first = run_trials(plan, *tables, budget, 9, (0,), "accuracy", "test")[0]
+    second = run_trials(plan, *only, BUDGET, 9, (0,), "accuracy", "test")[0]
+    np.testing.assert_allclose(first.losses, second.losses, rtol=1e-5)
+    np.testing.assert_array_equal(first.predicted, second.predicted)
+    assert len(first.predicted) == len(rows[1]) < 40

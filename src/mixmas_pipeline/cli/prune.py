@@ -43,11 +43,20 @@ def prune_command(
     """Delete old versions of every data set.
 
     The command keeps the newest version of each, and every version that a kept version was made from. It deletes
-    nothing while a run uses the data root. It also deletes unfinished files of killed runs.
+    nothing while a run uses the data root. It also deletes what killed runs have left: unfinished files, and
+    checkpoints of trainings, which no run can resume afterwards.
     """
     from mixmas_pipeline.storage.locks import data_root, locked
-    from mixmas_pipeline.storage.paths import folders
-    from mixmas_pipeline.storage.retention import delete, leftovers, saved_versions, size, superfluous, sweep
+    from mixmas_pipeline.storage.paths import folders, remove
+    from mixmas_pipeline.storage.retention import (
+        checkpoint_folder,
+        delete,
+        leftovers,
+        saved_versions,
+        size,
+        superfluous,
+        sweep,
+    )
 
     root = data_root(load_configuration(metadata, env)["globals"], metadata.project_path)
     if not folders(root):
@@ -55,18 +64,22 @@ def prune_command(
     with locked(root) if yes else nullcontext():
         versions = saved_versions(root)
         old, unfinished = superfluous(versions, keep, older_than), leftovers(root)
+        checkpoints = folders(checkpoint_folder(root))
         rows = [(saved.dataset, saved.version, size(saved.artefact.parent)) for saved in old]
         rows += [(path, "unfinished", size(path)) for path in unfinished]
+        rows += [(path, "checkpoints", size(path)) for path in checkpoints]
         _print_table(root, rows)
         if yes:
             for saved in old:
                 delete(saved)
             sweep(root)
+            for path in checkpoints:
+                remove(path)
     kept = sum(map(len, versions.values())) - len(old)
     total = format_bytes(sum(row[2] for row in rows))
     click.echo(
-        f"{'Deleted' if yes else 'Would delete'} {len(old)} versions and {len(unfinished)} unfinished files or folders "
-        f"({total}); {kept} versions of {len(versions)} data sets stay."
+        f"{'Deleted' if yes else 'Would delete'} {len(old)} versions, {len(unfinished)} unfinished files or folders "
+        f"and {len(checkpoints)} folders of checkpoints ({total}); {kept} versions of {len(versions)} data sets stay."
     )
     if rows and not yes:
         click.echo("Nothing has been deleted: add --yes to do so.")

@@ -1,4 +1,4 @@
-"""Models, folders of files, records of trainings, and the scratch folder that training keeps its checkpoints in."""
+"""Models, folders of files, and records of trainings."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kedro.io import AbstractDataset, DatasetError, Version
+from kedro.io import DatasetError, Version
 from kedro.utils import load_obj
 from kedro_datasets._typing import ImagePreview, JSONPreview, TablePreview
 
-from mixmas_pipeline.datasets.artefacts import PREVIEW_ROWS, table_preview
 from mixmas_pipeline.datasets.atomic import AtomicDataset
 from mixmas_pipeline.datasets.contents import contents
-from mixmas_pipeline.storage.paths import is_remote, local, place, read_bytes
+from mixmas_pipeline.storage.paths import local, read_bytes
 
 
 class ModelDataset(AtomicDataset):
@@ -100,38 +99,3 @@ class RecordDataset(AtomicDataset):
     def preview(self) -> JSONPreview:
         """The whole record."""
         return JSONPreview(json.dumps(self.load()))
-
-
-class ScratchFolderDataset(AbstractDataset[None, Path]):
-    """A folder for unfinished work, such as checkpoints. It loads as its path, and is made when it is not there.
-
-    In an object store it loads as a ``UPath``; what uses it writes and reads with ``mixmas_pipeline.storage.paths``.
-    """
-
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        self.metadata = metadata
-        self._filepath: Any = place(filepath)  # Path or UPath
-
-    def load(self) -> Path:
-        if not is_remote(self._filepath):  # stores know no empty folders
-            self._filepath.mkdir(parents=True, exist_ok=True)
-        return self._filepath
-
-    def save(self, data: None) -> None:
-        raise DatasetError(f"{self._filepath} is a scratch folder; it is not saved as a whole")
-
-    def _exists(self) -> bool:
-        return is_remote(self._filepath) or self._filepath.exists()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath)}
-
-    def fingerprint(self) -> str:
-        """What lies in it never changes a result."""
-        return "scratch"
-
-    def preview(self) -> TablePreview:
-        """The files that lie in it, by name; some if they are many."""
-        files = sorted(path for path in self._filepath.rglob("*") if path.is_file())[:PREVIEW_ROWS]
-        rows = [[str(path.relative_to(self._filepath)), path.stat().st_size] for path in files]
-        return table_preview(["file", "bytes"], rows)

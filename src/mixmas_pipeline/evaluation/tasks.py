@@ -1,6 +1,7 @@
-"""What a task is to search, training and reports: one object a task. The loss is in ``mixers.loss``.
+"""Tasks, one object per task: metrics, dummy baseline, strata and columns of predictions. The loss is in
+``training.loss``.
 
-Labels are those of a ``MultimodalTable``, and *predicted* ones have their shape. ``blind`` is what one answers without
+Labels are those of a ``MultimodalTable``; predicted labels have the same shape. The *dummy baseline* predicts without
 looking at an example: a model that does not beat it has learnt nothing.
 """
 
@@ -14,33 +15,33 @@ import numpy as np
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.metrics import predict, r2, score
 
-_BINS = 10  # of a target's values, of which samples have as many as the whole
+_BINS = 10  # ranges of a regression target that a sample keeps in proportion
 
 
 class Task:
-    """A task with one class an example; the base of the others.
+    """A task with one class per example; the base of the other tasks.
 
     Attributes:
         name: as in ``Architecture.task``.
-        metrics: scores that may select and stop.
+        metrics: the scores that may select candidates and stop training.
         headline: the score by which heads and patterns are reported.
-        blind: name of the blind answer.
-        reported: scores of classes that are reported.
-        badness: what says how bad a mistake is.
+        dummy: name of the dummy baseline.
+        reported: the scores of classes that are reported.
+        error_size: column that says how large a mistake is.
     """
 
     name: ClassVar[str] = "multiclass"
     metrics: ClassVar[tuple[str, ...]] = ("accuracy", "f1_macro", "f1_weighted", "f1_micro", "f1_samples")
     headline: ClassVar[str] = "accuracy"
-    blind: ClassVar[str] = "most frequent class"
+    dummy: ClassVar[str] = "most frequent class"
     reported: ClassVar[tuple[str, ...]] = ("accuracy", "f1_macro", "f1_weighted")
-    badness: ClassVar[str] = "confidence"
+    error_size: ClassVar[str] = "confidence"
 
     def check_metric(self, metric: str, parameter: str) -> None:
         """Refuse a metric of another task.
 
         Raises:
-            ValueError: it names the parameter, what was found, and what fits.
+            ValueError: the message names the parameter, its value, and the expected ones.
         """
         if metric not in self.metrics:
             raise ValueError(
@@ -48,18 +49,18 @@ class Task:
             )
 
     def check_balance(self, balance: str, parameter: str) -> None:
-        """Refuse to balance what has no classes; raises as ``check_metric``."""
+        """Refuse to balance a task without classes; raises as ``check_metric``."""
 
     def predict(self, logits: np.ndarray) -> np.ndarray:
         """Labels from logits, see ``metrics.predict``."""
         return predict(logits, self.name)
 
-    def blind_answer(self, train: MultimodalTable) -> np.ndarray:
-        """What one would always answer without looking, as one row's label: the most frequent class."""
+    def dummy_prediction(self, train: MultimodalTable) -> np.ndarray:
+        """The dummy baseline's prediction, as one row's label: the most frequent class."""
         return train.label_matrix().sum(axis=0).argmax()
 
     def strata(self, labels: np.ndarray, classes: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:
-        """What samples have as much of as the whole: (n, strata) booleans, and the strata's names. Here classes."""
+        """The strata that a sample keeps in proportion, (n, strata) booleans, and their names. Here the classes."""
         return labels[:, None] == np.arange(len(classes)), list(classes)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
@@ -69,7 +70,7 @@ class Task:
         return torch.from_numpy(logits).softmax(dim=1).numpy().astype(np.float64)
 
     def scores(self, labels: np.ndarray, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
-        """What is reported of a model, by name. A score that these examples do not define is left out."""
+        """The reported scores of a model, by name. A score that these examples do not define is left out."""
         predicted = self.predict(logits)
         found = {name: score(name, labels, predicted, len(classes)) for name in self.reported}
         auroc, precision = self._ranking(labels, logits)
@@ -77,44 +78,44 @@ class Task:
             found |= {"auroc_macro": float(auroc.mean()), "average_precision_macro": float(precision.mean())}
         return found
 
-    def blind_scores(self, train: MultimodalTable, labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
-        """What the blind answer scores; the names end in what it is."""
-        blind = np.broadcast_to(self.blind_answer(train), labels.shape)
-        return {f"{self.headline}, {self.blind}": score(self.headline, labels, blind, len(classes))}
+    def dummy_scores(self, train: MultimodalTable, labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
+        """The scores of the dummy baseline; each name ends in the baseline's."""
+        predicted = np.broadcast_to(self.dummy_prediction(train), labels.shape)
+        return {f"{self.headline}, {self.dummy}": score(self.headline, labels, predicted, len(classes))}
 
-    def columns(
+    def prediction_columns(
         self, labels: np.ndarray | None, logits: np.ndarray, classes: tuple[str, ...]
     ) -> dict[str, np.ndarray | list[str]]:
-        """A table of predictions: name of the column -> one value an example.
+        """Columns of a table of predictions, by name, with one value per example.
 
         Args:
-            labels: where they are known: then there are columns that hold the predictions against them.
+            labels: with labels there are columns that compare the predictions to them. None if they are unknown.
         """
         predicted = self.predict(logits)
-        found: dict[str, Any] = {"predicted": self.words(predicted, classes)}
+        found: dict[str, Any] = {"predicted": self.label_texts(predicted, classes)}
         if labels is not None:
             correct = predicted == labels
             found = {
-                "label": self.words(labels, classes),
+                "label": self.label_texts(labels, classes),
                 **found,
                 "correct": correct.all(axis=1) if correct.ndim == 2 else correct,
             }
         return found | {"confidence": self._confidence(self.probabilities(logits))}
 
-    def chances(self, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, np.ndarray]:
-        """Further columns: every class's probability."""
+    def probability_columns(self, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """One column per class: its probability."""
         return {f"probability_{name}": p for name, p in zip(classes, self.probabilities(logits).T, strict=True)}
 
     def head_columns(self, head: str, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, Any]:
-        """Columns of what one modality's head says."""
-        return {f"{head}_head": self.words(self.predict(logits), classes)}
+        """Columns of the predictions of one modality's head."""
+        return {f"{head}_head": self.label_texts(self.predict(logits), classes)}
 
-    def words(self, labels: np.ndarray, classes: tuple[str, ...]) -> list[str]:
+    def label_texts(self, labels: np.ndarray, classes: tuple[str, ...]) -> list[str]:
         """Labels as text."""
         return list(np.array(classes)[labels])
 
-    def worst(self, labels: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mistakes, the worst first: their rows, and how bad each is: the confidence in the wrong answer."""
+    def mistakes(self, labels: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the mistakes, the largest first, and their sizes: the confidence in the wrong class."""
         correct = self.predict(logits) == labels
         wrong = np.flatnonzero(~(correct.all(axis=1) if correct.ndim == 2 else correct))
         confidence = self._confidence(self.probabilities(logits))
@@ -128,8 +129,8 @@ class Task:
         return labels[:, None] == np.arange(classes)
 
     def _ranking(self, labels: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Area under each class's ROC curve (one against the rest) and its average precision, of the classes that have
-        both examples and counterexamples."""
+        """Area under the ROC curve (one against the rest) and average precision of each class that has both examples
+        and counterexamples."""
         import torch
         from torchmetrics.functional.classification import multilabel_auroc, multilabel_average_precision
 
@@ -143,15 +144,15 @@ class Task:
 
 
 class Binary(Task):
-    """Two classes, the second of which is what is looked for."""
+    """Two classes; the second is the positive one."""
 
     name = "binary"
     metrics = (*Task.metrics, "f1")
     reported = ("accuracy", "f1", "f1_macro", "f1_weighted")
 
     def scores(self, labels: np.ndarray, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
-        """Those of the positive class, sensitivity (its share that is found) and specificity (the share of the negative
-        class that is left alone) among them."""
+        """The scores of the positive class, with sensitivity (share of positive examples predicted positive) and
+        specificity (share of negative examples predicted negative)."""
         predicted = self.predict(logits)
         found = {name: score(name, labels, predicted, 2) for name in self.reported}
         for name, which in (("sensitivity", 1), ("specificity", 0)):
@@ -164,20 +165,22 @@ class Binary(Task):
 
 
 class Multilabel(Task):
-    """Any number of labels an example."""
+    """Any number of labels per example."""
 
     name = "multilabel"
     headline = "f1_weighted"
-    blind = "most frequent labels"
+    dummy = "most frequent labels"
     reported = Task.metrics
 
-    def blind_answer(self, train: MultimodalTable) -> np.ndarray:
-        """As many of the most frequent labels as give the best weighted F1 on the training split."""
+    def dummy_prediction(self, train: MultimodalTable) -> np.ndarray:
+        """The most frequent labels, as many as give the best weighted F1 on the training split."""
         matrix = train.label_matrix()
         counts = matrix.sum(axis=0)
         order = counts.argsort(kind="stable")[::-1]
-        answers = [np.isin(np.arange(len(counts)), order[:k]) for k in range(1, len(counts) + 1)]
-        return max(answers, key=lambda a: score("f1_weighted", matrix, np.broadcast_to(a, matrix.shape), len(counts)))
+        predictions = [np.isin(np.arange(len(counts)), order[:k]) for k in range(1, len(counts) + 1)]
+        return max(
+            predictions, key=lambda p: score("f1_weighted", matrix, np.broadcast_to(p, matrix.shape), len(counts))
+        )
 
     def strata(self, labels: np.ndarray, classes: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:
         return labels.astype(bool), list(classes)
@@ -187,7 +190,7 @@ class Multilabel(Task):
 
         return torch.from_numpy(logits).sigmoid().numpy().astype(np.float64)
 
-    def words(self, labels: np.ndarray, classes: tuple[str, ...]) -> list[str]:
+    def label_texts(self, labels: np.ndarray, classes: tuple[str, ...]) -> list[str]:
         return [", ".join(np.array(classes)[row]) for row in labels.astype(bool)]
 
     def _confidence(self, probabilities: np.ndarray) -> np.ndarray:
@@ -198,24 +201,24 @@ class Multilabel(Task):
 
 
 class Regression(Task):
-    """One number or more an example. "Classes" are the names of the targets; logits are in their units."""
+    """One or more numbers per example. "Classes" are the names of the targets; logits are in their units."""
 
     name = "regression"
     metrics = ("r2",)
     headline = "r2"
-    blind = "training mean"
-    badness = "deviations"
+    dummy = "training mean"
+    error_size = "deviations"
 
     def check_balance(self, balance: str, parameter: str) -> None:
         if balance != "none":
             raise ValueError(f"{parameter} is {balance!r}; the task is regression, which has no classes: expected none")
 
-    def blind_answer(self, train: MultimodalTable) -> np.ndarray:
+    def dummy_prediction(self, train: MultimodalTable) -> np.ndarray:
         """The targets' means on the training split."""
         return train.labels.astype(np.float64).mean(axis=0)
 
     def strata(self, labels: np.ndarray, classes: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:
-        """Up to ten ranges of every target, between its quantiles."""
+        """Up to ten ranges of each target, between its quantiles."""
         members, names = [], []
         for column, target in zip(labels.T, classes, strict=True):
             cuts = np.unique(np.quantile(column, np.linspace(0, 1, min(_BINS, max(2, len(column) // 30)) + 1)))
@@ -227,49 +230,50 @@ class Regression(Task):
         return np.stack(members, axis=1), names
 
     def scores(self, labels: np.ndarray, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
-        """R2 (the mean over the targets, and of each); of each target the root of the mean squared error, the mean
-        absolute error, and the correlations of Pearson and Spearman (of ranks)."""
+        """R2 (the mean over the targets, and each target's); per target the root mean squared error, the mean absolute
+        error, and the correlations of Pearson and Spearman."""
         from scipy.stats import rankdata
 
         found = {"r2": score("r2", labels, logits, len(classes))}
         if len(classes) > 1:
             found |= {f"r2 of {name}": float(value) for name, value in zip(classes, r2(labels, logits), strict=True)}
         for t, name in enumerate(classes):
-            truth, said = labels[:, t].astype(np.float64), logits[:, t].astype(np.float64)
+            truth, predicted = labels[:, t].astype(np.float64), logits[:, t].astype(np.float64)
             of = _of(name, classes)
-            found[f"rmse{of}"] = float(np.sqrt(np.square(truth - said).mean()))
-            found[f"mae{of}"] = float(np.abs(truth - said).mean())
-            for what, a, b in (("pearson", truth, said), ("spearman", rankdata(truth), rankdata(said))):
+            found[f"rmse{of}"] = float(np.sqrt(np.square(truth - predicted).mean()))
+            found[f"mae{of}"] = float(np.abs(truth - predicted).mean())
+            for what, a, b in (("pearson", truth, predicted), ("spearman", rankdata(truth), rankdata(predicted))):
                 if (correlation := _correlation(a, b)) is not None:
                     found[f"{what}{of}"] = correlation
         return found
 
-    def blind_scores(self, train: MultimodalTable, labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
-        """The training mean's; the mean absolute error is the training median's, which no constant beats there."""
-        found = super().blind_scores(train, labels, classes)
-        errors = labels - self.blind_answer(train)
-        apart = np.abs(labels - np.median(train.labels.astype(np.float64), axis=0))
+    def dummy_scores(self, train: MultimodalTable, labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
+        """The scores of the training mean; the mean absolute error is that of the training median, the constant with
+        the smallest one."""
+        found = super().dummy_scores(train, labels, classes)
+        errors = labels - self.dummy_prediction(train)
+        from_median = np.abs(labels - np.median(train.labels.astype(np.float64), axis=0))
         for t, name in enumerate(classes):
             of = _of(name, classes)
-            found[f"rmse{of}, {self.blind}"] = float(np.sqrt(np.square(errors[:, t]).mean()))
-            found[f"mae{of}, training median"] = float(apart[:, t].mean())
+            found[f"rmse{of}, {self.dummy}"] = float(np.sqrt(np.square(errors[:, t]).mean()))
+            found[f"mae{of}, training median"] = float(from_median[:, t].mean())
         return found
 
-    def columns(
+    def prediction_columns(
         self, labels: np.ndarray | None, logits: np.ndarray, classes: tuple[str, ...]
     ) -> dict[str, np.ndarray | list[str]]:
-        """Of every target what is true, what is predicted, and the difference (predicted less true)."""
+        """Per target the label, the prediction, and the error (prediction minus label)."""
         found: dict[str, Any] = {}
         for t, name in enumerate(classes):
-            said = logits[:, t].astype(np.float64)
+            predicted = logits[:, t].astype(np.float64)
             if labels is None:
-                found[f"predicted_{name}"] = said
+                found[f"predicted_{name}"] = predicted
             else:
                 truth = labels[:, t].astype(np.float64)
-                found |= {f"label_{name}": truth, f"predicted_{name}": said, f"error_{name}": said - truth}
+                found |= {f"label_{name}": truth, f"predicted_{name}": predicted, f"error_{name}": predicted - truth}
         return found
 
-    def chances(self, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, np.ndarray]:
+    def probability_columns(self, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, np.ndarray]:
         """None: a number has no probability."""
         return {}
 
@@ -278,13 +282,14 @@ class Regression(Task):
             f"{head}_head_{name}": column for name, column in zip(classes, logits.T.astype(np.float64), strict=True)
         }
 
-    def words(self, labels: np.ndarray, classes: tuple[str, ...]) -> list[str]:
+    def label_texts(self, labels: np.ndarray, classes: tuple[str, ...]) -> list[str]:
         if len(classes) == 1:
             return [f"{value:.4g}" for value in labels[:, 0]]
         return [", ".join(f"{n} {v:.4g}" for n, v in zip(classes, row, strict=True)) for row in labels]
 
-    def worst(self, labels: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The largest errors first: of an example that of its worst target, in standard deviations of the labels."""
+    def mistakes(self, labels: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """All rows, the largest errors first. An example's error is its largest over the targets, in standard
+        deviations of the labels."""
         deviation = labels.astype(np.float64).std(axis=0)
         errors = (np.abs(logits - labels) / np.where(deviation > 0, deviation, 1.0)).max(axis=1)
         rows = np.argsort(-errors, kind="stable")
@@ -300,10 +305,10 @@ def task_of(name: str) -> Task:
 
 
 def strata_of(table: MultimodalTable) -> tuple[np.ndarray, list[str]]:
-    """What samples of a table have as much of as the whole: (n, strata) booleans, and the strata's names. Those of its
-    task, and the rows that have each modality which some lack."""
+    """The strata that a sample of a table keeps in proportion, (n, strata) booleans, and their names: those of its
+    task, and per modality that some rows lack the rows that have it."""
     strata, names = task_of(table.schema.task).strata(table.labels, table.schema.classes)
-    partial = {name: there for name, there in table.present.items() if not there.all()}
+    partial = {name: mask for name, mask in table.present.items() if not mask.all()}
     return np.column_stack([strata, *partial.values()]), [*names, *(f"with {name}" for name in partial)]
 
 
@@ -314,7 +319,7 @@ def check_settings(task: str, metrics: Mapping[str, str], balances: Mapping[str,
         metrics, balances: path of a parameter in the data set's section -> its value.
 
     Raises:
-        ValueError: it names the parameter, what was found, and what fits.
+        ValueError: the message names the parameter, its value, and the expected ones.
     """
     for parameter, metric in metrics.items():
         task_of(task).check_metric(metric, parameter)
@@ -327,7 +332,7 @@ def _of(target: str, targets: tuple[str, ...]) -> str:
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float | None:
-    """Pearson's; None where one of them does not vary."""
+    """Pearson's correlation; None if one of the arrays is constant."""
     a, b = a - a.mean(), b - b.mean()
     scale = np.sqrt(np.square(a).sum() * np.square(b).sum())
     return float((a * b).sum() / scale) if scale > 0 else None

@@ -72,7 +72,13 @@ class DataRootHooks:
 
     @hook_impl(trylast=True)
     def after_pipeline_run(self) -> None:
-        """Release the lock, after the other hooks."""
+        """Remove the checkpoints whose results are saved now, and release the lock, after the other hooks."""
+        from mixmas_pipeline.storage.locks import data_root
+        from mixmas_pipeline.storage.retention import sweep_checkpoints
+
+        if threading.get_ident() in self._held:
+            context = self._session.context
+            sweep_checkpoints(data_root(context.config_loader["globals"], context.project_path))
         self._release()
 
     @hook_impl(trylast=True)

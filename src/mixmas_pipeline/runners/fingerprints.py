@@ -46,6 +46,9 @@ _LIBRARIES = (
     "jinja2",
 )
 
+# Inputs that no result depends on: the folder that a killed training resumes from.
+_WITHOUT_EFFECT = ("params:checkpoints",)
+
 Fingerprint = dict[str, dict[str, str]]
 
 
@@ -65,6 +68,8 @@ def fingerprint(node: Node, catalog: CatalogProtocol, compute: ComputeParameters
     if compute.tag(node):
         parts["node"]["cpus"] = str(compute.share(node).cpus)
     for name in node.inputs:
+        if name in _WITHOUT_EFFECT:
+            continue
         if name == "parameters" or name.startswith("params:"):
             parts["parameters"][name] = _dump(catalog.load(name))
         elif (content := input_hash(catalog.get(name))) is not None:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 
-from mixmas_pipeline.storage.paths import local_folder
+from mixmas_pipeline.storage.paths import local_folder, place
 
 CHUNK_BYTES = 1 << 25
 
@@ -24,8 +24,10 @@ class RowFile:
         dtype: of the rows.
     """
 
-    def __init__(self, folder: Path, shape: tuple[int, ...], dtype: Any) -> None:
-        self._file: Any = tempfile.TemporaryFile(dir=local_folder(folder))  # noqa: SIM115
+    def __init__(self, folder: str | Path, shape: tuple[int, ...], dtype: Any) -> None:
+        on_disk = local_folder(place(folder))
+        on_disk.mkdir(parents=True, exist_ok=True)
+        self._file: Any = tempfile.TemporaryFile(dir=on_disk)  # noqa: SIM115
         self._shape, self._dtype = shape, np.dtype(dtype)
         self._rows = 0
 

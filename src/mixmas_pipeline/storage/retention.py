@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixmas_pipeline.storage.paths import folders, is_whole, read_bytes, remove
+from mixmas_pipeline.storage.paths import folders, is_whole, read_bytes, remove, write_whole
 
 if TYPE_CHECKING:
     from mixmas_pipeline.storage.paths import Place
@@ -27,6 +27,8 @@ _VERSION = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z")
 _PARTIAL = re.compile(r"\..+\.partial")
 # What a folder without versions was, while it is replaced by a new one.
 _REPLACED = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{32}\.old")
+
+_FINISHED = "finished"  # file in a training's folder of checkpoints
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +143,24 @@ def sweep(root: Place) -> int:
     for path in found:
         remove(path)
     return len(found)
+
+
+def checkpoint_folder(root: Place) -> Place:
+    """Where full trainings keep their checkpoints, one folder per training."""
+    return root / "06_models" / "checkpoints"
+
+
+def mark_finished(checkpoints: Place) -> None:
+    """Mark a training's folder: its node has used the result."""
+    write_whole(checkpoints / _FINISHED, Path.touch)
+
+
+def sweep_checkpoints(root: Place) -> None:
+    """Remove the checkpoints of trainings that are marked as finished; the data root must be locked, and the results
+    saved."""
+    for folder in folders(checkpoint_folder(root)):
+        if is_whole(folder / _FINISHED):
+            remove(folder)
 
 
 def size(path: Place) -> int:

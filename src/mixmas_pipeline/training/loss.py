@@ -2,7 +2,7 @@
 
     L = w_f L_fused + (1 - w_f) / M * sum over the M modalities of L_m
 
-with w_f = 1 / (M + 1) at first, so that every head weighs the same, and optionally growing by a step an epoch up to 1.
+with w_f = 1 / (M + 1) at first, so that every head weighs the same. Optionally w_f grows by a step per epoch, up to 1.
 """
 
 from __future__ import annotations
@@ -11,23 +11,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.multimodal import FUSED
+from mixmas_pipeline.training.parameters import OptimiserParameters
 
 
 def task_loss(
     logits: Tensor, labels: Tensor, task: str, scale: Tensor | None = None, counted: Tensor | None = None
 ) -> Tensor:
-    """Mean loss of one head: cross-entropy; binary cross-entropy with logits for "multilabel"; for "regression" the
+    """Mean loss of one head: cross-entropy; for "multilabel" binary cross-entropy with logits; for "regression" the
     mean squared error of standardised values, over examples and targets.
 
     Args:
         logits: (batch, classes), or (batch, targets).
         labels: (batch,) class indices; (batch, classes) of 0 and 1; or (batch, targets) numbers.
         task: as an ``Architecture`` has it.
-        scale: (classes,) or (targets,). Weight of an example by its class (the mean is a weighted one); for
-            "multilabel" that of a label that is present against one that is not; for "regression" the standard
-            deviation that a target's errors are divided by. Default: all 1.
-        counted: (batch,) booleans: the examples that the mean is over; 0 is the loss of none. Default: all.
+        scale: (classes,) or (targets,). The weight of a class's examples (the mean is a weighted mean); for
+            "multilabel" the weight of a positive label against a negative one; for "regression" the standard deviation
+            that divides a target's errors. Default: all 1.
+        counted: (batch,) booleans: the mean is over these examples; without any the loss is 0. Default: all.
     """
     if counted is not None:
         return _mean_of_counted(logits, labels, task, scale, counted)
@@ -59,12 +61,12 @@ def balancing_weights(labels: Tensor, classes: int, task: str) -> Tensor:
 
     Multiclass and binary: n / (classes * n_c), so that every class has the same total weight (King and Zeng 2001).
     Multilabel: (n - n_c) / n_c, so that a label's presence and absence weigh the same in total. A class that no example
-    has, or (of multilabel data) that every one has, gets 1. Weights are not bounded: a class with one example in a
-    thousand counts as much as the others, and its noise with it.
+    has, or (multilabel) that every example has, gets 1. Weights are not bounded: a class with one example in a
+    thousand counts as much as the others, and so does its noise.
 
     Args:
         labels: of the training data, as ``task_loss`` takes them.
-        classes: their number.
+        classes: number of classes.
         task: "multiclass", "binary" or "multilabel".
 
     Raises:
@@ -80,6 +82,18 @@ def balancing_weights(labels: Tensor, classes: int, task: str) -> Tensor:
         weights = len(labels) / (classes * counts)
     decided = (counts > 0) & ((counts < len(labels)) | (task != "multilabel"))
     return torch.where(decided, weights, torch.ones_like(weights))
+
+
+def loss_scale(parameters: OptimiserParameters, labels: Tensor, architecture: Architecture) -> Tensor | None:
+    """The ``scale`` of ``task_loss``, float32: weights of the classes, from the training labels, or the targets'
+    standard deviations; None if all classes weigh the same.
+
+    Raises:
+        ValueError: classes are to be balanced in a regression.
+    """
+    if parameters.balance != "none":
+        return balancing_weights(labels, len(architecture.classes), architecture.task)
+    return None if architecture.targets is None else torch.tensor(architecture.targets.std, device=labels.device)
 
 
 def fusion_weight(modalities: int, epoch: int, step: float) -> float:
@@ -102,17 +116,17 @@ def multi_head_loss(
         logits: of every head, as ``MultimodalMixer`` returns them.
         labels, scale: see ``task_loss``.
         weight: w_f.
-        present: as ``MultimodalMixer`` takes it. The mean of a modality's head is over the examples that have it; in a
-            batch where none has, the head's part of the loss is 0.
-        shares: modality -> what its head's loss is multiplied by. Default 1.
+        present: as ``MultimodalMixer`` takes it. The loss of a modality's head is the mean over the examples that have
+            the modality; in a batch without any it is 0.
+        shares: modality -> factor of its head's loss. Default 1.
     """
     present, shares = present or {}, shares or {}
 
-    def of_head(name: str) -> Tensor:
+    def head_loss(name: str) -> Tensor:
         loss = task_loss(logits[name], labels, task, scale, present.get(name))
         return shares[name] * loss if name in shares else loss
 
-    auxiliary = [of_head(name) for name in logits if name != FUSED]
+    auxiliary = [head_loss(name) for name in logits if name != FUSED]
     if len(auxiliary) == 1:  # a single modality: its head is the fused one
         return auxiliary[0]
     fused = task_loss(logits[FUSED], labels, task, scale)

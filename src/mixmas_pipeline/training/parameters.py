@@ -15,18 +15,18 @@ Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 
 
 class OptimiserParameters(Parameters):
-    """AdamW with a linear warm-up and a cosine decay to zero; and what is left out while training.
+    """AdamW with a linear warm-up and a cosine decay to zero, and modality dropout.
 
     Attributes:
-        learning_rate: at its peak.
+        learning_rate: the peak.
         weight_decay: of AdamW. Default 0.01.
         warmup: share of the steps in which the rate grows from zero. Default 0.1.
-        batch_size: examples a step. Default 64.
+        batch_size: examples per step. Default 64.
         clip_norm: largest norm of the gradient. Default 1.
-        balance: "classes" weighs the loss so that rare classes count as much as frequent ones; see
-            ``mixers.loss.balancing_weights``; a regression has none. Default "none".
-        modality_dropout: probability that a modality of an example is left out of a step, as if the example lacked it;
-            never all that it has, see ``learning.presence.training_presence``. Not with one modality. Default 0.
+        balance: "classes" weighs the loss so that rare classes count as much as frequent ones, see
+            ``loss.balancing_weights``; not for a regression. Default "none".
+        modality_dropout: probability that a step leaves out a modality of an example, as if the example lacked it; at
+            least one modality stays, see ``modality_dropout.drop_modalities``. Needs two modalities. Default 0.
     """
 
     learning_rate: Positive
@@ -36,6 +36,19 @@ class OptimiserParameters(Parameters):
     clip_norm: Positive = 1.0
     balance: Literal["none", "classes"] = "none"
     modality_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class DeviceParameters(Parameters):
+    """Where a training computes, and in which precision.
+
+    Attributes:
+        device: "cpu", "cuda" or "auto" (cuda if available). Default "auto".
+        precision: "float32"; "tf32"; "bfloat16" (autocast; weights stay float32); or "auto": bfloat16 on a GPU that has
+            it and on a CPU with AMX, else float32. See ``utils.devices``. Default "float32".
+    """
+
+    device: Device = "auto"
+    precision: Precision = "float32"
 
 
 class RaceParameters(Parameters):
@@ -52,17 +65,15 @@ class RaceParameters(Parameters):
     behind: Positive = 3.0
 
 
-class BudgetParameters(OptimiserParameters):
+class BudgetParameters(OptimiserParameters, DeviceParameters):
     """What a candidate may spend. All candidates of a stage spend the same.
 
     Attributes:
         steps: optimiser steps.
         extended_steps: steps when a stage is extended because a candidate was not clearly above chance.
-        seeds: initialisations and batch orders; every candidate is trained once with each.
-        race: drop candidates on the way that are clearly behind; null to train every one with every seed. Default null.
-        device: "cpu", "cuda" or "auto" (cuda where there is one).
-        precision: "float32", "tf32", "bfloat16" (autocast; weights stay float32), or "auto": bfloat16 on a GPU that has
-            it and on a CPU with AMX, float32 elsewhere. Default "float32".
+        seeds: initialisations and batch orders; every candidate is trained once per seed.
+        race: drop candidates on the way that are clearly behind; null trains every candidate with every seed. Default
+            null.
         batched: train a candidate's seeds as one model; "auto" does so on a GPU. Default "auto".
     """
 
@@ -70,8 +81,6 @@ class BudgetParameters(OptimiserParameters):
     extended_steps: int = Field(ge=1)
     seeds: Annotated[tuple[Seed, ...], Distinct] = Field(min_length=2)
     race: RaceParameters | None = None
-    device: Device = "auto"
-    precision: Precision = "float32"
     batched: bool | Literal["auto"] = "auto"
 
     @property
@@ -91,23 +100,23 @@ class BudgetParameters(OptimiserParameters):
         return self
 
 
-class TrainingParameters(OptimiserParameters):
+class TrainingParameters(OptimiserParameters, DeviceParameters):
     """Full training of the chosen architecture.
 
     Attributes:
         weight_decay: of AdamW. Default 0.05.
         seed: of initialisation and batch order. Default 0.
-        max_epochs: at most; also the length of the learning-rate schedule.
+        max_epochs: upper limit, and the length of the learning-rate schedule.
         patience: epochs without a better validation score before training stops.
         metric: validation score that is watched; see ``SelectionParameters``.
-        fusion_weight_step: growth an epoch of the fused head's weight in the multi-head loss. Default 0.
-        accelerator, precision: as PyTorch Lightning's Trainer takes them.
-        devices: processes on each host, each with a device of its own: how many, the numbers of the GPUs, or "auto"
-            (or -1): all GPUs there are. Default 1.
-        num_nodes: hosts. Default 1.
-        address: "host:port" of the host on which the run is started, as the other hosts reach it; the port has to be
-            free there. Needed, and only read, when there are several hosts.
-        strategy: "ddp" or "auto", which is the same thing when there are several processes.
+        fusion_weight_step: growth per epoch of the fused head's weight in the multi-head loss. Default 0.
+        precision: beside those of ``DeviceParameters`` "float16" (autocast with scaled gradients, for GPUs without
+            bfloat16) and "float64" (weights too).
+        devices: processes on each host, each with a device: their number, a list of GPUs by number, or "auto": all GPUs
+            of this host. Default 1.
+        num_nodes: number of hosts. Default 1.
+        address: "host:port" of the host that runs Kedro, as the other hosts reach it; the port must be free there.
+            Needed with two or more hosts; not read with one.
     """
 
     weight_decay: NonNegative = 0.05
@@ -116,49 +125,42 @@ class TrainingParameters(OptimiserParameters):
     patience: int = Field(ge=1)
     metric: Metric
     fusion_weight_step: NonNegative = 0.0
-    accelerator: Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"] = "auto"
-    devices: int | list[int] | Literal["auto"] = 1
+    precision: Precision | Literal["float16", "float64"] = "float32"  # type: ignore[assignment]
+    devices: Annotated[int, Field(ge=1)] | list[Annotated[int, Field(ge=0)]] | Literal["auto"] = 1
     num_nodes: int = Field(1, ge=1)
     address: str | None = None
-    strategy: Literal["auto", "ddp"] = "auto"
-    precision: Literal["32-true", "64-true", "16-true", "bf16-true", "16-mixed", "bf16-mixed"] = "32-true"
 
     @model_validator(mode="after")
     def _check_devices(self) -> Self:
-        devices, gpus = self.devices, self.accelerator in ("auto", "gpu", "cuda")
-        if isinstance(devices, int) and (devices == 0 or devices < -1):
-            raise ValueError(f"devices is {devices}; expected a number from 1, or -1 for all")
+        devices = self.devices
         if isinstance(devices, list):
-            if not gpus:
+            if self.device == "cpu":
                 raise ValueError(
-                    f"devices is {devices} with accelerator {self.accelerator!r}; a list has the numbers of GPUs: "
-                    "expected how many processes"
+                    f"devices is {devices} with device 'cpu'; a list has the numbers of GPUs: expected the number of "
+                    "processes"
                 )
-            if not devices or len(set(devices)) != len(devices) or min(devices) < 0:
+            if not devices or len(set(devices)) != len(devices):
                 raise ValueError(f"devices is {devices}; expected numbers of GPUs, each once")
-        each = len(devices) if isinstance(devices, list) else devices
-        if self.num_nodes > 1:
-            if not isinstance(each, int) or each < 1:
-                raise ValueError(
-                    f"devices is {devices!r} with num_nodes {self.num_nodes}; every host has the same number of "
-                    "processes: expected that number"
-                )
-            if self.address is None:
-                raise ValueError(
-                    f"num_nodes is {self.num_nodes} and there is no address; expected host:port of the host on which "
-                    "the run is started, for example address: 10.0.0.1:29500"
-                )
+        per_host = len(devices) if isinstance(devices, list) else devices
+        if isinstance(per_host, int) and self.batch_size < per_host * self.num_nodes:
+            raise ValueError(
+                f"batch_size is {self.batch_size} with {per_host * self.num_nodes} processes, which share every batch; "
+                "expected at least one example per process"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_hosts(self) -> Self:
+        if self.num_nodes > 1 and self.devices == "auto":
+            raise ValueError(
+                f"devices is 'auto' with num_nodes {self.num_nodes}; every host has the same number of processes: "
+                "expected that number"
+            )
+        if self.num_nodes > 1 and self.address is None:
+            raise ValueError(
+                f"num_nodes is {self.num_nodes} and there is no address; expected host:port of the host that runs "
+                "Kedro, for example address: 10.0.0.1:29500"
+            )
         if self.address is not None and not re.fullmatch(r".+:[1-9]\d{0,4}", self.address):
             raise ValueError(f"address is {self.address!r}; expected host:port, for example 10.0.0.1:29500")
-        if isinstance(each, int) and each * self.num_nodes > 1:
-            if not (gpus or self.accelerator == "cpu"):
-                raise ValueError(
-                    f"accelerator is {self.accelerator!r} with {each * self.num_nodes} processes; several work on cpu "
-                    "or gpu only"
-                )
-            if self.batch_size < each * self.num_nodes:
-                raise ValueError(
-                    f"batch_size is {self.batch_size} with {each * self.num_nodes} processes, which share every batch; "
-                    "expected at least one example for each"
-                )
         return self

@@ -1,18 +1,26 @@
-"""Models of one architecture as one: weights stacked along a first axis, one call for all of them.
+"""Several models of one architecture trained as one: weights stacked along a first axis, one call for all of them.
 
-Where launching an operation costs more than computing it (a GPU and a small model), several seeds take hardly longer
-than one. On a CPU there is nothing to gain: ``benchmarks/run.py`` measures it.
+Where launching an operation costs more than computing it (a small model on a GPU), several seeds take hardly longer
+than one. On a CPU nothing is gained: ``benchmarks/run.py`` measures it.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
+from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.multimodal import MultimodalMixer
+from mixmas_pipeline.training.batches import endless_batches, to_tensors
+from mixmas_pipeline.training.loss import fusion_weight, loss_scale, multi_head_loss
+from mixmas_pipeline.training.loss_curve import LossCurve
+from mixmas_pipeline.training.optimiser import make_optimiser
+from mixmas_pipeline.training.parameters import BudgetParameters
+from mixmas_pipeline.utils.progress import Progress
 
 Tensors = dict[str, Tensor]
 
@@ -22,7 +30,7 @@ class StackedModels:
 
     Attributes:
         parameters: (models, ...) each, leaves to be optimised. Elementwise optimisers treat them as they would treat
-            each model alone; for the gradient's norm there is ``clip``.
+            each model alone; ``clip`` does the same for the gradient's norm.
     """
 
     def __init__(self, models: list[MultimodalMixer]) -> None:
@@ -37,7 +45,7 @@ class StackedModels:
         self._call = vmap(call, randomness="different")
 
     def __call__(self, inputs: list[Tensors], present: list[Tensors] | None = None) -> list[Tensors]:
-        """Every model's logits of its own batch (all of one size), see ``MultimodalMixer``."""
+        """Every model's logits of its batch (all of one size), see ``MultimodalMixer``."""
         stacked = _stacked(inputs)
         logits = self._call(self._weights, self._buffers, stacked, _stacked(present or [{}]))
         return [{head: values[i] for head, values in logits.items()} for i in range(len(inputs))]
@@ -52,29 +60,55 @@ class StackedModels:
 
     @torch.no_grad()
     def unstack(self) -> None:
-        """Give the models the weights that they have come to."""
+        """Copy the trained weights back into the models."""
         for i, model in enumerate(self._models):
             for name, parameter in model.named_parameters():
                 parameter.copy_(self._weights[name][i])
 
 
-class OneModel:
-    """A model by itself, with the interface of ``StackedModels``."""
+def train_stacked(
+    models: list[MultimodalMixer],
+    sample: MultimodalTable,
+    device: torch.device,
+    budget: BudgetParameters,
+    steps: int,
+    seeds: Sequence[int],
+    label: str,
+) -> list[LossCurve]:
+    """``trial.train`` for several models at once, each with its seed's batches.
 
-    def __init__(self, models: list[MultimodalMixer]) -> None:
-        (self._model,) = models
-        self.parameters = list(self._model.parameters())
-
-    def __call__(self, inputs: list[Tensors], present: list[Tensors] | None = None) -> list[Tensors]:
-        """The model's logits of its batch."""
-        return [self._model(batch, there) for batch, there in zip(inputs, present or [{}], strict=True)]
-
-    def clip(self, norm: float) -> None:
-        """Scale the gradient down to this norm."""
-        torch.nn.utils.clip_grad_norm_(self.parameters, norm)
-
-    def unstack(self) -> None:
-        """The model has its weights."""
+    Returns:
+        One loss curve per model.
+    """
+    architecture = models[0].architecture
+    held = to_tensors(sample, device, architecture.inputs)
+    weight, scale = fusion_weight(len(architecture.inputs), 0, 0.0), loss_scale(budget, held[1], architecture)
+    for model in models:
+        model.train()
+    stack = StackedModels(models)
+    optimiser, schedule = make_optimiser(budget, stack.parameters, steps)
+    curves = [LossCurve(steps, f"{label}, seed {seed}", budget.learning_rate) for seed in seeds]
+    what = f"{label}, seeds {', '.join(map(str, seeds))}"
+    # Dropout draws from the global generator, which is restored afterwards.
+    with torch.random.fork_rng(), Progress(steps, what, describe=lambda done: f"step {done} of {steps}") as progress:
+        torch.manual_seed(seeds[0])
+        streams = [endless_batches(sample, held, budget, seed) for seed in seeds]
+        for step, batches in zip(range(1, steps + 1), zip(*streams, strict=True), strict=False):
+            logits = stack([batch.inputs for batch in batches], [batch.present for batch in batches])
+            losses = [
+                multi_head_loss(heads, batch.labels, architecture.task, weight, scale, batch.present)
+                for heads, batch in zip(logits, batches, strict=True)
+            ]
+            optimiser.zero_grad(set_to_none=True)
+            torch.stack(losses).sum().backward()
+            stack.clip(budget.clip_norm)
+            optimiser.step()
+            schedule.step()
+            for curve, loss in zip(curves, losses, strict=True):
+                curve.add(step, loss)
+            progress.advance()
+    stack.unstack()
+    return curves
 
 
 def _stacked(batches: list[Tensors]) -> Tensors:

@@ -1,33 +1,42 @@
-"""Statistics of a table's inputs and targets. They are to be taken from training data only."""
+"""Statistics of a table's inputs and targets. Take them from training data only."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
 from mixmas_pipeline.data.table import MultimodalTable, chunks
-from mixmas_pipeline.models.architecture import Input, Targets
+from mixmas_pipeline.models.architecture import Architecture, Input, Targets
+
+
+def with_statistics(architecture: dict[str, Any], train: MultimodalTable) -> Architecture:
+    """The architecture with inputs (and a regression's targets) standardised by the training split's statistics."""
+    chosen = Architecture.model_validate(architecture)
+    inputs = {name: input_statistics(train, name) for name in chosen.inputs}
+    return chosen.model_copy(update={"inputs": inputs, "targets": target_statistics(train)})
 
 
 def input_statistics(table: MultimodalTable, modality: str) -> Input:
     """Shape, mean and standard deviation of a modality's stored values, in float64 and in chunks of rows.
 
-    Of (channels, height, width) there is one of each a channel (a channel without variation gets a standard deviation
-    of 1). Padding does not count, nor do rows that lack the modality.
+    Values of shape (channels, height, width) have one mean and standard deviation per channel; a constant channel gets
+    a standard deviation of 1. Padding does not count, nor do rows that lack the modality.
 
     Raises:
-        ValueError: all values are the same: the modality carries nothing; or every row lacks it.
+        ValueError: all values are the same, or every row lacks the modality.
     """
     array, kind = table.arrays[modality], table.schema.modalities[modality]
-    there = table.present.get(modality, np.ones(len(table), bool))
-    if not there.any():
+    present = table.present.get(modality, np.ones(len(table), bool))
+    if not present.any():
         raise ValueError(f"modality {modality!r} is missing in all {len(table)} rows; expected some that have it")
     by_channel = len(kind.shape) == 3
     axes = (0, 2, 3) if by_channel else None
-    # Around a typical value, so that a constant's variance is exactly 0.
-    shift = array[there.argmax()].astype(np.float64).flat[0]
+    # Shifted by a typical value, so that a constant's variance is exactly 0.
+    shift = array[present.argmax()].astype(np.float64).flat[0]
     count, total, squares = 0, 0.0, 0.0
     for rows in chunks(array):
-        chunk = (array[rows] if there.all() else array[rows][there[rows]]).astype(np.float64)
+        chunk = (array[rows] if present.all() else array[rows][present[rows]]).astype(np.float64)
         if kind.padded:
             chunk = chunk[chunk.any(axis=-1)]
         chunk -= shift
@@ -49,7 +58,7 @@ def input_statistics(table: MultimodalTable, modality: str) -> Input:
 
 
 def target_statistics(table: MultimodalTable) -> Targets | None:
-    """Mean and standard deviation of every target of a regression, in float64; None of other tasks.
+    """Mean and standard deviation of each target of a regression, in float64; None for other tasks.
 
     Raises:
         ValueError: all values of a target are the same.

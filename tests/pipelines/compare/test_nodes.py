@@ -15,13 +15,12 @@ from test_generic import table
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.pipelines.compare import judging, nodes
 from mixmas_pipeline.pipelines.compare.parameters import CompareParameters
-from mixmas_pipeline.pipelines.training import fitting
+from mixmas_pipeline.training import lightning_module
 from mixmas_pipeline.training.parameters import TrainingParameters
+from mixmas_pipeline.training.resumable import ResumableTrainings
 
 TRAIN, VALIDATION, TEST = table(120, 0), table(60, 1), table(80, 2)
-TRAINING = TrainingParameters(
-    seed=0, max_epochs=3, patience=3, metric="f1_weighted", learning_rate=0.01, accelerator="cpu"
-)
+TRAINING = TrainingParameters(seed=0, max_epochs=3, patience=3, metric="f1_weighted", learning_rate=0.01, device="cpu")
 COMPARE = CompareParameters(
     baseline="m2_mixer_avmnist", learning_rates=(0.001, 0.02), tuning_seed=9, seeds=(0, 1, 2), resamples=60
 )
@@ -84,17 +83,17 @@ def test_every_training_gets_the_same_splits_and_settings_and_never_the_test_spl
     """Whatever the contender: the same rows of the same tables, the same budget; only rate and seed differ."""
     calls: list[tuple[Any, ...]] = []
 
-    def fit(self: fitting.Scratch, architecture: Architecture, train: Any, validation: Any, settings: Any) -> Any:
+    def fit(self: ResumableTrainings, architecture: Architecture, train: Any, validation: Any, settings: Any) -> Any:
         frozen = settings.model_copy(update={"learning_rate": 1.0, "seed": 0})
         calls.append((id(train), id(validation), frozen, settings.learning_rate, settings.seed))
         history = pd.DataFrame({"validation_f1_weighted_fused": [0.5], "seconds": [1.0]})
         return object(), history
 
-    monkeypatch.setattr(fitting.Scratch, "fit", fit)
+    monkeypatch.setattr(ResumableTrainings, "fit", fit)
     for contender in contenders.values():
         arguments = (TRAIN, VALIDATION, TRAINING)
-        nodes.tune(contender, *arguments, [0.02, 0.001], 9, tmp_path)
-        nodes.train_seeds(contender, {"learning_rate": 0.5}, *arguments, [0, 1, 2], tmp_path)
+        nodes.tune(contender, *arguments, [0.02, 0.001], 9, str(tmp_path))
+        nodes.train_seeds(contender, {"learning_rate": 0.5}, *arguments, [0, 1, 2], str(tmp_path))
     first = calls[:5]
     assert [(rate, seed) for *_, rate, seed in first] == [(0.001, 9), (0.02, 9), (0.5, 0), (0.5, 1), (0.5, 2)]
     assert all((tables, validation) == (id(TRAIN), id(VALIDATION)) for tables, validation, *_ in first)
@@ -109,18 +108,18 @@ def test_tuning_takes_the_best_rate_on_validation(
 ) -> None:
     best = {0.1: 0.3, 0.2: 0.7, 0.3: 0.7, 0.4: 0.2}
 
-    def fit(self: fitting.Scratch, architecture: Any, train: Any, validation: Any, settings: Any) -> Any:
+    def fit(self: ResumableTrainings, architecture: Any, train: Any, validation: Any, settings: Any) -> Any:
         scores = [0.0, best[settings.learning_rate], 0.1]  # the best epoch's counts, not the last one's
         return None, pd.DataFrame({"validation_f1_weighted_fused": scores, "seconds": [1.0] * 3})
 
-    monkeypatch.setattr(fitting.Scratch, "fit", fit)
+    monkeypatch.setattr(ResumableTrainings, "fit", fit)
     arguments = (contenders["baseline"], TRAIN, VALIDATION, TRAINING)
-    tuned = nodes.tune(*arguments, [0.4, 0.3, 0.2, 0.1], 9, tmp_path)
+    tuned = nodes.tune(*arguments, [0.4, 0.3, 0.2, 0.1], 9, str(tmp_path))
     assert tuned["learning_rate"] == 0.2  # of equals the smaller
     assert [trial["score"] for trial in tuned["trials"]] == [0.3, 0.7, 0.7, 0.2]
     assert "edge" not in caplog.text
     with caplog.at_level(logging.WARNING):
-        assert nodes.tune(*arguments, [0.2, 0.3, 0.4], 9, tmp_path)["learning_rate"] == 0.2
+        assert nodes.tune(*arguments, [0.2, 0.3, 0.4], 9, str(tmp_path))["learning_rate"] == 0.2
     assert "at the edge of those tried" in caplog.text
 
 
@@ -130,39 +129,37 @@ def test_a_rate_that_explodes_is_out_and_only_all_of_them_are_an_error(
     """A real training: 1e30 overflows at once, and the other rate wins."""
     settings = TRAINING.model_copy(update={"clip_norm": 1e30, "max_epochs": 1})
     arguments = (contenders["plot_alone"], TRAIN, VALIDATION, settings)
-    tuned = nodes.tune(*arguments, [0.01, 1e30], 9, tmp_path)
+    tuned = nodes.tune(*arguments, [0.01, 1e30], 9, str(tmp_path))
     assert tuned["learning_rate"] == 0.01
     assert [trial["score"] is None for trial in tuned["trials"]] == [False, True]
     with pytest.raises(FloatingPointError, match=r"plot_alone: .* with every learning rate of \[1e\+29, 1e\+30\]"):
-        nodes.tune(*arguments, [1e29, 1e30], 9, tmp_path)
+        nodes.tune(*arguments, [1e29, 1e30], 9, str(tmp_path))
 
 
 def test_a_killed_node_does_not_repeat_finished_seeds(
     contenders: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     arguments = (contenders["plot_alone"], {"learning_rate": 0.01}, TRAIN, VALIDATION, TRAINING)
-    whole = nodes.train_seeds(*arguments, [0, 1], tmp_path / "whole")
-    original, epochs = fitting.Scratch.fit, []
+    whole = nodes.train_seeds(*arguments, [0, 1], str(tmp_path / "whole"))
+    original, epochs = ResumableTrainings.fit, []
 
-    def killed(self: fitting.Scratch, *args: Any) -> Any:
+    def killed(self: ResumableTrainings, *args: Any) -> Any:
         if args[-1].seed == 1:
             raise KeyboardInterrupt
         return original(self, *args)
 
     with monkeypatch.context() as patched:
-        patched.setattr(fitting.Scratch, "fit", killed)
+        patched.setattr(ResumableTrainings, "fit", killed)
         with pytest.raises(KeyboardInterrupt):
-            nodes.train_seeds(*arguments, [0, 1], tmp_path / "broken")
-    from mixmas_pipeline.training import lightning
-
-    step = lightning.MixerModule.training_step
+            nodes.train_seeds(*arguments, [0, 1], str(tmp_path / "broken"))
+    step = lightning_module.MixerModule.training_step
 
     def counted(self: Any, batch: Any, index: int) -> Any:
         epochs.append(self._training.seed)
         return step(self, batch, index)
 
-    monkeypatch.setattr(lightning.MixerModule, "training_step", counted)
-    again = nodes.train_seeds(*arguments, [0, 1], tmp_path / "broken")
+    monkeypatch.setattr(lightning_module.MixerModule, "training_step", counted)
+    again = nodes.train_seeds(*arguments, [0, 1], str(tmp_path / "broken"))
     assert set(epochs) == {1}
     for seed in ("seed_0", "seed_1"):
         weights = whole[seed].state_dict()
@@ -176,7 +173,7 @@ def test_scores_and_intervals_by_hand(contenders: dict[str, dict[str, Any]], tmp
     inputs: dict[str, Any] = {}
     for name in names:
         tuned = {"learning_rate": 0.02, "at_edge": False}
-        found = nodes.train_seeds(contenders[name], tuned, TRAIN, VALIDATION, TRAINING, [0, 1, 2], tmp_path / name)
+        found = nodes.train_seeds(contenders[name], tuned, TRAIN, VALIDATION, TRAINING, [0, 1, 2], str(tmp_path / name))
         inputs |= {f"{name}/{key}": value for key, value in found.items()}
         inputs |= {f"{name}/contender": contenders[name], f"{name}/tuned": tuned}
     comparison, predictions = judging.evaluate_contenders(TRAIN, VALIDATION, TEST, COMPARE, "f1_weighted", **inputs)

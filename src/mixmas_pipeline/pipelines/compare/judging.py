@@ -46,7 +46,7 @@ def evaluate_contenders(
     names = list(dict.fromkeys(key.split("/")[0] for key in inputs))
     models = {name: [inputs[f"{name}/seed_{seed}"] for seed in compare.seeds] for name in names}
     with Progress(2 * len(names) * len(compare.seeds), "Scoring models") as progress:
-        blind = task_of(test.schema.task).blind_answer(train)
+        blind = task_of(test.schema.task).dummy_prediction(train)
         known = {name: _predict(models[name], validation, blind, progress) for name in names}
         guesses = {name: _predict(models[name], test, blind, progress) for name in names}
     classes, rows = len(test.schema.classes), []
@@ -72,7 +72,7 @@ def evaluate_contenders(
             }
         )
     without = score(metric, test.labels, np.broadcast_to(blind, test.labels.shape), classes)
-    rows.append({"contender": task_of(test.schema.task).blind, "score": without})
+    rows.append({"contender": task_of(test.schema.task).dummy, "score": without})
     comparison = pd.DataFrame(rows).astype({"published": float})
     comparison.insert(0, "source", test.schema.source)
     comparison.insert(2, "metric", metric)
@@ -93,15 +93,16 @@ def draw_comparison(comparison: pd.DataFrame) -> Any:
 def _predict(models: list[Any], table: MultimodalTable, blind: np.ndarray, progress: Progress) -> np.ndarray:
     """Labels that each model gives, (models, rows[, classes]); ``blind`` for rows that lack all that it looks at."""
     from mixmas_pipeline.evaluation.metrics import predict
-    from mixmas_pipeline.evaluation.presence import rows_that_have_any
+    from mixmas_pipeline.evaluation.presence import has_any
     from mixmas_pipeline.models.multimodal import FUSED
-    from mixmas_pipeline.training.trial import compute_logits, pick_device
+    from mixmas_pipeline.training.inference import compute_logits
+    from mixmas_pipeline.utils.devices import pick_device
 
     device = pick_device("auto")
     guesses = []
     for model in models:
         guess = predict(compute_logits(model.to(device), table, device)[FUSED], table.schema.task)
-        unseen = ~rows_that_have_any(table, model.architecture.inputs)
+        unseen = ~has_any(table, model.architecture.inputs)
         guess[unseen] = blind
         guesses.append(guess)
         progress.advance()
@@ -116,7 +117,8 @@ def _difference(
     interval is rather too wide than too narrow."""
     from scipy.stats import t
 
-    from mixmas_pipeline.evaluation.metrics import difference_error, score
+    from mixmas_pipeline.evaluation.metrics import score
+    from mixmas_pipeline.evaluation.significance import difference_error
 
     if guess is baseline:
         return {"difference": 0.0, "low": 0.0, "high": 0.0}

@@ -6,13 +6,11 @@ What judges them is in ``judging``: a change there must not train anything again
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models import presets
 from mixmas_pipeline.models.architecture import Architecture, Encoder, Preset
-from mixmas_pipeline.pipelines.training.fitting import Scratch, with_statistics
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.lazy import lazy
 from mixmas_pipeline.utils.progress import Part, Scored, tell
@@ -46,6 +44,7 @@ def line_up(train: MultimodalTable, architecture: dict[str, Any], baseline: Any)
         ValueError: the baseline is unknown, or does not fit the data.
     """
     from mixmas_pipeline.models.cost import cost
+    from mixmas_pipeline.training.statistics import with_statistics
 
     searched = with_statistics(architecture, train)
     preset = presets.find(baseline) if isinstance(baseline, str) else Preset.model_validate(baseline)
@@ -73,7 +72,7 @@ def tune(
     training: TrainingParameters,
     learning_rates: list[float],
     tuning_seed: int,
-    scratch: Path,
+    checkpoints: str,
 ) -> dict[str, Any]:
     """Train a contender once with every learning rate, and take the one with the best validation score.
 
@@ -86,15 +85,17 @@ def tune(
     Raises:
         FloatingPointError: no learning rate gave a finite loss.
     """
+    from mixmas_pipeline.training.resumable import ResumableTrainings
+
     architecture, name = Architecture.model_validate(contender["architecture"]), contender["contender"]
-    work, rates = Scratch(scratch), sorted(learning_rates)
+    trainings, rates = ResumableTrainings(checkpoints), sorted(learning_rates)
     trials: list[dict[str, Any]] = []
     for number, rate in enumerate(rates, start=1):
         _log.info("%s: learning rate %g, %d of %d", name, rate, number, len(rates))
         tell(Part("learning rate", number, len(rates)))
         settings = training.model_copy(update={"learning_rate": rate, "seed": tuning_seed})
         try:
-            _, history = work.fit(architecture, train, validation, settings)
+            _, history = trainings.fit(architecture, train, validation, settings)
         except FloatingPointError as error:
             _log.warning("%s: learning rate %g is out: %s", name, rate, error)
             trials.append({"learning_rate": rate, "score": None, "epochs": 0, "seconds": 0.0})
@@ -102,7 +103,7 @@ def tune(
         score = float(history[f"validation_{training.metric}_fused"].max())
         seconds = float(history["seconds"].sum())
         trials.append({"learning_rate": rate, "score": score, "epochs": len(history), "seconds": seconds})
-    work.sweep()
+    trainings.finish()
     finished = [trial for trial in trials if trial["score"] is not None]
     if not finished:
         raise FloatingPointError(f"{name}: the loss became infinite with every learning rate of {rates}; lower them")
@@ -120,24 +121,26 @@ def train_seeds(
     validation: MultimodalTable,
     training: TrainingParameters,
     seeds: list[int],
-    scratch: Path,
+    checkpoints: str,
 ) -> dict[str, Any]:
     """Train a contender at its learning rate from every seed; early stopping watches the validation split.
 
     Returns:
         history: every epoch of every seed; seed_N: that seed's best epoch's model.
     """
+    from mixmas_pipeline.training.resumable import ResumableTrainings
+
     architecture = Architecture.model_validate(contender["architecture"])
-    work, models, histories = Scratch(scratch), {}, []
+    trainings, models, histories = ResumableTrainings(checkpoints), {}, []
     for number, seed in enumerate(seeds, start=1):
         _log.info("%s: seed %d, %d of %d", contender["contender"], seed, number, len(seeds))
         tell(Part("seed", number, len(seeds)))
         settings = training.model_copy(update={"learning_rate": tuned["learning_rate"], "seed": seed})
-        models[f"seed_{seed}"], history = work.fit(architecture, train, validation, settings)
+        models[f"seed_{seed}"], history = trainings.fit(architecture, train, validation, settings)
         score = float(history[f"validation_{training.metric}_fused"].max())
         tell(Scored(contender["contender"], str(seed), f"validation {training.metric}", score))
         histories.append(history.assign(seed=seed))
-    work.sweep()
+    trainings.finish()
     return {"history": pd.concat(histories, ignore_index=True), **models}
 
 

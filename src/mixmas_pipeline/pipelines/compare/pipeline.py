@@ -44,6 +44,7 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
             "train": train,
             "validation": validation,
             "training": training,
+            "checkpoints": "params:checkpoints",
         }
         graph += [
             Node(
@@ -52,7 +53,6 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
                 | {
                     "learning_rates": f"{parameters}.learning_rates",
                     "tuning_seed": f"{parameters}.tuning_seed",
-                    "scratch": f"{own}.tune_scratch",
                 },
                 f"{own}.tuned",
                 name="tune",
@@ -65,7 +65,6 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
                 | {
                     "tuned": f"{own}.tuned",
                     "seeds": f"{parameters}.seeds",
-                    "scratch": f"{own}.train_scratch",
                 },
                 {"history": f"{own}.history", **models},
                 name="train_seeds",

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor
 
 from mixmas_pipeline.data.table import MultimodalTable
-from mixmas_pipeline.evaluation.presence import known
+from mixmas_pipeline.evaluation.presence import restrict
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.pipelines.search.nodes import FUSION_FUNCTION, FUSION_NETWORK
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.runners.resources import ComputeParameters, cores_here, gpus_here, threads
-from mixmas_pipeline.training import lightning
+from mixmas_pipeline.training import fit, lightning_module
 from mixmas_pipeline.training.parameters import BudgetParameters, TrainingParameters
 from mixmas_pipeline.training.trial import run_trials
 from mixmas_pipeline.utils.devices import computing_in, pick_device, pick_precision
@@ -54,16 +54,15 @@ def time_training(
 
     def part(table: MultimodalTable) -> MultimodalTable:
         rows = np.linspace(0, len(table) - 1, max(2, round(share * len(table)))).astype(int)
-        return known(table.take(rows), architecture.inputs)
+        return restrict(table.take(rows), architecture.inputs)
 
     settings = training.model_copy(update={"max_epochs": _EPOCHS, "patience": _EPOCHS, "devices": 1, "num_nodes": 1})
-    settings = settings.model_copy(update={"strategy": "auto"})
-    quiet = logging.getLogger(lightning.__name__)
+    quiet = logging.getLogger(lightning_module.__name__)
     level = quiet.level
     quiet.setLevel(logging.WARNING)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            _, history = lightning.train(architecture, part(train), part(validation), settings, Path(folder))
+            _, history = fit.train(architecture, part(train), part(validation), settings, Path(folder))
     finally:
         quiet.setLevel(level)
     return float(history["seconds"].iloc[1:].median()) / share
@@ -253,7 +252,7 @@ def working_bytes(architecture: Architecture, sample: MultimodalTable, budget: B
     batch's forward pass keeps for the backward pass."""
     device = pick_device(budget.device)
     model = initialised(MultimodalMixer, budget.seeds[0], architecture).to(device)
-    batch = known(sample, architecture.inputs)
+    batch = restrict(sample, architecture.inputs)
     batch = batch.take(np.arange(min(len(batch), budget.batch_size)))
     inputs = {name: torch.from_numpy(batch.arrays[name]).to(device) for name in architecture.inputs}
     present = {n: torch.from_numpy(there).to(device) for n, there in batch.present.items() if n in inputs}

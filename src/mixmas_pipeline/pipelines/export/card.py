@@ -151,7 +151,7 @@ def write_card(
             record=record,
             training=_said(_training(fingerprint)),
             libraries=_said({n: v for n, v in fingerprint.get("libraries", {}).items() if n in _TOLD}),
-            blind=task_of(config.task).blind,
+            blind=task_of(config.task).dummy,
             patterns=patterns.to_dict("records"),
             report=report,
             versions=_said(report["versions"]),
@@ -265,7 +265,7 @@ def _front_matter(
 ) -> str:
     import yaml
 
-    others = ("head alone", task_of(config.task).blind, "training median")  # not the model's answers
+    others = ("head alone", task_of(config.task).dummy, "training median")  # not the model's answers
     scores = [
         {"type": name.partition(",")[0].partition(" of ")[0], "name": name, "value": value}
         for name, value in metrics["test"].items()

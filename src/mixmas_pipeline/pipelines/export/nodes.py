@@ -39,7 +39,7 @@ def convert(
     from mixmas_pipeline.models.cost import cost
     from mixmas_pipeline.models.exported import pretrained_files
     from mixmas_pipeline.pipelines.export import conversion, latency
-    from mixmas_pipeline.pipelines.predict.contributions import check_fits
+    from mixmas_pipeline.training.inference import check_fits
 
     conversion.check_installed(export.formats)
     check_fits(validation, model.architecture)
@@ -168,7 +168,7 @@ def _check_score(
     from mixmas_pipeline.evaluation.metrics import score
     from mixmas_pipeline.evaluation.tasks import task_of
     from mixmas_pipeline.models.architecture import FUSED
-    from mixmas_pipeline.training.trial import compute_logits
+    from mixmas_pipeline.training.inference import compute_logits
 
     task = task_of(model.architecture.task)
     logits = compute_logits(model, validation, torch.device("cpu"))[FUSED]

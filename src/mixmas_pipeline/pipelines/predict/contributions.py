@@ -12,9 +12,9 @@ import torch
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.metrics import score
-from mixmas_pipeline.models.architecture import FUSED, Architecture
+from mixmas_pipeline.models.architecture import FUSED
 from mixmas_pipeline.models.multimodal import MultimodalMixer
-from mixmas_pipeline.training.trial import compute_logits
+from mixmas_pipeline.training.inference import check_fits, compute_logits
 
 CONTRIBUTION_COLUMNS = ("id", "class", "modality", "all", "without", "contribution", "log_odds_contribution", "flips")
 
@@ -45,27 +45,6 @@ class Answers(NamedTuple):
         rest = [raw[:, mask].logsumexp(dim=1) for mask in others]
         decided = logits.argmax(axis=1)[:, None] == np.arange(logits.shape[1])
         return cls(raw.softmax(dim=1).numpy(), (raw - torch.stack(rest, dim=1)).numpy(), decided)
-
-
-def check_fits(table: MultimodalTable, architecture: Architecture) -> None:
-    """Refuse a table that is not like the one that the model was trained on.
-
-    Raises:
-        ValueError: modalities, shapes, padding, task or classes differ.
-    """
-    schema = table.schema
-    found: dict[str, Any] = {name: (m.shape, m.padded) for name, m in schema.modalities.items()}
-    expected: dict[str, Any] = {name: (i.shape, i.padded) for name, i in architecture.inputs.items()}
-    for what, ours, models in (
-        ("task", schema.task, architecture.task),
-        ("classes", list(schema.classes), list(architecture.classes)),
-        ("modalities (shape, padded)", found, expected),
-    ):
-        if ours != models:
-            raise ValueError(
-                f"the model was trained on other data than is prepared now: its {what}: {models}; now: {ours}. "
-                "Train it again: kedro run --pipeline=training"
-            )
 
 
 class Predictions(NamedTuple):

@@ -28,7 +28,7 @@ def predict_new_rows(
     what ``learning.predicting.predict_rows`` finds.
     """
     from mixmas_pipeline.pipelines.predict.contributions import predict_rows
-    from mixmas_pipeline.training.trial import pick_device
+    from mixmas_pipeline.utils.devices import pick_device
 
     device = pick_device("auto")
     found = predict_rows(model.to(device), rows, thresholds, device)

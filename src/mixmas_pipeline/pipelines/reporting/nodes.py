@@ -26,7 +26,7 @@ def draw_examples(train: MultimodalTable) -> bytes:
     if task.name == "regression":
         order = labels[:, 0].argsort(kind="stable")
         rows = order[np.linspace(0, len(order) - 1, min(12, len(order))).round().astype(int)]
-        return example_picture(*_titled(train.take(rows), task.words(labels[rows], train.schema.classes)))
+        return example_picture(*_titled(train.take(rows), task.label_texts(labels[rows], train.schema.classes)))
     left = task.strata(labels, train.schema.classes)[0].copy()
     rows, names = [], []
     for c in [*range(min(6, left.shape[1]))] * 2:
@@ -96,8 +96,8 @@ def draw_mistakes(mistakes: MultimodalTable) -> bytes:
     from mixmas_pipeline.plots.examples import example_picture
 
     task = task_of(mistakes.schema.task)
-    truth = task.words(mistakes.labels, mistakes.schema.classes)
-    said = zip(truth, mistakes.extra["predicted"], mistakes.extra[task.badness], strict=True)
+    truth = task.label_texts(mistakes.labels, mistakes.schema.classes)
+    said = zip(truth, mistakes.extra["predicted"], mistakes.extra[task.error_size], strict=True)
     if mistakes.schema.task == "regression":
         return example_picture(mistakes, [f"{t}, predicted {p} ({c:.1f} deviations off)" for t, p, c in said])
     return example_picture(

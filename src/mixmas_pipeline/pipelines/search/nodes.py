@@ -424,10 +424,10 @@ def _trials(
 def _scored_labels(holdout: MultimodalTable, results: dict[str, dict[str, Any]]) -> np.ndarray:
     """Labels of the held-out rows that a stage's candidates are scored on: of an encoder's stage those that have its
     modality."""
-    from mixmas_pipeline.evaluation.presence import known
+    from mixmas_pipeline.evaluation.presence import restrict
 
     modality = next(iter(results.values()))["modality"]
-    return known(holdout, [modality] if modality else holdout.schema.modalities).labels
+    return restrict(holdout, [modality] if modality else holdout.schema.modalities).labels
 
 
 def _leaderboard(results: list[dict[str, Any]], verdict: Verdict, decision: dict[str, Any]) -> pd.DataFrame:

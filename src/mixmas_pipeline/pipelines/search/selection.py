@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mixmas_pipeline.evaluation.metrics import Chance, chance, difference_error
+from mixmas_pipeline.evaluation.significance import Chance, chance, difference_error
 from mixmas_pipeline.pipelines.search.parameters import SelectionParameters
 
 

@@ -1,9 +1,9 @@
-"""The finished model's one look at the test split: scores, predictions, mistakes."""
+"""The node that scores the trained model on the validation and test splits."""
 
 from __future__ import annotations
 
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,34 +17,48 @@ if TYPE_CHECKING:
     from mixmas_pipeline.models.multimodal import MultimodalMixer
 else:
     pd = lazy("pandas")
+    MultimodalMixer = Any
 
 MISTAKES = 12
-# With more modalities than these not every set of them is scored: there are 2^M - 1.
+# With more modalities than these only some sets of modalities are scored: there are 2^M - 1.
 ALL_SETS = 6
 
 
+class Evaluation(NamedTuple):
+    """Scores of the finished model.
+
+    Attributes:
+        metrics: split -> score -> value.
+        thresholds: for multilabel data, class -> the probability threshold with the best F1 on the validation split.
+            Only the test split has scores with them: on the validation split they would flatter.
+        predictions: see ``predictions_table``.
+        mistakes: the wrong test examples with the greatest confidence; for a regression those with the largest errors.
+        patterns: see ``score_patterns``.
+    """
+
+    metrics: dict[str, dict[str, float]]
+    thresholds: dict[str, float]
+    predictions: pd.DataFrame
+    mistakes: MultimodalTable
+    patterns: pd.DataFrame
+
+
 def evaluate_model(
-    model: Any,
+    model: MultimodalMixer,
     train: MultimodalTable,
     validation: MultimodalTable,
     test: MultimodalTable,
     training: TrainingParameters,
-) -> tuple[dict[str, dict[str, float]], dict[str, float], pd.DataFrame, MultimodalTable, pd.DataFrame]:
+) -> Evaluation:
     """Score the finished model. Reads the test split, as the comparison's last node does; nothing is chosen after it.
 
     Args:
-        train: only its labels are read, for what one would answer without looking, and what its rows lack.
+        train: read for the dummy baseline's labels, and for the modalities that its rows lack.
         training: how the model was trained.
-
-    Returns:
-        metrics: split -> score -> value; thresholds: of multilabel data, class -> the probability above which it is
-        best set on the validation split (its scores on that split would flatter, so only the test split has them);
-        predictions: one row a test example; mistakes: the test examples that the model got wrong with the greatest
-        confidence, of a regression those with the largest errors; patterns: see ``score_patterns``.
     """
-    from mixmas_pipeline.evaluation.tasks import task_of
     from mixmas_pipeline.models.multimodal import FUSED
-    from mixmas_pipeline.training.trial import compute_logits, pick_device
+    from mixmas_pipeline.training.inference import compute_logits
+    from mixmas_pipeline.utils.devices import pick_device
 
     device = pick_device("auto")
     model = model.to(device)
@@ -53,95 +67,101 @@ def evaluate_model(
         table.check()
         logits[split] = compute_logits(model, table, device)
         metrics[split] = _scores(logits[split], table, train)
-    with_missing = training.modality_dropout > 0 or any(not there.all() for there in train.present.values())
-    patterns = score_patterns(model, test, logits["test"][FUSED]).assign(trained_with_missing=with_missing)
+    trained_with_missing = training.modality_dropout > 0 or any(not mask.all() for mask in train.present.values())
+    patterns = score_patterns(model, test, logits["test"][FUSED]).assign(trained_with_missing=trained_with_missing)
     model.cpu()
-    thresholds = _tuned(logits["validation"], validation)
+    thresholds = _tuned_thresholds(logits["validation"], validation)
     if thresholds:
         metrics["test"] |= _tuned_scores(logits["test"], test, np.array(list(thresholds.values())))
-    task, classes = task_of(test.schema.task), test.schema.classes
-    rows, how_bad = task.worst(test.labels, logits["test"][FUSED])
-    rows, how_bad = (rows[:MISTAKES], how_bad[:MISTAKES]) if len(rows) else (np.arange(1), np.zeros(1))
-    mistakes = test.take(rows)
-    predicted = task.words(task.predict(logits["test"][FUSED][rows]), classes)
-    mistakes.extra = {"predicted": np.array(predicted, dtype=object), task.badness: how_bad}
-    return metrics, thresholds, predictions_table(logits["test"], test), mistakes, patterns
+    predictions = predictions_table(logits["test"], test)
+    return Evaluation(metrics, thresholds, predictions, _largest_mistakes(test, logits["test"][FUSED]), patterns)
 
 
 def score_patterns(model: MultimodalMixer, test: MultimodalTable, fused: np.ndarray) -> pd.DataFrame:
-    """The task's headline score for every set of modalities that may be there: one row a set, the largest first. (Of
-    more than ``ALL_SETS`` modalities: those that occur, each modality alone, and all but one.)
+    """The task's headline score for every set of modalities that a row may have, one row per set, the largest first.
+    (With more than ``ALL_SETS`` modalities: the sets that occur, each modality alone, and all but one.)
 
     Args:
         model: on the device to compute on.
         fused: its fused logits of the test split.
 
     Returns:
-        pattern: names, joined by " + "; modalities: how many; metric; rows, score: of the test examples that have
-        exactly these; rows_with_more, score_when_masked: of all that have at least these, where the model is shown
-        nothing else. Scores are NaN where there are no such examples. (R2 needs two.)
+        pattern: names, joined by " + "; modalities: their number; metric; rows, score: of the test examples with
+        exactly this set; rows_with_more, score_when_masked: of all with at least this set, where the model is shown
+        nothing else. Scores are NaN without such examples. (R2 needs two.)
     """
-    from mixmas_pipeline.evaluation.metrics import score
-    from mixmas_pipeline.evaluation.tasks import task_of
     from mixmas_pipeline.models.multimodal import FUSED
-    from mixmas_pipeline.training.trial import compute_logits
+    from mixmas_pipeline.training.inference import compute_logits
 
-    task, names = task_of(test.schema.task), list(model.architecture.inputs)
+    names = list(model.architecture.inputs)
     device = next(model.parameters()).device
-    there = np.column_stack([test.present.get(name, np.ones(len(test), bool)) for name in names])
-
-    def scored(rows: np.ndarray, logits: np.ndarray) -> float:
-        if rows.sum() < (2 if task.name == "regression" else 1):
-            return float("nan")
-        return score(task.headline, test.labels[rows], task.predict(logits[rows]), len(test.schema.classes))
-
+    present = np.column_stack([test.present.get(name, np.ones(len(test), bool)) for name in names])
     found = []
     for kept in (kept for size in range(len(names), 0, -1) for kept in combinations(names, size)):
-        wanted = np.isin(names, kept)
-        rows, exactly = np.all(there[:, wanted], axis=1), np.all(there == wanted, axis=1)
+        columns = np.isin(names, kept)
+        at_least, exactly = np.all(present[:, columns], axis=1), np.all(present == columns, axis=1)
         if len(names) > ALL_SETS and 1 < len(kept) < len(names) - 1 and not exactly.any():
             continue
-        logits = fused
-        if rows.any() and not np.array_equal(rows, exactly):
-            shown = dict(zip(names, (there & wanted).T, strict=True))
-            logits = compute_logits(model, test, device, shown)[FUSED]
+        masked = fused
+        if at_least.any() and not np.array_equal(at_least, exactly):
+            shown = dict(zip(names, (present & columns).T, strict=True))
+            masked = compute_logits(model, test, device, shown)[FUSED]
         found.append(
             {
                 "pattern": " + ".join(kept),
                 "modalities": len(kept),
-                "metric": task.headline,
+                "metric": _headline(test),
                 "rows": int(exactly.sum()),
-                "score": scored(exactly, fused),
-                "rows_with_more": int(rows.sum()),
-                "score_when_masked": scored(rows, logits),
+                "score": _headline_score(test, exactly, fused),
+                "rows_with_more": int(at_least.sum()),
+                "score_when_masked": _headline_score(test, at_least, masked),
             }
         )
     return pd.DataFrame(found)
 
 
 def predictions_table(logits: dict[str, np.ndarray], table: MultimodalTable) -> pd.DataFrame:
-    """One row an example: its id; truth (where the labels are known), decision and confidence; each head's decision;
-    every class's probability. Of a regression truth, prediction and error of every target, and each head's.
+    """One row per example: its id; label (if the labels are known), prediction and confidence; each head's prediction;
+    every class's probability. For a regression label, prediction and error of every target, and each head's prediction.
 
     Args:
         logits: of every head, as ``compute_logits`` gives them.
-        table: what they were computed from. The head of a modality says nothing of a row that lacks it.
+        table: the rows of the logits. The prediction of a modality's head is empty in rows that lack the modality.
     """
     from mixmas_pipeline.evaluation.tasks import task_of
     from mixmas_pipeline.models.multimodal import FUSED
 
     task, classes = task_of(table.schema.task), table.schema.classes
-    columns = {"id": table.ids, **task.columns(table.labels if table.labelled else None, logits[FUSED], classes)}
+    labels = table.labels if table.labelled else None
+    columns = {"id": table.ids, **task.prediction_columns(labels, logits[FUSED], classes)}
     for head, values in logits.items():
         if head != FUSED and len(logits) > 2:
-            said = task.head_columns(head, values, classes)
-            if head in table.present:  # a head says nothing of an example that lacks its modality
-                said = {name: pd.Series(column).where(table.present[head]) for name, column in said.items()}
-            columns |= said
-    return pd.DataFrame(columns | task.chances(logits[FUSED], classes))
+            added = task.head_columns(head, values, classes)
+            if head in table.present:
+                added = {name: pd.Series(column).where(table.present[head]) for name, column in added.items()}
+            columns |= added
+    return pd.DataFrame(columns | task.probability_columns(logits[FUSED], classes))
+
+
+def _headline(table: MultimodalTable) -> str:
+    from mixmas_pipeline.evaluation.tasks import task_of
+
+    return task_of(table.schema.task).headline
+
+
+def _headline_score(table: MultimodalTable, rows: np.ndarray, logits: np.ndarray) -> float:
+    """The task's headline score of some rows; NaN if they are too few."""
+    from mixmas_pipeline.evaluation.metrics import score
+    from mixmas_pipeline.evaluation.tasks import task_of
+
+    task = task_of(table.schema.task)
+    if rows.sum() < (2 if task.name == "regression" else 1):
+        return float("nan")
+    return score(task.headline, table.labels[rows], task.predict(logits[rows]), len(table.schema.classes))
 
 
 def _scores(logits: dict[str, np.ndarray], table: MultimodalTable, train: MultimodalTable) -> dict[str, float]:
+    """The fused head's scores, the headline score of each other head, and the dummy baseline's."""
     from mixmas_pipeline.evaluation.metrics import score
     from mixmas_pipeline.evaluation.tasks import task_of
     from mixmas_pipeline.models.multimodal import FUSED
@@ -149,15 +169,28 @@ def _scores(logits: dict[str, np.ndarray], table: MultimodalTable, train: Multim
     task, classes, labels = task_of(table.schema.task), table.schema.classes, table.labels
     scores = task.scores(labels, logits[FUSED], classes)
     for head, values in logits.items():
-        there = table.present.get(head, np.ones(len(table), bool))
-        if head != FUSED and len(logits) > 2 and there.any():
-            alone = score(task.headline, labels[there], task.predict(values[there]), len(classes))
+        rows = table.present.get(head, np.ones(len(table), bool))
+        if head != FUSED and len(logits) > 2 and rows.any():
+            alone = score(task.headline, labels[rows], task.predict(values[rows]), len(classes))
             scores[f"{task.headline}, {head} head alone"] = alone
-    return scores | task.blind_scores(train, labels, classes)
+    return scores | task.dummy_scores(train, labels, classes)
 
 
-def _tuned(logits: dict[str, np.ndarray], validation: MultimodalTable) -> dict[str, float]:
-    """Class -> threshold of its probability; none where the task is not multilabel."""
+def _largest_mistakes(test: MultimodalTable, logits: np.ndarray) -> MultimodalTable:
+    """The largest mistakes, with prediction and size as extra columns; without a mistake the first row, of size 0."""
+    from mixmas_pipeline.evaluation.tasks import task_of
+
+    task = task_of(test.schema.task)
+    rows, sizes = task.mistakes(test.labels, logits)
+    rows, sizes = (rows[:MISTAKES], sizes[:MISTAKES]) if len(rows) else (np.arange(1), np.zeros(1))
+    mistakes = test.take(rows)
+    predicted = task.label_texts(task.predict(logits[rows]), test.schema.classes)
+    mistakes.extra = {"predicted": np.array(predicted, dtype=object), task.error_size: sizes}
+    return mistakes
+
+
+def _tuned_thresholds(logits: dict[str, np.ndarray], validation: MultimodalTable) -> dict[str, float]:
+    """Class -> threshold of its probability; empty unless the task is multilabel."""
     from mixmas_pipeline.evaluation.metrics import best_thresholds
     from mixmas_pipeline.evaluation.tasks import task_of
     from mixmas_pipeline.models.multimodal import FUSED
@@ -173,7 +206,7 @@ def _tuned_scores(logits: dict[str, np.ndarray], table: MultimodalTable, thresho
     from mixmas_pipeline.evaluation.tasks import task_of
     from mixmas_pipeline.models.multimodal import FUSED
 
-    guess = task_of("multilabel").probabilities(logits[FUSED]) > thresholds
+    predicted = task_of("multilabel").probabilities(logits[FUSED]) > thresholds
     names = ("f1_macro", "f1_weighted", "f1_micro", "f1_samples")
     classes = len(table.schema.classes)
-    return {f"{name}, thresholds tuned on validation": score(name, table.labels, guess, classes) for name in names}
+    return {f"{name}, thresholds tuned on validation": score(name, table.labels, predicted, classes) for name in names}

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixmas_pipeline.data.table import MultimodalTable
-from mixmas_pipeline.pipelines.training.fitting import Scratch, with_statistics
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.lazy import lazy
 from mixmas_pipeline.utils.progress import Part, tell
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mixmas_pipeline.models.multimodal import MultimodalMixer
 else:
     pd = lazy("pandas")
+    MultimodalMixer = Any
 
 
 def train_model(
@@ -22,19 +23,25 @@ def train_model(
     train: MultimodalTable,
     validation: MultimodalTable,
     training: TrainingParameters,
-    scratch: Path,
-) -> tuple[Any, pd.DataFrame]:
+    checkpoints: str,
+) -> tuple[MultimodalMixer, pd.DataFrame]:
     """Train the architecture on the whole training split; early stopping watches the validation split.
 
     Inputs are standardised with the training split's statistics, not the search sample's.
 
+    Args:
+        checkpoints: path or URL of the folder that a killed run resumes from.
+
     Returns:
-        The best epoch's model; the history, one row an epoch.
+        The best epoch's model; the history, one row per epoch.
     """
+    from mixmas_pipeline.training.resumable import ResumableTrainings
+    from mixmas_pipeline.training.statistics import with_statistics
+
     for table in (train, validation):
         table.check()
     tell(Part("training", 1, 1))
-    work = Scratch(scratch)
-    model, history = work.fit(with_statistics(architecture, train), train, validation, training)
-    work.sweep()
+    trainings = ResumableTrainings(checkpoints)
+    model, history = trainings.fit(with_statistics(architecture, train), train, validation, training)
+    trainings.finish()
     return model, history

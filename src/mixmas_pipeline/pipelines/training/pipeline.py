@@ -17,7 +17,13 @@ def create_pipeline(dataset: str) -> Pipeline:
         [
             Node(
                 nodes.train_model,
-                [named("architecture"), named("train"), named("validation"), f"params:{space}", f"{space}.scratch"],
+                [
+                    named("architecture"),
+                    named("train"),
+                    named("validation"),
+                    f"params:{space}",
+                    "params:checkpoints",
+                ],
                 [named("model"), named("history")],
                 name="train_model",
                 namespace=NAMESPACE,

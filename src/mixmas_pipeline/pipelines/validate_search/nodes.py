@@ -71,7 +71,8 @@ def train_combination(
     """
     from mixmas_pipeline.evaluation.metrics import score
     from mixmas_pipeline.pipelines.validate_search.searches import training_flops
-    from mixmas_pipeline.training.trial import batch_rows, run_trial
+    from mixmas_pipeline.training.batches import batch_rows
+    from mixmas_pipeline.training.trial import run_trial
 
     steps = truth.epochs * len(batch_rows(len(full), truth.batch_size, 0, 0))
     budget = _budget(truth.model_dump(include=_OPTIMISER), steps)
@@ -113,7 +114,7 @@ def lay_out_budgets(
     """
     from mixmas_pipeline.pipelines.search.sampling import sample_sizes
     from mixmas_pipeline.pipelines.validate_search.searches import import_optuna
-    from mixmas_pipeline.training.trial import batch_rows
+    from mixmas_pipeline.training.batches import batch_rows
 
     # The version is part of what is asked for: another sampler makes another search.
     joint = f"optuna {import_optuna().__version__}" if proxy.joint else None

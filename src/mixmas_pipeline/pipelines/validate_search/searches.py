@@ -67,9 +67,9 @@ class Trials:
 
     def labels(self, architecture: Architecture) -> np.ndarray:
         """Of the examples that an architecture is scored on: those that have one of its modalities."""
-        from mixmas_pipeline.evaluation.presence import known
+        from mixmas_pipeline.evaluation.presence import restrict
 
-        return known(self._holdout, architecture.inputs).labels
+        return restrict(self._holdout, architecture.inputs).labels
 
     def flops(self, proposal: Proposal) -> float:
         """Of one trial's training."""
@@ -93,7 +93,7 @@ class Trials:
                 self._done[key] = vars(trial)
             except FloatingPointError as error:
                 _log.warning("%s counts as 0", error)
-                blind = task_of(architecture.task).blind_answer(self._sample)
+                blind = task_of(architecture.task).dummy_prediction(self._sample)
                 nothing = np.broadcast_to(blind, self.labels(architecture).shape)
                 self._done[key] = {"score": 0.0, "predicted": nothing, "seconds": 0.0, "steps": steps}
         return self._done[key]

@@ -19,7 +19,7 @@ from mixmas_pipeline.data.text_embedding import as_half, embed_batch, load_encod
 from mixmas_pipeline.datasets.text_encoder import EncoderFiles
 from mixmas_pipeline.pipelines.data.mmimdb.parameters import TextParameters
 from mixmas_pipeline.storage.memory_maps import RowFile, release
-from mixmas_pipeline.storage.paths import folders, is_remote, last_written, local, remove, write_whole
+from mixmas_pipeline.storage.paths import folders, is_remote, last_written, local, place, remove, write_whole
 from mixmas_pipeline.utils.code_hash import code_hash
 from mixmas_pipeline.utils.lazy import lazy
 from mixmas_pipeline.utils.progress import Progress, duration
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 def embed_plots(
-    films: pd.DataFrame, encoder: EncoderFiles, text: TextParameters, scratch: Path
+    films: pd.DataFrame, encoder: EncoderFiles, text: TextParameters, checkpoints: str | Path
 ) -> tuple[np.ndarray, pd.DataFrame, dict[str, Any]]:
     """Token embeddings of every film that is taken.
 
@@ -42,7 +42,7 @@ def embed_plots(
         films: id, plot, left_out; those with a reason in left_out are passed over.
         encoder: the model's files.
         text: how to.
-        scratch: where parts are kept until the next call with other plots, encoder or parameters.
+        checkpoints: folder where parts are kept until the next call with other plots, encoder or parameters.
 
     Returns:
         embeddings: float16 (tokens of all films, hidden); a film's tokens follow each other, without padding, and
@@ -61,6 +61,7 @@ def embed_plots(
     began, started = time.time(), time.perf_counter()
     taken = films[films["left_out"] == ""]
     precision = pick_precision(text.precision, device := pick_device(text.device))
+    scratch: Any = place(checkpoints) / "mmimdb_plots"
     with quiet():
         tokeniser, model = load_encoder(encoder, text.max_tokens, "mmimdb.text.max_tokens")
         ids, whole = tokenise(tokeniser, list(taken["plot"]), text.max_tokens)

@@ -237,7 +237,7 @@ def build_table(
     tokens: pd.DataFrame,
     parameters: FilmParameters,
     max_tokens: int,
-    scratch: Path,
+    scratch: str | Path,
 ) -> MultimodalTable:
     """A split's films as a table.
 
@@ -303,7 +303,7 @@ def _padded_arrays(
     embeddings: np.ndarray,
     spans: pd.DataFrame,
     max_tokens: int,
-    scratch: Path,
+    scratch: str | Path,
 ) -> dict[str, np.ndarray]:
     """The split's pictures and padded texts, mapped from files of which only a chunk is in memory at a time.
 

@@ -25,7 +25,7 @@ def create_pipeline(parameters: MMIMDBParameters) -> Pipeline:
         [
             Node(
                 reader,
-                [f"mmimdb.{raw}", "params:mmimdb.pictures", "mmimdb.scratch"],
+                [f"mmimdb.{raw}", "params:mmimdb.pictures", "params:checkpoints"],
                 [found, pictures],
                 name=reader.__name__,
                 namespace=NAMESPACE,
@@ -40,7 +40,7 @@ def create_pipeline(parameters: MMIMDBParameters) -> Pipeline:
             ),
             Node(
                 embedding.embed_plots,
-                [films, "mmimdb.encoder", "params:mmimdb.text", "mmimdb.embedding_scratch"],
+                [films, "mmimdb.encoder", "params:mmimdb.text", "params:checkpoints"],
                 [embeddings, tokens, "mmimdb.embedding_info"],
                 name="embed_plots",
                 namespace=NAMESPACE,
@@ -49,7 +49,7 @@ def create_pipeline(parameters: MMIMDBParameters) -> Pipeline:
             *(
                 Node(
                     nodes.build_table,
-                    [rows[split], *made_with, "mmimdb.scratch"],
+                    [rows[split], *made_with, "params:checkpoints"],
                     f"mmimdb.{split}",
                     name=f"build_{split}",
                     namespace=NAMESPACE,

@@ -1,0 +1,118 @@
+"""One process of a training that torchrun has started: ``torchrun ... -m mixmas_pipeline.training.worker job.json``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from typing import Any
+from uuid import uuid4
+
+import pytorch_lightning
+import torch
+import torch.distributed
+from pydantic import BaseModel, Field
+from torch.distributed.elastic.multiprocessing.errors import record
+
+from mixmas_pipeline.data.arrow import read_table
+from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.storage.paths import is_whole, local, place, read_bytes
+from mixmas_pipeline.training import fit
+from mixmas_pipeline.training.parameters import TrainingParameters
+from mixmas_pipeline.utils.code_hash import code_hash
+from mixmas_pipeline.utils.log_relay import Sender, send_all
+from mixmas_pipeline.utils.progress import LOGGER
+
+LOG_SOCKET = "MIXMAS_LOG_SOCKET"  # environment variable; set on the run's host only
+
+
+class Job(BaseModel, frozen=True):
+    """A training.
+
+    Attributes:
+        tables: "train" and "validation" -> file.
+        checkpoints: path or URL of the folder.
+        levels: of the run's loggers, by name.
+        id: differs between any two jobs.
+    """
+
+    architecture: Architecture
+    parameters: TrainingParameters
+    tables: dict[str, str]
+    checkpoints: str
+    levels: dict[str, int]
+    id: str = Field(default_factory=lambda: uuid4().hex)
+
+
+@record
+def main(file: str) -> None:
+    """Take part in a job.
+
+    Raises:
+        RuntimeError: the hosts differ in their code, see other files, or read different jobs.
+        FloatingPointError: the training loss is NaN or infinite.
+    """
+    job = Job.model_validate_json(read_bytes(place(file)))
+    _log_to_run(job)
+    torch.distributed.init_process_group()
+    _check_all_agree(job)
+    tables = {name: read_table(local(place(table))) for name, table in job.tables.items()}
+    checkpoints = place(job.checkpoints)
+    fit.fit(job.architecture, tables["train"], tables["validation"], job.parameters, checkpoints, distributed=True)
+    torch.distributed.destroy_process_group()
+
+
+def _log_to_run(job: Job) -> None:
+    """Send log records to the process that started the training, and end when it ends. All workers log the same, so
+    only the first one of the run's host sends INFO records. On other hosts warnings go to standard error."""
+    if LOG_SOCKET not in os.environ:
+        logging.basicConfig(level=logging.WARNING)
+        return
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(os.environ[LOG_SOCKET])
+    connection = Connection(client.detach())
+    quiet = {} if os.environ["LOCAL_RANK"] == "0" else dict.fromkeys(("mixmas_pipeline", LOGGER), logging.WARNING)
+    send_all(Sender(connection.send), {**job.levels, **quiet})
+    threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
+
+
+def _end_with(connection: Connection) -> None:
+    try:
+        connection.recv_bytes()  # nothing is ever sent: returns when the other end is closed
+    except (EOFError, OSError):
+        os._exit(1)
+
+
+def _check_all_agree(job: Job) -> None:
+    """Compare what the workers see. A worker that trained on something else would spoil the result without an error."""
+    files = [*job.tables.values(), str(place(job.checkpoints) / fit.LAST)]
+    seen = {
+        "job": job.id,
+        "the code of mixmas_pipeline": code_hash(fit.__name__),
+        "the version of torch": torch.__version__,
+        "the version of pytorch_lightning": pytorch_lightning.__version__,
+    }
+    seen |= {file: "present" if is_whole(place(file)) else "missing" for file in files}
+    everyone: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(everyone, (socket.gethostname(), seen))
+    for what in seen:
+        if len({each[what] for _, each in everyone}) > 1:
+            values = ", ".join(f"process {rank} on {host}: {each[what]}" for rank, (host, each) in enumerate(everyone))
+            raise RuntimeError(
+                f"the hosts of a training differ in {what}: {values}. All hosts need the same code, the same libraries "
+                "and the data root under the same path"
+            )
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except BaseException as error:
+        if not isinstance(error, FloatingPointError):  # whose message says all
+            traceback.print_exc()
+            sys.stderr.flush()
+        os._exit(1)  # a normal exit would wait for the other processes

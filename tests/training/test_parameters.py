@@ -1,0 +1,40 @@
+"""Settings of devices and hosts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from training_samples import parameters
+
+
+@pytest.mark.parametrize("wrong", [{"device": "gppu"}, {"precision": "bf61"}, {"strategy": "ddp"}])
+def test_misspelt_settings_are_refused_at_once(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        parameters(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"devices": 0}, "greater than or equal to 1"),
+        ({"devices": -2}, "greater than or equal to 1"),
+        ({"devices": [0, 1]}, r"devices is \[0, 1\] with device 'cpu'"),
+        ({"devices": [1, 1], "device": "cuda"}, r"devices is \[1, 1\]; expected numbers of GPUs, each once"),
+        ({"devices": [], "device": "cuda"}, r"devices is \[\]"),
+        ({"devices": [-1], "device": "cuda"}, "greater than or equal to 0"),
+        ({"num_nodes": 2}, "num_nodes is 2 and there is no address; expected host:port"),
+        ({"num_nodes": 2, "address": "10.0.0.1"}, "address is '10.0.0.1'; expected host:port"),
+        ({"num_nodes": 2, "address": "a:1", "devices": "auto"}, "every host has the same number of processes"),
+        ({"devices": 4, "num_nodes": 5, "address": "a:1"}, "batch_size is 16 with 20 processes"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_at_once(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parameters(**changes)
+
+
+@pytest.mark.parametrize("devices", [2, [0, 3]])
+def test_settings_for_gpus_and_hosts_are_accepted(devices: Any) -> None:
+    given = parameters(device="cuda", devices=devices, num_nodes=2, address="node-0:29500")
+    assert given.devices == devices
