@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import click
 from kedro.framework.session import KedroSession
 from kedro.runner import AbstractRunner, SequentialRunner
 
 from mixmas_pipeline.pipeline_registry import why_left_out
+from mixmas_pipeline.storage.locks import DataRootBusy
+
+
+class BusyError(click.ClickException, DataRootBusy):
+    """``DataRootBusy`` for the command line, which shows the message without a trace."""
 
 
 class ReusingSession(KedroSession):
@@ -22,6 +28,8 @@ class ReusingSession(KedroSession):
         kwargs["runner"] = runner
         try:
             return super().run(*args, **kwargs)
+        except DataRootBusy as error:
+            raise BusyError(str(error)) from None
         except ValueError:
             # Kedro only says that there is no such pipeline.
             wanted = [kwargs.get("pipeline_name"), *(kwargs.get("pipeline_names") or []), *args]

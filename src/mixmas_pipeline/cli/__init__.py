@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from kedro.config import AbstractConfigLoader
 
     from mixmas_pipeline.datasets.runs import Record
-    from mixmas_pipeline.storage.paths import Place
+    from mixmas_pipeline.storage.paths import AnyPath
 
 __all__ = ["cli", "run"]
 
@@ -54,14 +56,13 @@ def prune(metadata: ProjectMetadata, env: str | None, keep: int, older_than: tim
     """
     from contextlib import nullcontext
 
-    from mixmas_pipeline.storage.locks import locked
-    from mixmas_pipeline.storage.paths import folders
+    from mixmas_pipeline.storage.paths import subfolders
     from mixmas_pipeline.storage.retention import delete, leftovers, saved_versions, size, superfluous, sweep
 
     root = _data_root(metadata, env)
-    if not folders(root):
+    if not subfolders(root):
         raise click.ClickException(f"there is no data root {root}: nothing has been run in this environment")
-    with locked(root) if yes else nullcontext():
+    with _locked(root) if yes else nullcontext():
         versions = saved_versions(root)
         old, unfinished = superfluous(versions, keep, older_than), leftovers(root)
         rows = [(saved.dataset, saved.version, size(saved.artefact.parent)) for saved in old]
@@ -79,6 +80,18 @@ def prune(metadata: ProjectMetadata, env: str | None, keep: int, older_than: tim
     )
     if rows and not yes:
         click.echo("Nothing has been deleted: add --yes to do so.")
+
+
+@contextmanager
+def _locked(root: AnyPath) -> Iterator[None]:
+    """Hold the data root; if another run holds it, show the message without a trace."""
+    from mixmas_pipeline.storage.locks import DataRootBusy, locked
+
+    try:
+        with locked(root):
+            yield
+    except DataRootBusy as error:
+        raise click.ClickException(str(error)) from None
 
 
 @cli.command("viz-build")
@@ -145,13 +158,13 @@ def _records(metadata: ProjectMetadata, env: str | None) -> list[list[Record]]:
     from kedro.io import CatalogConfigResolver
 
     from mixmas_pipeline.datasets.runs import RunsDataset
-    from mixmas_pipeline.storage.paths import place
+    from mixmas_pipeline.storage.paths import as_path
 
     config = _config(metadata, env)
     catalog, found = CatalogConfigResolver(config["catalog"], default_runtime_patterns={}), []
     for name, section in config["parameters"].items():
         if isinstance(section, dict) and "search" in section:
-            where = place(catalog.resolve_pattern(f"{name}.runs")["filepath"])
+            where = as_path(catalog.resolve_pattern(f"{name}.runs")["filepath"])
             where = metadata.project_path / where if isinstance(where, Path) else where
             found.append(RunsDataset(filepath=str(where)).load())
     return [records for records in found if records]
@@ -165,13 +178,13 @@ def _config(metadata: ProjectMetadata, env: str | None) -> AbstractConfigLoader:
     return settings.CONFIG_LOADER_CLASS(source, env=environment, **settings.CONFIG_LOADER_ARGS)
 
 
-def _data_root(metadata: ProjectMetadata, env: str | None) -> Place:
+def _data_root(metadata: ProjectMetadata, env: str | None) -> AnyPath:
     from mixmas_pipeline.storage.locks import data_root
 
     return data_root(_config(metadata, env)["globals"], metadata.project_path)
 
 
-def _show(root: Place, rows: list[tuple[Place, str, int]]) -> None:
+def _show(root: AnyPath, rows: list[tuple[AnyPath, str, int]]) -> None:
     from rich.console import Console
     from rich.table import Table
 

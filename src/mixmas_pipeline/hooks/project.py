@@ -55,7 +55,7 @@ class ProjectHooks:
     @hook_impl
     def after_catalog_created(self, catalog: CatalogProtocol, parameters: dict[str, Any]) -> None:
         """Parameters name the file of rows to predict, so that ``--params`` can; a catalog cannot read parameters."""
-        from mixmas_pipeline.datasets.rows import RowsFileDataset
+        from mixmas_pipeline.datasets.rows_file import RowsFileDataset
 
         dataset = parameters["params:dataset"]
         rows = parameters.get(f"params:{dataset}.predict.rows")

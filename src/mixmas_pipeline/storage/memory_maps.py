@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 
-from mixmas_pipeline.storage.paths import local_folder
+from mixmas_pipeline.storage.cache import local_folder
 
 CHUNK_BYTES = 1 << 25
 

@@ -28,8 +28,10 @@ from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import FUSED, MultimodalMixer
+from mixmas_pipeline.storage.atomic import is_complete, write_atomically
+from mixmas_pipeline.storage.cache import local_copy
 from mixmas_pipeline.storage.memory_maps import release
-from mixmas_pipeline.storage.paths import is_whole, local, place, write_whole
+from mixmas_pipeline.storage.paths import as_path
 from mixmas_pipeline.training.loss import fusion_weight, multi_head_loss, task_loss
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.training.trial import (
@@ -42,7 +44,7 @@ from mixmas_pipeline.training.trial import (
 from mixmas_pipeline.utils.progress import Progress
 
 if TYPE_CHECKING:
-    from mixmas_pipeline.storage.paths import Place
+    from mixmas_pipeline.storage.paths import AnyPath
 
 _RELEASE_BYTES = 1 << 28
 # Between the dropout seeds of two processes: more than there are epochs, and odd, since on the CPU torch heeds only the
@@ -355,10 +357,10 @@ class AtomicCheckpoints(TorchCheckpointIO):
             with partial.open("wb") as stream:
                 torch.save(checkpoint, stream)
 
-        write_whole(place(path), write)
+        write_atomically(as_path(path), write)
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        return super().load_checkpoint(local(place(path)), *args, **kwargs)
+        return super().load_checkpoint(local_copy(as_path(path)), *args, **kwargs)
 
 
 class MovableCheckpoints(ModelCheckpoint):
@@ -391,7 +393,7 @@ def train(
     train_table: MultimodalTable,
     validation: MultimodalTable,
     parameters: TrainingParameters,
-    checkpoints: Place,
+    checkpoints: AnyPath,
 ) -> tuple[MultimodalMixer, pd.DataFrame]:
     """Train in this process until the validation score has not improved for ``patience`` epochs; return the best
     epoch's model.
@@ -412,7 +414,7 @@ def fit(
     train_table: MultimodalTable,
     validation: MultimodalTable,
     parameters: TrainingParameters,
-    checkpoints: Place,
+    checkpoints: AnyPath,
     *,
     together: bool = False,
 ) -> None:
@@ -445,7 +447,7 @@ def fit(
         "monitor", mode="max", patience=parameters.patience, check_on_train_epoch_end=True, check_finite=True
     )
     left = checkpoints / "last.ckpt"
-    resumes = is_whole(left)
+    resumes = is_complete(left)
     if resumes:
         _log.info("Going on from the checkpoint %s", left)
     with torch.random.fork_rng(), warnings.catch_warnings():
@@ -489,11 +491,11 @@ def _together() -> DDPStrategy:
     )
 
 
-def trained(architecture: Architecture, checkpoints: Place) -> tuple[MultimodalMixer, pd.DataFrame]:
+def trained(architecture: Architecture, checkpoints: AnyPath) -> tuple[MultimodalMixer, pd.DataFrame]:
     """What a finished training has left in its folder: see ``train``."""
-    best = torch.load(local(checkpoints / "best.ckpt"), map_location="cpu", weights_only=True)["state_dict"]
+    best = torch.load(local_copy(checkpoints / "best.ckpt"), map_location="cpu", weights_only=True)["state_dict"]
     weights = {name.removeprefix("model."): weight for name, weight in best.items()}
     model = initialised(MultimodalMixer, 0, architecture).to(next(iter(weights.values())).dtype)
     model.load_state_dict(weights)
-    history = torch.load(local(checkpoints / "last.ckpt"), map_location="cpu", weights_only=True)["history"]
+    history = torch.load(local_copy(checkpoints / "last.ckpt"), map_location="cpu", weights_only=True)["history"]
     return model.eval(), pd.DataFrame(history)

@@ -38,7 +38,8 @@ from torch.distributed import TCPStore
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.datasets.table import TableDataset
 from mixmas_pipeline.models.architecture import Architecture
-from mixmas_pipeline.storage.paths import is_remote, is_whole, place, remove
+from mixmas_pipeline.storage.atomic import is_complete
+from mixmas_pipeline.storage.paths import as_path, is_remote, remove
 from mixmas_pipeline.training import lightning
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.code_hash import code_hash
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mixmas_pipeline.models.multimodal import MultimodalMixer
-    from mixmas_pipeline.storage.paths import Place
+    from mixmas_pipeline.storage.paths import AnyPath
 
 # Seconds that the other hosts have to join a training.
 JOIN_TIMEOUT = 1800.0
@@ -64,7 +65,7 @@ def train(
     train_table: MultimodalTable,
     validation: MultimodalTable,
     parameters: TrainingParameters,
-    checkpoints: Place,
+    checkpoints: AnyPath,
 ) -> tuple[MultimodalMixer, pd.DataFrame]:
     """``learning.lightning.train``, in as many processes as the parameters ask for: in this one if that is one.
 
@@ -93,7 +94,7 @@ def train(
             "parameters": parameters.model_dump(mode="json"),
             "tables": files,
             "checkpoints": str(checkpoints.absolute()),
-            "needed": [*files.values(), *([str(last.absolute())] if is_whole(last) else [])],
+            "needed": [*files.values(), *([str(last.absolute())] if is_complete(last) else [])],
             "versions": _versions(),
             "levels": levels(),
         }
@@ -198,7 +199,7 @@ def _devices(parameters: TrainingParameters) -> int:
 
 
 @contextmanager
-def _files(tables: dict[str, MultimodalTable], checkpoints: Place, everywhere: bool) -> Iterator[dict[str, str]]:
+def _files(tables: dict[str, MultimodalTable], checkpoints: AnyPath, everywhere: bool) -> Iterator[dict[str, str]]:
     """A file for every table. What has none, such as a sample, is written beside the checkpoints for the while; so is
     this machine's copy of what lies in an object store, if it is needed ``everywhere``."""
     folder = checkpoints / "tables"
@@ -308,7 +309,7 @@ def _fit(job: dict[str, Any]) -> None:
     if (versions := _versions()) != job["versions"]:
         raise ValueError(f"host {host} has {versions}; the host that has started the training has {job['versions']}")
     for file in job["needed"]:
-        if not is_whole(place(file)):
+        if not is_complete(as_path(file)):
             raise FileNotFoundError(f"{file} is not there on host {host}; all hosts see the data under the same path")
     tables = {name: TableDataset(filepath=file).load() for name, file in job["tables"].items()}
     lightning.fit(
@@ -316,7 +317,7 @@ def _fit(job: dict[str, Any]) -> None:
         tables["train"],
         tables["validation"],
         TrainingParameters.model_validate(job["parameters"]),
-        place(job["checkpoints"]),
+        as_path(job["checkpoints"]),
         together=True,
     )
     torch.distributed.destroy_process_group()

@@ -11,7 +11,7 @@ class PredictParameters(Parameters):
     """What is predicted.
 
     Attributes:
-        rows: a file, see ``mixmas_pipeline.datasets.rows.read_rows``; of an own data set also one in the layout of its
+        rows: a file, see ``mixmas_pipeline.data.rows.read_rows``; of an own data set also one in the layout of its
             table. Default null, with which there is nothing to predict.
         sources: of an own data set, modality -> the folder or file beside the new rows. Default: that of the table.
     """

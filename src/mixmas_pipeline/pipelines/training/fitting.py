@@ -11,7 +11,7 @@ import numpy as np
 
 from mixmas_pipeline.data.table import MultimodalTable, chunks
 from mixmas_pipeline.models.architecture import Architecture
-from mixmas_pipeline.storage.paths import folders, remove
+from mixmas_pipeline.storage.paths import remove, subfolders
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.code_hash import code_hash
 from mixmas_pipeline.utils.lazy import lazy
@@ -54,7 +54,7 @@ class Scratch:
 
     def sweep(self) -> None:
         """Remove what other trainings have left. What was used now stays: its results may not be saved yet."""
-        for stale in folders(self._folder):
+        for stale in subfolders(self._folder):
             if stale.name not in self._used:
                 remove(stale)
 
