@@ -1,37 +1,48 @@
-"""The Kedro session of this project: it reuses results unless told otherwise."""
+"""The Kedro session of this project: it reuses results unless another runner is named."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import click
 from kedro.framework.context import KedroContext
 from kedro.framework.session import KedroSession
 from kedro.runner import AbstractRunner, SequentialRunner
 
 from mixmas_pipeline.pipeline_registry import check_blocks, why_left_out
+from mixmas_pipeline.storage.locks import DataRootBusy
+
+
+class BusyError(click.ClickException, DataRootBusy):
+    """``DataRootBusy`` for the command line, which shows the message without a trace."""
 
 
 class ReusingSession(KedroSession):
-    """``kedro run`` passes Kedro's plain sequential runner unless a ``--runner`` is named; here it is replaced."""
+    """``kedro run`` passes Kedro's sequential runner unless ``--runner`` names another one; ``ReusingRunner`` replaces
+    it."""
 
-    _other_runner = False
+    _checks_at_start = False
 
     def run(self, *args: Any, runner: AbstractRunner | None = None, **kwargs: Any) -> dict[str, Any]:
         """Run with ``ReusingRunner`` instead of Kedro's sequential runner.
 
-        ``ReusingRunner`` checks the hyperparameters of blocks before the first node that has to run, since the check
-        imports torch. With any other runner every node runs, so they are checked at once.
+        The hyperparameters of blocks are checked right before the first node that has to run, since the check imports
+        torch. With another runner than ours every node runs, so they are checked at once.
         """
         from mixmas_pipeline.runners.reusing import ReusingRunner
 
         if runner is None or type(runner) is SequentialRunner:
             runner = ReusingRunner()
-        self._other_runner = not isinstance(runner, ReusingRunner)
+        self._checks_at_start = not isinstance(runner, ReusingRunner)
+        if isinstance(runner, ReusingRunner) and runner.before_first_node is None:
+            runner.before_first_node = check_blocks
         kwargs["runner"] = runner
         try:
             return super().run(*args, **kwargs)
+        except DataRootBusy as error:
+            raise BusyError(str(error)) from None
         except ValueError:
-            # Kedro only says that there is no such pipeline.
+            # Kedro's own error names the pipeline that does not exist, but not why.
             wanted = [kwargs.get("pipeline_name"), *(kwargs.get("pipeline_names") or []), *args]
             for name in wanted:
                 if isinstance(name, str) and (reason := why_left_out(name)):
@@ -41,6 +52,6 @@ class ReusingSession(KedroSession):
     def load_context(self) -> KedroContext:
         """The context. A hook hands its parameters to the pipeline registry."""
         context = super().load_context()
-        if self._other_runner:
+        if self._checks_at_start:
             check_blocks()
         return context

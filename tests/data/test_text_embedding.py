@@ -14,16 +14,17 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kedro.io import DatasetError
 from mmimdb_samples import plot
 from object_store import ObjectStore
 from text_encoder import write_encoder
 
 from mixmas_pipeline.data import text_embedding as encoding
-from mixmas_pipeline.datasets.text_encoder import EncoderDataset, EncoderFiles
+from mixmas_pipeline.data.text_embedding import EncoderError, EncoderFiles
+from mixmas_pipeline.datasets.text_encoder import EncoderDataset
 from mixmas_pipeline.pipelines.data.mmimdb import embedding
 from mixmas_pipeline.pipelines.data.mmimdb.parameters import TextParameters
-from mixmas_pipeline.storage.paths import cache_folder, place
+from mixmas_pipeline.storage.cache import cache_folder
+from mixmas_pipeline.storage.paths import as_path
 
 TEXT = TextParameters(max_tokens=20, precision="float32", device="cpu", batch_tokens=64)
 
@@ -138,7 +139,7 @@ def test_parts_outlive_the_machine(
     monkeypatch.setattr(embedding, "_PART_TOKENS", 100)
     (disk := tmp_path / "disk").mkdir()
     whole, _, _ = embedding.embed_plots(films(), encoder, TEXT, disk)
-    scratch: Any = place(f"{object_store.url}/parts")
+    scratch: Any = as_path(f"{object_store.url}/parts")
     embedding.embed_plots(films(10), encoder, TEXT, scratch)
     others = set(object_store.objects())
     save, saved = embedding._save, []
@@ -298,9 +299,9 @@ def test_models_that_take_less_than_they_say_or_more_than_tokens_are_named(
         model.save_pretrained(tmp_path / name)
         files[name] = EncoderDataset(encoder=str(tmp_path / name)).load()
     encoding.load_encoder(files["roberta"], 30)
-    with pytest.raises(DatasetError, match=r"roberta fails on a text of max_tokens = 31 tokens .*out of bounds"):
+    with pytest.raises(EncoderError, match=r"roberta fails on a text of max_tokens = 31 tokens .*out of bounds"):
         encoding.load_encoder(files["roberta"], 31)
-    with pytest.raises(DatasetError, match=r"t5 fails on a text of .* 20 tokens .*state from the tokens alone"):
+    with pytest.raises(EncoderError, match=r"t5 fails on a text of .* 20 tokens .*state from the tokens alone"):
         encoding.load_encoder(files["t5"], 20)
 
 
@@ -308,7 +309,7 @@ def test_a_folder_that_is_no_model(encoder: EncoderFiles, tmp_path: Path) -> Non
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "model.safetensors").write_bytes(b"nothing")
     files = EncoderDataset(encoder=str(tmp_path)).load()
-    with pytest.raises(DatasetError, match="cannot be loaded from"):
+    with pytest.raises(EncoderError, match="cannot be loaded from"):
         encoding.load_encoder(files, 20)
 
 

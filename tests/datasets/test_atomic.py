@@ -8,45 +8,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from artefact_samples import DATASETS, assert_same, sample
+from atomic_samples import Broken, Folder, Interrupted, JSONFile
 from kedro.io import DatasetError
 from kedro.io.core import Version
 
-from mixmas_pipeline.datasets.artefacts import JSONDataset
-from mixmas_pipeline.datasets.atomic import AtomicDataset
-
-
-class Broken(JSONDataset):
-    """Fails when half of the file is written."""
-
-    error: BaseException = RuntimeError("the lights went out")
-
-    def _write(self, path: Path, data: Any) -> None:
-        path.write_text('{"half":')
-        raise self.error
-
-
-class Interrupted(Broken):
-    """Is stopped by Ctrl-C when half of the file is written."""
-
-    error = KeyboardInterrupt()
-
-
-class Folder(AtomicDataset):
-    """An artefact of several files."""
-
-    def _write(self, path: Path, data: dict[str, str]) -> None:
-        (path / "deep").mkdir(parents=True)
-        for name, text in data.items():
-            if text == "fail":
-                raise RuntimeError("half of the folder is written")
-            (path / "deep" / name).write_text(text)
-
-    def _read(self, path: Path) -> dict[str, str]:
-        return {file.name: file.read_text() for file in (path / "deep").iterdir()}
+SAMPLES = str(Path(__file__).parents[1] / "samples")
 
 
 def files(folder: Path) -> list[str]:
@@ -63,16 +32,16 @@ def test_failing_first_save_leaves_nothing(broken: type[Broken], raised: type[Ba
         assert not dataset.exists()
         assert files(tmp_path) == []
     with pytest.raises(DatasetError):
-        JSONDataset(filepath=str(tmp_path / "data" / "a.json"), version=Version(None, None)).load()
+        JSONFile(filepath=str(tmp_path / "data" / "a.json"), version=Version(None, None)).load()
 
 
 def test_failing_save_keeps_the_earlier_version(tmp_path: Path) -> None:
     path = str(tmp_path / "a.json")
-    JSONDataset(filepath=path, version=Version(None, "v1")).save({"run": 1})
+    JSONFile(filepath=path, version=Version(None, "v1")).save({"run": 1})
     with pytest.raises(DatasetError, match="the lights went out") as caught:
         Broken(filepath=path, version=Version(None, "v2")).save({"run": 2})
     assert path in str(caught.value)
-    newest = JSONDataset(filepath=path, version=Version(None, None))
+    newest = JSONFile(filepath=path, version=Version(None, None))
     assert newest.exists()
     assert newest.list_versions(full_path=False) == ["v1"]
     assert newest.load() == {"run": 1}
@@ -82,10 +51,10 @@ def test_failing_save_keeps_the_earlier_version(tmp_path: Path) -> None:
 
 def test_failing_save_keeps_the_earlier_file(tmp_path: Path) -> None:
     path = str(tmp_path / "a.json")
-    JSONDataset(filepath=path).save({"run": 1})
+    JSONFile(filepath=path).save({"run": 1})
     with pytest.raises(DatasetError, match="the lights went out"):
         Broken(filepath=path).save({"run": 2})
-    assert JSONDataset(filepath=path).load() == {"run": 1}
+    assert JSONFile(filepath=path).load() == {"run": 1}
     assert files(tmp_path) == ["a.json"]
 
 
@@ -120,23 +89,26 @@ def test_unversioned_folder_artefact_can_be_saved_again(tmp_path: Path) -> None:
 
 SLOW_SAVE = """
 import sys, time
+sys.path.insert(0, sys.argv[1])
 from kedro.io.core import Version
-from mixmas_pipeline.datasets.artefacts import JSONDataset
+from atomic_samples import JSONFile
 
-class Slow(JSONDataset):
+class Slow(JSONFile):
     def _write(self, path, data):
         path.write_text('{"half":')
         print("half", flush=True)
         time.sleep(120)
 
-version = Version(None, sys.argv[2]) if len(sys.argv) > 2 else None
-Slow(filepath=sys.argv[1], version=version).save({})
+version = Version(None, sys.argv[3]) if len(sys.argv) > 3 else None
+Slow(filepath=sys.argv[2], version=version).save({})
 """
 
 
 def kill_in_the_middle_of_a_save(*arguments: str) -> None:
     """Start a save in another process and send it SIGKILL when half of the file is written."""
-    process = subprocess.Popen([sys.executable, "-c", SLOW_SAVE, *arguments], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_SAVE, SAMPLES, *arguments], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     try:
         assert process.stdout.readline() == "half\n"
@@ -149,13 +121,13 @@ def kill_in_the_middle_of_a_save(*arguments: str) -> None:
 def test_killed_save_leaves_no_version(tmp_path: Path) -> None:
     path = str(tmp_path / "a.json")
     kill_in_the_middle_of_a_save(path, "v1")
-    newest = JSONDataset(filepath=path, version=Version(None, None))
+    newest = JSONFile(filepath=path, version=Version(None, None))
     assert files(tmp_path) != [], "the kill came before anything was written; the test proves nothing"
     assert not newest.exists()
     with pytest.raises(DatasetError):
         newest.load()
 
-    again = JSONDataset(filepath=path, version=Version(None, "v1"))
+    again = JSONFile(filepath=path, version=Version(None, "v1"))
     again.save({"run": 1})
     assert again.load() == {"run": 1}
     kill_in_the_middle_of_a_save(path, "v2")
@@ -166,7 +138,7 @@ def test_killed_save_leaves_no_version(tmp_path: Path) -> None:
 
 
 def test_killed_save_keeps_the_earlier_file(tmp_path: Path) -> None:
-    dataset = JSONDataset(filepath=str(tmp_path / "a.json"))
+    dataset = JSONFile(filepath=str(tmp_path / "a.json"))
     dataset.save({"run": 1})
     kill_in_the_middle_of_a_save(str(tmp_path / "a.json"))
     assert dataset.load() == {"run": 1}
@@ -216,7 +188,7 @@ def test_full_disk_names_the_file_and_harms_no_earlier_version(how: str, tmp_pat
     """By a limit on the size of files, and (where this user may) on a disk of 1 MB that is really full."""
     disk = tmp_path / "disk"
     disk.mkdir()
-    command = [sys.executable, "-c", FULL_DISK, str(disk), how, str(Path(__file__).parents[1] / "samples")]
+    command = [sys.executable, "-c", FULL_DISK, str(disk), how, SAMPLES]
     if how == "mount":
         mount = f'mount -t tmpfs -o size=1m tmpfs "{disk}"'
         private = ["unshare", "--mount", "--map-root-user", "sh", "-c"]
@@ -250,7 +222,7 @@ def test_a_file_where_the_folder_should_be_is_named(kind: str, versioned: bool, 
 def test_flushing_fails_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that only fsync reports (a full network disk) does not let the file appear."""
     path = tmp_path / "a.json"
-    dataset = JSONDataset(filepath=str(path))
+    dataset = JSONFile(filepath=str(path))
     dataset.save({"run": 1})
 
     def full(descriptor: int) -> None:
@@ -269,7 +241,7 @@ def test_bytes_are_on_the_disk_before_the_name(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("os.fsync", lambda descriptor: order.append("flush"))
     replace = Path.replace
     monkeypatch.setattr(Path, "replace", lambda self, target: order.append("rename") or replace(self, target))
-    dataset = JSONDataset(filepath=str(tmp_path / "a.json"))
+    dataset = JSONFile(filepath=str(tmp_path / "a.json"))
     dataset.save({"run": 1})
     assert order[:2] == ["flush", "rename"]
     assert_same("json", dataset.load(), {"run": 1})

@@ -7,7 +7,6 @@ import io
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from artefact_samples import small_table
 from kedro.io import DatasetError
@@ -15,8 +14,7 @@ from PIL import Image
 
 from mixmas_pipeline.datasets import previews
 from mixmas_pipeline.datasets.array import ArrayDataset
-from mixmas_pipeline.datasets.artefacts import ArraysDataset, ClipsDataset, FrameDataset, JSONDataset
-from mixmas_pipeline.datasets.rows import RowsFileDataset
+from mixmas_pipeline.datasets.arrays import ArraysDataset
 from mixmas_pipeline.datasets.text_encoder import EncoderDataset
 from mixmas_pipeline.pipelines.data.avmnist.clips import ClipArchiveDataset, DemoNoiseDataset
 from mixmas_pipeline.pipelines.data.avmnist.digits import DemoDigitsDataset, IDXDataset
@@ -101,25 +99,7 @@ def test_text_of_the_data_is_never_markup() -> None:
     assert "](" not in page
 
 
-def test_only_the_first_rows_of_a_frame_are_read(tmp_path: Path) -> None:
-    dataset = FrameDataset(filepath=str(tmp_path / "frame.parquet"))
-    dataset.save(pd.DataFrame({"number": np.arange(1000), "text": ["a"] * 1000}))
-    preview = dataset.preview()
-    assert preview["data"] == [[number, "a"] for number in range(40)]
-    dataset = FrameDataset(filepath=str(tmp_path / "empty.parquet"))
-    dataset.save(pd.DataFrame({"number": []}))
-    assert dataset.preview() == {"columns": ["number"], "index": [], "data": []}
-
-
-def test_long_lists_are_cut(tmp_path: Path) -> None:
-    dataset = JSONDataset(filepath=str(tmp_path / "document.json"))
-    dataset.save({"a": [{"losses": list(range(200))}], "b": [1, 2]})
-    assert dataset.preview() == (
-        '{"a": [{"losses": [' + ", ".join(map(str, range(40))) + ', "\\u2026 and 160 more"]}], "b": [1, 2]}'
-    )
-
-
-def test_arrays_and_clips(tmp_path: Path) -> None:
+def test_arrays(tmp_path: Path) -> None:
     arrays = ArraysDataset(filepath=str(tmp_path / "arrays.safetensors"))
     arrays.save({"faces": np.zeros((50, 8, 8), np.uint8), "mean": np.arange(5.0)})
     several = opened(arrays.preview())
@@ -127,9 +107,6 @@ def test_arrays_and_clips(tmp_path: Path) -> None:
     array.save(np.zeros((50, 3, 8, 6), np.uint8))
     assert several.width > 6 * 96
     assert opened(array.preview()).width > 6 * 72
-    clips = ClipsDataset(filepath=str(tmp_path / "clips.parquet"))
-    clips.save(DemoNoiseDataset(clips=1).load())
-    assert opened(clips.preview()).height > 4 * 96
 
 
 def test_sources_show_themselves_without_being_fetched(tmp_path: Path) -> None:
@@ -141,9 +118,3 @@ def test_sources_show_themselves_without_being_fetched(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="not been fetched yet"):
         ClipArchiveDataset(**source, pattern=r"(?P<digit>\d).wav$", sample_rate=8000).preview()
     assert "not on this machine yet" in EncoderDataset(encoder="nobody/nothing").preview()
-
-
-def test_files_are_listed(tmp_path: Path) -> None:
-    np.savez(tmp_path / "rows.npz", image=np.zeros((3, 4, 5), np.uint8))
-    rows = RowsFileDataset(filepath=str(tmp_path / "rows.npz"), key="k")
-    assert rows.preview()["data"] == [["image", "3×4×5", "uint8"]]

@@ -20,7 +20,7 @@ from mixmas_pipeline import pipeline_registry
 from mixmas_pipeline.cli import viz_build
 from mixmas_pipeline.datasets.table import TableDataset
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
-from mixmas_pipeline.storage.paths import is_remote, place
+from mixmas_pipeline.storage.paths import as_path, is_remote
 from mixmas_pipeline.training import distributed
 from mixmas_pipeline.training.parameters import TrainingParameters
 
@@ -126,7 +126,7 @@ def test_yaml_is_valid(page: str, block: str) -> None:
     config = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)
     if shown.keys() == config["globals"].keys():
         pytest.importorskip("s3fs", reason="reads S3: pip install s3fs")
-        assert is_remote(place(shown["data_root"]))
+        assert is_remote(as_path(shown["data_root"]))
         return
     first = next(iter(shown.values()))
     if isinstance(first, dict) and "type" in first:

@@ -18,7 +18,7 @@ import pytest
 from object_store import ObjectStore
 from project_runs import kedro, make_project
 
-from mixmas_pipeline.storage.paths import cache_folder
+from mixmas_pipeline.storage.cache import cache_folder
 
 TIMED = ("leaderboard_figure.json", "report.html")  # show how long something took, among much else
 

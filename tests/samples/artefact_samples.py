@@ -8,20 +8,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from atomic_samples import FigureFile, FrameFile, JSONFile, PageFile
 
 from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
-from mixmas_pipeline.datasets import artefacts
+from mixmas_pipeline.datasets.arrays import ArraysDataset
 from mixmas_pipeline.datasets.atomic import AtomicDataset
-from mixmas_pipeline.datasets.model import FolderDataset
+from mixmas_pipeline.datasets.folder import FolderDataset
+from mixmas_pipeline.datasets.png import PNGDataset
 from mixmas_pipeline.datasets.table import TableDataset
 
 DATASETS: dict[str, type[AtomicDataset]] = {
-    "json": artefacts.JSONDataset,
-    "frame": artefacts.FrameDataset,
-    "plotly": artefacts.PlotlyDataset,
-    "png": artefacts.PNGDataset,
-    "html": artefacts.HTMLDataset,
-    "arrays": artefacts.ArraysDataset,
+    "json": JSONFile,
+    "frame": FrameFile,
+    "plotly": FigureFile,
+    "png": PNGDataset,
+    "html": PageFile,
+    "arrays": ArraysDataset,
     "folder": FolderDataset,
     "table": TableDataset,
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from text_encoder import write_encoder
 
-from mixmas_pipeline.datasets.text_encoder import EncoderDataset, EncoderFiles
+from mixmas_pipeline.data.text_embedding import EncoderFiles
+from mixmas_pipeline.datasets.text_encoder import EncoderDataset
 
 
 @pytest.fixture(scope="session")

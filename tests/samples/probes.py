@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from atomic_samples import JSONFile
 from kedro.framework.hooks.manager import _create_hook_manager
 from kedro.io import DataCatalog, MemoryDataset, Version
 from kedro.pipeline import Node, Pipeline
 from kedro.runner import AbstractRunner
 
-from mixmas_pipeline.datasets.artefacts import JSONDataset
 from mixmas_pipeline.runners.reusing import ReusingRunner
 from mixmas_pipeline.utils.progress import Part, Progress, Scored, tell
 
@@ -134,7 +134,7 @@ def both(marker: str) -> tuple[str, str]:
     return "first", marker
 
 
-class KillsAtFirstSave(JSONDataset):
+class KillsAtFirstSave(JSONFile):
     """A data set whose first save kills the process that saves."""
 
     def save(self, data: str) -> None:
@@ -177,7 +177,7 @@ def run(
     version = f"2026-01-01T00.00.{next(_number):02d}.000Z"
     parameters = {**values, "params:reuse": True, "params:compute": section}
     kept = {
-        name: (outputs or {}).get(name, JSONDataset)(filepath=str(folder / name), version=Version(None, version))
+        name: (outputs or {}).get(name, JSONFile)(filepath=str(folder / name), version=Version(None, version))
         for name in graph.all_outputs()
     }
     catalog = DataCatalog({**{name: MemoryDataset(value) for name, value in parameters.items()}, **kept})

@@ -17,6 +17,7 @@ import pytest
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.pipeline import Node
+from object_store import BUCKET, KEYS, ObjectStore, start
 from project_runs import kedro, make_project
 
 from mixmas_pipeline.hooks.data_root import DataRootHooks
@@ -31,6 +32,7 @@ from mixmas_pipeline.storage.locks import (
     data_root_lock,
     locked,
 )
+from mixmas_pipeline.storage.paths import as_path
 
 EARLY, LATE = "2026-01-01T00.00.00.000Z", "2026-01-01T00.00.00.001Z"
 ONE_NODE = "data.avmnist.resample_noise"
@@ -186,7 +188,7 @@ def test_save_versions_come_in_order(storage: str, tmp_path: Path) -> None:
     """The same one again is of the same session, which has failed and is run once more."""
 
     def lock() -> locking.DataRootLock:
-        return DiskLock(tmp_path) if storage == "disk" else LeaseLock(f"memory://{tmp_path}", settle=0)
+        return DiskLock(tmp_path) if storage == "disk" else LeaseLock(f"memory://{tmp_path}")
 
     lock().acquire(LATE).release()
     lock().acquire(LATE).release()
@@ -226,22 +228,30 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def lease(url: str, clock: Clock) -> LeaseLock:
-    return LeaseLock(url, clock, settle=0)
+    return LeaseLock(url, clock)
+
+
+def leases(url: str) -> dict[int, dict[str, Any]]:
+    """The stored leases by number."""
+    import fsspec
+
+    store = fsspec.filesystem("memory")
+    names = {path: locking.LEASE.fullmatch(Path(path).name) for path in store.ls(url, detail=False)}
+    return {int(match[1]): json.loads(store.cat_file(path)) for path, match in names.items() if match}
 
 
 def stored(url: str) -> dict[str, Any]:
-    import fsspec
+    """The lease that counts."""
+    return max(leases(url).items())[1]
 
-    return json.loads(fsspec.filesystem("memory").cat_file(f"{url}/{HOLDER_FILE}"))
 
-
-def claim(url: str, **changes: Any) -> None:
+def claim(url: str, number: int = 1, **changes: Any) -> None:
     """Another machine's lease."""
     import fsspec
 
     holder = {**locking._this_process(), "command": "kedro run", "host": "far", "pid": 7, "machine": "other", **changes}
-    record = {"last_run": EARLY, "holder": holder, "beat": changes.get("beat", 1_000_000.0), "token": "theirs"}
-    fsspec.filesystem("memory").pipe_file(f"{url}/{HOLDER_FILE}", json.dumps(record).encode())
+    record = {"last_run": EARLY, "holder": holder, "beat": changes.get("beat", 1_000_000.0)}
+    fsspec.filesystem("memory").pipe_file(f"{url}/.run-{number:08d}.json", json.dumps(record).encode())
 
 
 def test_kind_of_lock_follows_from_the_address(tmp_path: Path, url: str) -> None:
@@ -305,30 +315,112 @@ def test_killed_run_of_this_machine_is_known_as_dead_at_once(url: str) -> None:
     wait_for(lambda: locking._started(process.pid) == "")
     lease(url, clock).acquire(LATE).release()  # not even collected by its parent
     process.communicate()
-    claim(url, **{**here, "pid": os.getpid()})  # the number is another process's now
+    claim(url, 5, **{**here, "pid": os.getpid()})  # the process number is another process's now
     lease(url, clock).acquire("2027").release()
 
 
 def test_of_two_that_begin_at_once_one_gives_way(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock()
-    late = lease(url, clock)
-    late._take()  # nobody is there ...
-    monkeypatch.setattr(time, "sleep", lambda seconds: claim(url))  # ... but somebody else comes in between
+    """Another run takes the lease after this one has seen that it is free."""
+    late = lease(url, Clock())
+    look = late._numbers
+
+    def look_and_be_overtaken() -> list[int]:
+        numbers = look()
+        monkeypatch.undo()
+        claim(url)
+        return numbers
+
+    monkeypatch.setattr(late, "_numbers", look_and_be_overtaken)
     with pytest.raises(DataRootBusy, match="process 7 on far"):
         late.acquire(LATE)
-    assert stored(url)["token"] == "theirs"
+    assert [record["holder"]["host"] for record in leases(url).values()] == ["far"]
+
+
+def test_run_that_was_overtaken_twice_gives_way(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its number was taken, released and cleared away meanwhile, so that it could be created: it is not the highest."""
+    late = lease(url, Clock())
+    look = late._numbers
+
+    def look_and_be_overtaken() -> list[int]:
+        numbers = look()
+        monkeypatch.undo()
+        claim(url, number=2)
+        return numbers
+
+    monkeypatch.setattr(late, "_numbers", look_and_be_overtaken)
+    with pytest.raises(DataRootBusy, match="process 7 on far"):
+        late.acquire(LATE)
+    assert list(leases(url)) == [2]
+
+
+def test_earlier_leases_are_cleared_away_and_the_last_run_is_remembered(url: str) -> None:
+    for run in (EARLY, LATE, None):
+        lease(url, Clock()).acquire(run).release()
+    assert {number: (record["last_run"], record["holder"]) for number, record in leases(url).items()} == {
+        3: (LATE, None)
+    }
+
+
+RACE = """
+import sys, time
+from mixmas_pipeline.storage.locks import DataRootBusy, LeaseLock
+lock = LeaseLock(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    lock.acquire()
+    print("held", flush=True)
+    sys.stdin.readline()
+    lock.release()
+except DataRootBusy as error:
+    print("busy", error, flush=True)
+"""
+
+
+def test_one_of_many_processes_takes_a_lease_in_s3(object_store: ObjectStore) -> None:
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    runs = [subprocess.Popen([sys.executable, "-c", RACE, object_store.url], **pipes) for _ in range(4)]
+    assert [run.stdout.readline() for run in runs] == ["ready\n"] * 4
+    for run in runs:
+        run.stdin.write("go\n")
+        run.stdin.flush()
+    answers = [run.stdout.readline() for run in runs]
+    assert sorted(answer.split()[0] for answer in answers) == ["busy"] * 3 + ["held"]
+    for run in runs:
+        run.communicate("stop\n", timeout=60)
+    data_root_lock(as_path(object_store.url)).acquire().release()
+    assert object_store.objects() == [".run-00000002.json"]
+
+
+def test_store_that_cannot_create_exclusively_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """rclone's server overwrites an object although the request says that it must not exist."""
+    s3fs = pytest.importorskip("s3fs", reason="reads S3: pip install s3fs")
+    s3fs.S3FileSystem.clear_instance_cache()  # of another server
+    (tmp_path / BUCKET).mkdir()
+    process, address = start(tmp_path)
+    try:
+        for name, value in {**KEYS, "AWS_ENDPOINT_URL": address}.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(DataRootBusy, match=rf"s3://{BUCKET}/data cannot be locked.*If-None-Match.*mount this one"):
+            data_root_lock(as_path(f"s3://{BUCKET}/data")).acquire()
+        assert not list((tmp_path / BUCKET).rglob("*.json"))
+    finally:
+        s3fs.S3FileSystem.clear_instance_cache()
+        process.kill()
+        process.wait()
 
 
 def test_lost_lease_stops_the_run(url: str) -> None:
     clock = Clock()
     lock = lease(url, clock).acquire(LATE)
     lock.check()
-    claim(url, command="kedro run --env=theirs")
+    claim(url, number=2, command="kedro run --env=theirs")
     lock.beat()
     with pytest.raises(DataRootBusy, match="'kedro run --env=theirs' has taken it over"):
         lock.check()
+    before = leases(url)
     lock.release()
-    assert stored(url)["token"] == "theirs", "the other's lease is left alone"
+    assert leases(url) == before, "the other's lease is left alone"
 
 
 def test_lease_that_cannot_be_refreshed_is_lost_in_time(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,7 +445,7 @@ def test_lease_that_cannot_be_refreshed_is_lost_in_time(url: str, monkeypatch: p
 
 def test_thread_gives_signs_of_life(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locking, "BEAT", 0.02)
-    lock = LeaseLock(url, settle=0).acquire(LATE)
+    lock = LeaseLock(url).acquire(LATE)
     first = stored(url)["beat"]
     wait_for(lambda: stored(url)["beat"] > first, 20)
     lock.release()
@@ -370,7 +462,7 @@ def test_hooks_stop_a_run_that_has_lost_its_data_root(url: str) -> None:
     hooks.before_pipeline_run({"run_id": LATE})
     hooks.before_node_run()
     (lock,) = hooks._held.values()
-    claim(url)
+    claim(url, number=2)
     assert isinstance(lock, LeaseLock)
     lock.beat()
     for hook in (hooks.before_node_run, hooks.before_dataset_saved):

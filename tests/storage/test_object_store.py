@@ -14,22 +14,29 @@ from typing import Any
 import numpy as np
 import pytest
 from artefact_samples import DATASETS, assert_same, sample, small_table
+from atomic_samples import Broken, Folder, Interrupted, JSONFile
 from kedro.io import DatasetError
 from kedro.io.core import Version, VersionNotFoundError
 from object_store import ObjectStore
-from test_atomic import Broken, Folder, Interrupted
 
-from mixmas_pipeline.datasets.artefacts import JSONDataset
 from mixmas_pipeline.datasets.table import TableDataset
 from mixmas_pipeline.runners import fingerprints
-from mixmas_pipeline.storage.paths import cache_folder, local, place, versions, write_whole
+from mixmas_pipeline.storage.atomic import write_atomically
+from mixmas_pipeline.storage.cache import cache_folder, local_copy
+from mixmas_pipeline.storage.errors import StorageError
+from mixmas_pipeline.storage.object_store import complete_versions
+from mixmas_pipeline.storage.paths import as_path
 
 LATEST = Version(None, None)
+SAMPLES = str(Path(__file__).parents[1] / "samples")
 
 
 def python(code: str, *arguments: str) -> subprocess.Popen[str]:
     """Another process, as another machine has it."""
-    return subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [SAMPLES, os.environ.get("PYTHONPATH")]))}
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, env=environment
+    )
 
 
 def forget_copies() -> None:
@@ -82,7 +89,7 @@ def test_folder_is_there_with_its_marker_and_not_before(object_store: ObjectStor
     url = f"{object_store.url}/model"
     Folder(filepath=url, version=Version(None, "v1")).save({"a": "1", "b": "2"})
     assert object_store.objects() == ["model/v1/model.complete", "model/v1/model/deep/a", "model/v1/model/deep/b"]
-    store = place(url).fs  # type: ignore[union-attr]
+    store = as_path(url).fs  # type: ignore[union-attr]
     for name in ("a", "b"):
         store.pipe_file(f"{url}/v2/model/deep/{name}", b"2")  # and no marker
     newest = Folder(filepath=url, version=LATEST)
@@ -112,17 +119,17 @@ def test_failing_save_leaves_nothing(
     broken: type[Broken], raised: type[BaseException], object_store: ObjectStore
 ) -> None:
     url = f"{object_store.url}/a.json"
-    JSONDataset(filepath=url, version=Version(None, "v1")).save({"run": 1})
+    JSONFile(filepath=url, version=Version(None, "v1")).save({"run": 1})
     with pytest.raises(raised):
         broken(filepath=url, version=Version(None, "v2")).save({"run": 2})
-    assert JSONDataset(filepath=url, version=LATEST).load() == {"run": 1}
+    assert JSONFile(filepath=url, version=LATEST).load() == {"run": 1}
     assert object_store.objects() == ["a.json/v1/a.json"]
     assert not list(cache_folder().rglob("*.partial"))
 
 
 def test_upload_that_breaks_off_leaves_nothing(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     url, uploaded = f"{object_store.url}/model", []
-    store = place(url).fs  # type: ignore[union-attr]
+    store = as_path(url).fs  # type: ignore[union-attr]
     put = store.put_file
 
     def breaking(source: str, target: str) -> None:
@@ -142,16 +149,15 @@ def test_upload_that_breaks_off_leaves_nothing(object_store: ObjectStore, monkey
 
 SLOW_SAVE = """
 import sys, time
-sys.path.insert(0, sys.argv[3])
 from kedro.io.core import Version
-from test_atomic import Folder
-from mixmas_pipeline.storage import paths as places
+from atomic_samples import Folder
+from mixmas_pipeline.storage.paths import as_path
 
-store = places.place(sys.argv[1]).fs
+store = as_path(sys.argv[1]).fs
 def slow(*arguments):
     print("half", flush=True)
     time.sleep(120)
-setattr(store, sys.argv[4], slow)
+setattr(store, sys.argv[3], slow)
 Folder(filepath=sys.argv[1], version=Version(None, sys.argv[2])).save({"a": "1", "b": "2"})
 """
 
@@ -161,7 +167,7 @@ def test_killed_upload_leaves_no_version(step: str, object_store: ObjectStore) -
     """SIGKILL before the first file, and between the last file and the marker."""
     url = f"{object_store.url}/model"
     Folder(filepath=url, version=Version(None, "v1")).save({"a": "0"})
-    process = python(SLOW_SAVE, url, "v2", str(Path(__file__).parents[1] / "samples"), step)
+    process = python(SLOW_SAVE, url, "v2", step)
     assert process.stdout is not None
     try:
         assert process.stdout.readline() == "half\n"
@@ -183,9 +189,9 @@ def test_killed_upload_leaves_no_version(step: str, object_store: ObjectStore) -
 FULL_DISK = """
 import resource, sys
 from kedro.io.core import Version
-from mixmas_pipeline.datasets.artefacts import HTMLDataset
+from atomic_samples import PageFile
 
-dataset = HTMLDataset(filepath=sys.argv[1], version=Version(None, sys.argv[2]))
+dataset = PageFile(filepath=sys.argv[1], version=Version(None, sys.argv[2]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
     dataset.save("x" * 1_000_000) if sys.argv[3] == "save" else dataset.load()
@@ -215,11 +221,11 @@ def test_a_store_that_cannot_be_asked_is_not_an_empty_one(
 ) -> None:
     """Else everything would be made anew: neither the version lookup nor the reuse takes an error for an absence."""
     url = f"{object_store.url}/a.json"
-    JSONDataset(filepath=url, version=Version(None, "v1")).save({})
+    JSONFile(filepath=url, version=Version(None, "v1")).save({})
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-wrong-key")
-    type(place(url).fs).clear_instance_cache()  # type: ignore[union-attr]
+    type(as_path(url).fs).clear_instance_cache()  # type: ignore[union-attr]
     try:
-        newest = JSONDataset(filepath=url, version=LATEST)
+        newest = JSONFile(filepath=url, version=LATEST)
         for ask in (newest.exists, newest.load, lambda: newest.save({})):
             with pytest.raises(DatasetError) as caught:
                 ask()
@@ -228,11 +234,11 @@ def test_a_store_that_cannot_be_asked_is_not_an_empty_one(
         with pytest.raises(PermissionError):
             fingerprints.provenance(newest)
     finally:
-        type(place(url).fs).clear_instance_cache()  # type: ignore[union-attr]
+        type(as_path(url).fs).clear_instance_cache()  # type: ignore[union-attr]
 
 
 def test_missing_bucket_is_named(object_store: ObjectStore) -> None:
-    dataset = JSONDataset(filepath="s3://no-such-bucket/a.json", version=Version(None, "v1"))
+    dataset = JSONFile(filepath="s3://no-such-bucket/a.json", version=Version(None, "v1"))
     assert not dataset.exists()
     with pytest.raises(DatasetError, match=r"s3://no-such-bucket/a.json/v1/a.json .*is there such a bucket"):
         dataset.save({})
@@ -241,14 +247,14 @@ def test_missing_bucket_is_named(object_store: ObjectStore) -> None:
 SAVE = """
 import sys
 from kedro.io.core import Version
-from mixmas_pipeline.datasets.artefacts import JSONDataset
-JSONDataset(filepath=sys.argv[1], version=Version(None, sys.argv[2])).save({"run": sys.argv[2]})
+from atomic_samples import JSONFile
+JSONFile(filepath=sys.argv[1], version=Version(None, sys.argv[2])).save({"run": sys.argv[2]})
 """
 
 
 def test_versions_of_other_machines_are_seen(object_store: ObjectStore) -> None:
     url = f"{object_store.url}/a.json"
-    dataset = JSONDataset(filepath=url, version=LATEST)
+    dataset = JSONFile(filepath=url, version=LATEST)
     for version in ("v1", "v2"):
         seen = dataset.exists()  # lists the store: nothing of that may be remembered
         assert seen == (version == "v2")
@@ -260,9 +266,9 @@ def test_versions_of_other_machines_are_seen(object_store: ObjectStore) -> None:
 FORK = """
 import multiprocessing, sys
 from kedro.io.core import Version
-from mixmas_pipeline.datasets.artefacts import JSONDataset
+from atomic_samples import JSONFile
 
-dataset = JSONDataset(filepath=sys.argv[1], version=Version(None, "v1"))
+dataset = JSONFile(filepath=sys.argv[1], version=Version(None, "v1"))
 dataset.save({"run": 1})
 def load():
     return dataset.load()
@@ -279,10 +285,10 @@ def test_a_forked_process_asks_for_itself(object_store: ObjectStore) -> None:
 LOAD = """
 import sys, time
 from pathlib import Path
-from mixmas_pipeline.storage import paths as places
+from mixmas_pipeline.storage.paths import as_path
 from mixmas_pipeline.datasets.table import TableDataset
 
-store = places.place(sys.argv[1]).fs
+store = as_path(sys.argv[1]).fs
 get = store.get_file
 def counted(*arguments):
     print("fetched")
@@ -313,31 +319,31 @@ def test_several_processes_load_at_once_and_fetch_once(object_store: ObjectStore
 
 def test_what_was_just_saved_is_not_fetched(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     url = f"{object_store.url}/table.arrow"
-    monkeypatch.setattr(place(url).fs, "get_file", None)  # type: ignore[union-attr]
+    monkeypatch.setattr(as_path(url).fs, "get_file", None)  # type: ignore[union-attr]
     dataset = TableDataset(filepath=url)
     dataset.save(small_table())
     assert_same("table", dataset.load(), small_table())
 
 
 def test_overwritten_object_is_fetched_again_and_leaves_one_copy(object_store: ObjectStore) -> None:
-    path = place(f"{object_store.url}/last.ckpt")
+    path = as_path(f"{object_store.url}/last.ckpt")
     for content in ("one", "two"):
-        write_whole(path, lambda partial, content=content: partial.write_text(content))
-        assert local(path).read_text() == content
+        write_atomically(path, lambda partial, content=content: partial.write_text(content))
+        assert local_copy(path).read_text() == content
     path.fs.pipe_file(str(path), b"by another machine")  # type: ignore[union-attr]
-    assert local(path).read_text() == "by another machine"
+    assert local_copy(path).read_text() == "by another machine"
     assert len(list(cache_folder().rglob("last.ckpt"))) == 1
 
 
 def test_altered_artefact_is_noticed(object_store: ObjectStore) -> None:
-    dataset = JSONDataset(filepath=f"{object_store.url}/a.json", version=Version(None, "v1"))
+    dataset = JSONFile(filepath=f"{object_store.url}/a.json", version=Version(None, "v1"))
     dataset.save({"run": 1})
     path = dataset._get_load_path()
     stat, content = fingerprints._stat(path), fingerprints.hash_path(path)
     forget_copies()
     assert fingerprints._stat(path) == stat, "the same for every machine"
     assert fingerprints.hash_path(path) == content
-    store = place(object_store.url).fs  # type: ignore[union-attr]
+    store = as_path(object_store.url).fs  # type: ignore[union-attr]
     store.pipe_file(str(path), store.cat_file(str(path)).replace(b"1", b"2"))  # of the same length
     assert fingerprints._stat(path) != stat
     assert fingerprints.hash_path(path) != content
@@ -364,26 +370,29 @@ def test_memory_needs_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     url = f"memory://{tmp_path.name}/model"
     for version in ("v1", "v2"):
         Folder(filepath=url, version=Version(None, version)).save({"a": version})
-    assert [Path(found).parent.name for found in versions(place(url))] == ["v2", "v1"]  # type: ignore[arg-type]
+    assert [Path(found).parent.name for found in complete_versions(as_path(url))] == ["v2", "v1"]  # type: ignore[arg-type]
     assert Folder(filepath=url, version=LATEST).load() == {"a": "v2"}
 
 
 def test_urls_of_this_machine_are_paths(tmp_path: Path) -> None:
-    assert place(f"file://{tmp_path}") == place(str(tmp_path)) == tmp_path
+    assert as_path(f"file://{tmp_path}") == as_path(str(tmp_path)) == tmp_path
 
 
 def test_unsound_and_unknown_stores_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(DatasetError, match=r"sftp://host/data: sftp:// is not known .* expected one of s3, .*Mount it"):
-        JSONDataset(filepath="sftp://host/data")
+    refused = r"^sftp://host/data: sftp:// is not known .* expected one of s3, .*Mount it"
+    with pytest.raises(StorageError, match=refused):
+        as_path("sftp://host/data")
+    with pytest.raises(DatasetError, match=refused):  # in the catalog, the same text
+        JSONFile(filepath="sftp://host/data")
     monkeypatch.setitem(sys.modules, "gcsfs", None)
-    with pytest.raises(DatasetError, match=r"gs://bucket/a: the package that reads gs:// is not installed: .*gcsfs"):
-        JSONDataset(filepath="gs://bucket/a")
+    with pytest.raises(StorageError, match=r"gs://bucket/a: the package that reads gs:// is not installed: .*gcsfs"):
+        as_path("gs://bucket/a")
 
 
 def test_local_paths_import_nothing_of_it(tmp_path: Path) -> None:
     code = (
-        "import sys; from mixmas_pipeline.datasets.artefacts import JSONDataset; from kedro.io.core import Version;"
-        "d = JSONDataset(filepath=sys.argv[1], version=Version(None, 'v1')); d.save({}); d.load();"
+        "import sys; from atomic_samples import JSONFile; from kedro.io.core import Version;"
+        "d = JSONFile(filepath=sys.argv[1], version=Version(None, 'v1')); d.save({}); d.load();"
         "print(json.dumps([m for m in ('upath', 's3fs', 'filelock') if m in sys.modules]))"
     )
     process = python("import json;" + code, str(tmp_path / "a.json"))

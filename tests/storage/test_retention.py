@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from atomic_samples import JSONFile
 from kedro.io.core import Version
 from project_runs import kedro, make_project
 
-from mixmas_pipeline.datasets.artefacts import JSONDataset
 from mixmas_pipeline.storage import retention
 from mixmas_pipeline.storage.locks import DataRootBusy, data_root_lock, locked
 from mixmas_pipeline.storage.retention import delete, leftovers, saved_versions, superfluous, sweep
@@ -32,7 +32,7 @@ def save(
 ) -> Path:
     """A version as a run leaves it; ``content`` None: without its record."""
     path = root / "layer" / f"{name}.json"
-    JSONDataset(filepath=str(path), version=Version(None, version)).save({"made": version})
+    JSONFile(filepath=str(path), version=Version(None, version)).save({"made": version})
     if content is not None:
         record = {"dataset": name, "content": content, "fingerprint": {"inputs": made_from or {}}}
         (path / version / "provenance.json").write_text(json.dumps(record))
@@ -163,7 +163,7 @@ def test_killed_deletion_leaves_nothing_that_looks_whole(steps: int, tmp_path: P
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), str(steps)], timeout=60)
     assert done.returncode == -signal.SIGKILL
-    dataset = JSONDataset(filepath=str(tmp_path / "layer/a.json"), version=Version(None, None))
+    dataset = JSONFile(filepath=str(tmp_path / "layer/a.json"), version=Version(None, None))
     assert dataset.list_versions(full_path=False) == ([day(2), day(1)] if steps == 0 else [day(2)])
     assert dataset.load() == {"made": day(2)}
     if steps:
@@ -228,7 +228,7 @@ def test_object_store(tmp_path: Path) -> None:
     """The same in a store: a folder's version, and what an upload that was cut has left."""
     from upath import UPath
 
-    from mixmas_pipeline.storage.paths import is_whole, write_whole
+    from mixmas_pipeline.storage.atomic import is_complete, write_atomically
 
     root = UPath(f"memory://{tmp_path.name}/data")
 
@@ -238,9 +238,9 @@ def test_object_store(tmp_path: Path) -> None:
 
     model = root / "06_models" / "model"
     for number in (1, 2, 3):
-        write_whole(model / day(number) / "model", folder)
+        write_atomically(model / day(number) / "model", folder)
         record = {"dataset": "model", "content": str(number), "fingerprint": {}}
-        write_whole(
+        write_atomically(
             model / day(number) / "provenance.json", lambda path, record=record: path.write_text(json.dumps(record))
         )
     (model / day(4) / "model" / "weights").write_text("half of an upload")
@@ -253,6 +253,6 @@ def test_object_store(tmp_path: Path) -> None:
     delete(old)
     assert sweep(root) >= 1, "a store in memory also keeps the emptied folder"
     assert {path.name for path in model.iterdir()} == {day(2), day(3)}
-    assert all(is_whole(model / day(number) / "model") for number in (2, 3))
+    assert all(is_complete(model / day(number) / "model") for number in (2, 3))
     with locked(root), pytest.raises(DataRootBusy):
         data_root_lock(root).acquire()

@@ -17,7 +17,8 @@ from training_samples import CPU, architecture, lacking, parameters, settings_of
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.metrics import predict, score
 from mixmas_pipeline.models.architecture import Architecture
-from mixmas_pipeline.storage.paths import cache_folder, place
+from mixmas_pipeline.storage.cache import cache_folder
+from mixmas_pipeline.storage.paths import as_path
 from mixmas_pipeline.training import fit as fitting
 from mixmas_pipeline.training.inference import compute_logits
 from mixmas_pipeline.training.lightning_module import MixerModule
@@ -48,7 +49,7 @@ def test_training_is_resumed_on_another_machine(
     object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Checkpoints lie in an object store; what the first machine had on its disk is lost."""
-    folder: Any = place(f"{object_store.url}/checkpoints")
+    folder: Any = as_path(f"{object_store.url}/checkpoints")
     check_resumed(folder, tmp_path, monkeypatch, crash_in_epoch=3)
     assert object_store.objects() == ["checkpoints/best.ckpt", "checkpoints/last.ckpt"]
 

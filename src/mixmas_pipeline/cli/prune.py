@@ -14,7 +14,7 @@ from kedro.framework.startup import ProjectMetadata
 from mixmas_pipeline.cli.configuration import load_configuration
 
 if TYPE_CHECKING:
-    from mixmas_pipeline.storage.paths import Place
+    from mixmas_pipeline.storage.paths import AnyPath
 
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -47,7 +47,7 @@ def prune_command(
     checkpoints of trainings, which no run can resume afterwards.
     """
     from mixmas_pipeline.storage.locks import data_root, locked
-    from mixmas_pipeline.storage.paths import folders, remove
+    from mixmas_pipeline.storage.paths import remove, subfolders
     from mixmas_pipeline.storage.retention import (
         checkpoint_folder,
         delete,
@@ -59,12 +59,12 @@ def prune_command(
     )
 
     root = data_root(load_configuration(metadata, env)["globals"], metadata.project_path)
-    if not folders(root):
+    if not subfolders(root):
         raise click.ClickException(f"there is no data root {root}: nothing has been run in this environment")
     with locked(root) if yes else nullcontext():
         versions = saved_versions(root)
         old, unfinished = superfluous(versions, keep, older_than), leftovers(root)
-        checkpoints = folders(checkpoint_folder(root))
+        checkpoints = subfolders(checkpoint_folder(root))
         rows = [(saved.dataset, saved.version, size(saved.artefact.parent)) for saved in old]
         rows += [(path, "unfinished", size(path)) for path in unfinished]
         rows += [(path, "checkpoints", size(path)) for path in checkpoints]
@@ -85,7 +85,7 @@ def prune_command(
         click.echo("Nothing has been deleted: add --yes to do so.")
 
 
-def _print_table(root: Place, rows: list[tuple[Place, str, int]]) -> None:
+def _print_table(root: AnyPath, rows: list[tuple[AnyPath, str, int]]) -> None:
     """Print what is deleted: path, version, size in bytes."""
     from rich.console import Console
     from rich.table import Table

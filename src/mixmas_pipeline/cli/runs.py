@@ -131,13 +131,13 @@ def _load_logs(metadata: ProjectMetadata, env: str | None) -> list[list[Record]]
     from kedro.io import CatalogConfigResolver
 
     from mixmas_pipeline.datasets.runs import RunsDataset
-    from mixmas_pipeline.storage.paths import place
+    from mixmas_pipeline.storage.paths import as_path
 
     config = load_configuration(metadata, env)
     catalog, logs = CatalogConfigResolver(config["catalog"], default_runtime_patterns={}), []
     for name, section in config["parameters"].items():
         if isinstance(section, dict) and "search" in section:
-            folder = place(catalog.resolve_pattern(f"{name}.runs")["filepath"])
+            folder = as_path(catalog.resolve_pattern(f"{name}.runs")["filepath"])
             folder = metadata.project_path / folder if isinstance(folder, Path) else folder
             logs.append(RunsDataset(filepath=str(folder)).load())
     return [records for records in logs if records]

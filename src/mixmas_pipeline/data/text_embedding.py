@@ -7,13 +7,34 @@ tokens whatever their length.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mixmas_pipeline.datasets.text_encoder import EncoderFiles
-
 _TOKENISE_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class EncoderFiles:
+    """A folder that transformers can load.
+
+    Attributes:
+        name: as the configuration names it.
+        folder: with config.json, the tokeniser's files and safetensors.
+        revision: commit on the hub; "" for a folder.
+        content: sha256 over names and contents of all its JSON, text and safetensors files.
+    """
+
+    name: str
+    folder: Path
+    revision: str
+    content: str
+
+
+class EncoderError(ValueError):
+    """transformers cannot load an encoder, or the encoder cannot embed texts."""
 
 
 def load_encoder(encoder: EncoderFiles, max_tokens: int, key: str = "max_tokens") -> tuple[Any, Any]:
@@ -25,10 +46,9 @@ def load_encoder(encoder: EncoderFiles, max_tokens: int, key: str = "max_tokens"
         key: of the parameters that says ``max_tokens``, for messages.
 
     Raises:
-        DatasetError: transformers cannot load them, or the model fails on a text of ``max_tokens``.
+        EncoderError: transformers cannot load them, or the model fails on a text of ``max_tokens``.
         ValueError: the model takes fewer tokens than ``max_tokens``.
     """
-    from kedro.io import DatasetError
     from transformers import AutoModel, AutoTokenizer
 
     try:
@@ -37,7 +57,7 @@ def load_encoder(encoder: EncoderFiles, max_tokens: int, key: str = "max_tokens"
             encoder.folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype="float32"
         )
     except Exception as error:  # a damaged or incomplete folder makes it fail in any way
-        raise DatasetError(
+        raise EncoderError(
             f"the encoder {encoder.name} cannot be loaded from {encoder.folder} ({type(error).__name__}): {error}"
         ) from error
     limits = [getattr(model.config, "max_position_embeddings", None), tokeniser.model_max_length]
@@ -52,7 +72,7 @@ def load_encoder(encoder: EncoderFiles, max_tokens: int, key: str = "max_tokens"
         if shape != (expected := (len(ids), model.config.hidden_size)):
             raise ValueError(f"it gives embeddings {shape} instead of {expected}")
     except Exception as error:  # of any kind, by the model
-        raise DatasetError(
+        raise EncoderError(
             f"the encoder {encoder.name} fails on a text of {key} = {max_tokens} tokens "
             f"({type(error).__name__}: {str(error)[:200]}); expected a model that gives each token a state from the "
             "tokens alone, as BERT does, and takes so many"

@@ -1,4 +1,4 @@
-"""The base of our data sets: versioned, and written so that a kill never leaves a version that looks whole."""
+"""The base of our data sets: versioned, and saved atomically (see ``mixmas_pipeline.storage.atomic``)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,28 @@ from typing import Any
 
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
 
-from mixmas_pipeline.storage.paths import is_whole, local, place, remove, versions, write_whole
+from mixmas_pipeline.datasets.errors import as_dataset_error
+from mixmas_pipeline.storage.atomic import is_complete, write_atomically
+from mixmas_pipeline.storage.cache import local_copy
+from mixmas_pipeline.storage.object_store import complete_versions
+from mixmas_pipeline.storage.paths import as_path, remove
 
 
 class AtomicDataset(AbstractVersionedDataset[Any, Any]):
-    """A file (or folder) that appears under its name only once it is complete, on this machine or in an object store.
+    """A file or folder that appears under its name only once it is complete, on this machine or in an object store.
 
-    Kedro's own versioned data sets write in place: a save that is killed leaves a truncated newest version
-    which ``exists()`` trusts. Here subclasses write to a temporary name, see ``places.write_whole``.
+    Kedro's own versioned data sets write in place: a killed save leaves a truncated newest version, which ``exists()``
+    trusts.
 
-    Subclasses implement ``_read(path)`` and ``_write(path, data)``; both get paths of this machine.
+    Subclasses implement ``_read(path)`` and ``_write(path, data)``. Both receive paths of this machine.
 
     Args:
         filepath: a path, or the URL of an object store (``s3://bucket/...``).
+        version: Kedro's. Default None: not versioned.
+        metadata: for plugins, such as the layer in kedro-viz. Default None.
+
+    Raises:
+        DatasetError: the URL's file system is not an object store, or the package that reads it is not installed.
     """
 
     _filepath: Any  # Path or UPath; Kedro says PurePosixPath
@@ -29,17 +38,18 @@ class AtomicDataset(AbstractVersionedDataset[Any, Any]):
         self, *, filepath: str, version: Version | None = None, metadata: dict[str, Any] | None = None
     ) -> None:
         self.metadata = metadata
-        where: Any = place(filepath)
-        super().__init__(where, version, exists_function=_is_whole)
+        with as_dataset_error():
+            path: Any = as_path(filepath)
+        super().__init__(path, version, exists_function=_is_complete)
 
     def load(self) -> Any:
         path: Any = self._get_load_path()
         try:
-            found = local(path)
+            copy = local_copy(path)
         except FileNotFoundError as error:
             raise DatasetError(f"{path} does not exist; run the pipeline that produces it first") from error
         try:
-            return self._read(found)
+            return self._read(copy)
         except DatasetError:
             raise
         except Exception as error:
@@ -47,7 +57,8 @@ class AtomicDataset(AbstractVersionedDataset[Any, Any]):
 
     def save(self, data: Any) -> None:
         path: Any = self._get_save_path()
-        write_whole(path, lambda partial: self._write(partial, data))
+        with as_dataset_error():
+            write_atomically(path, lambda partial: self._write(partial, data))
 
     def discard(self) -> None:
         """Remove the version that this run would save: a killed attempt has left it, and the next one writes anew."""
@@ -58,23 +69,28 @@ class AtomicDataset(AbstractVersionedDataset[Any, Any]):
 
     @abstractmethod
     def _read(self, path: Path) -> Any:
-        """What the file or folder holds."""
+        """Read the file or folder."""
 
     @abstractmethod
     def _write(self, path: Path, data: Any) -> None:
         """Write to a path that does not exist yet."""
 
+    def _local_copy(self) -> Path:
+        """The newest version on this machine, for previews that read a part of it."""
+        path: Any = self._get_load_path()
+        return local_copy(path)
+
     def _exists(self) -> bool:
         path: Any = self._get_load_path()
-        return is_whole(path)
+        return is_complete(path)
 
     def _get_versions(self) -> list[str]:
         # Kedro would take a store that cannot be reached for one without versions, and everything would be made anew.
-        return super()._get_versions() if isinstance(self._filepath, Path) else versions(self._filepath)
+        return super()._get_versions() if isinstance(self._filepath, Path) else complete_versions(self._filepath)
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "version": self._version}
 
 
-def _is_whole(path: str) -> bool:
-    return is_whole(place(path))
+def _is_complete(path: str) -> bool:
+    return is_complete(as_path(path))

@@ -37,6 +37,6 @@ class ColumnDataset(AtomicDataset):
         from mixmas_pipeline.datasets.previews import draw, sheet, spread
 
         column: Column = self.load()
-        there = np.flatnonzero(column.present)
-        rows = there[spread(len(there))]
+        present = np.flatnonzero(column.present)
+        rows = present[spread(len(present))]
         return sheet([draw(column.array[row], column.modality.kind) for row in rows], [f"row {row}" for row in rows])

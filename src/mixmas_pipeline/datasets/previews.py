@@ -27,7 +27,7 @@ _SIDE = 96  # pixels of a picture's longer side
 _MOST = 256
 _LINE = 14  # height of a caption, in pixels
 _WORDS = 60
-# kedro-viz takes HTML for Markdown too, once it has made it safe: a pair of underscores would vanish and leave italics.
+# kedro-viz reads the HTML as Markdown too: a pair of underscores would vanish and leave italics.
 _LETTERS = str.maketrans({"_": "\u02cd", "*": "\u2217", "`": "\u02cb", "\n": " "})
 _FRAME, _SECONDS, _DECIBELS = 256, 5, 60
 # Colours from the least value to the greatest.
@@ -66,10 +66,10 @@ def draw(array: np.ndarray, kind: str = "image") -> Image.Image:
     if kind == "audio":
         return scaled(_coloured(_bytes(array)[::-1], _HEAT))
     if kind == "image":
-        return scaled(_coloured(_bytes(array), _GREY), whole=max(array.shape) <= 4 * min(array.shape))
+        return scaled(_coloured(_bytes(array), _GREY), proportional=max(array.shape) <= 4 * min(array.shape))
     limit = float(np.quantile(np.abs(array.astype(float)), 0.99)) or 1.0
     levels = np.clip(127.5 + 127.5 * array.T.astype(float) / limit, 0, 255).astype(np.uint8)
-    return scaled(_coloured(levels, _SIGNED), whole=False)
+    return scaled(_coloured(levels, _SIGNED), proportional=False)
 
 
 def spectrogram(waveform: np.ndarray, rate: int) -> Image.Image:
@@ -85,7 +85,7 @@ def spectrogram(waveform: np.ndarray, rate: int) -> Image.Image:
     frames = np.lib.stride_tricks.sliding_window_view(sound, _FRAME)[::step] * np.hanning(_FRAME)
     power = np.abs(np.fft.rfft(frames)) ** 2
     level = 10 * np.log10(np.maximum(power / (power.max() or 1.0), 10 ** (-_DECIBELS / 10)))
-    return scaled(_coloured(_bytes(level.T[::-1]), _HEAT), whole=False)
+    return scaled(_coloured(_bytes(level.T[::-1]), _HEAT), proportional=False)
 
 
 def sheet(pictures: Sequence[Image.Image], captions: Sequence[str], columns: int = 6) -> ImagePreview:
@@ -103,14 +103,14 @@ def sheet(pictures: Sequence[Image.Image], captions: Sequence[str], columns: int
         left, top = 8 + number % columns * cell[0], 8 + number // columns * cell[1]
         canvas.paste(picture, (left, top))
         for line, text in enumerate(caption.split("\n")):
-            place = (left, top + picture.size[1] + 1 + line * _LINE)
-            pen.text(place, _fitting(text, width, font), fill="black", font=font)
+            corner = (left, top + picture.size[1] + 1 + line * _LINE)
+            pen.text(corner, _fitting(text, width, font), fill="black", font=font)
     return ImagePreview(png(canvas))
 
 
 def markup(page: str) -> HTMLPreview:
-    """HTML for kedro-viz: without scripts, which would not be run, styles, which would change kedro-viz itself, and
-    letters that mean something in Markdown, for which such are taken as look the same."""
+    """HTML for kedro-viz: without scripts, which it does not run, and styles, which would change kedro-viz itself.
+    Letters that mean something in Markdown are replaced by others that look the same."""
     body = re.sub(r"(?s)<(script|style|title)\b.*?</\1>|<!doctype[^>]*>", "", page)
     return HTMLPreview(body.translate(_LETTERS).replace("](", "] ("))
 
@@ -123,7 +123,7 @@ def sounds(clips: Any) -> ImagePreview:
 
 
 def arrays(named: Iterable[tuple[str, np.ndarray]]) -> ImagePreview:
-    """Arrays by name: of one with an axis of pictures some of these, others as a whole; name, shape and type below."""
+    """Arrays by name, above name, shape and type: some pictures of an array of pictures, other arrays as a whole."""
     pictures, captions = [], []
     for name, array in named:
         title = f"{name}\n{_shape(array)} {array.dtype}".strip()
@@ -134,7 +134,7 @@ def arrays(named: Iterable[tuple[str, np.ndarray]]) -> ImagePreview:
 
 
 def examples(table: MultimodalTable) -> HTMLPreview:
-    """The first rows of a table: ids, labels, a picture a modality, and where each comes from."""
+    """The first rows of a table: ids, labels, one picture per modality, and the extra columns."""
     schema, head = table.schema, table.take(np.arange(min(_ROWS, len(table))))
     labels = _labels(head)
     columns = ["id", *(["label"] if labels else []), *schema.modalities, *head.extra]
@@ -142,18 +142,18 @@ def examples(table: MultimodalTable) -> HTMLPreview:
     for row, name in enumerate(head.ids):
         cells = [html.escape(str(name)), *([html.escape(labels[row])] if labels else [])]
         for modality, kind in schema.modalities.items():
-            there = modality not in head.present or head.present[modality][row]
-            cells.append(_image(draw(head.arrays[modality][row], kind.kind), modality) if there else "missing")
+            present = modality not in head.present or head.present[modality][row]
+            cells.append(_image(draw(head.arrays[modality][row], kind.kind), modality) if present else "missing")
         cells += [html.escape(_brief(column[row])) for column in head.extra.values()]
         lines.append("".join(f"<td>{cell}</td>" for cell in cells))
     kinds = (
         f"{name}: {m.kind} {'×'.join(map(str, m.shape))} {m.dtype}{f', {m.unit}' if m.unit else ''}"
         for name, m in schema.modalities.items()
     )
-    said = f"{len(table):,} rows, {schema.task} of {', '.join(schema.classes[:30])}. {'; '.join(kinds)}"
+    summary = f"{len(table):,} rows, {schema.task} of {', '.join(schema.classes[:30])}. {'; '.join(kinds)}"
     heads = "".join(f"<th>{html.escape(column)}</th>" for column in columns)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return markup(f"<p>{html.escape(said)}</p><table><tr>{heads}</tr>{body}</table>")
+    return markup(f"<p>{html.escape(summary)}</p><table><tr>{heads}</tr>{body}</table>")
 
 
 def spread(count: int, wanted: int = EXAMPLES) -> np.ndarray:
@@ -162,7 +162,7 @@ def spread(count: int, wanted: int = EXAMPLES) -> np.ndarray:
 
 
 def _labels(head: MultimodalTable) -> list[str]:
-    """What each row's label is called; nothing where labels are not known."""
+    """The name of each row's label; [] if the table has no labels."""
     if not head.labelled:
         return []
     if head.schema.task == "regression":
@@ -188,12 +188,12 @@ def _image(picture: Image.Image, name: str) -> str:
 
 
 def _reduced(array: np.ndarray) -> np.ndarray:
-    """Every so manieth value, so that no axis has more than ``_MOST``."""
+    """Subsample each axis to at most ``_MOST`` values."""
     return array[tuple(slice(None, None, -(-size // _MOST) or 1) for size in array.shape)]
 
 
 def _bytes(array: np.ndarray) -> np.ndarray:
-    """Values as grey levels: those that are bytes as they are, others from the least to the greatest."""
+    """Values as grey levels: bytes unchanged, others scaled from the least to the greatest."""
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array)
     values = np.nan_to_num(array.astype(float))
@@ -208,12 +208,12 @@ def _coloured(levels: np.ndarray, colours: tuple[str, str, str]) -> Image.Image:
     return ImageOps.colorize(Image.fromarray(np.ascontiguousarray(levels), "L"), black, white, middle)
 
 
-def scaled(picture: Image.Image, whole: bool = True) -> Image.Image:
-    """About ``_SIDE`` pixels along the longer side; along both unless ``whole`` keeps the proportions."""
+def scaled(picture: Image.Image, proportional: bool = True) -> Image.Image:
+    """About ``_SIDE`` pixels along the longer side; along both unless it is ``proportional``."""
     from PIL import Image
 
     width, height = picture.size
-    if not whole:
+    if not proportional:
         return picture.resize((_SIDE, _SIDE), Image.Resampling.BOX if min(width, height) > _SIDE else 0)
     scale = _SIDE / max(width, height)
     method = Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.BOX
@@ -228,15 +228,15 @@ def _bars(values: np.ndarray) -> Image.Image:
     values = np.nan_to_num(values)
     limit = float(np.abs(values).max(initial=0)) or 1.0
     width = _SIDE / max(len(values), 1)
-    for place, value in enumerate(values):
+    for number, value in enumerate(values):
         top = round(middle - value / limit * (middle - 2))
-        left, right = round(place * width), max(round((place + 1) * width) - 2, round(place * width))
+        left, right = round(number * width), max(round((number + 1) * width) - 2, round(number * width))
         pen.rectangle((left, min(top, middle), right, max(top, middle)), fill=_SIGNED[0])
     return picture
 
 
 def _fitting(text: str, width: int, font: Any) -> str:
-    """As much of a caption as has room."""
+    """A caption cut to the width."""
     while text and font.getlength(text) > width:
         text = text[:-1]
     return text

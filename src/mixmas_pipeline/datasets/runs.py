@@ -11,8 +11,10 @@ from typing import Any
 from kedro.io import AbstractDataset
 from kedro_datasets._typing import TablePreview
 
-from mixmas_pipeline.datasets.artefacts import PREVIEW_ROWS, table_preview
-from mixmas_pipeline.storage.paths import folders, is_whole, place, read_bytes, remove, write_whole
+from mixmas_pipeline.datasets.contents import PREVIEW_ROWS, table_preview
+from mixmas_pipeline.datasets.errors import as_dataset_error
+from mixmas_pipeline.storage.atomic import is_complete, write_atomically
+from mixmas_pipeline.storage.paths import as_path, read_bytes, remove, subfolders
 
 RECORD_FILE = "run.json"
 # TensorBoard's run within a run's folder that has the parameters, scores, texts and pictures. Curves are not below it:
@@ -88,22 +90,25 @@ class RunsDataset(AbstractDataset[RunLog, list[Record]]):
 
     def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
         self.metadata = metadata
-        self._filepath: Any = place(filepath)  # Path or UPath
+        with as_dataset_error():
+            self._filepath: Any = as_path(filepath)  # Path or UPath
 
     def load(self) -> list[Record]:
         known = {one.name for one in fields(Record)}
         found = []
-        for folder in sorted(folders(self._filepath), key=lambda f: f.name, reverse=True):
-            if not folder.name.startswith(".") and is_whole(folder):
+        for folder in sorted(subfolders(self._filepath), key=lambda f: f.name, reverse=True):
+            if not folder.name.startswith(".") and is_complete(folder):
                 content = json.loads(read_bytes(folder / RECORD_FILE))
                 found.append(Record(**{key: value for key, value in content.items() if key in known}))
         return found
 
     def save(self, data: RunLog) -> None:
-        for folder in folders(self._filepath):  # in a store a kill leaves half a folder, which TensorBoard would show
-            if not is_whole(folder):
+        for folder in subfolders(
+            self._filepath
+        ):  # in a store a kill leaves half a folder, which TensorBoard would show
+            if not is_complete(folder):
                 remove(folder)
-        write_whole(self.folder(data.record.run), lambda partial: _write(partial, data))
+        write_atomically(self.folder(data.record.run), lambda partial: _write(partial, data))
 
     def preview(self) -> TablePreview:
         """The newest runs: what was run, what was chosen, and the scores."""

@@ -1,4 +1,4 @@
-"""Pretrained text encoders: where their files are, and what identifies them."""
+"""A pretrained text encoder in the catalog."""
 
 from __future__ import annotations
 
@@ -8,36 +8,19 @@ import json
 import logging
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import JSONPreview
 
-from mixmas_pipeline.storage.downloads import package_version
+from mixmas_pipeline.data.text_embedding import EncoderFiles
+from mixmas_pipeline.utils.packages import package_version
 
 _PACKAGE = "package:"
 _NEEDED = ("*.json", "*.txt", "*.model", "*.safetensors")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class EncoderFiles:
-    """A folder that transformers can load.
-
-    Attributes:
-        name: as the configuration names it.
-        folder: with config.json, the tokeniser's files and safetensors.
-        revision: commit on the hub; "" for a folder.
-        content: sha256 over names and contents of all its JSON, text and safetensors files.
-    """
-
-    name: str
-    folder: Path
-    revision: str
-    content: str
 
 
 class EncoderDataset(AbstractDataset[None, EncoderFiles]):

@@ -21,11 +21,14 @@ from kedro.io.core import AbstractVersionedDataset, VersionNotFoundError
 from kedro.pipeline.node import Node
 
 from mixmas_pipeline.runners.resources import ComputeParameters
-from mixmas_pipeline.storage.paths import hash_path, is_whole, keys, read_bytes, write_whole
+from mixmas_pipeline.storage.atomic import is_complete, write_atomically
+from mixmas_pipeline.storage.hashing import hash_path
+from mixmas_pipeline.storage.object_store import object_keys
+from mixmas_pipeline.storage.paths import read_bytes
 from mixmas_pipeline.utils.code_hash import code_hash
 
 if TYPE_CHECKING:
-    from mixmas_pipeline.storage.paths import Place
+    from mixmas_pipeline.storage.paths import AnyPath
 
 PROVENANCE_FILE = "provenance.json"
 SEEN_WITHIN = 60.0  # seconds in which a network's file system shows what another machine has saved
@@ -120,7 +123,7 @@ def record(node: Node, made_from: Fingerprint | None, catalog: CatalogProtocol, 
             },
             indent=1,
         )
-        write_whole(path.parent / PROVENANCE_FILE, partial(Path.write_text, data=text))
+        write_atomically(path.parent / PROVENANCE_FILE, partial(Path.write_text, data=text))
 
 
 def provenance(dataset: Any) -> dict[str, Any] | None:
@@ -145,12 +148,12 @@ def input_hash(dataset: Any) -> str | None:
     return None if path is None else hash_path(path)
 
 
-def _stat(path: Place) -> list[list[Any]]:
+def _stat(path: AnyPath) -> list[list[Any]]:
     """What tells without reading that a file, or every file of a folder, is what it was: size and time, or what an
     object store says of it (ETag, size, time).
     """
     if not isinstance(path, Path):
-        return [[name, key] for name, key in sorted((keys(path) or {}).items())]
+        return [[name, key] for name, key in sorted((object_keys(path) or {}).items())]
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     return [[file.stat().st_size, file.stat().st_mtime_ns] for file in files]
 
@@ -166,21 +169,21 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _saved(name: str, dataset: Any) -> Place | None:
+def _saved(name: str, dataset: Any) -> AnyPath | None:
     """The version that this run has saved; None of what has no versions."""
     if not isinstance(dataset, AbstractVersionedDataset) or dataset._version is None:
         return None
     path: Any = dataset._get_versioned_path(dataset.resolve_save_version() or "")
     path = Path(path) if isinstance(path, PurePath) else path
     deadline = time.monotonic() + SEEN_WITHIN
-    while not is_whole(path):
+    while not is_complete(path):
         if time.monotonic() > deadline:
             raise DatasetError(f"{name}: {path} was saved, and is still not seen here after {SEEN_WITHIN:.0f} seconds")
         time.sleep(0.2)
     return path
 
 
-def _newest(dataset: Any) -> Place | None:
+def _newest(dataset: Any) -> AnyPath | None:
     if not isinstance(dataset, AbstractVersionedDataset) or dataset._version is None:
         return None
     try:

@@ -1,21 +1,23 @@
 """One run at a time on one data root.
 
 On a disk the lock is the operating system's: it vanishes with the process, however that ends, and forked or spawned
-workers do not hold it. On object storage there is no such lock; there the run writes a lease, an object that it
-refreshes as long as it lives. Who holds the lock can be read in ``.run.json`` below the data root in both cases.
-Reading is never held up.
+workers do not hold it. An object store has no such lock; there a run holds a lease, an object that it refreshes while
+it lives. The record of the holder lies below the data root: ``.run.json`` on a disk, the ``.run-<number>.json`` with
+the highest number in a store. Reading needs no lock.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import logging
 import os
+import re
 import shlex
 import sys
 import threading
 import time
-import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,19 +26,16 @@ from pathlib import Path
 from socket import gethostname
 from typing import TYPE_CHECKING, Any, Self
 
-import click
-
-from mixmas_pipeline.storage.paths import place
+from mixmas_pipeline.storage.paths import as_path
 
 if TYPE_CHECKING:
-    from mixmas_pipeline.storage.paths import Place
+    from mixmas_pipeline.storage.paths import AnyPath
 
 LOCK_FILE = ".run.lock"
 HOLDER_FILE = ".run.json"
+LEASE = re.compile(r"\.run-(\d{8})\.json")
 # Seconds between two signs of life of a lease, and of silence after which it counts as dead.
 BEAT, DEAD_AFTER = 30.0, 180.0
-# Seconds after which a lease that was just written is read again: another's that was written meanwhile is seen.
-SETTLE = 1.0
 
 _log = logging.getLogger(__name__)
 _held: set[DataRootLock] = set()  # by this process
@@ -48,9 +47,8 @@ def check_locks() -> None:
         lock.check()
 
 
-class DataRootBusy(click.ClickException):
-    """Another run works on the data root, has taken it over, or has saved newer versions. The command line shows the
-    message without a trace."""
+class DataRootBusy(RuntimeError):
+    """Another run works on the data root, has taken it over, or has saved newer versions; or it cannot be locked."""
 
 
 class DataRootLock(ABC):
@@ -67,12 +65,11 @@ class DataRootLock(ABC):
         """Take the lock, or fail at once.
 
         Args:
-            run: save version of the run; None for work that saves no versions.
+            run: save version of the run. Default None, for a command that saves no versions.
 
         Raises:
             DataRootBusy: another process, or another session of this one, holds it; or a run with a later version
-                has been here: what this one saves would never be the newest.
-            OSError: the data root cannot be written to.
+                was here, so that what this one saves would never be the newest; or the data root cannot be locked.
         """
         self._take()
         try:
@@ -82,17 +79,17 @@ class DataRootLock(ABC):
                     f"This run's versions ({run}) would be older than those of the last run on {self.root} ({last}), "
                     "so they would not be loaded. Either that run was started later and has ended before this one "
                     "began: run the same command again. Or this machine's clock was set back: run again after that "
-                    f"time, or, if no version is newer than now, delete {HOLDER_FILE} there"
+                    f"time, or, if no version is newer than now, delete {self._holder_file()} there"
                 )
             self._write({"last_run": run or last, "holder": _this_process()})
             _held.add(self)
         except BaseException:
-            self._give_up()
+            self.release()
             raise
         return self
 
     def check(self) -> None:
-        """Raises ``DataRootBusy`` if this run holds the lock no longer. A lock on a disk cannot be lost."""
+        """Raise ``DataRootBusy`` if this run no longer holds the lock. A lock on a disk cannot be lost."""
         return None
 
     def release(self) -> None:
@@ -100,7 +97,7 @@ class DataRootLock(ABC):
         _held.discard(self)
         try:
             self._write({**self._read(), "holder": None})
-        except DataRootBusy as error:  # a full disk, for example; the lock itself is what counts
+        except (DataRootBusy, OSError) as error:  # a full disk, for example; the lock itself is what counts
             _log.warning("%s", error)
         finally:
             self._give_up()
@@ -123,22 +120,26 @@ class DataRootLock(ABC):
 
     @abstractmethod
     def _give_up(self) -> None:
-        """Hold it no longer."""
+        """Stop holding it."""
 
     @abstractmethod
     def _read(self) -> dict[str, Any]:
-        """The holder file; {} if there is none."""
+        """The record; {} if there is none."""
 
     @abstractmethod
     def _write(self, record: dict[str, Any]) -> None:
-        """Replace the holder file."""
+        """Replace the record."""
+
+    @abstractmethod
+    def _holder_file(self) -> str:
+        """Name of the file or object that holds the record."""
 
 
 class DiskLock(DataRootLock):
     """A lock of the operating system on a file in the data root's folder.
 
     Args:
-        root: the data root; it is made when it is not there.
+        root: the data root; it is made if it does not exist.
     """
 
     def __init__(self, root: Path) -> None:
@@ -177,62 +178,40 @@ class DiskLock(DataRootLock):
         except OSError as error:
             raise DataRootBusy(f"{partial} cannot be written, as every run does first: {error}") from error
 
+    def _holder_file(self) -> str:
+        return HOLDER_FILE
+
 
 class LeaseLock(DataRootLock):
-    """A lease on object storage: the holder file itself, refreshed by a thread.
+    """A lease on object storage: a numbered object, refreshed by a thread.
 
-    It is weaker than a lock: a lease that is silent for ``DEAD_AFTER`` counts as dead, so a run that was cut off for
-    so long may find its data root taken; ``check`` then raises. A dead run of this machine is known as such at once.
-    The clocks of the machines that share a data root must agree to a minute.
+    The highest number is the lease. A run takes it by creating the next number, which must not exist yet: the store
+    lets only one of several runs do that. It then writes to no object but its own, so that it can never overwrite
+    another's lease.
+
+    A lease is weaker than a lock: one that is silent for ``DEAD_AFTER`` counts as dead, so a run that was cut off for
+    so long may find that another has taken the data root; ``check`` then raises. A dead run of this machine is
+    recognised at once. The clocks of the machines that share a data root must agree to a minute.
 
     Args:
         url: the data root.
         clock: seconds since 1970. Default ``time.time``.
-        settle: seconds before a lease that was just written is confirmed. Default ``SETTLE``.
     """
 
-    def __init__(self, url: str, clock: Callable[[], float] = time.time, settle: float = SETTLE) -> None:
+    def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
         super().__init__(url)
         from fsspec.core import url_to_fs
 
         self._storage, path = url_to_fs(url)
-        self._object = f"{path.rstrip('/')}/{HOLDER_FILE}"
-        self._clock, self._settle = clock, settle
-        self._token = uuid.uuid4().hex
+        self._folder = path.rstrip("/")
+        self._clock = clock
+        self._number = 0
+        self._record: dict[str, Any] = {}
         self._process = os.getpid()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._last_beat = 0.0
         self._lost = ""
-
-    def _take(self) -> None:
-        found = self._read()
-        if (holder := found.get("holder")) and not self._is_dead(found):
-            silent = max(0.0, self._clock() - found["beat"])
-            raise self._busy(
-                holder,
-                f" It gave its last sign of life {silent:.0f} s ago; after {DEAD_AFTER:.0f} s of silence it counts as "
-                "dead.",
-            )
-
-    def _write(self, record: dict[str, Any]) -> None:
-        now = self._clock()
-        lease = {**record, "beat": now, "token": self._token}
-        self._storage.pipe_file(self._object, json.dumps(lease, indent=1).encode())
-        self._last_beat = now
-        if record["holder"] and self._thread is None:
-            time.sleep(self._settle)
-            found = self._read()
-            if found.get("token") != self._token:
-                raise self._busy(found.get("holder"))
-            self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
-            self._thread.start()
-
-    def release(self) -> None:
-        _held.discard(self)
-        self._give_up()
-        if self._read().get("token") == self._token:
-            super().release()
 
     def check(self) -> None:
         if os.getpid() != self._process:  # a forked worker has no thread to hear of it; its driver does
@@ -246,13 +225,75 @@ class LeaseLock(DataRootLock):
             )
 
     def beat(self) -> None:
-        """Refresh the lease, unless another has taken the data root."""
-        found = self._read()
-        if found.get("token") != self._token:
-            self._lost = f"{(found.get('holder') or {}).get('command', 'another run')!r} has taken it over"
+        """Refresh the lease, unless another run has taken the data root."""
+        newest = self._numbers()[-1]
+        if newest != self._number:
+            holder = self._read_number(newest).get("holder") or {}
+            self._lost = f"{holder.get('command', 'another run')!r} has taken it over"
             self._stop.set()
         else:
-            self._write({key: found[key] for key in ("last_run", "holder")})
+            self._write(self._record)
+
+    def release(self) -> None:
+        self._give_up()  # no sign of life may follow the end
+        if not self._lost:
+            super().release()
+        _held.discard(self)
+
+    def _take(self) -> None:
+        numbers = self._numbers()
+        before = self._read_number(numbers[-1])
+        if before.get("holder") and not self._is_dead(before):
+            silent = max(0.0, self._clock() - before["beat"])
+            raise self._busy(
+                before["holder"],
+                f" It gave its last sign of life {silent:.0f} s ago; after {DEAD_AFTER:.0f} s of silence it counts as "
+                "dead.",
+            )
+        self._number = numbers[-1] + 1
+        self._record = {"last_run": before.get("last_run"), "holder": _this_process()}
+        if not self._create():
+            raise self._busy(self._read_number(self._number).get("holder"))
+        try:
+            self._confirm()
+        except BaseException:
+            self._storage.rm_file(self._object(self._number))
+            raise
+        for number in numbers[1:]:
+            with contextlib.suppress(FileNotFoundError):
+                self._storage.rm_file(self._object(number))
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._thread.start()
+
+    def _confirm(self) -> None:
+        """Raise ``DataRootBusy`` if the object that was just created is not the lease."""
+        if self._create():
+            raise DataRootBusy(
+                f"The data root {self.root} cannot be locked, which every run does first: this store overwrites an "
+                "object that was to be created only if it does not exist (If-None-Match: *). Use a store that refuses "
+                "that, as Amazon S3 and Google Cloud Storage do, or mount this one and give the folder as data_root"
+            )
+        newest = self._numbers()[-1]
+        if newest != self._number:  # others have taken, released and cleared away this number since it was looked up
+            raise self._busy(self._read_number(newest).get("holder"))
+
+    def _create(self) -> bool:
+        """Create this run's object, unless it exists."""
+        try:
+            self._storage.pipe_file(self._object(self._number), self._lease(), mode="create")
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # a store's answer 412, if it does not name the condition as Amazon's does
+                return False
+            raise
+        self._last_beat = self._clock()
+        return True
+
+    def _give_up(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
 
     def _keep(self) -> None:
         while not self._stop.wait(BEAT):
@@ -261,29 +302,50 @@ class LeaseLock(DataRootLock):
             except Exception as error:  # a network may fail for a while; ``check`` says when it was too long
                 _log.warning("The lease on %s could not be refreshed, and is tried again: %s", self.root, error)
 
-    def _give_up(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+    def _numbers(self) -> list[int]:
+        """0, and the numbers of all leases in the store, ascending."""
+        self._storage.invalidate_cache()
+        try:
+            names = self._storage.ls(self._folder, detail=False)
+        except FileNotFoundError:
+            return [0]
+        matches = [LEASE.fullmatch(Path(name).name) for name in names]
+        return [0, *sorted(int(match[1]) for match in matches if match)]
 
     def _read(self) -> dict[str, Any]:
-        self._storage.invalidate_cache()
-        return _parsed(lambda: self._storage.cat_file(self._object))
+        return self._record
 
-    def _is_dead(self, found: dict[str, Any]) -> bool:
-        holder, here = found["holder"], _this_process()
+    def _read_number(self, number: int) -> dict[str, Any]:
+        return _parsed(lambda: self._storage.cat_file(self._object(number)))
+
+    def _write(self, record: dict[str, Any]) -> None:
+        self._record = record
+        self._storage.pipe_file(self._object(self._number), self._lease())
+        self._last_beat = self._clock()
+
+    def _lease(self) -> bytes:
+        return json.dumps({**self._record, "beat": self._clock()}, indent=1).encode()
+
+    def _object(self, number: int) -> str:
+        return f"{self._folder}/.run-{number:08d}.json"
+
+    def _holder_file(self) -> str:
+        return Path(self._object(self._number)).name
+
+    def _is_dead(self, lease: dict[str, Any]) -> bool:
+        holder, here = lease["holder"], _this_process()
         if here["machine"] and holder["machine"] == here["machine"]:
             return _started(holder["pid"]) != holder["started"]
-        return self._clock() - found["beat"] > DEAD_AFTER
+        return self._clock() - lease["beat"] > DEAD_AFTER
 
 
-def data_root_lock(root: Place) -> DataRootLock:
+def data_root_lock(root: AnyPath) -> DataRootLock:
     """The lock for a data root: a folder of this machine, or one in an object store."""
     return DiskLock(root) if isinstance(root, Path) else LeaseLock(str(root))
 
 
 @contextmanager
-def locked(root: Place) -> Iterator[None]:
+def locked(root: AnyPath) -> Iterator[None]:
     """Hold the data root while something is done that saves no versions."""
     lock = data_root_lock(root).acquire()
     try:
@@ -292,7 +354,7 @@ def locked(root: Place) -> Iterator[None]:
         lock.release()
 
 
-def data_root(globals_: dict[str, Any], project: Path) -> Place:
+def data_root(globals_: dict[str, Any], project: Path) -> AnyPath:
     """The data root that the configuration names; a relative path begins at the project folder.
 
     Args:
@@ -305,8 +367,8 @@ def data_root(globals_: dict[str, Any], project: Path) -> Place:
     root = globals_.get("data_root")
     if not isinstance(root, str) or not root:
         raise ValueError(f"data_root is {root!r} in conf/*/globals.yml; expected a folder or a URL")
-    found = place(root)
-    return project / found if isinstance(found, Path) else found
+    path = as_path(root)
+    return project / path if isinstance(path, Path) else path
 
 
 def _this_process() -> dict[str, Any]:

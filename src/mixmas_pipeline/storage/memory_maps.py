@@ -10,7 +10,8 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 
-from mixmas_pipeline.storage.paths import local_folder, place
+from mixmas_pipeline.storage.cache import local_folder
+from mixmas_pipeline.storage.paths import as_path
 
 CHUNK_BYTES = 1 << 25
 
@@ -25,7 +26,7 @@ class RowFile:
     """
 
     def __init__(self, folder: str | Path, shape: tuple[int, ...], dtype: Any) -> None:
-        on_disk = local_folder(place(folder))
+        on_disk = local_folder(as_path(folder))
         on_disk.mkdir(parents=True, exist_ok=True)
         self._file: Any = tempfile.TemporaryFile(dir=on_disk)  # noqa: SIM115
         self._shape, self._dtype = shape, np.dtype(dtype)

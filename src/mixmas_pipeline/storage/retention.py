@@ -17,10 +17,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mixmas_pipeline.storage.paths import folders, is_whole, read_bytes, remove, write_whole
+from mixmas_pipeline.storage.atomic import is_complete, write_atomically
+from mixmas_pipeline.storage.paths import read_bytes, remove, subfolders
 
 if TYPE_CHECKING:
-    from mixmas_pipeline.storage.paths import Place
+    from mixmas_pipeline.storage.paths import AnyPath
 
 _PROVENANCE_FILE = "provenance.json"
 _VERSION = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z")
@@ -33,18 +34,18 @@ _FINISHED = "finished"  # file in a training's folder of checkpoints
 
 @dataclass(frozen=True, eq=False)
 class Saved:
-    """A whole version of a data set.
+    """A complete version of a data set.
 
     Args:
         artefact: its file or folder.
         record: its provenance; {} where there is none.
     """
 
-    artefact: Place
+    artefact: AnyPath
     record: dict[str, Any]
 
     @property
-    def dataset(self) -> Place:
+    def dataset(self) -> AnyPath:
         """The folder of the data set's versions."""
         return self.artefact.parent.parent
 
@@ -59,11 +60,11 @@ class Saved:
         return datetime.strptime(self.version, "%Y-%m-%dT%H.%M.%S.%fZ").replace(tzinfo=UTC)
 
 
-def saved_versions(root: Place) -> dict[Place, list[Saved]]:
+def saved_versions(root: AnyPath) -> dict[AnyPath, list[Saved]]:
     """Data set -> its whole versions, newest first."""
-    found: dict[Place, list[Saved]] = {}
+    found: dict[AnyPath, list[Saved]] = {}
     for folder in _version_folders(root):
-        if is_whole(artefact := folder / folder.parent.name):
+        if is_complete(artefact := folder / folder.parent.name):
             found.setdefault(folder.parent, []).append(Saved(artefact, _record(folder)))
     for versions in found.values():
         versions.sort(key=lambda saved: saved.version, reverse=True)
@@ -71,7 +72,7 @@ def saved_versions(root: Place) -> dict[Place, list[Saved]]:
 
 
 def superfluous(
-    versions: dict[Place, list[Saved]], keep: int, older_than: timedelta | None = None, now: datetime | None = None
+    versions: dict[AnyPath, list[Saved]], keep: int, older_than: timedelta | None = None, now: datetime | None = None
 ) -> list[Saved]:
     """The versions that may go, oldest first.
 
@@ -121,20 +122,20 @@ def delete(saved: Saved) -> None:
             doomed.parent.rmdir()
 
 
-def leftovers(root: Place) -> list[Place]:
+def leftovers(root: AnyPath) -> list[AnyPath]:
     """What killed saves and killed deletions have left. All of it is nobody's while no run is at work there."""
-    found: list[Place] = []
+    found: list[AnyPath] = []
     if isinstance(root, Path):
         found += [path for path in _walk(root) if _PARTIAL.fullmatch(path.name) or _is_replaced(path)]
     for folder in _version_folders(root):
         artefact = folder / folder.parent.name
         names = {path.name for path in folder.iterdir() if not _PARTIAL.fullmatch(path.name)}
-        if not is_whole(artefact) and names <= {_PROVENANCE_FILE, artefact.name}:
+        if not is_complete(artefact) and names <= {_PROVENANCE_FILE, artefact.name}:
             found.append(folder)
     return found
 
 
-def sweep(root: Place) -> int:
+def sweep(root: AnyPath) -> int:
     """Remove the leftovers; the data root must be locked. Returns how many there were."""
     if isinstance(root, Path):
         for old in [path for path in _walk(root) if _REPLACED.fullmatch(path.name) and not _is_replaced(path)]:
@@ -145,25 +146,25 @@ def sweep(root: Place) -> int:
     return len(found)
 
 
-def checkpoint_folder(root: Place) -> Place:
+def checkpoint_folder(root: AnyPath) -> AnyPath:
     """Where full trainings keep their checkpoints, one folder per training."""
     return root / "06_models" / "checkpoints"
 
 
-def mark_finished(checkpoints: Place) -> None:
+def mark_finished(checkpoints: AnyPath) -> None:
     """Mark a training's folder: its node has used the result."""
-    write_whole(checkpoints / _FINISHED, Path.touch)
+    write_atomically(checkpoints / _FINISHED, Path.touch)
 
 
-def sweep_checkpoints(root: Place) -> None:
+def sweep_checkpoints(root: AnyPath) -> None:
     """Remove the checkpoints of trainings that are marked as finished; the data root must be locked, and the results
     saved."""
-    for folder in folders(checkpoint_folder(root)):
-        if is_whole(folder / _FINISHED):
+    for folder in subfolders(checkpoint_folder(root)):
+        if is_complete(folder / _FINISHED):
             remove(folder)
 
 
-def size(path: Place) -> int:
+def size(path: AnyPath) -> int:
     """Bytes of a file, or of all files of a folder."""
     if not isinstance(path, Path):
         return int(path.fs.du(path.path))
@@ -182,8 +183,8 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield from _walk(path)
 
 
-def _version_folders(folder: Place) -> Iterator[Place]:
-    for path in sorted(folders(folder)):
+def _version_folders(folder: AnyPath) -> Iterator[AnyPath]:
+    for path in sorted(subfolders(folder)):
         if _VERSION.fullmatch(path.name):
             yield path
         elif not path.is_symlink() and not _PARTIAL.fullmatch(path.name):
@@ -200,7 +201,7 @@ def _successor(old: Path) -> Path:
     return old.with_name(name["name"])
 
 
-def _record(version: Place) -> dict[str, Any]:
+def _record(version: AnyPath) -> dict[str, Any]:
     try:
         record = json.loads(read_bytes(version / _PROVENANCE_FILE))
     except (FileNotFoundError, ValueError):

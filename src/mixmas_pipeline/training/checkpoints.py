@@ -10,7 +10,9 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from mixmas_pipeline.storage.paths import local, place, write_whole
+from mixmas_pipeline.storage.atomic import write_atomically
+from mixmas_pipeline.storage.cache import local_copy
+from mixmas_pipeline.storage.paths import as_path
 
 
 class AtomicCheckpoints(TorchCheckpointIO):
@@ -21,10 +23,10 @@ class AtomicCheckpoints(TorchCheckpointIO):
             with partial.open("wb") as stream:
                 torch.save(checkpoint, stream)
 
-        write_whole(place(path), write)
+        write_atomically(as_path(path), write)
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        return super().load_checkpoint(local(place(path)), *args, **kwargs)
+        return super().load_checkpoint(local_copy(as_path(path)), *args, **kwargs)
 
 
 class MovableCheckpoints(ModelCheckpoint):

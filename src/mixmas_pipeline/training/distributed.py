@@ -32,7 +32,8 @@ from mixmas_pipeline.data.arrow import write_table
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.multimodal import MultimodalMixer
-from mixmas_pipeline.storage.paths import is_remote, place, remove, write_whole
+from mixmas_pipeline.storage.atomic import write_atomically
+from mixmas_pipeline.storage.paths import as_path, is_remote, remove
 from mixmas_pipeline.training import fit
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.training.worker import LOG_SOCKET, Job
@@ -40,7 +41,7 @@ from mixmas_pipeline.utils.devices import pick_device
 from mixmas_pipeline.utils.log_relay import hand_on_all, levels
 
 if TYPE_CHECKING:
-    from mixmas_pipeline.storage.paths import Place
+    from mixmas_pipeline.storage.paths import AnyPath
 
 JOIN_TIMEOUT = 1800  # seconds that the other hosts have to join a training
 _WORKER = "mixmas_pipeline.training.worker"
@@ -52,7 +53,7 @@ def train(
     train_table: MultimodalTable,
     validation: MultimodalTable,
     parameters: TrainingParameters,
-    checkpoints: Place,
+    checkpoints: AnyPath,
 ) -> tuple[MultimodalMixer, pd.DataFrame]:
     """``fit.train``, in as many processes as the parameters say. A single one is this process.
 
@@ -82,7 +83,7 @@ def train(
         )
         # Other hosts look for the next job under one name, whichever training it is.
         file = (checkpoints.parent if everywhere else checkpoints) / "job.json"
-        write_whole(file, partial(Path.write_text, data=job.model_dump_json()))
+        write_atomically(file, partial(Path.write_text, data=job.model_dump_json()))
         try:
             _run(_torchrun(parameters, per_host), str(file.absolute()), parameters, per_host)
         finally:
@@ -223,7 +224,7 @@ def _log_server(path: str) -> Iterator[str]:
 
 
 @contextmanager
-def _files(tables: dict[str, MultimodalTable], checkpoints: Place, everywhere: bool) -> Iterator[dict[str, str]]:
+def _files(tables: dict[str, MultimodalTable], checkpoints: AnyPath, everywhere: bool) -> Iterator[dict[str, str]]:
     """A file per table. A table without one, such as a sample, is written beside the checkpoints for the time being. So
     is this machine's copy of a table in an object store if the file is needed ``everywhere``."""
     folder = checkpoints / "tables"
@@ -233,7 +234,7 @@ def _files(tables: dict[str, MultimodalTable], checkpoints: Place, everywhere: b
             file = None if everywhere and is_remote(checkpoints) else table.file
             files[name] = file or str((folder / f"{name}.arrow").absolute())
             if file is None:
-                write_whole(place(files[name]), partial(write_table, table))
+                write_atomically(as_path(files[name]), partial(write_table, table))
         yield files
     finally:
         remove(folder)

@@ -16,7 +16,8 @@ from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import MultimodalMixer
-from mixmas_pipeline.storage.paths import is_whole, local
+from mixmas_pipeline.storage.atomic import is_complete
+from mixmas_pipeline.storage.cache import local_copy
 from mixmas_pipeline.training.batches import batch_rows
 from mixmas_pipeline.training.checkpoints import AtomicCheckpoints, MovableCheckpoints, ResumableEarlyStopping
 from mixmas_pipeline.training.data_module import TableDataModule
@@ -25,7 +26,7 @@ from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.devices import matmul_precision, pick_device, pick_precision
 
 if TYPE_CHECKING:
-    from mixmas_pipeline.storage.paths import Place
+    from mixmas_pipeline.storage.paths import AnyPath
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 _LIGHTNING_PRECISION: dict[str, Any] = {
@@ -43,7 +44,7 @@ def train(
     train_table: MultimodalTable,
     validation: MultimodalTable,
     parameters: TrainingParameters,
-    checkpoints: Place,
+    checkpoints: AnyPath,
 ) -> tuple[MultimodalMixer, pd.DataFrame]:
     """Train in this process until the validation score has not improved for ``patience`` epochs.
 
@@ -67,7 +68,7 @@ def fit(
     train_table: MultimodalTable,
     validation: MultimodalTable,
     parameters: TrainingParameters,
-    checkpoints: Place,
+    checkpoints: AnyPath,
     *,
     distributed: bool = False,
 ) -> None:
@@ -85,7 +86,7 @@ def fit(
     module = MixerModule(architecture, parameters, steps=batches * parameters.max_epochs, labels=train_table.labels)
     data = TableDataModule(train_table, validation, parameters, module.scale, list(architecture.inputs))
     last = checkpoints / LAST
-    resumes = is_whole(last)
+    resumes = is_complete(last)
     if resumes:
         _log.info("Resuming from the checkpoint %s", last)
     with torch.random.fork_rng(), warnings.catch_warnings(), matmul_precision(precision):
@@ -116,17 +117,17 @@ def fit(
         trainer.fit(module, data, ckpt_path=str(last) if resumes else None, weights_only=True)
 
 
-def trained(architecture: Architecture, checkpoints: Place) -> tuple[MultimodalMixer, pd.DataFrame]:
+def trained(architecture: Architecture, checkpoints: AnyPath) -> tuple[MultimodalMixer, pd.DataFrame]:
     """Read the result of a finished training from its folder; returns as ``train``."""
-    best = torch.load(local(checkpoints / BEST), map_location="cpu", weights_only=True)["state_dict"]
+    best = torch.load(local_copy(checkpoints / BEST), map_location="cpu", weights_only=True)["state_dict"]
     weights = {name.removeprefix("model."): weight for name, weight in best.items()}
     model = initialised(MultimodalMixer, 0, architecture).to(next(iter(weights.values())).dtype)
     model.load_state_dict(weights)
-    history = torch.load(local(checkpoints / LAST), map_location="cpu", weights_only=True)["history"]
+    history = torch.load(local_copy(checkpoints / LAST), map_location="cpu", weights_only=True)["history"]
     return model.eval(), pd.DataFrame(history)
 
 
-def _callbacks(patience: int, checkpoints: Place) -> list[pl.Callback]:
+def _callbacks(patience: int, checkpoints: AnyPath) -> list[pl.Callback]:
     stop = ResumableEarlyStopping(
         "monitor", mode="max", patience=patience, check_on_train_epoch_end=True, check_finite=True
     )

@@ -16,14 +16,14 @@ from mixmas_pipeline.data.table import MultimodalTable, chunks
 from mixmas_pipeline.evaluation.presence import restrict
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.multimodal import MultimodalMixer
-from mixmas_pipeline.storage.paths import place
+from mixmas_pipeline.storage.paths import as_path
 from mixmas_pipeline.storage.retention import mark_finished
 from mixmas_pipeline.training import distributed
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.code_hash import code_hash
 
 if TYPE_CHECKING:
-    from mixmas_pipeline.storage.paths import Place
+    from mixmas_pipeline.storage.paths import AnyPath
 
 
 class ResumableTrainings:
@@ -35,8 +35,8 @@ class ResumableTrainings:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self._folder: Place = place(folder)
-        self._used: list[Place] = []
+        self._folder: AnyPath = as_path(folder)
+        self._used: list[AnyPath] = []
 
     def fit(
         self,

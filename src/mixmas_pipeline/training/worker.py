@@ -20,7 +20,9 @@ from torch.distributed.elastic.multiprocessing.errors import record
 
 from mixmas_pipeline.data.arrow import read_table
 from mixmas_pipeline.models.architecture import Architecture
-from mixmas_pipeline.storage.paths import is_whole, local, place, read_bytes
+from mixmas_pipeline.storage.atomic import is_complete
+from mixmas_pipeline.storage.cache import local_copy
+from mixmas_pipeline.storage.paths import as_path, read_bytes
 from mixmas_pipeline.training import fit
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.code_hash import code_hash
@@ -56,12 +58,12 @@ def main(file: str) -> None:
         RuntimeError: the hosts differ in their code, see other files, or read different jobs.
         FloatingPointError: the training loss is NaN or infinite.
     """
-    job = Job.model_validate_json(read_bytes(place(file)))
+    job = Job.model_validate_json(read_bytes(as_path(file)))
     _log_to_run(job)
     torch.distributed.init_process_group()
     _check_all_agree(job)
-    tables = {name: read_table(local(place(table))) for name, table in job.tables.items()}
-    checkpoints = place(job.checkpoints)
+    tables = {name: read_table(local_copy(as_path(table))) for name, table in job.tables.items()}
+    checkpoints = as_path(job.checkpoints)
     fit.fit(job.architecture, tables["train"], tables["validation"], job.parameters, checkpoints, distributed=True)
     torch.distributed.destroy_process_group()
 
@@ -89,14 +91,14 @@ def _end_with(connection: Connection) -> None:
 
 def _check_all_agree(job: Job) -> None:
     """Compare what the workers see. A worker that trained on something else would spoil the result without an error."""
-    files = [*job.tables.values(), str(place(job.checkpoints) / fit.LAST)]
+    files = [*job.tables.values(), str(as_path(job.checkpoints) / fit.LAST)]
     seen = {
         "job": job.id,
         "the code of mixmas_pipeline": code_hash(fit.__name__),
         "the version of torch": torch.__version__,
         "the version of pytorch_lightning": pytorch_lightning.__version__,
     }
-    seen |= {file: "present" if is_whole(place(file)) else "missing" for file in files}
+    seen |= {file: "present" if is_complete(as_path(file)) else "missing" for file in files}
     everyone: list[Any] = [None] * torch.distributed.get_world_size()
     torch.distributed.all_gather_object(everyone, (socket.gethostname(), seen))
     for what in seen:

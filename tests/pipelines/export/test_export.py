@@ -18,7 +18,8 @@ from kedro.io import Version
 from project_runs import ROOT, kedro, make_project, newest
 
 from mixmas_pipeline.data.table import MultimodalTable
-from mixmas_pipeline.datasets.model import ModelDataset, RecordDataset
+from mixmas_pipeline.datasets.model import ModelDataset
+from mixmas_pipeline.datasets.record import RecordDataset
 from mixmas_pipeline.datasets.table import TableDataset
 from mixmas_pipeline.models.cost import cost
 from mixmas_pipeline.models.exported import ExportedModel, pretrained_files

@@ -90,7 +90,7 @@ def assemble(
 
     Args:
         train: only its schema and its length are read.
-        record: of the model's training, see ``datasets.model.RecordDataset``; may be empty.
+        record: of the model's training, see ``datasets.record.RecordDataset``; may be empty.
         predictions: only their number is read.
         records: "metrics_record" and so on: of what was measured on the model; may be empty.
 

@@ -16,7 +16,7 @@ else:
 
 def read_new_rows(file: Path, train: MultimodalTable) -> MultimodalTable:
     """The rows as a table of the training data's schema (of which nothing else is read)."""
-    from mixmas_pipeline.datasets.rows import read_rows
+    from mixmas_pipeline.data.rows import read_rows
 
     return read_rows(file, train.schema)
 

@@ -11,7 +11,7 @@ import pytest
 from kedro.io import DatasetError
 from own_samples import pets, table
 
-from mixmas_pipeline.datasets.rows import NamedFileDataset
+from mixmas_pipeline.datasets.named_file import NamedFileDataset
 from mixmas_pipeline.pipelines.data.custom import nodes
 from mixmas_pipeline.pipelines.data.custom.cells import ID, NUMBER, numbers, words
 from mixmas_pipeline.pipelines.data.custom.reading import read_frame, read_rows

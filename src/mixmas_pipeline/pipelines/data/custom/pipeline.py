@@ -106,7 +106,7 @@ def create_reading(dataset: str, table: TableParameters) -> Pipeline:
 
 def has_layout(table: TableParameters, file: str | None) -> bool:
     """Whether a file of rows to be predicted has the table's layout; else it has arrays in the stored types
-    (``datasets.rows.read_rows``). A .npz has the layout of the table if that is a .npz too."""
+    (``data.rows.read_rows``). A .npz has the layout of the table if that is a .npz too."""
     if file is None or not file.endswith((".arrow", ".safetensors", ".npz")):
         return True
     return file.endswith(".npz") and table.is_arrays

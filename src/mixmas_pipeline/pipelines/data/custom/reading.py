@@ -63,7 +63,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     Raises:
         ValueError: it is no whole .npz, an array holds Python objects, or has another number of rows.
     """
-    from mixmas_pipeline.datasets.rows import load_arrays
+    from mixmas_pipeline.data.rows import load_arrays
 
     arrays = load_arrays(path)
     lengths = {name: len(array) for name, array in arrays.items()}

@@ -43,10 +43,10 @@ def catalog_entries(parameters: dict[str, Any]) -> dict[str, Any]:
 
 def _entry(modality: ModalityParameters, path: str, key: str) -> dict[str, Any]:
     if isinstance(modality, TextParameters):
-        kind = "mixmas_pipeline.datasets.text_encoder.EncoderDataset"
+        kind = "mixmas_pipeline.datasets.EncoderDataset"
         return {"type": kind, "encoder": path, "revision": modality.revision, "metadata": _RAW}
     return _file(path, key)
 
 
 def _file(path: str, key: str) -> dict[str, Any]:
-    return {"type": "mixmas_pipeline.datasets.rows.NamedFileDataset", "filepath": path, "key": key, "metadata": _RAW}
+    return {"type": "mixmas_pipeline.datasets.NamedFileDataset", "filepath": path, "key": key, "metadata": _RAW}

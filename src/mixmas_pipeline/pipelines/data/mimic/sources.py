@@ -22,8 +22,9 @@ import numpy as np
 from kedro.io import DatasetError
 from kedro_datasets._typing import TablePreview
 
-from mixmas_pipeline.datasets.artefacts import table_preview
-from mixmas_pipeline.storage.downloads import MIRROR_VARIABLE, OwnSourceDataset
+from mixmas_pipeline.datasets.contents import table_preview
+from mixmas_pipeline.datasets.user_files import UserFilesDataset
+from mixmas_pipeline.storage.downloads import MIRROR_VARIABLE
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ class MimicTables:
             connection.close()
 
 
-class MimicTablesDataset(OwnSourceDataset):
+class MimicTablesDataset(UserFilesDataset):
     """A folder of MIMIC-III's CSV tables, read where they are: CHARTEVENTS alone has 33 GB.
 
     Args:
@@ -198,7 +199,7 @@ class MimicTablesDataset(OwnSourceDataset):
         if folder is None:
             tables = ", ".join(map(str.upper, TABLES))
             raise DatasetError(
-                f"There are no MIMIC-III tables: neither {self.places()} is a folder. "
+                f"There are no MIMIC-III tables: neither {self.locations()} is a folder. "
                 + _HOW_TO_GET.format(tables=tables, folder=self._filepath)
             )
         if not folder.is_dir():
@@ -249,7 +250,7 @@ _PICKLED: dict[str, tuple[int, ...]] = {
 _AT_LEAST = ("adm_labels_all", "y_icd9")
 
 
-class ImPickleDataset(OwnSourceDataset):
+class ImPickleDataset(UserFilesDataset):
     """MultiBench's preprocessed ``im.pk`` (Liang et al. 2021): a pickle, of which only numpy arrays are admitted.
 
     Loads as ep_tdata (n, 24, 12), adm_features_all (n, 5), adm_labels_all (n, 6 or more) and y_icd9 (n, 8 or more).
@@ -269,7 +270,7 @@ class ImPickleDataset(OwnSourceDataset):
         path = self.locate()
         if path is None:
             raise DatasetError(
-                f"There is no preprocessed MIMIC-III: neither {self.places()} is a file. "
+                f"There is no preprocessed MIMIC-III: neither {self.locations()} is a file. "
                 "im.pk is given by MultiBench's authors (https://github.com/pliang279/MultiBench) to those who have "
                 "access to MIMIC-III on PhysioNet. To start from the tables instead, set the parameter mimic.input "
                 "to tables"

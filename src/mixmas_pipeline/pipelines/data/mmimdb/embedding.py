@@ -15,11 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixmas_pipeline.data.text_embedding import as_half, embed_batch, load_encoder, make_batches, quiet, tokenise
-from mixmas_pipeline.datasets.text_encoder import EncoderFiles
+from mixmas_pipeline.data.text_embedding import (
+    EncoderFiles,
+    as_half,
+    embed_batch,
+    load_encoder,
+    make_batches,
+    quiet,
+    tokenise,
+)
 from mixmas_pipeline.pipelines.data.mmimdb.parameters import TextParameters
+from mixmas_pipeline.storage.atomic import write_atomically
+from mixmas_pipeline.storage.cache import local_copy
 from mixmas_pipeline.storage.memory_maps import RowFile, release
-from mixmas_pipeline.storage.paths import folders, is_remote, last_written, local, place, remove, write_whole
+from mixmas_pipeline.storage.paths import as_path, is_remote, last_written, remove, subfolders
 from mixmas_pipeline.utils.code_hash import code_hash
 from mixmas_pipeline.utils.lazy import lazy
 from mixmas_pipeline.utils.progress import Progress, duration
@@ -54,14 +63,14 @@ def embed_plots(
     Raises:
         ValueError: max_tokens is more than the encoder takes; a film's embedding is not finite in half precision, or
             one of its tokens is all zeros, which stands for padding.
-        DatasetError: the encoder's files are no model that transformers loads, or it fails on a text of max_tokens.
+        EncoderError: the encoder's files are no model that transformers loads, or it fails on a text of max_tokens.
     """
     from mixmas_pipeline.utils.devices import pick_device, pick_precision
 
     began, started = time.time(), time.perf_counter()
     taken = films[films["left_out"] == ""]
     precision = pick_precision(text.precision, device := pick_device(text.device))
-    scratch: Any = place(checkpoints) / "mmimdb_plots"
+    scratch: Any = as_path(checkpoints) / "mmimdb_plots"
     with quiet():
         tokeniser, model = load_encoder(encoder, text.max_tokens, "mmimdb.text.max_tokens")
         ids, whole = tokenise(tokeniser, list(taken["plot"]), text.max_tokens)
@@ -162,7 +171,7 @@ def _gather(folder: Path, parts: list[list[list[int]]], lengths: np.ndarray, hid
         for i in (i for batch in part for i in batch):
             place[i] = (number, first)
             first += int(lengths[i])
-    opened = [np.load(local(folder / f"{number:05d}.npy"), mmap_mode="r") for number in range(len(parts))]
+    opened = [np.load(local_copy(folder / f"{number:05d}.npy"), mmap_mode="r") for number in range(len(parts))]
     with RowFile(scratch, (hidden,), np.float16) as rows:
         for i, length in enumerate(lengths):
             number, first = place[i]
@@ -179,13 +188,13 @@ def _save(path: Path, values: np.ndarray) -> None:
         with partial.open("wb") as sink:  # np.save would add an ending to a name
             np.save(sink, values)
 
-    write_whole(path, write)
+    write_atomically(path, write)
 
 
 def _is_complete(path: Path, tokens: int, hidden: int) -> bool:
     """Does the file exist with all of the part's content?"""
     try:
-        part = np.load(local(path), mmap_mode="r", allow_pickle=False)
+        part = np.load(local_copy(path), mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return False
     return bool(part.shape == (tokens, hidden) and part.dtype == np.float16)
@@ -196,7 +205,7 @@ def _sweep(scratch: Path, used: Path, began: float) -> None:
     Not before, since a run that fails should destroy nothing; and nothing that was written to since this run began,
     since a run with other settings may be at work beside it.
     """
-    for stale in folders(scratch):
+    for stale in subfolders(scratch):
         if stale.name != used.name and last_written(stale) < began:
             remove(stale)
     if not is_remote(used):  # a store shows no unfinished file

@@ -25,13 +25,11 @@ from typing import Any, BinaryIO, Literal
 from kedro.io import DatasetError
 from kedro_datasets._typing import ImagePreview
 
-from mixmas_pipeline.storage.downloads import (
-    MIRROR_VARIABLE,
-    OwnSourceDataset,
-    open_archive,
-    package_version,
-    refuse_outside,
-)
+from mixmas_pipeline.datasets.errors import as_dataset_error
+from mixmas_pipeline.datasets.user_files import UserFilesDataset
+from mixmas_pipeline.storage.archives import open_archive, refuse_outside
+from mixmas_pipeline.storage.downloads import MIRROR_VARIABLE
+from mixmas_pipeline.utils.packages import package_version
 
 SPLIT_FILE = "split.json"
 # split.json and the HDF5 file say "dev"; everything here says "validation".
@@ -87,7 +85,7 @@ class FilmFiles:
             return self.path.stat().st_size
         if self.path.is_dir():
             return sum(1 for _ in self._paths())
-        with open_archive(self.path) as archive:
+        with as_dataset_error(), open_archive(self.path) as archive:
             return sum(classify(name) is not None for name in archive.namelist())
 
     def read(self) -> Iterator[FilmFile]:
@@ -100,12 +98,13 @@ class FilmFiles:
         """
         seen: dict[tuple[str, str], str] = {}
         reader = self._read_folder if self.path.is_dir() else self._read_tar if self._is_tar else self._read_zip
-        for file in reader():
-            # Also under one name: an archive may hold that twice, and the second would replace the first.
-            if other := seen.get((file.kind, file.film)):
-                raise DatasetError(f"{self.path} holds {other} and {file.name}; expected only one")
-            seen[file.kind, file.film] = file.name
-            yield file
+        with as_dataset_error():
+            for file in reader():
+                # Also under one name: an archive may hold that twice, and the second would replace the first.
+                if other := seen.get((file.kind, file.film)):
+                    raise DatasetError(f"{self.path} holds {other} and {file.name}; expected only one")
+                seen[file.kind, file.film] = file.name
+                yield file
         if ("split", "") not in seen:
             raise DatasetError(f"{self.path} holds no {SPLIT_FILE}; expected the lists train, dev and test of film ids")
 
@@ -214,7 +213,7 @@ def find_films(path: Path) -> FilmFiles | None:
     return FilmFiles(whole[0]) if whole else None
 
 
-class FilmFilesDataset(OwnSourceDataset):
+class FilmFilesDataset(UserFilesDataset):
     """Films in the layout of MM-IMDB, read where they are: a folder, a .zip, a .tar or a .tar.gz.
 
     Args:
@@ -229,7 +228,7 @@ class FilmFilesDataset(OwnSourceDataset):
         path = self.locate()
         how = _HOW_TO_GET.format(folder=self._filepath, mirror=self._mirror)
         if path is None:
-            raise DatasetError(f"There are no films: neither {self.places()} is there. {how}")
+            raise DatasetError(f"There are no films: neither {self.locations()} is there. {how}")
         if films := find_films(path):
             return films
         archives = sorted(p.name for p in path.iterdir() if p.name.endswith((".zip", ".tar", ".tar.gz", ".tgz")))
@@ -292,7 +291,7 @@ class FilmArrays:
         return file
 
 
-class FilmArraysDataset(OwnSourceDataset):
+class FilmArraysDataset(UserFilesDataset):
     """The authors' ``multimodal_imdb.hdf5``. Its plots are word indices, and the words are in another file.
 
     Those words are published in ``metadata.npy``, a pickle, which is a program: it is not loaded here. Either give
@@ -326,7 +325,7 @@ class FilmArraysDataset(OwnSourceDataset):
         path = self.locate()
         if path is None:
             raise DatasetError(
-                f"There is no HDF5 file of films: neither {self.places()} is there. Get "
+                f"There is no HDF5 file of films: neither {self.locations()} is there. Get "
                 "multimodal_imdb.hdf5 from https://archive.org/details/mmimdb; or, to start from posters and JSON "
                 "files, set the parameter mmimdb.input to raw"
             )

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from kedro.io import DatasetError
 from kind_samples import frame
 from PIL import Image
 
 from mixmas_pipeline.pipelines.data.custom.cells import CellError
 from mixmas_pipeline.pipelines.data.custom.kinds import files, image
 from mixmas_pipeline.pipelines.data.custom.parameters import ImageParameters
+from mixmas_pipeline.storage.errors import StorageError
 
 
 def png(shade: int) -> bytes:
@@ -76,7 +76,7 @@ def test_names_that_point_outside_are_refused(name: str, optional: bool, place: 
 def test_archives_with_members_outside_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
         archive.writestr("../a.png", png(1))
-    with pytest.raises(DatasetError, match="points outside the archive"):
+    with pytest.raises(StorageError, match="points outside the archive"):
         shades(frame(photo=["a.png"]), tmp_path / "evil.zip")
 
 

@@ -10,7 +10,8 @@ from kind_samples import frame
 from text_encoder import WORDS, write_encoder
 
 from mixmas_pipeline.data.column import Column
-from mixmas_pipeline.datasets.text_encoder import EncoderDataset, EncoderFiles
+from mixmas_pipeline.data.text_embedding import EncoderFiles
+from mixmas_pipeline.datasets.text_encoder import EncoderDataset
 from mixmas_pipeline.pipelines.data.custom.kinds import text
 from mixmas_pipeline.pipelines.data.custom.parameters import TextParameters
 

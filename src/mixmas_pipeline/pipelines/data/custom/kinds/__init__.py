@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mixmas_pipeline.data.column import Column
-from mixmas_pipeline.datasets.text_encoder import EncoderFiles
+from mixmas_pipeline.data.text_embedding import EncoderFiles
 from mixmas_pipeline.pipelines.data.custom.kinds import audio, embedding, image, tabular, text, time_series
 
 if TYPE_CHECKING:

@@ -35,7 +35,7 @@ def read_array(path: Path, name: str | None, rows: pd.DataFrame, *, optional: bo
             raise ValueError(f"{path.name} is no .npy file of plain values ({error})") from error
         what = path.name
     else:
-        from mixmas_pipeline.datasets.rows import load_arrays
+        from mixmas_pipeline.data.rows import load_arrays
 
         arrays = load_arrays(path)
         if name not in arrays:

@@ -12,11 +12,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from kedro.io import DatasetError
 
 from mixmas_pipeline.pipelines.data.custom.cells import CellError, words
 from mixmas_pipeline.pipelines.data.custom.parameters import FileParameters
-from mixmas_pipeline.storage.downloads import open_archive, refuse_outside
+from mixmas_pipeline.storage.archives import open_archive, refuse_outside
+from mixmas_pipeline.storage.errors import StorageError
 from mixmas_pipeline.utils.progress import Progress
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def file_names(parameters: FileParameters, rows: pd.DataFrame, files: Files) -> 
         if name:
             try:
                 refuse_outside(files.path, name)
-            except DatasetError as error:
+            except StorageError as error:
                 text = f"the path {name!r} points outside {files.path}; expected one inside it"
                 raise CellError(rows, position, parameters.column, text) from error
         if name and not files.has(name):

@@ -8,8 +8,15 @@ import numpy as np
 
 from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.table import Modality
-from mixmas_pipeline.data.text_embedding import as_half, embed_batch, load_encoder, make_batches, quiet, tokenise
-from mixmas_pipeline.datasets.text_encoder import EncoderFiles
+from mixmas_pipeline.data.text_embedding import (
+    EncoderFiles,
+    as_half,
+    embed_batch,
+    load_encoder,
+    make_batches,
+    quiet,
+    tokenise,
+)
 from mixmas_pipeline.pipelines.data.custom.cells import ID, words
 from mixmas_pipeline.pipelines.data.custom.parameters import TextParameters
 from mixmas_pipeline.utils.progress import Progress
@@ -37,7 +44,7 @@ def prepare(parameters: TextParameters, learnt: dict[str, Any], rows: pd.DataFra
 
     Raises:
         ValueError: the encoder takes fewer tokens, or gives some that float16 cannot hold.
-        DatasetError: the encoder cannot be loaded, or fails.
+        EncoderError: the encoder cannot be loaded, or fails.
     """
     from mixmas_pipeline.utils.devices import pick_device
 

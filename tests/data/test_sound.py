@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -171,16 +172,17 @@ def test_sound_files_are_read_at_their_level(format: str, subtype: str, toleranc
 
 
 @pytest.mark.parametrize(
-    ("content", "what"),
+    ("make", "what"),
     [
-        (b"no sound", "not a readable sound file"),
-        (encoded(np.zeros((0, 1))), "empty"),
-        (encoded(np.array([0.0, np.nan]), subtype="FLOAT"), "NaN"),
+        (lambda: b"no sound", "not a readable sound file"),
+        (lambda: encoded(np.zeros((0, 1))), "empty"),
+        (lambda: encoded(np.array([0.0, np.nan]), subtype="FLOAT"), "NaN"),
     ],
+    ids=["text", "no samples", "not a number"],
 )
-def test_files_that_hold_no_sound_are_refused(content: bytes, what: str) -> None:
+def test_files_that_hold_no_sound_are_refused(make: Callable[[], bytes], what: str) -> None:
     with pytest.raises(ValueError, match=what):
-        read_sound(content)
+        read_sound(make())
 
 
 def test_floats_are_resampled_as_whole_numbers_are() -> None:

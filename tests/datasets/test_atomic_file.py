@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from artefact_samples import DATASETS, assert_same, sample
+from atomic_samples import FrameFile, JSONFile, PageFile
 from kedro.io import DatasetError
 from kedro.io.core import Version
-
-from mixmas_pipeline.datasets import artefacts
 
 
 @pytest.mark.parametrize("kind", DATASETS)
@@ -91,7 +90,7 @@ def test_loading_another_kind_of_file_names_the_path(kind: str, tmp_path: Path) 
 
 def test_html_keeps_every_character(tmp_path: Path) -> None:
     """Line ends too: a page's embedded scripts and data must come back as they were."""
-    dataset = artefacts.HTMLDataset(filepath=str(tmp_path / "page.html"))
+    dataset = PageFile(filepath=str(tmp_path / "page.html"))
     dataset.save("<pre>one\r\ntwo\rthree\n</pre>")
     assert dataset.load() == "<pre>one\r\ntwo\rthree\n</pre>"
 
@@ -99,7 +98,7 @@ def test_html_keeps_every_character(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_json_refuses_what_json_cannot_hold(value: float, tmp_path: Path) -> None:
     path = tmp_path / "artefact.json"
-    dataset = artefacts.JSONDataset(filepath=str(path))
+    dataset = JSONFile(filepath=str(path))
     dataset.save({"loss": 1.0})
     with pytest.raises(DatasetError) as caught:
         dataset.save({"loss": [1.0, value]})
@@ -111,7 +110,7 @@ def test_clips_of_different_lengths_keep_their_type_in_a_frame(tmp_path: Path) -
     """Sound between two nodes: rows of int16 arrays of different lengths."""
     rng = np.random.default_rng(0)
     waves = [rng.integers(-32768, 32768, length, dtype=np.int16) for length in (5, 1, 4000)]
-    dataset = artefacts.FrameDataset(filepath=str(tmp_path / "clips.parquet"))
+    dataset = FrameFile(filepath=str(tmp_path / "clips.parquet"))
     dataset.save(pd.DataFrame({"digit": ["0", "1", "2"], "waveform": waves}))
     loaded = dataset.load()
     assert loaded["digit"].tolist() == ["0", "1", "2"]
@@ -174,28 +173,3 @@ def test_previews_show_the_content(tmp_path: Path) -> None:
     assert previews["plotly"]["data"][0]["y"] == [0, 5.5, 6]
     assert base64.b64decode(previews["png"], validate=True) == sample("png")
     assert previews["html"] == " <p>line</p> "
-
-
-def test_frame_preview_has_the_split_form_of_pandas() -> None:
-    frame = pd.DataFrame({"name": [f"n{i}" for i in range(60)], 7: np.arange(60), "x": np.arange(60) / 8})
-    preview = artefacts.frame_preview(frame)
-    expected = json.loads(frame.head(artefacts.PREVIEW_ROWS).to_json(orient="split"))
-    assert preview["index"] == expected["index"]
-    assert preview["columns"] == ["name", "7", "x"]
-    assert preview["data"] == expected["data"]
-
-
-def test_frame_preview_is_short_and_can_be_json() -> None:
-    frame = pd.DataFrame(
-        {
-            "vector": [np.zeros(112), np.zeros(3)],
-            "number": [1 / 3, 2 / 3],
-            "integer": np.array([1, 2], dtype=np.int32),
-            "flag": [True, False],
-            "text": ["a", None],
-        }
-    )
-    first, second = artefacts.frame_preview(frame)["data"]
-    assert first == ["112 values", 0.3333, 1, True, "a"]
-    assert second[:4] == ["3 values", 0.6667, 2, False]
-    json.dumps([first[:4], second[:4]])

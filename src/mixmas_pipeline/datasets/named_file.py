@@ -1,0 +1,68 @@
+"""A file or folder of the user that a parameter names."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlparse
+
+from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import TablePreview
+
+from mixmas_pipeline.datasets.errors import as_dataset_error
+from mixmas_pipeline.storage.atomic import is_complete
+from mixmas_pipeline.storage.cache import cache_folder, local_copy
+from mixmas_pipeline.storage.downloads import Source, fetch
+from mixmas_pipeline.storage.hashing import hash_path
+from mixmas_pipeline.storage.paths import as_path
+
+_WEB = ("http://", "https://")
+
+
+class NamedFileDataset(AbstractDataset[None, Path]):
+    """A file or folder of the user that a parameter names. It loads as its path on this machine, and is never written.
+
+    Args:
+        filepath: a path; for a file also the URL of an object store, or one of the web, which is fetched once (from
+            ``MIXMAS_MIRROR`` if that is set).
+        key: name of the parameter, for messages.
+        metadata: for plugins. Default None.
+
+    Raises:
+        DatasetError: the file does not exist, or cannot be fetched.
+    """
+
+    def __init__(self, *, filepath: str, key: str, metadata: dict[str, Any] | None = None) -> None:
+        self.metadata = metadata
+        self._filepath = filepath if "://" in filepath else str(Path(filepath).absolute())
+        self._key = key
+
+    def load(self) -> Path:
+        with as_dataset_error():
+            if self._filepath.startswith(_WEB):
+                name = PurePosixPath(urlparse(self._filepath).path).name
+                folder = cache_folder() / hashlib.blake2b(self._filepath.encode(), digest_size=16).hexdigest()
+                return fetch(folder / name, Source(mirror=name, url=self._filepath))
+            if not self._exists():
+                raise DatasetError(f"{self._filepath} does not exist; {self._key} names it")
+            return local_copy(as_path(self._filepath))
+
+    def fingerprint(self) -> str:
+        """A hash of its content."""
+        return hash_path(self.load())
+
+    def save(self, data: None) -> None:
+        raise DatasetError(f"{self._filepath} is the user's own; it is only read")
+
+    def _exists(self) -> bool:
+        return self._filepath.startswith(_WEB) or is_complete(as_path(self._filepath))
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": self._filepath}
+
+    def preview(self) -> TablePreview:
+        """The first rows or files. No more is read than is shown."""
+        from mixmas_pipeline.datasets.contents import contents
+
+        return contents(self.load())

@@ -1,0 +1,5 @@
+"""The error that storage raises for what a user can mend."""
+
+
+class StorageError(ValueError):
+    """A path, an object store, a download or an archive cannot be used. The message names it and says what to do."""
