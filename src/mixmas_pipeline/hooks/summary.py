@@ -10,19 +10,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mixmas_pipeline.models.architecture import Architecture, Encoder, FusionNetwork
 from mixmas_pipeline.pipelines.describe.page import told, verdict
 
 
 def print_summary(
     dataset: str,
-    architecture: dict[str, Any] | None = None,
+    architecture: Architecture | None = None,
     leaderboard: pd.DataFrame | None = None,
     metrics: dict[str, Any] | None = None,
-    sampling: dict[str, Any] | None = None,
+    sampling: Any = None,
     report: PurePath | None = None,
     comparison: pd.DataFrame | None = None,
     agreement: pd.DataFrame | None = None,
-    agreement_summary: dict[str, Any] | None = None,
+    agreement_summary: Any = None,
     prediction_summary: dict[str, Any] | None = None,
     patterns: pd.DataFrame | None = None,
     findings: pd.DataFrame | None = None,
@@ -39,8 +40,8 @@ def print_summary(
     a search will take; what was exported, and where it is."""
     console = console or Console(width=None if Console().is_terminal else 130)
     if sampling is not None:
-        sizes = f"trained on {sampling['sample']['rows']}, scored on {sampling['holdout']['rows']} others"
-        console.print(f"{sampling['source']}: candidates {sizes} of {sampling['population']} training examples\n")
+        sizes = f"trained on {sampling.sample.rows}, scored on {sampling.holdout.rows} others"
+        console.print(f"{sampling.source}: candidates {sizes} of {sampling.population} training examples\n")
     if leaderboard is not None:
         for _stage, rows in leaderboard.groupby("stage", sort=False):
             console.print(_stage_table(dataset, rows))
@@ -103,24 +104,23 @@ def _stage_table(dataset: str, rows: pd.DataFrame) -> Table:
     return table
 
 
-def _architecture_table(dataset: str, architecture: dict[str, Any]) -> Table:
+def _architecture_table(dataset: str, architecture: Architecture) -> Table:
     table = Table(title=f"{dataset}: chosen architecture", title_justify="left")
     for name in ("part", "block", "depth", "hyperparameters"):
         table.add_column(name)
-    for modality, encoder in architecture["encoders"].items():
-        tokeniser = " ".join(str(v) for v in encoder["tokeniser"].values())
+    for modality, encoder in architecture.encoders.items():
+        tokeniser = " ".join(str(v) for v in encoder.tokeniser.model_dump(mode="json").values())
         table.add_row(f"{modality} encoder", *_block(encoder), end_section=False)
-        table.add_row("", "", "", f"{tokeniser}, hidden_dim {encoder['hidden_dim']}")
-    if fusion := architecture.get("fusion"):
-        table.add_row("fusion function", fusion["function"], "", "")
-        table.add_row("fusion network", *_block(fusion["network"]))
+        table.add_row("", "", "", f"{tokeniser}, hidden_dim {encoder.hidden_dim}")
+    if fusion := architecture.fusion:
+        table.add_row("fusion function", fusion.function, "", "")
+        table.add_row("fusion network", *_block(fusion.network))
     return table
 
 
-def _block(part: dict[str, Any]) -> tuple[str, str, str]:
-    block = part["block"]
-    rest = ", ".join(f"{key} {value}" for key, value in block.items() if key != "block")
-    return block["block"], str(part["depth"]), rest
+def _block(part: Encoder | FusionNetwork) -> tuple[str, str, str]:
+    rest = ", ".join(f"{key} {value}" for key, value in part.block if key != "block")
+    return part.block.block, str(part.depth), rest
 
 
 def _metrics_table(dataset: str, metrics: dict[str, Any]) -> Table:
@@ -262,17 +262,17 @@ def _agreement_table(dataset: str, agreement: pd.DataFrame) -> Table:
     return table
 
 
-def _agreement_text(summary: dict[str, Any]) -> str:
-    pick = summary["recommended"]
+def _agreement_text(summary: Any) -> str:
+    pick = summary.recommended
     lines = (
-        f"{summary['combinations']} combinations, trained on {summary['rows']} examples for {summary['epochs']} epochs",
-        f"  scores from {summary['worst_score']:.3f} to {summary['best_score']:.3f}",
-        f"  noise of a seed {summary['noise']:.3f}",
-        f"  a choice at random loses {summary['random_regret']:.4f}"
-        + (f", M2-Mixer {m2:.4f}" if (m2 := summary["m2_mixer_regret"]) is not None else ""),
+        f"{summary.combinations} combinations, trained on {summary.rows} examples for {summary.epochs} epochs",
+        f"  scores from {summary.worst_score:.3f} to {summary.best_score:.3f}",
+        f"  noise of a seed {summary.noise:.3f}",
+        f"  a choice at random loses {summary.random_regret:.4f}"
+        + (f", M2-Mixer {m2:.4f}" if (m2 := summary.m2_mixer_regret) is not None else ""),
         "The cheapest stage-by-stage search that is as good as the best",
-        f"  {pick['rows']} examples, {pick['epochs']} epochs, learning rate {pick['learning_rate']:g}, "
-        f"seeds: {pick['seeds']} (sample.margin {pick['margin']:.4f}, budget.steps {pick['steps']})",
-        f"  loses {pick['regret']:.4f} at {pick['cost']:.2%} of the cost of training every combination",
+        f"  {pick.rows} examples, {pick.epochs} epochs, learning rate {pick.learning_rate:g}, "
+        f"seeds: {pick.seeds} (sample.margin {pick.margin:.4f}, budget.steps {pick.steps})",
+        f"  loses {pick.regret:.4f} at {pick.cost:.2%} of the cost of training every combination",
     )
     return "\n".join(lines)

@@ -311,7 +311,9 @@ def contributions_figure(contributions: pd.DataFrame, summary: dict[str, Any]) -
     return _styled(figure.update_layout(showlegend=False), "What each modality contributes to the decision", 420)
 
 
-def regret_figure(agreement: pd.DataFrame, summary: dict[str, Any]) -> go.Figure:
+def regret_figure(
+    agreement: pd.DataFrame, source: str, random_regret: float, m2_mixer_regret: float | None
+) -> go.Figure:
     """Mean regret of every budget against its cost, by method; error bars are standard errors over replicates."""
     figure = go.Figure()
     for colour, (method, rows) in zip(COLOURS, agreement.groupby("method", sort=False), strict=False):
@@ -327,17 +329,13 @@ def regret_figure(agreement: pd.DataFrame, summary: dict[str, Any]) -> go.Figure
                 hovertext=_budget_names(rows),
             )
         )
-    figure.add_hline(
-        y=summary["random_regret"], line_dash="dot", line_color="#888", annotation_text="a choice at random"
-    )
-    if summary["m2_mixer_regret"] is not None:
-        figure.add_hline(
-            y=summary["m2_mixer_regret"], line_dash="dash", line_color="#888", annotation_text="M2-Mixer, no search"
-        )
+    figure.add_hline(y=random_regret, line_dash="dot", line_color="#888", annotation_text="a choice at random")
+    if m2_mixer_regret is not None:
+        figure.add_hline(y=m2_mixer_regret, line_dash="dash", line_color="#888", annotation_text="M2-Mixer, no search")
     figure.add_hline(y=0, line_color="#bbb")
     figure.update_xaxes(type="log", title_text="cost: share of the FLOPs of training every combination")
     figure.update_yaxes(title_text="regret: score lost by the choice")
-    return _styled(figure, f"{summary['source']}: what a search loses, and what it costs", 460)
+    return _styled(figure, f"{source}: what a search loses, and what it costs", 460)
 
 
 def tau_figure(agreement: pd.DataFrame) -> go.Figure:

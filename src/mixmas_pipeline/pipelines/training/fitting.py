@@ -59,13 +59,12 @@ class Scratch:
                 remove(stale)
 
 
-def with_statistics(architecture: dict[str, Any], train: MultimodalTable) -> Architecture:
+def with_statistics(architecture: Architecture, train: MultimodalTable) -> Architecture:
     """The architecture, its inputs (and a regression's targets) standardised with the training split's statistics."""
     from mixmas_pipeline.training.statistics import input_statistics, target_statistics
 
-    chosen = Architecture.model_validate(architecture)
-    inputs = {name: input_statistics(train, name) for name in chosen.inputs}
-    return chosen.model_copy(update={"inputs": inputs, "targets": target_statistics(train)})
+    inputs = {name: input_statistics(train, name) for name in architecture.inputs}
+    return architecture.model_copy(update={"inputs": inputs, "targets": target_statistics(train)})
 
 
 def _identity(

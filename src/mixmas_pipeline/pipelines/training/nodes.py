@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.pipelines.training.fitting import Scratch, with_statistics
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.lazy import lazy
@@ -18,7 +19,7 @@ else:
 
 
 def train_model(
-    architecture: dict[str, Any],
+    architecture: Architecture,
     train: MultimodalTable,
     validation: MultimodalTable,
     training: TrainingParameters,
