@@ -1,13 +1,13 @@
 """Does a cheaper search choose what the full one chooses? Twenty searches on the embedded demo, each stage both ways.
 
-    python benchmarks/agreement.py trials.jsonl                    every way of saving
-    python benchmarks/agreement.py trials.jsonl --ways race        the race only
+    python benchmarks/agreement.py trials.jsonl                         every way of saving
+    python benchmarks/agreement.py trials.jsonl --ways elimination      successive elimination only
 
 The full procedure trains every candidate with all seeds, one by one, in float32. Held against it, stage by stage, from
 the same samples and (but for the control) the same seeds and the same earlier choices:
 
-- race: candidates that are clearly behind after the first seeds are dropped (``budget.race``). It needs no trials of
-  its own: its are among those of the full procedure;
+- elimination: candidates that are clearly behind after the first seeds are dropped (``budget.race``). It needs no
+  trials of its own: they are among those of the full procedure;
 - batched: all seeds as one model;
 - bfloat16: in that precision;
 - control: the full procedure with other seeds. No way of saving can be expected to agree more than that.
@@ -24,17 +24,20 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+if TYPE_CHECKING:
+    from mixmas_pipeline.pipelines.search.results import CandidateResult, Proposal
+
 SEEDS, STEPS = 4, 120
 STAGES = ("image", "audio", "fusion_function", "fusion_network")
 # Way -> what differs in the budget; the control has other seeds.
 WAYS: dict[str, dict[str, Any]] = {
-    "race": {},
+    "elimination": {},
     "batched": {"batched": True},
     "bfloat16": {"precision": "bfloat16"},
     "control": {},
@@ -92,19 +95,15 @@ class Trials:
 
 
 def _stages(sample: Any, search: Any, choose: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every stage's proposals, given the choices made so far. ``choose`` gives a finished stage's winner."""
-    from mixmas_pipeline.pipelines.search import nodes
+    """Every stage's proposals, given the choices made so far. ``choose`` gives a finished stage's architecture."""
+    from mixmas_pipeline.pipelines.search import proposals as building
 
-    proposals = nodes.propose_encoders(sample, {n: s.model_dump() for n, s in search.encoders.items()}, search.match)
+    proposals = building.encoder_proposals(sample, search.encoders, search.match)
     for modality in search.encoders:
         yield modality, {k.split(".")[1]: p for k, p in proposals.items() if k.startswith(f"{modality}.")}
-    choices = {m: {"architecture": choose(m)} for m in search.encoders}
-    yield (
-        "fusion_function",
-        nodes.propose_fusion_functions(sample, list(search.fusion_functions), search.fusion_network, **choices),
-    )
-    choice = {"architecture": choose("fusion_function")}
-    yield "fusion_network", nodes.propose_fusion_networks(choice, search.fusion_network, search.match)
+    chosen, network = {m: choose(m) for m in search.encoders}, search.fusion_network
+    yield "fusion_function", building.fusion_function_proposals(sample, search.fusion_functions, network, chosen)
+    yield "fusion_network", building.fusion_network_proposals(choose("fusion_function"), network, search.match)
 
 
 @dataclass
@@ -114,8 +113,8 @@ class Stage:
     replicate: int
     stage: str
     labels: np.ndarray
-    full: list[dict[str, Any]]
-    other: list[dict[str, Any]]
+    full: list[CandidateResult]
+    other: list[CandidateResult]
 
 
 def record(trials: Trials, way: str, replicates: int, last: str) -> Iterator[Stage]:
@@ -123,7 +122,7 @@ def record(trials: Trials, way: str, replicates: int, last: str) -> Iterator[Sta
     the full one's choices."""
     from mixmas_pipeline.pipelines.search.parameters import SearchParameters
     from mixmas_pipeline.pipelines.search.sampling import sample_size, stratified_split
-    from mixmas_pipeline.pipelines.search.selection import judge
+    from mixmas_pipeline.pipelines.search.selection import rank
 
     train = _train_table()
     search = SearchParameters.model_validate(_parameters()["avmnist"]["search"])
@@ -134,76 +133,62 @@ def record(trials: Trials, way: str, replicates: int, last: str) -> Iterator[Sta
         for stage, proposals in _stages(samples[0], search, winners.__getitem__):
             found = {
                 name: [
-                    {**proposal, "trials": _trials(trials, name, replicate, samples, proposal, search.budget)}
+                    _result(trials, name, replicate, samples, proposal, search.budget)
                     for proposal in proposals.values()
                 ]
-                for name in ("full", *([way] if way != "race" else []))
+                for name in ("full", *([way] if way != "elimination" else []))
             }
-            verdict = judge(found["full"], samples[1].labels, search.selection)
-            winners[stage] = next(r for r in found["full"] if r["candidate"] == verdict.winner)["architecture"]
+            winner = rank(found["full"], samples[1].labels, search.selection).winner
+            winners[stage] = next(r for r in found["full"] if r.candidate == winner).architecture
             yield Stage(replicate, stage, samples[1].labels, found["full"], found.get(way, found["full"]))
             if stage == last:
                 break
 
 
-def _trials(
-    trials: Trials, way: str, replicate: int, samples: list[Any], proposal: dict[str, Any], budget: Any
-) -> list[dict[str, Any]]:
-    from mixmas_pipeline.models.architecture import Architecture
-    from mixmas_pipeline.training.trial import run_trials
+def _result(
+    trials: Trials, way: str, replicate: int, samples: list[Any], proposal: Proposal, budget: Any
+) -> CandidateResult:
+    from mixmas_pipeline.pipelines.search.results import CandidateResult
+    from mixmas_pipeline.pipelines.search.trials import train_from_seeds
 
-    architecture = Architecture.model_validate(proposal["architecture"])
-    identity = hashlib.blake2b(architecture.model_dump_json().encode(), digest_size=8).hexdigest()
+    identity = hashlib.blake2b(proposal.architecture.model_dump_json().encode(), digest_size=8).hexdigest()
     first = 1000 * (replicate + 1) + (500 if way == "control" else 0)
     changed = {"device": "cpu", "batched": False, **WAYS.get(way, {})}
 
     def make() -> list[dict[str, Any]]:
-        done = run_trials(
-            architecture,
-            *samples,
-            budget.model_copy(update=changed),
-            STEPS,
-            range(first, first + SEEDS),
-            "accuracy",
-            f"{way} {proposal['candidate']}",
-        )
-        return [
-            {
-                "seed": t.seed,
-                "steps": t.steps,
-                "score": t.score,
-                "predicted": t.predicted.tolist(),
-                "seconds": t.seconds,
-            }
-            for t in done
-        ]
+        seeds = range(first, first + SEEDS)
+        done = train_from_seeds(proposal, *samples, budget.model_copy(update=changed), "accuracy", STEPS, seeds)
+        return [trial.model_dump(mode="json") for trial in done]
 
-    return trials.get(f"{way}/{replicate}/{proposal['stage']}/{proposal['candidate']}/{identity}", make)
+    kept = trials.get(f"{way}/{replicate}/{proposal.stage}/{proposal.candidate}/{identity}", make)
+    return CandidateResult.model_validate({**dict(proposal), "trials": kept})
 
 
 def choose(stage: Stage, way: str, behind: float, selection: Any) -> tuple[str, float]:
     """What a way of saving takes, and the share of the full procedure's trials that it trained."""
-    from mixmas_pipeline.pipelines.search.selection import fall_behind, judge
+    from mixmas_pipeline.pipelines.search.selection import eliminate, rank
 
-    if way != "race":
-        return judge(stage.other, stage.labels, selection).winner, 1.0
-    first = [{**r, "trials": r["trials"][:2]} for r in stage.full]
-    dropped = fall_behind(first, stage.labels, selection, behind)
-    left = [r for r in stage.full if r["candidate"] not in dropped]
-    raced = [r if r in left and len(left) > 1 else short for r, short in zip(stage.full, first, strict=True)]
-    share = sum(len(r["trials"]) for r in raced) / sum(len(r["trials"]) for r in stage.full)
-    return judge(raced, stage.labels, selection, dropped).winner, share
+    if way != "elimination":
+        return rank(stage.other, stage.labels, selection).winner, 1.0
+    first = [r.model_copy(update={"trials": r.trials[:2]}) for r in stage.full]
+    dropped = eliminate(first, stage.labels, selection, behind)
+    left = [r.candidate for r in stage.full if r.candidate not in dropped]
+    trained = [
+        r if r.candidate in left and len(left) > 1 else short for r, short in zip(stage.full, first, strict=True)
+    ]
+    share = sum(len(r.trials) for r in trained) / sum(len(r.trials) for r in stage.full)
+    return rank(trained, stage.labels, selection, dropped).winner, share
 
 
 def compare(stages: list[Stage], way: str, behind: float, selection: Any) -> dict[str, Any]:
     """How often a way of saving takes the full procedure's choice, and what it loses where it does not."""
-    from mixmas_pipeline.pipelines.search.selection import judge
+    from mixmas_pipeline.pipelines.search.selection import rank
 
     agreed, lost, shares, missed, best = [], [], [], set(), []
     for stage in stages:
-        wanted = judge(stage.full, stage.labels, selection).winner
+        wanted = rank(stage.full, stage.labels, selection).winner
         taken, share = choose(stage, way, behind, selection)
-        means = {r["candidate"]: float(np.mean([t["score"] for t in r["trials"]])) for r in stage.full}
+        means = {r.candidate: float(np.mean(r.scores)) for r in stage.full}
         agreed.append(taken == wanted)
         lost.append(means[wanted] - means[taken])
         best.append(max(means.values()) - means[taken])
@@ -242,10 +227,10 @@ def main() -> None:
     trials = Trials(arguments.trials)
     for way in arguments.ways:
         stages = list(record(trials, way, arguments.searches, arguments.until))
-        for behind in (2.0, 3.0, 4.0) if way == "race" else (0.0,):
+        for behind in (2.0, 3.0, 4.0) if way == "elimination" else (0.0,):
             found = compare(stages, way, behind, selection)
             table.add_row(
-                f"race, {behind:.0f} s.e." if way == "race" else way,
+                f"elimination, {behind:.0f} s.e." if way == "elimination" else way,
                 found["stages"],
                 found["searches"],
                 f"{found['lost']:.4f}",

@@ -317,7 +317,9 @@ def train(folder: Path) -> dict[str, Any]:
 
     from mixmas_pipeline.datasets.table import TableDataset
     from mixmas_pipeline.models import presets
-    from mixmas_pipeline.pipelines.search.nodes import sample_for_search
+    from mixmas_pipeline.pipelines.compare.parameters import CompareParameters
+    from mixmas_pipeline.pipelines.search.parameters import SampleParameters
+    from mixmas_pipeline.pipelines.search.sampling import draw_samples
     from mixmas_pipeline.pipelines.training.nodes import train_model
     from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
     from mixmas_pipeline.training import parameters as models
@@ -331,9 +333,9 @@ def train(folder: Path) -> dict[str, Any]:
     watch = Watch()
     tables = {split: files[split].load() for split in ("train", "validation")}
     watch.begin("draw the samples (1,000 and 1,000)")
-    sampling = models.SampleParameters(seed=0, margin=0.03, holdout_margin=0.03)
-    sample, holdout, _ = sample_for_search(tables["train"], sampling)
-    baseline = models.CompareParameters.model_validate(parameters["compare"]).baseline
+    sampling = SampleParameters(seed=0, margin=0.03, holdout_margin=0.03)
+    sample, holdout, _ = draw_samples(tables["train"], sampling)
+    baseline = CompareParameters.model_validate(parameters["compare"]).baseline
     plan = presets.build(baseline, "multilabel", sample.schema.classes, with_inputs(sample))
     files["sample"].save(sample)
     del sample
@@ -343,8 +345,8 @@ def train(folder: Path) -> dict[str, Any]:
     del holdout
     watch.begin("train for one epoch")
     settings = models.TrainingParameters.model_validate({**parameters["training"], "max_epochs": 1})
-    architecture = with_statistics(plan.model_dump(mode="json"), tables["train"])
-    train_model(architecture.model_dump(mode="json"), tables["train"], tables["validation"], settings, folder)
+    architecture = with_statistics(plan, tables["train"])
+    train_model(architecture, tables["train"], tables["validation"], settings, folder)
     watch.begin("end")
     nodes = {name: entry for name, entry in watch.nodes.items() if name not in ("start", "end")}
     return {"nodes": nodes, **memory()}

@@ -82,27 +82,6 @@ def test_contenders_get_the_same_data_settings_and_tuning() -> None:
     assert given == {"tune": {frozenset(common | rates)}, "train_seeds": {frozenset(common | seeds)}}
 
 
-@pytest.mark.parametrize(
-    ("trains", "judges", "judged_with"),
-    [
-        ("pipelines.compare.nodes", "pipelines.compare.judging", {"plots.comparison"}),
-        (
-            "pipelines.validate_search.nodes",
-            "pipelines.validate_search.judging",
-            {"plots.agreement", "pipelines.validate_search.agreement"},
-        ),
-    ],
-    ids=["compare", "validate_search"],
-)
-def test_a_change_of_what_judges_or_draws_trains_nothing_again(trains: str, judges: str, judged_with: set[str]) -> None:
-    def reached(module: str) -> set[str]:
-        return {name.removeprefix("mixmas_pipeline.") for name in code._reachable(f"mixmas_pipeline.{module}")}
-
-    drawing = {judges, "plots.style", *judged_with}
-    assert reached(judges) >= drawing
-    assert not reached(trains) & drawing
-
-
 def test_a_change_of_the_descriptions_page_times_nothing_again() -> None:
     reached = code._reachable("mixmas_pipeline.pipelines.describe.nodes")
     drawn = {

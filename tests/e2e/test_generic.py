@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
-from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.pipelines.reporting import nodes as reporting
 from mixmas_pipeline.pipelines.search import create_pipeline, nodes
 from mixmas_pipeline.pipelines.search.parameters import (
@@ -20,6 +19,7 @@ from mixmas_pipeline.pipelines.search.parameters import (
     SearchParameters,
     SelectionParameters,
 )
+from mixmas_pipeline.pipelines.search.results import Proposal
 from mixmas_pipeline.pipelines.training import evaluation
 from mixmas_pipeline.pipelines.training import nodes as training
 from mixmas_pipeline.training.parameters import BudgetParameters, TrainingParameters
@@ -86,13 +86,13 @@ def space() -> SearchParameters:
 def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
     search, train, validation, test = space(), table(900, 0), table(200, 1), table(200, 2)
     sample, holdout, sampling = nodes.sample_for_search(train, search.sample)
-    assert sampling["classes"] == dict(zip(CLASSES, train.labels.sum(axis=0).tolist(), strict=True))
-    assert sampling["holdout"]["classes"] == dict(zip(CLASSES, holdout.labels.sum(axis=0).tolist(), strict=True))
+    assert sampling.classes == dict(zip(CLASSES, train.labels.sum(axis=0).tolist(), strict=True))
+    assert sampling.holdout.classes == dict(zip(CLASSES, holdout.labels.sum(axis=0).tolist(), strict=True))
     encoders = {name: stage.model_dump() for name, stage in search.encoders.items()}
     proposals = nodes.propose_encoders(sample, encoders, MatchParameters(tolerance=0.3))
     boards, losses, choices = [], [], {}
 
-    def run_stage(stage: str, candidates: dict[str, dict]) -> None:
+    def run_stage(stage: str, candidates: dict[str, Proposal]) -> None:
         results = {
             name: nodes.train_candidate(candidate, sample, holdout, search.budget, SELECTION)
             for name, candidate in candidates.items()
@@ -113,7 +113,7 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
     run_stage("fusion_function", functions)
     run_stage("fusion_network", nodes.propose_fusion_networks(choices["fusion_function"], network, MatchParameters()))
     architecture, board, all_losses = nodes.conclude(choices["fusion_network"], *boards, *losses)
-    assert list(Architecture.model_validate(architecture).encoders) == ["poster", "plot", "sound"]
+    assert list(architecture.encoders) == ["poster", "plot", "sound"]
 
     settings = TrainingParameters(
         seed=0, max_epochs=12, patience=12, metric="f1_weighted", learning_rate=0.01, device="cpu"
@@ -232,4 +232,4 @@ def test_training_names_the_row_with_a_nan(tmp_path: Path) -> None:
         sample, {name: s.model_dump() for name, s in space().encoders.items()}, MatchParameters(tolerance=0.3)
     )[f"plot.{stage.reference}"]
     with pytest.raises(ValueError, match=r"column 'plot', row 7 \(id 5-7\): NaN"):
-        training.train_model(proposal["architecture"], data, table(30, 8), settings, tmp_path)
+        training.train_model(proposal.architecture, data, table(30, 8), settings, tmp_path)

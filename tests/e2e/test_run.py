@@ -88,12 +88,12 @@ def test_metrics_are_those_of_the_predictions(finished_project: Path) -> None:
 
 def test_model_is_the_chosen_architecture_with_training_statistics(finished_project: Path) -> None:
     architecture, model, train = load(finished_project, "architecture", "model", "train")
-    built = model.architecture.model_dump(mode="json")
-    assert built["encoders"] == architecture["encoders"]
-    assert built["fusion"] == architecture["fusion"]
+    built = model.architecture
+    assert built.encoders == architecture.encoders
+    assert built.fusion == architecture.fusion
     for name, array in train.arrays.items():
-        assert built["inputs"][name]["mean"] == pytest.approx(array.astype(np.float64).mean())
-        assert built["inputs"][name]["std"] == pytest.approx(array.astype(np.float64).std())
+        assert built.inputs[name].mean == pytest.approx(array.astype(np.float64).mean())
+        assert built.inputs[name].std == pytest.approx(array.astype(np.float64).std())
 
 
 def test_run_ends_with_the_tables(finished_project: Path) -> None:
@@ -171,11 +171,10 @@ def test_changed_code_trains_again(copy_of_finished: Callable[[], Path], tmp_pat
     from mixmas_pipeline.training import resumable
 
     architecture, train, validation = load(copy_of_finished(), "architecture", "train", "validation")
-    from mixmas_pipeline.models.architecture import Architecture
     from mixmas_pipeline.training.parameters import TrainingParameters
 
     settings = TrainingParameters(seed=0, max_epochs=1, patience=1, metric="accuracy", learning_rate=0.1)
-    arguments = (Architecture.model_validate(architecture), train, validation, settings)
+    arguments = (architecture, train, validation, settings)
     before = resumable._identity(*arguments)
     assert resumable._identity(*arguments) == before
     with pytest.MonkeyPatch.context() as patched:

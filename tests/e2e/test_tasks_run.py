@@ -145,7 +145,7 @@ def test_six_modalities_some_of_which_are_missing(tmp_path: Path) -> None:
     assert catalog.load("planted.metrics")["test"]["accuracy, photo head alone"] == pytest.approx(said)
     assert set(catalog.load("planted.leaderboard")["stage"]) == {*names, "fusion_function", "fusion_network"}
     sampling = catalog.load("planted.search.sampling")
-    assert sampling["classes"]["with notes"] == splits["train"].present["notes"].sum()
+    assert sampling.classes["with notes"] == splits["train"].present["notes"].sum()
     comparison = catalog.load("planted.comparison").set_index("contender")
     assert {f"{name}_alone" for name in names} < set(comparison.index)
     # Who sees nothing of an example gives the most frequent class.

@@ -15,7 +15,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "atomic_file": ["AtomicFile"],
         "column": ["ColumnDataset"],
         "download": ["DownloadDataset"],
-        "drawn": ["DrawnDataset"],
+        "document": ["DocumentDataset", "DrawnDocumentDataset"],
         "folder": ["FolderDataset"],
         "model": ["ModelDataset"],
         "named_file": ["NamedFileDataset"],

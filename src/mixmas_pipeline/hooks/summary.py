@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mixmas_pipeline.hooks import data_sets
+from mixmas_pipeline.models.architecture import Architecture, Encoder, FusionNetwork
 from mixmas_pipeline.plots.text import estimate_sentences, findings_verdict
 
 # Columns, where the output is no terminal.
@@ -51,10 +52,10 @@ def print_summary(dataset: str, results: Mapping[str, Any]) -> None:
                 console.print(part)
 
 
-def render_sampling(dataset: str, sampling: dict[str, Any]) -> Iterator[str]:
+def render_sampling(dataset: str, sampling: Any) -> Iterator[str]:
     """Sizes of the search's samples."""
-    sizes = f"trained on {sampling['sample']['rows']}, scored on {sampling['holdout']['rows']} others"
-    yield f"{sampling['source']}: candidates {sizes} of {sampling['population']} training examples\n"
+    sizes = f"trained on {sampling.sample.rows}, scored on {sampling.holdout.rows} others"
+    yield f"{sampling.source}: candidates {sizes} of {sampling.population} training examples\n"
 
 
 def render_leaderboard(dataset: str, leaderboard: pd.DataFrame) -> Iterator[RenderableType]:
@@ -91,24 +92,23 @@ def _stage_table(dataset: str, rows: pd.DataFrame) -> Table:
     return table
 
 
-def render_architecture(dataset: str, architecture: dict[str, Any]) -> Iterator[Table]:
+def render_architecture(dataset: str, architecture: Architecture) -> Iterator[Table]:
     """The chosen architecture, part by part."""
     table = _table(f"{dataset}: chosen architecture", ["part", "block", "depth", "hyperparameters"])
-    for modality, encoder in architecture["encoders"].items():
-        tokeniser = " ".join(str(v) for v in encoder["tokeniser"].values())
+    for modality, encoder in architecture.encoders.items():
+        tokeniser = " ".join(str(v) for v in encoder.tokeniser.model_dump(mode="json").values())
         table.add_row(f"{modality} encoder", *_block_cells(encoder))
-        table.add_row("", "", "", f"{tokeniser}, hidden_dim {encoder['hidden_dim']}")
-    if fusion := architecture.get("fusion"):
-        table.add_row("fusion function", fusion["function"], "", "")
-        table.add_row("fusion network", *_block_cells(fusion["network"]))
+        table.add_row("", "", "", f"{tokeniser}, hidden_dim {encoder.hidden_dim}")
+    if fusion := architecture.fusion:
+        table.add_row("fusion function", fusion.function, "", "")
+        table.add_row("fusion network", *_block_cells(fusion.network))
     yield table
 
 
-def _block_cells(part: dict[str, Any]) -> tuple[str, str, str]:
+def _block_cells(part: Encoder | FusionNetwork) -> tuple[str, str, str]:
     """Name, depth and hyperparameters of an encoder's or network's block."""
-    block = part["block"]
-    rest = ", ".join(f"{key} {value}" for key, value in block.items() if key != "block")
-    return block["block"], str(part["depth"]), rest
+    rest = ", ".join(f"{key} {value}" for key, value in part.block if key != "block")
+    return part.block.block, str(part.depth), rest
 
 
 def render_metrics(dataset: str, metrics: dict[str, dict[str, float]]) -> Iterator[Table]:
@@ -186,19 +186,19 @@ def render_agreement(dataset: str, agreement: pd.DataFrame) -> Iterator[Table]:
     yield table
 
 
-def render_agreement_summary(dataset: str, summary: dict[str, Any]) -> Iterator[str]:
+def render_agreement_summary(dataset: str, summary: Any) -> Iterator[str]:
     """The range of the true scores, and the cheapest budget that is as good as the best."""
-    pick = summary["recommended"]
+    pick = summary.recommended
     lines = (
-        f"{summary['combinations']} combinations, trained on {summary['rows']} examples for {summary['epochs']} epochs",
-        f"  scores from {summary['worst_score']:.3f} to {summary['best_score']:.3f}",
-        f"  noise of a seed {summary['noise']:.3f}",
-        f"  a choice at random loses {summary['random_regret']:.4f}"
-        + (f", M2-Mixer {m2:.4f}" if (m2 := summary["m2_mixer_regret"]) is not None else ""),
+        f"{summary.combinations} combinations, trained on {summary.rows} examples for {summary.epochs} epochs",
+        f"  scores from {summary.worst_score:.3f} to {summary.best_score:.3f}",
+        f"  noise of a seed {summary.noise:.3f}",
+        f"  a choice at random loses {summary.random_regret:.4f}"
+        + (f", M2-Mixer {m2:.4f}" if (m2 := summary.m2_mixer_regret) is not None else ""),
         "The cheapest stage-by-stage search that is as good as the best",
-        f"  {pick['rows']} examples, {pick['epochs']} epochs, learning rate {pick['learning_rate']:g}, "
-        f"seeds: {pick['seeds']} (sample.margin {pick['margin']:.4f}, budget.steps {pick['steps']})",
-        f"  loses {pick['regret']:.4f} at {pick['cost']:.2%} of the cost of training every combination",
+        f"  {pick.rows} examples, {pick.epochs} epochs, learning rate {pick.learning_rate:g}, "
+        f"seeds: {pick.seeds} (sample.margin {pick.margin:.4f}, budget.steps {pick.steps})",
+        f"  loses {pick.regret:.4f} at {pick.cost:.2%} of the cost of training every combination",
     )
     yield "\n".join(lines)
 

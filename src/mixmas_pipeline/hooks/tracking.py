@@ -121,7 +121,7 @@ def _gather(
     record = _record(dataset, artefacts, parameters, given, tables, values)
     texts = {title: _markdown(list(table), table.itertuples(index=False)) for title, table in tables.items()}
     if "architecture" in values:
-        texts["architecture"] = f"```\n{json.dumps(values['architecture'], indent=2)}\n```"
+        texts["architecture"] = f"```\n{json.dumps(values['architecture'].model_dump(mode='json'), indent=2)}\n```"
     paths = {name: str(catalog.get(name)._get_load_path()) for name in artefacts}  # type: ignore[union-attr]
     texts["parameters"] = _markdown(["parameter", "value"], record.parameters.items())
     texts["artefacts"] = _markdown(["data set", "version", "path"], ((n, v, paths[n]) for n, v in artefacts.items()))
@@ -152,7 +152,8 @@ def _record(
     kept = flatten({key: parameters[key] for key in (dataset, "compute") if key in parameters})
     metrics = _numbers(values.get("metrics", {}))
     metrics |= _numbers(values.get("prediction_summary", {}), "predict/")
-    metrics |= _numbers(values.get("agreement_summary", {}), "validate_search/")
+    if "agreement_summary" in values:
+        metrics |= _numbers(values["agreement_summary"].model_dump(), "validate_search/")
     if "comparison" in tables:
         rows = tables["comparison"]
         metrics |= {f"compare/{name}": float(s) for name, s in zip(rows["contender"], rows["score"], strict=True)}

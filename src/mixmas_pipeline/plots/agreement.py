@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -13,7 +11,9 @@ from mixmas_pipeline.plots.style import PALETTE, styled
 _COST = "cost: share of the FLOPs of training every combination"
 
 
-def regret_figure(agreement: pd.DataFrame, summary: dict[str, Any]) -> go.Figure:
+def regret_figure(
+    agreement: pd.DataFrame, source: str, random_regret: float, m2_mixer_regret: float | None
+) -> go.Figure:
     """Mean regret of every budget against its cost, by method; error bars are standard errors over replicates."""
     figure = go.Figure()
     for colour, (method, rows) in zip(PALETTE, agreement.groupby("method", sort=False), strict=False):
@@ -30,13 +30,13 @@ def regret_figure(agreement: pd.DataFrame, summary: dict[str, Any]) -> go.Figure
             )
         )
     line = {"line_color": style.REFERENCE_LINE}
-    figure.add_hline(y=summary["random_regret"], line_dash="dot", annotation_text="a choice at random", **line)
-    if (regret := summary["m2_mixer_regret"]) is not None:
-        figure.add_hline(y=regret, line_dash="dash", annotation_text="M2-Mixer, no search", **line)
+    figure.add_hline(y=random_regret, line_dash="dot", annotation_text="a choice at random", **line)
+    if m2_mixer_regret is not None:
+        figure.add_hline(y=m2_mixer_regret, line_dash="dash", annotation_text="M2-Mixer, no search", **line)
     figure.add_hline(y=0, line_color=style.ZERO_LINE)
     figure.update_xaxes(type="log", title_text=_COST)
     figure.update_yaxes(title_text="regret: score lost by the choice")
-    return styled(figure, f"{summary['source']}: what a search loses, and what it costs", style.REGRET_HEIGHT)
+    return styled(figure, f"{source}: what a search loses, and what it costs", style.REGRET_HEIGHT)
 
 
 def tau_figure(agreement: pd.DataFrame) -> go.Figure:

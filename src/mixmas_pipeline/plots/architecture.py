@@ -77,9 +77,9 @@ def draw_architecture(architecture: Architecture, form: Literal["png", "svg"] = 
     return buffer.getvalue()
 
 
-def draw_document(document: dict[str, Any]) -> bytes:
-    """Draw a stored architecture as PNG: the document itself, or its entry ``architecture`` (a search's proposal)."""
-    return draw_architecture(Architecture.model_validate(document.get("architecture", document)))
+def draw_document(document: Any) -> bytes:
+    """The picture of an ``Architecture``, or of a document that has one as ``architecture``; PNG."""
+    return draw_architecture(getattr(document, "architecture", document))
 
 
 def _lane(axes: Axes, architecture: Architecture, name: str, middle: float, parts: dict[str, int]) -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from mixmas_pipeline.data.table import MultimodalTable, chunks
 from mixmas_pipeline.models.architecture import Architecture, Input, Targets
 
 
-def with_statistics(architecture: dict[str, Any], train: MultimodalTable) -> Architecture:
+def with_statistics(architecture: Architecture, train: MultimodalTable) -> Architecture:
     """The architecture with inputs (and a regression's targets) standardised by the training split's statistics."""
-    chosen = Architecture.model_validate(architecture)
-    inputs = {name: input_statistics(train, name) for name in chosen.inputs}
-    return chosen.model_copy(update={"inputs": inputs, "targets": target_statistics(train)})
+    inputs = {name: input_statistics(train, name) for name in architecture.inputs}
+    return architecture.model_copy(update={"inputs": inputs, "targets": target_statistics(train)})
 
 
 def input_statistics(table: MultimodalTable, modality: str) -> Input:

@@ -13,8 +13,9 @@ from scipy.stats import t
 from test_generic import table
 
 from mixmas_pipeline.models.architecture import Architecture
-from mixmas_pipeline.pipelines.compare import judging, nodes
+from mixmas_pipeline.pipelines.compare import nodes
 from mixmas_pipeline.pipelines.compare.parameters import CompareParameters
+from mixmas_pipeline.pipelines.compare.results import Contender, TuningResult
 from mixmas_pipeline.training import lightning_module
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.training.resumable import ResumableTrainings
@@ -37,7 +38,7 @@ def preset(function: str = "concat", block: str = "mlp_mixer") -> dict[str, Any]
     }
 
 
-def searched() -> dict[str, Any]:
+def searched() -> Architecture:
     inputs = {n: {"shape": m.shape, "mean": 0.0, "std": 1.0} for n, m in TRAIN.schema.modalities.items()}
     architecture = {
         "task": "multilabel",
@@ -45,17 +46,21 @@ def searched() -> dict[str, Any]:
         "inputs": inputs,
         **preset("max", "hyper_mixer"),
     }
-    return Architecture.model_validate(architecture).model_dump(mode="json")
+    return Architecture.model_validate(architecture)
+
+
+def tuned_to(rate: float) -> TuningResult:
+    return TuningResult(contender="any", learning_rate=rate, at_edge=False, trials=())
 
 
 @pytest.fixture(scope="module")
-def contenders() -> dict[str, dict[str, Any]]:
-    return nodes.line_up(TRAIN, searched(), preset())
+def contenders() -> dict[str, Contender]:
+    return nodes.propose_contenders(TRAIN, searched(), preset())
 
 
-def test_contenders(contenders: dict[str, dict[str, Any]]) -> None:
+def test_contenders(contenders: dict[str, Contender]) -> None:
     assert list(contenders) == ["baseline", "searched", "poster_alone", "plot_alone", "sound_alone"]
-    architectures = {name: Architecture.model_validate(c["architecture"]) for name, c in contenders.items()}
+    architectures = {name: contender.architecture for name, contender in contenders.items()}
     assert architectures["baseline"].fusion.function == "concat"  # type: ignore[union-attr]
     assert architectures["searched"].fusion.function == "max"  # type: ignore[union-attr]
     assert architectures["plot_alone"].fusion is None
@@ -74,11 +79,11 @@ def test_contenders(contenders: dict[str, dict[str, Any]]) -> None:
 )
 def test_a_baseline_that_does_not_fit_is_an_error(baseline: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        nodes.line_up(TRAIN, searched(), baseline)
+        nodes.propose_contenders(TRAIN, searched(), baseline)
 
 
 def test_every_training_gets_the_same_splits_and_settings_and_never_the_test_split(
-    contenders: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    contenders: dict[str, Contender], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Whatever the contender: the same rows of the same tables, the same budget; only rate and seed differ."""
     calls: list[tuple[Any, ...]] = []
@@ -93,7 +98,7 @@ def test_every_training_gets_the_same_splits_and_settings_and_never_the_test_spl
     for contender in contenders.values():
         arguments = (TRAIN, VALIDATION, TRAINING)
         nodes.tune(contender, *arguments, [0.02, 0.001], 9, str(tmp_path))
-        nodes.train_seeds(contender, {"learning_rate": 0.5}, *arguments, [0, 1, 2], str(tmp_path))
+        nodes.train_seeds(contender, tuned_to(0.5), *arguments, [0, 1, 2], str(tmp_path))
     first = calls[:5]
     assert [(rate, seed) for *_, rate, seed in first] == [(0.001, 9), (0.02, 9), (0.5, 0), (0.5, 1), (0.5, 2)]
     assert all((tables, validation) == (id(TRAIN), id(VALIDATION)) for tables, validation, *_ in first)
@@ -101,7 +106,7 @@ def test_every_training_gets_the_same_splits_and_settings_and_never_the_test_spl
 
 
 def test_tuning_takes_the_best_rate_on_validation(
-    contenders: dict[str, dict[str, Any]],
+    contenders: dict[str, Contender],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -115,31 +120,31 @@ def test_tuning_takes_the_best_rate_on_validation(
     monkeypatch.setattr(ResumableTrainings, "fit", fit)
     arguments = (contenders["baseline"], TRAIN, VALIDATION, TRAINING)
     tuned = nodes.tune(*arguments, [0.4, 0.3, 0.2, 0.1], 9, str(tmp_path))
-    assert tuned["learning_rate"] == 0.2  # of equals the smaller
-    assert [trial["score"] for trial in tuned["trials"]] == [0.3, 0.7, 0.7, 0.2]
+    assert tuned.learning_rate == 0.2  # of equals the smaller
+    assert [trial.score for trial in tuned.trials] == [0.3, 0.7, 0.7, 0.2]
     assert "edge" not in caplog.text
     with caplog.at_level(logging.WARNING):
-        assert nodes.tune(*arguments, [0.2, 0.3, 0.4], 9, str(tmp_path))["learning_rate"] == 0.2
+        assert nodes.tune(*arguments, [0.2, 0.3, 0.4], 9, str(tmp_path)).learning_rate == 0.2
     assert "at the edge of those tried" in caplog.text
 
 
 def test_a_rate_that_explodes_is_out_and_only_all_of_them_are_an_error(
-    contenders: dict[str, dict[str, Any]], tmp_path: Path
+    contenders: dict[str, Contender], tmp_path: Path
 ) -> None:
     """A real training: 1e30 overflows at once, and the other rate wins."""
     settings = TRAINING.model_copy(update={"clip_norm": 1e30, "max_epochs": 1})
     arguments = (contenders["plot_alone"], TRAIN, VALIDATION, settings)
     tuned = nodes.tune(*arguments, [0.01, 1e30], 9, str(tmp_path))
-    assert tuned["learning_rate"] == 0.01
-    assert [trial["score"] is None for trial in tuned["trials"]] == [False, True]
+    assert tuned.learning_rate == 0.01
+    assert [trial.score is None for trial in tuned.trials] == [False, True]
     with pytest.raises(FloatingPointError, match=r"plot_alone: .* with every learning rate of \[1e\+29, 1e\+30\]"):
         nodes.tune(*arguments, [1e29, 1e30], 9, str(tmp_path))
 
 
 def test_a_killed_node_does_not_repeat_finished_seeds(
-    contenders: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    contenders: dict[str, Contender], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    arguments = (contenders["plot_alone"], {"learning_rate": 0.01}, TRAIN, VALIDATION, TRAINING)
+    arguments = (contenders["plot_alone"], tuned_to(0.01), TRAIN, VALIDATION, TRAINING)
     whole = nodes.train_seeds(*arguments, [0, 1], str(tmp_path / "whole"))
     original, epochs = ResumableTrainings.fit, []
 
@@ -167,16 +172,18 @@ def test_a_killed_node_does_not_repeat_finished_seeds(
     pd.testing.assert_frame_equal(again["history"].drop(columns="seconds"), whole["history"].drop(columns="seconds"))
 
 
-def test_scores_and_intervals_by_hand(contenders: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+def test_scores_and_intervals_by_hand(contenders: dict[str, Contender], tmp_path: Path) -> None:
     """Weighted F1 from its definition; the interval is t(seeds - 1) times bootstrap and seed noise in quadrature."""
     names = ("baseline", "searched")
     inputs: dict[str, Any] = {}
     for name in names:
-        tuned = {"learning_rate": 0.02, "at_edge": False}
-        found = nodes.train_seeds(contenders[name], tuned, TRAIN, VALIDATION, TRAINING, [0, 1, 2], str(tmp_path / name))
-        inputs |= {f"{name}/{key}": value for key, value in found.items()}
+        tuned = tuned_to(0.02)
+        trained = nodes.train_seeds(
+            contenders[name], tuned, TRAIN, VALIDATION, TRAINING, [0, 1, 2], str(tmp_path / name)
+        )
+        inputs |= {f"{name}/{key}": value for key, value in trained.items()}
         inputs |= {f"{name}/contender": contenders[name], f"{name}/tuned": tuned}
-    comparison, predictions = judging.evaluate_contenders(TRAIN, VALIDATION, TEST, COMPARE, "f1_weighted", **inputs)
+    comparison, predictions = nodes.evaluate_contenders(TRAIN, VALIDATION, TEST, COMPARE, "f1_weighted", **inputs)
     rows = comparison.set_index("contender")
     assert list(rows.index) == [*names, "most frequent labels"]
 

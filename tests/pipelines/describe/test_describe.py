@@ -15,6 +15,7 @@ import pytest
 
 from mixmas_pipeline.data import table as tables
 from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.pipelines.data.custom.cells import ID
 from mixmas_pipeline.pipelines.describe import duplicates, estimate, judging, nodes
 from mixmas_pipeline.pipelines.search import nodes as searching
@@ -465,7 +466,7 @@ def test_proposals_are_those_of_the_search() -> None:
     encoders = {name: stage.model_dump() for name, stage in search.encoders.items()}
     expected = searching.propose_encoders(sample, encoders, search.match)
     assert (facts["sample"], facts["holdout"]) == (len(sample), len(holdout))
-    assert facts["proposals"][: len(expected)] == list(expected.values())
+    assert facts["proposals"][: len(expected)] == [p.model_dump(mode="json") for p in expected.values()]
     stages = [f"{proposal['stage']}.{proposal['candidate']}" for proposal in facts["proposals"][len(expected) :]]
     assert stages == ["fusion_function.concat", "fusion_function.mean", "fusion_network.mixer"]
 
@@ -539,7 +540,7 @@ def test_memory_counts_what_is_kept_for_the_backward_pass() -> None:
     splits = made(names=("facts",))
     search, training = settings(splits)
     (_, mixer) = nodes.plan_search(splits["train"], search.model_dump(), training)["facts"]["proposals"]
-    architecture = searching.Architecture.model_validate(mixer["architecture"])
+    architecture = Architecture.model_validate(mixer["architecture"])
     sizes = [
         estimate.working_bytes(architecture, splits["train"], search.budget.model_copy(update={"batch_size": b}))
         for b in (20, 40, 60)

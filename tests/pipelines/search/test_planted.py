@@ -14,15 +14,22 @@ import numpy as np
 import pytest
 
 from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.pipelines.search import nodes
 from mixmas_pipeline.pipelines.search.parameters import MatchParameters, SearchParameters, SelectionParameters
+from mixmas_pipeline.pipelines.search.proposals import (
+    encoder_proposals,
+    fusion_function_proposals,
+    fusion_network_proposals,
+)
+from mixmas_pipeline.pipelines.search.results import Proposal
+from mixmas_pipeline.pipelines.validate_search.proposals import Builder
 from mixmas_pipeline.pipelines.validate_search.searches import Trials, jointly, stage_by_stage
-from mixmas_pipeline.pipelines.validate_search.space import Builder
 from mixmas_pipeline.training.parameters import BudgetParameters
 
 SEEDS = range(20)
 SELECTION = SelectionParameters(metric="accuracy", resamples=100)
-MIXES, BLIND = {"block": "mlp_mixer", "token_dim": 8, "channel_dim": 16}, {"block": "mlp"}
+MIXES, NO_MIXING = {"block": "mlp_mixer", "token_dim": 8, "channel_dim": 16}, {"block": "mlp"}
 # Of four tokens in a row it mixes the first with the third and the second with the fourth, no others.
 HALF = {"block": "ramlp", "regions": 2, "kernel": 1, "channel_dim": 16}
 
@@ -86,7 +93,7 @@ def space(
     )
 
 
-def ranked(proposals: dict[str, Any], sample: MultimodalTable, holdout: MultimodalTable, seed: int) -> list[str]:
+def ranked(proposals: dict[str, Proposal], sample: MultimodalTable, holdout: MultimodalTable, seed: int) -> list[str]:
     """One stage of the search, by its nodes: the winner, then the others by score. What is planted is far apart."""
     results = {
         name: nodes.train_candidate(p, sample, holdout, budget(seed), SELECTION) for name, p in proposals.items()
@@ -96,23 +103,22 @@ def ranked(proposals: dict[str, Any], sample: MultimodalTable, holdout: Multimod
     gap = board["mean"].iloc[0] - board["mean"].iloc[-1]
     assert gap > 0.2, f"planted, but only {gap:.3f} apart"
     last = board["candidate"].iloc[-1]
-    assert last not in choice["tied"]
-    return [choice["candidate"], *board["candidate"][board["candidate"] != choice["candidate"]]]
+    assert last not in choice.tied
+    return [choice.candidate, *board["candidate"][board["candidate"] != choice.candidate]]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_the_encoder_that_mixes_tokens_is_chosen_and_the_blind_one_rejected(seed: int) -> None:
+def test_the_encoder_that_mixes_tokens_is_chosen_and_the_one_without_mixing_rejected(seed: int) -> None:
     """Two labels in one: whether tokens 1 and 3 agree, and whether 1 and 2 do. The mixer can know both, RaMLP with
     these regions only the first, a block without token mixing neither."""
     sample, holdout = (rows_of_tokens(400, 100 * seed + part) for part in (0, 1))
-    # The blind candidate is listed first, is the reference and is cheaper: only its score can lose it the place.
-    candidates = {"blind": BLIND, "half": HALF, "mixes": MIXES}
-    search = space(["row"], candidates, ["sum"], {"blind": BLIND}, seed, {"type": "patches", "patch": 2})
-    encoders = {name: stage.model_dump() for name, stage in search.encoders.items()}
-    proposals = nodes.propose_encoders(sample, encoders, search.match)
-    assert proposals["row.blind"]["flops"] < proposals["row.mixes"]["flops"]
+    # The candidate without mixing is first, the reference and cheaper: only its score can make it lose.
+    candidates = {"no_mixing": NO_MIXING, "half": HALF, "mixes": MIXES}
+    search = space(["row"], candidates, ["sum"], {"no_mixing": NO_MIXING}, seed, {"type": "patches", "patch": 2})
+    proposals = encoder_proposals(sample, search.encoders, search.match)
+    assert proposals["row.no_mixing"].flops < proposals["row.mixes"].flops
     order = ranked({k.split(".")[1]: p for k, p in proposals.items()}, sample, holdout, seed)
-    assert order == ["mixes", "half", "blind"]
+    assert order == ["mixes", "half", "no_mixing"]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -120,9 +126,8 @@ def test_the_fusion_function_that_joins_the_modalities_is_chosen(seed: int) -> N
     """A bit in each modality, and a network without token mixing: after ``concat`` they meet in the mean only."""
     sample, holdout = (table(200, 100 * seed + part, {"left": 1, "right": 1}) for part in (0, 1))
     functions = ["concat", "max", "mean", "sum"]
-    search = space(["left", "right"], {"mixes": MIXES}, functions, {"blind": BLIND}, seed)
-    choices = {name: {"architecture": p} for name, p in _encoders(search, sample).items()}
-    proposals = nodes.propose_fusion_functions(sample, functions, search.fusion_network, **choices)
+    search = space(["left", "right"], {"mixes": MIXES}, functions, {"no_mixing": NO_MIXING}, seed)
+    proposals = fusion_function_proposals(sample, functions, search.fusion_network, _encoders(search, sample))
     order = ranked(proposals, sample, holdout, seed)
     assert order[-1] == "concat"
 
@@ -131,42 +136,42 @@ def test_the_fusion_function_that_joins_the_modalities_is_chosen(seed: int) -> N
 def test_the_fusion_network_that_mixes_tokens_is_chosen(seed: int) -> None:
     """A bit in each modality, joined by ``concat``: only a network that mixes tokens lets them meet."""
     sample, holdout = (table(200, 100 * seed + part, {"left": 1, "right": 1}) for part in (0, 1))
-    search = space(["left", "right"], {"mixes": MIXES}, ["concat"], {"blind": BLIND, "mixes": MIXES}, seed)
-    choices = {name: {"architecture": p} for name, p in _encoders(search, sample).items()}
-    fixed = nodes.propose_fusion_functions(sample, ["concat"], search.fusion_network, **choices)["concat"]
-    proposals = nodes.propose_fusion_networks(fixed, search.fusion_network, search.match)
-    assert ranked(proposals, sample, holdout, seed) == ["mixes", "blind"]
+    search = space(["left", "right"], {"mixes": MIXES}, ["concat"], {"no_mixing": NO_MIXING, "mixes": MIXES}, seed)
+    chosen = fusion_function_proposals(sample, ["concat"], search.fusion_network, _encoders(search, sample))
+    proposals = fusion_network_proposals(chosen["concat"].architecture, search.fusion_network, search.match)
+    assert ranked(proposals, sample, holdout, seed) == ["mixes", "no_mixing"]
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_both_searches_find_the_planted_combination_at_the_same_price(seed: int) -> None:
+def test_both_searches_find_the_planted_combination_at_the_same_cost(seed: int) -> None:
     """The joint search is given no less than the other took, and may exceed it by a trial."""
     sample, holdout = (table(200, 100 * seed + part, {"left": 1, "right": 1}) for part in (0, 1))
-    # concat with a blind network is the only one of the four that cannot work
-    search = space(["left", "right"], {"mixes": MIXES}, ["concat", "sum"], {"blind": BLIND, "mixes": MIXES}, seed)
+    # concat with a network without mixing is the only one of the four that cannot work
+    search = space(
+        ["left", "right"], {"mixes": MIXES}, ["concat", "sum"], {"no_mixing": NO_MIXING, "mixes": MIXES}, seed
+    )
     builder = Builder(sample, search)
     trials = Trials(sample, holdout, 20, budget(seed), "accuracy", seed=seed)
     greedy = [stage_by_stage(search, builder, trials, seeds, SELECTION) for seeds in (1, 2)]
     joint = jointly(search, builder, trials, [outcome.flops for outcome in greedy], seed)
-    dearest = max(trials.flops(builder.whole(choice)) for choice in _choices())
+    most_expensive = max(trials.flops(builder.complete(choice)) for choice in _choices())
     for one, other in zip(greedy, joint, strict=True):
-        assert one.flops <= other.flops < one.flops + dearest
+        assert one.flops <= other.flops < one.flops + most_expensive
         for outcome in (one, other):
             chosen = (outcome.choice["fusion_function"], outcome.choice["fusion_network"])
-            assert chosen != ("concat", "blind")
+            assert chosen != ("concat", "no_mixing")
     again = jointly(search, builder, trials, [outcome.flops for outcome in greedy], seed)
     assert [(o.choice, o.flops) for o in again] == [(o.choice, o.flops) for o in joint]
 
 
-def _encoders(search: SearchParameters, sample: MultimodalTable) -> dict[str, Any]:
-    stages = {name: stage.model_dump() for name, stage in search.encoders.items()}
-    proposals = nodes.propose_encoders(sample, stages, search.match)
-    return {name.split(".")[0]: proposal["architecture"] for name, proposal in proposals.items()}
+def _encoders(search: SearchParameters, sample: MultimodalTable) -> dict[str, Architecture]:
+    proposals = encoder_proposals(sample, search.encoders, search.match)
+    return {name.split(".")[0]: proposal.architecture for name, proposal in proposals.items()}
 
 
 def _choices() -> list[dict[str, str]]:
     return [
         {"left": "mixes", "right": "mixes", "fusion_function": function, "fusion_network": network}
         for function in ("concat", "sum")
-        for network in ("blind", "mixes")
+        for network in ("no_mixing", "mixes")
     ]

@@ -12,39 +12,66 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mixmas_pipeline.pipelines.search.parameters import SampleParameters
 from mixmas_pipeline.pipelines.validate_search.agreement import (
+    Results,
     agreement_table,
+    combination_table,
     kendall_tau,
+    recommend,
     regrets,
     summarise,
-    truth_table,
+)
+from mixmas_pipeline.pipelines.validate_search.results import (
+    AgreementSummary,
+    CombinationResult,
+    RecommendedBudget,
+    SearchOutcome,
 )
 
 
-def truths(encoders: tuple[str, str] = ("bad", "good"), functions: tuple[str, str] = ("max", "sum")) -> Any:
+def trained(
+    choice: dict[str, str], scores: tuple[float, float], halves: tuple[tuple[float, float], ...]
+) -> CombinationResult:
+    return CombinationResult(choice=choice, parameters=10, flops=25.0, scores=scores, halves=halves, seconds=1.0)
+
+
+def full_trainings(
+    encoders: tuple[str, str] = ("bad", "good"), functions: tuple[str, str] = ("max", "sum")
+) -> dict[str, CombinationResult]:
     """Two encoders and two functions; "good" is 0.2 better than "bad", "sum" 0.1 better than "max"."""
-    found = {}
+    results = {}
     for i, encoder in enumerate(encoders):
         for j, function in enumerate(functions):
             score = 0.5 + 0.2 * i + 0.1 * j
-            found[f"{encoder}__{function}"] = {
-                "choice": {"image": encoder, "fusion_function": function},
-                "scores": [score - 0.01, score + 0.01],
-                "halves": [[score - 0.01] * 2, [score + 0.01] * 2],
-                "parameters": 10,
-                "flops": 25.0,
-                "seconds": 1.0,
-            }
-    return found
+            low, high = score - 0.01, score + 0.01
+            choice = {"image": encoder, "fusion_function": function}
+            results[f"{encoder}__{function}"] = trained(choice, (low, high), ((low, low), (high, high)))
+    return results
 
 
 def search(
     encoder: str, function: str, method: str = "stage by stage", rows: int = 10, flops: float = 5.0, **scores: Any
-) -> dict[str, Any]:
-    choice = {"image": encoder, "fusion_function": function}
-    settings = {"method": method, "rows": rows, "epochs": 2, "learning_rate": 0.1, "seeds": 1}
-    settings |= {"replicate": 0, "reference": "mlp_mixer"}
-    return {**settings, "choice": choice, "scores": scores, "flops": flops, "seconds": 1.0}
+) -> SearchOutcome:
+    return SearchOutcome(
+        method=method,
+        rows=rows,
+        epochs=2,
+        replicate=0,
+        learning_rate=0.1,
+        reference="mlp_mixer",
+        seeds=1,
+        choice={"image": encoder, "fusion_function": function},
+        scores=scores,
+        flops=flops,
+        seconds=1.0,
+    )
+
+
+def summarised(results: Results, agreement: pd.DataFrame) -> AgreementSummary:
+    """Of 1,000 rows to sample from, in batches of 64."""
+    recommended = recommend(results, agreement, 1000, SampleParameters(seed=0), 64)
+    return summarise(results, recommended, source="made up", rows=500, epochs=3, scored_on=60)
 
 
 def test_regret_by_hand() -> None:
@@ -84,8 +111,8 @@ def test_kendall_tau_counts_pairs(pairs: list[tuple[int, int]]) -> None:
         assert np.isnan(kendall_tau(a, b))
 
 
-def test_truth_table_ranks_by_mean() -> None:
-    table = truth_table(truths())
+def test_combination_table_ranks_by_mean() -> None:
+    table = combination_table(full_trainings())
     assert list(table["combination"]) == ["good__sum", "good__max", "bad__sum", "bad__max"]
     assert table["mean"].tolist() == pytest.approx([0.8, 0.7, 0.6, 0.5])
     assert table["spread"].tolist() == pytest.approx([0.02 / 2**0.5] * 4)
@@ -101,7 +128,7 @@ def test_agreement_of_each_budget_by_hand() -> None:
         search("good", "max", method="joint (TPE)", flops=6.0),
         search("good", "sum", method="joint (TPE)", flops=6.0),
     ]
-    greedy, joint = agreement_table(truths(), searches).to_dict("records")
+    greedy, joint = agreement_table(full_trainings(), searches).to_dict("records")
     assert greedy["method"] == "stage by stage"
     assert greedy["replicates"] == 2
     assert greedy["regret"] == pytest.approx((0 + 0.2) / 2)
@@ -121,38 +148,37 @@ def test_agreement_of_each_budget_by_hand() -> None:
 def test_a_stage_that_ranks_nothing_has_no_tau() -> None:
     """All candidates score the same, or there is only one: missing, without a warning, and the summary is JSON."""
     flat = search("good", "sum", image={"good": 0.5, "bad": 0.5}, fusion_function={"sum": 0.3})
-    table = agreement_table(truths(), [flat, {**flat, "replicate": 1}])
+    table = agreement_table(full_trainings(), [flat, flat.model_copy(update={"replicate": 1})])
     assert table["tau"].isna().all()
     assert table["tau_image"].isna().all()
     assert "tau_fusion_function" not in table
-    json.dumps(summarise(truths(), table), allow_nan=False)
+    json.dumps(summarised(full_trainings(), table).model_dump(mode="json"), allow_nan=False)
 
 
-def test_fusion_functions_are_held_against_the_reference_network() -> None:
+def test_fusion_functions_are_compared_with_the_reference_network() -> None:
     """The search compares them with that network only; with the other one their order is the other way round."""
-    found = {}
+    results = {}
     for network, better in (("mlp_mixer", "sum"), ("hyper_mixer", "max")):
         for function in ("max", "sum"):
             score = 0.9 if function == better else 0.2 if network == "hyper_mixer" else 0.7
-            found[f"good__{function}__{network}"] = {
-                **truths()["good__sum"],
-                "choice": {"image": "good", "fusion_function": function, "fusion_network": network},
-                "scores": [score, score],
-            }
-    entry = search("good", "sum", image={"good": 0.5}, fusion_function={"max": 0.1, "sum": 0.2})
-    entry["choice"]["fusion_network"] = "mlp_mixer"
-    assert agreement_table(found, [entry])["tau_fusion_function"].item() == pytest.approx(1)
-    assert agreement_table(found, [{**entry, "reference": "hyper_mixer"}])["tau_fusion_function"].item() == -1
+            choice = {"image": "good", "fusion_function": function, "fusion_network": network}
+            results[f"good__{function}__{network}"] = trained(choice, (score, score), ((score, score),) * 2)
+    outcome = search("good", "sum", image={"good": 0.5}, fusion_function={"max": 0.1, "sum": 0.2})
+    outcome = outcome.model_copy(update={"choice": {**outcome.choice, "fusion_network": "mlp_mixer"}})
+    assert agreement_table(results, [outcome])["tau_fusion_function"].item() == pytest.approx(1)
+    other = outcome.model_copy(update={"reference": "hyper_mixer"})
+    assert agreement_table(results, [other])["tau_fusion_function"].item() == -1
 
 
-def test_the_fusion_stage_is_held_against_the_encoders_that_were_chosen() -> None:
-    found = truths()
+def test_the_fusion_stage_is_compared_with_the_chosen_encoders() -> None:
+    results = full_trainings()
     # With the bad encoder the order of the functions is the other way round.
-    found["bad__max"]["scores"], found["bad__sum"]["scores"] = [0.6, 0.6], [0.5, 0.5]
+    for name, score in (("bad__max", 0.6), ("bad__sum", 0.5)):
+        results[name] = results[name].model_copy(update={"scores": (score, score)})
     order = {"max": 0.1, "sum": 0.2}
     image = {"good": 0.9, "bad": 0.1}
-    good = agreement_table(found, [search("good", "sum", image=image, fusion_function=order)])
-    bad = agreement_table(found, [search("bad", "sum", image=image, fusion_function=order)])
+    good = agreement_table(results, [search("good", "sum", image=image, fusion_function=order)])
+    bad = agreement_table(results, [search("bad", "sum", image=image, fusion_function=order)])
     assert good["tau_fusion_function"].item() == pytest.approx(1)
     assert bad["tau_fusion_function"].item() == pytest.approx(-1)
 
@@ -173,14 +199,18 @@ def test_the_cheapest_budget_within_a_standard_error_of_the_best_is_recommended(
             row(800, [0.01, 0.012, 0.01, 0.01], 0.08),
         ]
     )
-    summary = summarise(truths(), agreement)
-    assert summary["recommended"]["rows"] == 200
-    assert summary["best"] == "good__sum"
-    assert (summary["best_score"], summary["worst_score"]) == pytest.approx((0.8, 0.5))
-    assert summary["noise"] == pytest.approx(0.02 / 2**0.5)
+    summary = summarised(full_trainings(), agreement)
+    assert summary.recommended.rows == 200
+    assert summary.recommended.steps == 7  # 2 epochs of 200 rows in batches of 64: 6.25
+    # 200 of 1,000: n = 200 / (1 - 0.2) = 250; margin = 1.96 sqrt(0.25 / 250)
+    assert summary.recommended.margin == pytest.approx(1.96 * (0.25 / 250) ** 0.5)
+    assert isinstance(summary.recommended, RecommendedBudget)
+    assert summary.best == "good__sum"
+    assert (summary.best_score, summary.worst_score) == pytest.approx((0.8, 0.5))
+    assert summary.noise == pytest.approx(0.02 / 2**0.5)
     # Losing 0, 0.1, 0.2 or 0.3 with equal chances.
-    assert summary["random_regret"] == pytest.approx(0.15)
-    assert summary["exhaustive_flops"] == 100
-    assert summary["m2_mixer_regret"] is None
-    with_m2_mixer = truths(("mlp_mixer", "ramlp"), ("concat", "max"))
-    assert summarise(with_m2_mixer, agreement)["m2_mixer_regret"] == pytest.approx(0.3)
+    assert summary.random_regret == pytest.approx(0.15)
+    assert summary.exhaustive_flops == 100
+    assert summary.m2_mixer_regret is None
+    with_m2_mixer = full_trainings(("mlp_mixer", "ramlp"), ("concat", "max"))
+    assert summarised(with_m2_mixer, agreement).m2_mixer_regret == pytest.approx(0.3)

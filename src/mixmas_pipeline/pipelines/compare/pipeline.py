@@ -1,6 +1,6 @@
-"""The graph of the comparison: every contender is tuned, then trained from every seed; then all are evaluated.
+"""The graph of the comparison: each contender is tuned, then trained from each seed; then all are evaluated.
 
-line_up -> [contender]: tune -> train_seeds -> evaluate_contenders -> draw_comparison
+propose_contenders -> [contender]: tune -> train_seeds -> evaluate_contenders -> draw_comparison
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from kedro.pipeline import Node, Pipeline
 
-from mixmas_pipeline.pipelines.compare import judging, nodes
+from mixmas_pipeline.pipelines.compare import nodes
+from mixmas_pipeline.pipelines.compare.results import BASELINE, SEARCHED, alone
 
 NAMESPACE = "compare"
 
@@ -18,72 +19,61 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
     """Nodes of the namespace ``compare``.
 
     Args:
+        dataset: its tables are ``{dataset}.train`` and so on.
         modalities: of the data set; with more than one, each is a contender by itself.
         seeds: of the trainings; each leaves a model.
     """
     space = f"{dataset}.compare"
-    parameters, training = f"params:{space}", f"params:{dataset}.training"
-    train, validation, test = (f"{dataset}.{split}" for split in ("train", "validation", "test"))
-    singles = [nodes.alone(name) for name in modalities] if len(modalities) > 1 else []
-    contenders = [nodes.BASELINE, nodes.SEARCHED, *singles]
-    graph = [
+    singles = [alone(name) for name in modalities] if len(modalities) > 1 else []
+    contenders = [BASELINE, SEARCHED, *singles]
+    models = {f"seed_{seed}": f"seed_{seed}_model" for seed in seeds}
+    propose = Node(
+        nodes.propose_contenders,
+        [f"{dataset}.train", f"{dataset}.architecture", f"params:{space}.baseline"],
+        {name: f"{space}.{name}.contender" for name in contenders},
+        name="propose_contenders",
+        namespace=NAMESPACE,
+    )
+    trainings = [node for name in contenders for node in _training(dataset, name, models)]
+    return Pipeline([propose, *trainings, *_evaluation(dataset, contenders, models)])
+
+
+def _training(dataset: str, contender: str, models: dict[str, str]) -> list[Node]:
+    parameters, space = f"params:{dataset}.compare", f"{dataset}.compare.{contender}"
+    common = {
+        "contender": f"{space}.contender",
+        "train": f"{dataset}.train",
+        "validation": f"{dataset}.validation",
+        "training": f"params:{dataset}.training",
+        "checkpoints": "params:checkpoints",
+    }
+    tune = {"learning_rates": f"{parameters}.learning_rates", "tuning_seed": f"{parameters}.tuning_seed"}
+    train = {"tuned": f"{space}.tuned", "seeds": f"{parameters}.seeds"}
+    namespace = f"{NAMESPACE}.{contender}"
+    return [
+        Node(nodes.tune, common | tune, f"{space}.tuned", name="tune", namespace=namespace, tags="training"),
         Node(
-            nodes.line_up,
-            [train, f"{dataset}.architecture", f"{parameters}.baseline"],
-            {name: f"{space}.{name}.contender" for name in contenders},
-            name="line_up",
-            namespace=NAMESPACE,
-        )
+            nodes.train_seeds,
+            common | train,
+            {"history": f"{space}.history", **{kind: f"{space}.{model}" for kind, model in models.items()}},
+            name="train_seeds",
+            namespace=namespace,
+            tags="training",
+        ),
     ]
-    results: dict[str, str] = {}
-    for name in contenders:
-        own = f"{space}.{name}"
-        models = {f"seed_{seed}": f"{own}.seed_{seed}_model" for seed in seeds}
-        common = {
-            "contender": f"{own}.contender",
-            "train": train,
-            "validation": validation,
-            "training": training,
-            "checkpoints": "params:checkpoints",
-        }
-        graph += [
-            Node(
-                nodes.tune,
-                common
-                | {
-                    "learning_rates": f"{parameters}.learning_rates",
-                    "tuning_seed": f"{parameters}.tuning_seed",
-                },
-                f"{own}.tuned",
-                name="tune",
-                namespace=f"{NAMESPACE}.{name}",
-                tags="training",
-            ),
-            Node(
-                nodes.train_seeds,
-                common
-                | {
-                    "tuned": f"{own}.tuned",
-                    "seeds": f"{parameters}.seeds",
-                },
-                {"history": f"{own}.history", **models},
-                name="train_seeds",
-                namespace=f"{NAMESPACE}.{name}",
-                tags="training",
-            ),
-        ]
-        results |= {f"{name}/{kind}": f"{own}.{kind}" for kind in ("contender", "tuned", "history")}
-        results |= {f"{name}/{seed}": model for seed, model in models.items()}
-    graph += [
+
+
+def _evaluation(dataset: str, contenders: Sequence[str], models: dict[str, str]) -> list[Node]:
+    space = f"{dataset}.compare"
+    kept = {kind: kind for kind in ("contender", "tuned", "history")} | models
+    return [
         Node(
-            judging.evaluate_contenders,
+            nodes.evaluate_contenders,
             {
-                "train": train,
-                "validation": validation,
-                "test": test,
-                "compare": parameters,
-                "metric": f"{training}.metric",
-                **results,
+                **{split: f"{dataset}.{split}" for split in ("train", "validation", "test")},
+                "compare": f"params:{space}",
+                "metric": f"params:{dataset}.training.metric",
+                **{f"{name}/{kind}": f"{space}.{name}.{file}" for name in contenders for kind, file in kept.items()},
             },
             [f"{dataset}.comparison", f"{space}.predictions"],
             name="evaluate_contenders",
@@ -91,11 +81,10 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
             tags="training",
         ),
         Node(
-            judging.draw_comparison,
+            nodes.draw_comparison,
             f"{dataset}.comparison",
             f"{dataset}.comparison_figure",
             name="draw_comparison",
             namespace=NAMESPACE,
         ),
     ]
-    return Pipeline(graph)

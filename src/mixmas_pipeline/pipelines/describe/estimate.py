@@ -19,8 +19,8 @@ from mixmas_pipeline.evaluation.presence import restrict
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import MultimodalMixer
-from mixmas_pipeline.pipelines.search.nodes import FUSION_FUNCTION, FUSION_NETWORK
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
+from mixmas_pipeline.pipelines.search.results import FUSION_FUNCTION, FUSION_NETWORK, Proposal
 from mixmas_pipeline.runners.resources import ComputeParameters, cores_here, gpus_here, threads
 from mixmas_pipeline.training import fit, lightning_module
 from mixmas_pipeline.training.parameters import BudgetParameters, TrainingParameters
@@ -33,7 +33,7 @@ _BATCHES, _EPOCHS = 8, 3  # of the full training that is timed
 
 
 def time_candidates(
-    proposals: list[dict[str, Any]], sample: MultimodalTable, holdout: MultimodalTable, search: SearchParameters
+    proposals: list[Proposal], sample: MultimodalTable, holdout: MultimodalTable, search: SearchParameters
 ) -> list[dict[str, Any]]:
     """Returns:
     For each proposal stage, candidate, parameters, flops; bytes that it works with beside the sample; seconds: median,
@@ -46,10 +46,10 @@ def time_candidates(
 
 
 def time_training(
-    proposal: dict[str, Any], train: MultimodalTable, validation: MultimodalTable, training: TrainingParameters
+    proposal: Proposal, train: MultimodalTable, validation: MultimodalTable, training: TrainingParameters
 ) -> float:
     """Seconds of an epoch of full training in one process: from short epochs on a part of both splits."""
-    architecture = Architecture.model_validate(proposal["architecture"])
+    architecture = proposal.architecture
     share = min(1.0, _BATCHES * training.batch_size / len(train))
 
     def part(table: MultimodalTable) -> MultimodalTable:
@@ -130,7 +130,7 @@ def trials_at_once(compute: ComputeParameters, device: torch.device) -> int:
 
 
 def estimate(
-    proposals: list[dict[str, Any]],
+    proposals: list[Proposal],
     sample: MultimodalTable,
     holdout: MultimodalTable,
     train: MultimodalTable,
@@ -166,7 +166,7 @@ def estimate(
 
 
 def _whole_training(
-    proposal: dict[str, Any],
+    proposal: Proposal,
     train: MultimodalTable,
     validation: MultimodalTable,
     training: TrainingParameters,
@@ -202,16 +202,16 @@ def _epoch_alone(
 
 
 def _timed(
-    proposal: dict[str, Any],
+    proposal: Proposal,
     sample: MultimodalTable,
     holdout: MultimodalTable,
     search: SearchParameters,
     allowed: float,
 ) -> dict[str, Any]:
-    architecture, budget = Architecture.model_validate(proposal["architecture"]), search.budget
-    found = {key: proposal[key] for key in ("stage", "candidate", "parameters", "flops")}
+    architecture, budget = proposal.architecture, search.budget
+    found: dict[str, Any] = proposal.model_dump(include={"stage", "candidate", "parameters", "flops"})
     found["bytes"] = working_bytes(architecture, sample, budget)
-    label = f"timing {proposal['stage']} {proposal['candidate']}"
+    label = f"timing {proposal.stage} {proposal.candidate}"
 
     def spent(steps: int) -> np.ndarray:
         """Seconds a seed, and those that the processor worked for it."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
+from mixmas_pipeline.pipelines.search.results import Proposal
 from mixmas_pipeline.runners.resources import ComputeParameters
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.lazy import lazy
@@ -127,7 +128,7 @@ def estimate_cost(
     from mixmas_pipeline.pipelines.describe.estimate import estimate
     from mixmas_pipeline.pipelines.describe.plan import draw_samples
 
-    proposals = plan["facts"]["proposals"]
+    proposals = [Proposal.model_validate(proposal) for proposal in plan["facts"]["proposals"]]
     if not proposals or any(f["severity"] == "error" for f in plan["findings"]):
         return {}
     space = SearchParameters.model_validate(search)

@@ -12,10 +12,16 @@ from pydantic import ValidationError
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.tasks import check_settings, strata_of
+from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.pipelines.describe.findings import counted, finding
-from mixmas_pipeline.pipelines.search import nodes as searching
+from mixmas_pipeline.pipelines.search import sampling
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
-from mixmas_pipeline.pipelines.search.sampling import sample_sizes
+from mixmas_pipeline.pipelines.search.proposals import (
+    encoder_proposals,
+    fusion_function_proposals,
+    fusion_network_proposals,
+)
+from mixmas_pipeline.pipelines.search.results import Proposal
 from mixmas_pipeline.training.parameters import TrainingParameters
 
 Findings = list[dict[str, Any]]
@@ -25,7 +31,7 @@ _LEAST = 3  # examples of a class: one to learn from, one to score, one left ove
 def plan_search(
     train: MultimodalTable, search: SearchParameters, training: TrainingParameters
 ) -> tuple[dict[str, Any], Findings]:
-    """What ``search.nodes`` would do, as far as it can be said without training.
+    """What the search would do, as far as it can be said without training.
 
     The chosen encoders are not known yet; in the fusion stages those with the stages' reference blocks stand for them.
 
@@ -44,7 +50,8 @@ def plan_search(
             absent[name] = [stratum for stratum, count in zip(strata, there, strict=True) if not count]
     found += _absent(absent, found, search)
     proposals, more = _proposals(sample, search)
-    facts = {"sample": len(sample), "holdout": len(holdout), "absent": absent, "proposals": proposals}
+    facts: dict[str, Any] = {"sample": len(sample), "holdout": len(holdout), "absent": absent}
+    facts["proposals"] = [proposal.model_dump(mode="json") for proposal in proposals]
     return facts, found + more
 
 
@@ -59,14 +66,14 @@ def draw_samples(train: MultimodalTable, search: SearchParameters) -> tuple[Mult
             advice = "Merge it with another class, leave it out, or find more"
             found.append(finding("error", what, advice, split="train", count=examples))
     try:
-        sample, holdout, _ = searching.sample_for_search(train, search.sample)
+        sample, holdout, _ = sampling.draw_samples(train, search.sample)
         return sample, holdout, found
     except ValueError as error:
         if not found:
             found.append(finding("error", str(error), "Change search.sample (margin, holdout_margin or balance)"))
     order = np.random.default_rng(search.sample.seed).permutation(len(train))
     margins = (search.sample.margin, search.sample.holdout_margin)
-    sizes = sample_sizes(len(train), *margins, search.sample.z, search.sample.p)
+    sizes = sampling.sample_sizes(len(train), *margins, search.sample.z, search.sample.p)
     first = min(sizes[0], len(train) // 2)
     rows = order[:first], order[first : first + min(sizes[1], len(train) - first)]
     return train.take(np.sort(rows[0])), train.take(np.sort(rows[1])), found
@@ -107,10 +114,10 @@ def _absent(absent: dict[str, list[str]], found: Findings, search: SearchParamet
     return more
 
 
-def _proposals(sample: MultimodalTable, search: SearchParameters) -> tuple[list[dict[str, Any]], Findings]:
-    proposals: list[dict[str, Any]] = []
+def _proposals(sample: MultimodalTable, search: SearchParameters) -> tuple[list[Proposal], Findings]:
+    proposals: list[Proposal] = []
     found: Findings = []
-    choices: dict[str, dict[str, Any]] = {}
+    chosen: dict[str, Architecture] = {}
     for modality in [name for name in sample.schema.modalities if name in search.encoders]:
         stage, alone = search.encoders[modality], _alone(sample, modality)
         errors: Findings = []
@@ -118,22 +125,22 @@ def _proposals(sample: MultimodalTable, search: SearchParameters) -> tuple[list[
             what = f"{modality}, candidate {candidate}"
             with _noting(errors, f"Change search.encoders.{modality}, or how the data is prepared", what, modality):
                 one = {modality: stage.only([candidate])}
-                made = searching.propose_encoders(alone, one, search.match)
+                made = encoder_proposals(alone, one, search.match)
                 proposals += made.values()
-                if modality not in choices or candidate == stage.reference:
-                    choices[modality] = made[f"{modality}.{candidate}"]
+                if modality not in chosen or candidate == stage.reference:
+                    chosen[modality] = made[f"{modality}.{candidate}"].architecture
         found += _once(errors, len(stage.names))
-    if len(sample.schema.modalities) == 1 or set(choices) != set(sample.schema.modalities):
+    if len(sample.schema.modalities) == 1 or set(chosen) != set(sample.schema.modalities):
         return proposals, found
-    fused: dict[str, dict[str, Any]] = {}
+    fused: dict[str, Proposal] = {}
     for function in search.fusion_functions:
         with _noting(found, "Change search.fusion_functions, or encoders' widths", f"fusion function {function}"):
-            fused |= searching.propose_fusion_functions(sample, [function], search.fusion_network, **choices)
+            fused |= fusion_function_proposals(sample, [function], search.fusion_network, chosen)
     proposals += fused.values()
     for network in search.fusion_network.names if fused else []:
         with _noting(found, "Change search.fusion_network", f"fusion network {network}"):
             one_network = search.fusion_network.only([network])
-            made = searching.propose_fusion_networks(next(iter(fused.values())), one_network, search.match)
+            made = fusion_network_proposals(next(iter(fused.values())).architecture, one_network, search.match)
             proposals += made.values()
     return proposals, found
 

@@ -13,6 +13,7 @@ from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.models.exported import ExportedConfig
 from mixmas_pipeline.pipelines.export.conversion import FILES
 from mixmas_pipeline.pipelines.export.parameters import ExportParameters
+from mixmas_pipeline.pipelines.search.results import SamplingReport
 
 _TEMPLATE = """
 # {{ title }}
@@ -120,7 +121,7 @@ def write_card(
     rows: dict[str, int],
     record: dict[str, Any],
     report: dict[str, Any],
-    sampling: dict[str, Any],
+    sampling: SamplingReport,
     leaderboard: pd.DataFrame,
     history: pd.DataFrame,
     metrics: dict[str, dict[str, float]],
@@ -209,10 +210,10 @@ def _splits_table(config: ExportedConfig, rows: dict[str, int]) -> str:
     return _table(("split", "examples", "used for"), [(split, rows[split], use) for split, use in uses.items()])
 
 
-def _classes_table(config: ExportedConfig, sampling: dict[str, Any]) -> str:
+def _classes_table(config: ExportedConfig, sampling: SamplingReport) -> str:
     header = ("range" if config.task == "regression" else "class", "training examples", "share")
-    counts = sampling["classes"].items()
-    return _table(header, [(name, count, f"{100 * count / sampling['population']:.1f} %") for name, count in counts])
+    counts = sampling.classes.items()
+    return _table(header, [(name, count, f"{100 * count / sampling.population:.1f} %") for name, count in counts])
 
 
 def _stages_table(leaderboard: pd.DataFrame) -> str:

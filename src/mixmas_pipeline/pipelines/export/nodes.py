@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.pipelines.export.parameters import ExportParameters
+from mixmas_pipeline.pipelines.search.results import SamplingReport
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
@@ -75,8 +77,8 @@ def assemble(
     record: dict[str, Any],
     programs: dict[str, bytes],
     report: dict[str, Any],
-    sampling: dict[str, Any],
-    architecture: dict[str, Any],
+    sampling: SamplingReport,
+    architecture: Architecture,
     leaderboard: pd.DataFrame,
     history: pd.DataFrame,
     metrics: dict[str, dict[str, float]],
@@ -132,7 +134,7 @@ def assemble(
 def check_same_training(
     model: MultimodalMixer,
     validation: MultimodalTable,
-    architecture: dict[str, Any],
+    architecture: Architecture,
     metrics: dict[str, dict[str, float]],
     record: dict[str, Any],
     records: dict[str, dict[str, Any]],
@@ -145,12 +147,10 @@ def check_same_training(
             model; or, where there is no record of that, the model's score on the validation split is not the one that
             is told.
     """
-    from mixmas_pipeline.models.architecture import Architecture
-
     again = "expected what one run made: kedro run --pipeline=training (with the same --env)"
-    chosen, own = Architecture.model_validate(architecture), model.architecture
+    own = model.architecture
     for part in ("task", "classes", "encoders", "fusion"):
-        if getattr(chosen, part) != getattr(own, part):
+        if getattr(architecture, part) != getattr(own, part):
             raise ValueError(f"the newest search chose another architecture than the model's (its {part}); {again}")
     for name, measured in records.items():
         if record and measured and measured["fingerprint"]["inputs"].get(record["dataset"]) != record["content"]:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.pipelines.search.parameters import SelectionParameters
+from mixmas_pipeline.pipelines.search.results import SamplingReport
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
@@ -43,12 +45,11 @@ def _titled(shown: MultimodalTable, captions: list[str]) -> tuple[MultimodalTabl
     return shown, captions if titles is None else [f"{c}: {t}" for c, t in zip(captions, titles, strict=True)]
 
 
-def draw_architecture(architecture: dict[str, Any]) -> bytes:
+def draw_architecture(architecture: Architecture) -> bytes:
     """The architecture as a drawing, with widths and cost; PNG."""
-    from mixmas_pipeline.models.architecture import Architecture
-    from mixmas_pipeline.plots.architecture import draw_architecture
+    from mixmas_pipeline.plots.architecture import draw_architecture as draw
 
-    return draw_architecture(Architecture.model_validate(architecture))
+    return draw(architecture)
 
 
 def draw_search(leaderboard: pd.DataFrame, losses: pd.DataFrame, selection: SelectionParameters) -> tuple[Any, Any]:
@@ -65,7 +66,7 @@ def draw_model(
     metrics: dict[str, dict[str, float]],
     predictions: pd.DataFrame,
     thresholds: dict[str, float],
-    architecture: dict[str, Any],
+    architecture: Architecture,
 ) -> tuple[Any, Any, Any, pd.DataFrame, Any]:
     """Returns:
     Learning curves, heads, confusion; scores of each class as a table and as bars. Of a regression what is predicted
@@ -74,9 +75,9 @@ def draw_model(
     from mixmas_pipeline.evaluation.class_scores import class_scores, target_scores
     from mixmas_pipeline.plots import training as figures
 
-    classes = list(architecture["classes"])
+    classes = list(architecture.classes)
     curves, heads = figures.history_figure(history), figures.heads_figure(metrics)
-    if architecture["task"] == "regression":
+    if architecture.task == "regression":
         scores = target_scores(predictions, classes)
         return (
             curves,
@@ -86,7 +87,7 @@ def draw_model(
             figures.error_figure(predictions, classes),
         )
     scores = class_scores(predictions, classes, thresholds)
-    confusion = figures.confusion_figure(predictions, classes, architecture["task"])
+    confusion = figures.confusion_figure(predictions, classes, architecture.task)
     return curves, heads, confusion, scores, figures.class_figure(scores)
 
 
@@ -113,8 +114,8 @@ def draw_patterns(patterns: pd.DataFrame) -> Any:
 
 
 def write_report(
-    sampling: dict[str, Any],
-    architecture: dict[str, Any],
+    sampling: SamplingReport,
+    architecture: Architecture,
     leaderboard: pd.DataFrame,
     metrics: dict[str, dict[str, float]],
     class_scores: pd.DataFrame,

@@ -8,6 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.pipelines.search.results import SamplingReport
+
 _TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{{ title }}: MixMAS report</title>
 <style>
@@ -75,8 +78,8 @@ leans on each. Rows that lack some, or modality_dropout, teach it." }}</p>
 def render(
     *,
     title: str,
-    sampling: dict[str, Any],
-    architecture: dict[str, Any],
+    sampling: SamplingReport,
+    architecture: Architecture,
     leaderboard: pd.DataFrame,
     metrics: dict[str, dict[str, float]],
     class_scores: pd.DataFrame,
@@ -92,7 +95,7 @@ def render(
     def figure(name: str) -> Markup:
         return Markup(figures[name].to_html(full_html=False, include_plotlyjs=False, div_id=name))
 
-    short = {key: architecture[key] for key in ("task", "encoders", "fusion")}
+    short = architecture.model_dump(mode="json", include={"task", "encoders", "fusion"})
     return (
         jinja2.Environment(autoescape=True)
         .from_string(_TEMPLATE)
@@ -100,7 +103,7 @@ def render(
             title=title,
             sampling=sampling,
             architecture=json.dumps(short, indent=2),
-            task=architecture["task"],
+            task=architecture.task,
             stages=[(stage, _stage_rows(rows)) for stage, rows in leaderboard.groupby("stage", sort=False)],
             metrics=metrics,
             score_names=list(dict.fromkeys(name for scores in metrics.values() for name in scores)),

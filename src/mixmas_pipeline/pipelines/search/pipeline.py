@@ -1,4 +1,4 @@
-"""The search graph of one data set, made from its search space: one node a candidate.
+"""The search graph of one data set, made from its search space: a node per candidate.
 
 sample -> propose_encoders -> [modality]: train_* -> decide -> finish_* -> choose
        -> [fusion_function]: propose -> train_* -> ... -> choose
@@ -13,6 +13,7 @@ from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline.pipelines.search import nodes
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
+from mixmas_pipeline.pipelines.search.results import FUSION_FUNCTION, FUSION_NETWORK
 
 NAMESPACE = "search"
 
@@ -22,15 +23,22 @@ def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:
 
     Args:
         dataset: its table is ``{dataset}.train``.
-        search: the space; it decides which nodes there are.
+        search: the space; it decides which nodes the graph has.
     """
     root = f"{dataset}.search"
-    parameters = f"params:{root}"
-    sample, holdout = f"{root}.sample", f"{root}.holdout"
-    modalities = list(search.encoders)
     stages: dict[str, Sequence[str]] = {modality: stage.names for modality, stage in search.encoders.items()}
-    proposals = {f"{m}.{c}": f"{root}.{m}.{c}_architecture" for m, names in stages.items() for c in names}
-    graph = [
+    graph = [*_preparation(dataset, root), _propose_encoders(root, stages)]
+    if len(stages) > 1:
+        graph += [_propose_fusion_functions(root, list(stages), search), _propose_fusion_networks(root, search)]
+        stages |= {FUSION_FUNCTION: search.fusion_functions, FUSION_NETWORK: search.fusion_network.names}
+    for stage, candidates in stages.items():
+        graph += _stage(root, stage, candidates)
+    return Pipeline([*graph, _conclude(dataset, root, list(stages))])
+
+
+def _preparation(dataset: str, root: str) -> list[Node]:
+    parameters = f"params:{root}"
+    return [
         Node(
             nodes.check_parameters,
             [f"{dataset}.train", f"{parameters}.selection", f"{parameters}.budget", f"params:{dataset}.training"],
@@ -41,117 +49,100 @@ def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:
         Node(
             nodes.sample_for_search,
             [f"{dataset}.train", f"{parameters}.sample"],
-            [sample, holdout, f"{root}.sampling"],
+            [f"{root}.sample", f"{root}.holdout", f"{root}.sampling"],
             name="sample",
             namespace=NAMESPACE,
         ),
-        Node(
-            nodes.propose_encoders,
-            [sample, f"{parameters}.encoders", f"{parameters}.match"],
-            proposals,
-            name="propose_encoders",
-            namespace=NAMESPACE,
-        ),
     ]
-    for modality, names in stages.items():
-        graph += _stage(root, modality, names)
-    last = modalities[0]
-    if len(modalities) > 1:
-        for stage, names, propose, inputs in (
-            (
-                nodes.FUSION_FUNCTION,
-                search.fusion_functions,
-                nodes.propose_fusion_functions,
-                {
-                    "sample": sample,
-                    "functions": f"{parameters}.fusion_functions",
-                    "network": f"{parameters}.fusion_network",
-                    **{m: f"{root}.{m}.choice" for m in modalities},
-                },
-            ),
-            (
-                nodes.FUSION_NETWORK,
-                search.fusion_network.names,
-                nodes.propose_fusion_networks,
-                {
-                    "choice": f"{root}.{nodes.FUSION_FUNCTION}.choice",
-                    "network": f"{parameters}.fusion_network",
-                    "match": f"{parameters}.match",
-                },
-            ),
-        ):
-            outputs = {name: f"{root}.{stage}.{name}_architecture" for name in names}
-            graph.append(Node(propose, inputs, outputs, name="propose", namespace=f"{NAMESPACE}.{stage}"))
-            graph += _stage(root, stage, names)
-            stages[stage] = names
-            last = stage
-    tables = ("leaderboard", "losses")
-    graph.append(
-        Node(
-            nodes.conclude,
-            [f"{root}.{last}.choice", *(f"{root}.{stage}.{table}" for table in tables for stage in stages)],
-            [f"{dataset}.architecture", *(f"{dataset}.{table}" for table in tables)],
-            name="conclude",
-            namespace=NAMESPACE,
-        )
+
+
+def _propose_encoders(root: str, stages: dict[str, Sequence[str]]) -> Node:
+    return Node(
+        nodes.propose_encoders,
+        [f"{root}.sample", f"params:{root}.encoders", f"params:{root}.match"],
+        {f"{stage}.{name}": f"{root}.{stage}.{name}_architecture" for stage, names in stages.items() for name in names},
+        name="propose_encoders",
+        namespace=NAMESPACE,
     )
-    return Pipeline(graph)
 
 
-def _stage(root: str, stage: str, names: Sequence[str]) -> list[Node]:
-    """Train every candidate with the first seeds, decide how the stage goes on, finish, choose."""
+def _propose_fusion_functions(root: str, modalities: Sequence[str], search: SearchParameters) -> Node:
+    return Node(
+        nodes.propose_fusion_functions,
+        {
+            "sample": f"{root}.sample",
+            "functions": f"params:{root}.fusion_functions",
+            "network": f"params:{root}.fusion_network",
+            **{modality: f"{root}.{modality}.choice" for modality in modalities},
+        },
+        {name: f"{root}.{FUSION_FUNCTION}.{name}_architecture" for name in search.fusion_functions},
+        name="propose",
+        namespace=f"{NAMESPACE}.{FUSION_FUNCTION}",
+    )
+
+
+def _propose_fusion_networks(root: str, search: SearchParameters) -> Node:
+    return Node(
+        nodes.propose_fusion_networks,
+        {
+            "choice": f"{root}.{FUSION_FUNCTION}.choice",
+            "network": f"params:{root}.fusion_network",
+            "match": f"params:{root}.match",
+        },
+        {name: f"{root}.{FUSION_NETWORK}.{name}_architecture" for name in search.fusion_network.names},
+        name="propose",
+        namespace=f"{NAMESPACE}.{FUSION_NETWORK}",
+    )
+
+
+def _stage(root: str, stage: str, candidates: Sequence[str]) -> list[Node]:
+    """Train each candidate from the first seeds, decide how the stage continues, finish, choose."""
     space, namespace = f"{root}.{stage}", f"{NAMESPACE}.{stage}"
-    parameters = f"params:{root}"
-    sample, holdout = f"{root}.sample", f"{root}.holdout"
-    budget, selection = f"{parameters}.budget", f"{parameters}.selection"
+    budget, selection, holdout = f"params:{root}.budget", f"params:{root}.selection", f"{root}.holdout"
+    trial_inputs = [f"{root}.sample", holdout, budget, selection]
     graph = []
-    for name in names:
-        graph.append(
+    for name in candidates:
+        graph += [
             Node(
                 nodes.train_candidate,
-                [f"{space}.{name}_architecture", sample, holdout, budget, selection],
+                [f"{space}.{name}_architecture", *trial_inputs],
                 f"{space}.{name}_first",
                 name=f"train_{name}",
                 namespace=namespace,
                 tags="trial",
-            )
-        )
-        graph.append(
+            ),
             Node(
                 nodes.finish_candidate,
-                [f"{space}.{name}_first", f"{space}.decision", sample, holdout, budget, selection],
+                [f"{space}.{name}_first", f"{space}.decision", *trial_inputs],
                 f"{space}.{name}_result",
                 name=f"finish_{name}",
                 namespace=namespace,
                 tags="trial",
-            )
-        )
-    graph.append(
-        Node(
-            nodes.decide,
-            {
-                "selection": selection,
-                "budget": budget,
-                "holdout": holdout,
-                **{name: f"{space}.{name}_first" for name in names},
-            },
-            f"{space}.decision",
-            name="decide",
-            namespace=namespace,
-        )
-    )
-    graph.append(
+            ),
+        ]
+    first = {name: f"{space}.{name}_first" for name in candidates}
+    finished = {name: f"{space}.{name}_result" for name in candidates}
+    decide = {"selection": selection, "budget": budget, "holdout": holdout, **first}
+    choose = {"selection": selection, "holdout": holdout, "decision": f"{space}.decision", **finished}
+    return [
+        *graph,
+        Node(nodes.decide, decide, f"{space}.decision", name="decide", namespace=namespace),
         Node(
             nodes.choose,
-            {
-                "selection": selection,
-                "holdout": holdout,
-                "decision": f"{space}.decision",
-                **{name: f"{space}.{name}_result" for name in names},
-            },
+            choose,
             [f"{space}.choice", f"{space}.leaderboard", f"{space}.losses"],
             name="choose",
             namespace=namespace,
-        )
+        ),
+    ]
+
+
+def _conclude(dataset: str, root: str, stages: Sequence[str]) -> Node:
+    tables = ("leaderboard", "losses")
+    return Node(
+        nodes.conclude,
+        [f"{root}.{stages[-1]}.choice", *(f"{root}.{stage}.{table}" for table in tables for stage in stages)],
+        [f"{dataset}.architecture", *(f"{dataset}.{table}" for table in tables)],
+        name="conclude",
+        namespace=NAMESPACE,
     )
-    return graph

@@ -1,27 +1,27 @@
-"""Which candidate wins, and what of it is noise."""
+"""How a stage's winner is selected: chance level, successive elimination, ranking, and the tie rule (``break_tie``)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from mixmas_pipeline.evaluation.significance import Chance, chance, difference_error
 from mixmas_pipeline.pipelines.search.parameters import SelectionParameters
+from mixmas_pipeline.pipelines.search.results import CandidateResult
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Ranking:
     """The outcome of a stage.
 
     Attributes:
-        winner: name of the candidate taken.
-        tied: names within noise of the best mean, the winner among them; one name when there was no tie.
+        winner: name of the selected candidate.
+        tied: names within noise of the best mean, the winner among them; only the winner when there is no tie.
         at_chance: names not clearly above chance.
         chances: name -> its chance score.
-        reason: in words.
+        reason: why the winner was selected, in sentences.
     """
 
     winner: str
@@ -31,136 +31,148 @@ class Verdict:
     reason: str
 
 
-def needs_extension(results: list[dict[str, Any]], labels: np.ndarray, selection: SelectionParameters) -> list[str]:
+def not_above_chance(
+    results: Sequence[CandidateResult], labels: np.ndarray, selection: SelectionParameters
+) -> list[str]:
     """Names of the candidates whose mean score is not clearly above chance.
 
     Args:
-        results: each with candidate, architecture and trials (score, predicted), as the search's nodes make them.
-        labels: of the held-out sample.
+        results: of one stage.
+        labels: of the held-out rows that the stage is scored on.
     """
-    return [
-        result["candidate"] for result in results if not _above(result, _chance(result, labels, selection), selection)
-    ]
+    return [r.candidate for r in results if not _is_above(r, _chance(r, labels, selection), selection)]
 
 
-def fall_behind(
-    results: list[dict[str, Any]], labels: np.ndarray, selection: SelectionParameters, behind: float
+def eliminate(
+    results: Sequence[CandidateResult], labels: np.ndarray, selection: SelectionParameters, behind: float
 ) -> dict[str, str]:
     """Candidates that need no further trial: their mean score is clearly below the best one's.
 
+    One round of successive elimination (Even-Dar, Mannor and Mansour 2006), with differences paired by seed and by
+    example.
+
     Args:
-        results, labels: as ``needs_extension`` takes them.
-        behind: standard errors of the difference that are clear.
+        results, labels: as for ``not_above_chance``.
+        behind: a candidate is eliminated if it is more than this many standard errors of the difference below the best.
 
     Returns:
-        Name -> why, in words. Never all: the best one stays.
+        Name -> reason. The best candidate is never eliminated.
     """
-    best = max(results, key=_rank)
+    best = max(results, key=_rank_key)
     dropped = {}
     for result in results:
         difference, error = _mean(best) - _mean(result), 0.0
         if result is not best and difference > 0:
-            error = _difference(best, result, labels, selection)
+            error = _standard_error(best, result, labels, selection)
         if difference > behind * error:
-            dropped[result["candidate"]] = (
-                f"After {len(result['trials'])} seeds {difference:.3f} ± {error:.3f} behind {best['candidate']}."
+            dropped[result.candidate] = (
+                f"After {len(result.trials)} seeds {difference:.3f} ± {error:.3f} behind {best.candidate}."
             )
     return dropped
 
 
-def judge(
-    results: list[dict[str, Any]],
+def rank(
+    results: Sequence[CandidateResult],
     labels: np.ndarray,
     selection: SelectionParameters,
     dropped: Collection[str] = (),
-) -> Verdict:
-    """Rank by mean score over the seeds; a difference within noise is a tie; a tie goes to the cheaper candidate.
+) -> Ranking:
+    """Rank a stage's candidates by mean score over the seeds; ``break_tie`` selects among those within noise.
 
-    Cheaper is: fewer FLOPs an example, then fewer parameters, then the name that comes first. Candidates that are
-    not clearly above chance do not take part; if none is, nothing is ranked and the cheapest is taken. Nor do those
-    that were ``dropped`` on the way.
+    Candidates that are not clearly above chance are not ranked, nor are those in ``dropped``. If all that remain are at
+    chance, dropped candidates above chance are ranked; if there are none, the cheapest candidate wins.
     """
-    chances = {r["candidate"]: _chance(r, labels, selection) for r in results}
-    means = {r["candidate"]: _mean(r) for r in results}
-    learnt = [r for r in results if _above(r, chances[r["candidate"]], selection)]
-    at_chance = [r["candidate"] for r in results if r not in learnt]
-    # With more trials all that were left may have come to chance: then those that were dropped are better than none.
-    learnt = [r for r in learnt if r["candidate"] not in dropped] or learnt
-    if not learnt:
-        winner = min(results, key=_price)["candidate"]
-        steps = results[0]["trials"][0]["steps"]
-        reason = (
-            f"No candidate was clearly above chance after {steps} steps: none was ranked, and the cheapest was taken. "
-            "Raise the budget (extended_steps) or the sample (a smaller margin)."
-        )
-        return Verdict(winner, [winner], at_chance, chances, reason)
-    best = max(learnt, key=_rank)
-    errors = {r["candidate"]: _difference(best, r, labels, selection) for r in learnt if r is not best}
-    tied = [
-        r
-        for r in learnt
-        if r is best or means[best["candidate"]] - means[r["candidate"]] <= selection.tie * errors[r["candidate"]]
-    ]
-    winner = min(tied, key=_price)["candidate"]
-    return Verdict(
-        winner,
-        [r["candidate"] for r in tied],
-        at_chance,
-        chances,
-        _reason(winner, best, tied, means, errors, at_chance, dropped),
+    chances = {r.candidate: _chance(r, labels, selection) for r in results}
+    above = [r for r in results if _is_above(r, chances[r.candidate], selection)]
+    at_chance = [name for name in chances if name not in {r.candidate for r in above}]
+    # More trials may have brought all remaining candidates to chance; a dropped one above chance is then better.
+    ranked = [r for r in above if r.candidate not in dropped] or above
+    if not ranked:
+        return _all_at_chance(results, at_chance, chances)
+    best = max(ranked, key=_rank_key)
+    errors = {r.candidate: _standard_error(best, r, labels, selection) for r in ranked if r is not best}
+    winner, tied = break_tie(ranked, best, errors, selection.tie)
+    reason = _reason(winner, best, tied, ranked, errors, dropped)
+    if dropped:
+        reason += f" Eliminated early: {', '.join(dropped)}."
+    if at_chance:
+        reason += f" Not clearly above chance, so not ranked: {', '.join(at_chance)}."
+    return Ranking(winner.candidate, [r.candidate for r in tied], at_chance, chances, reason)
+
+
+def break_tie(
+    ranked: Sequence[CandidateResult], best: CandidateResult, errors: Mapping[str, float], tie: float
+) -> tuple[CandidateResult, list[CandidateResult]]:
+    """The tie rule: of all candidates within noise of the best mean score, the cheapest wins.
+
+    This is the one-standard-error rule (Breiman, Friedman, Olshen and Stone 1984, section 3.4.3), with the standard
+    error of the paired difference. Cheaper means fewer FLOPs per example, then fewer parameters, then the name that
+    comes first (``Proposal.price``).
+
+    Args:
+        ranked: the candidates, ``best`` among them.
+        best: the candidate with the highest mean score.
+        errors: name -> standard error of its difference from the best; of all candidates but the best.
+        tie: a difference of at most this many standard errors is a tie.
+
+    Returns:
+        The winner; all tied candidates, in the order of ``ranked``.
+    """
+    tied = [r for r in ranked if r is best or _mean(best) - _mean(r) <= tie * errors[r.candidate]]
+    return min(tied, key=lambda r: r.price), tied
+
+
+def _all_at_chance(results: Sequence[CandidateResult], at_chance: list[str], chances: dict[str, Chance]) -> Ranking:
+    winner = min(results, key=lambda r: r.price).candidate
+    reason = (
+        f"No candidate was clearly above chance after {results[0].trials[0].steps} steps: none was ranked, and the "
+        "cheapest was taken. Raise the budget (extended_steps) or the sample (a smaller margin)."
     )
+    return Ranking(winner, [winner], at_chance, chances, reason)
 
 
 def _reason(
-    winner: str,
-    best: dict[str, Any],
-    tied: list[dict[str, Any]],
-    means: dict[str, float],
-    errors: dict[str, float],
-    at_chance: list[str],
+    winner: CandidateResult,
+    best: CandidateResult,
+    tied: Sequence[CandidateResult],
+    ranked: Sequence[CandidateResult],
+    errors: Mapping[str, float],
     dropped: Collection[str],
 ) -> str:
-    top = best["candidate"]
     if len(tied) > 1:
-        names = ", ".join(r["candidate"] for r in tied)
-        text = f"A tie between {names} (differences within noise); {winner} is the cheapest of them."
-        if winner != top:
-            text += f" {top} scored {means[top] - means[winner]:.3f} ± {errors[winner]:.3f} more."
-    elif errors:
-        second = max(errors, key=lambda name: means[name])
-        text = f"It scored {means[top] - means[second]:.3f} ± {errors[second]:.3f} more than {second}."
-    else:
-        text = "It was the only candidate left." if dropped else "It was the only candidate to rank."
-    if dropped:
-        text += f" Dropped in the race: {', '.join(dropped)}."
-    if at_chance:
-        text += f" Not clearly above chance, so not ranked: {', '.join(at_chance)}."
-    return text
+        names = ", ".join(r.candidate for r in tied)
+        text = f"A tie between {names} (differences within noise); {winner.candidate} is the cheapest of them."
+        if winner is not best:
+            more, error = _mean(best) - _mean(winner), errors[winner.candidate]
+            text += f" {best.candidate} scored {more:.3f} ± {error:.3f} more."
+        return text
+    others = [r for r in ranked if r is not best]
+    if not others:
+        return "It was the only candidate left." if dropped else "It was the only candidate to rank."
+    second = max(others, key=_mean)
+    return f"It scored {_mean(best) - _mean(second):.3f} ± {errors[second.candidate]:.3f} more than {second.candidate}."
 
 
-def _mean(result: dict[str, Any]) -> float:
-    return float(np.mean([trial["score"] for trial in result["trials"]]))
+def _mean(result: CandidateResult) -> float:
+    return float(np.mean(result.scores))
 
 
-def _rank(result: dict[str, Any]) -> tuple[float, tuple[int, ...], str]:
+def _rank_key(result: CandidateResult) -> tuple[float, int, int, str]:
     """Largest for the best: by mean score, then the cheaper one, then by name."""
-    return _mean(result), tuple(-x for x in _price(result)[:2]), result["candidate"]
+    return _mean(result), -result.flops, -result.parameters, result.candidate
 
 
-def _price(result: dict[str, Any]) -> tuple[int, int, str]:
-    return result["flops"], result["parameters"], result["candidate"]
+def _predicted(result: CandidateResult) -> np.ndarray:
+    """(seeds, n[, classes])."""
+    return np.array([trial.predicted for trial in result.trials])
 
 
-def _predicted(result: dict[str, Any]) -> np.ndarray:
-    return np.array([trial["predicted"] for trial in result["trials"]])
+def _classes(result: CandidateResult) -> int:
+    return len(result.architecture.classes)
 
 
-def _classes(result: dict[str, Any]) -> int:
-    return len(result["architecture"]["classes"])
-
-
-def _chance(result: dict[str, Any], labels: np.ndarray, selection: SelectionParameters) -> Chance:
-    """Chance of the mean over seeds: means add up, and so, at worst (seeds that agree), do standard deviations."""
+def _chance(result: CandidateResult, labels: np.ndarray, selection: SelectionParameters) -> Chance:
+    """Chance of the mean over seeds. Means add up; so do, at worst (seeds that agree), standard deviations."""
     by_seed = [
         chance(selection.metric, labels, predicted, _classes(result), selection.resamples, selection.seed)
         for predicted in _predicted(result)
@@ -168,11 +180,14 @@ def _chance(result: dict[str, Any], labels: np.ndarray, selection: SelectionPara
     return Chance(float(np.mean([c.mean for c in by_seed])), float(np.mean([c.std for c in by_seed])))
 
 
-def _above(result: dict[str, Any], level: Chance, selection: SelectionParameters) -> bool:
+def _is_above(result: CandidateResult, level: Chance, selection: SelectionParameters) -> bool:
     return _mean(result) > level.mean + selection.above_chance * level.std
 
 
-def _difference(a: dict[str, Any], b: dict[str, Any], labels: np.ndarray, selection: SelectionParameters) -> float:
+def _standard_error(
+    a: CandidateResult, b: CandidateResult, labels: np.ndarray, selection: SelectionParameters
+) -> float:
+    """Of the difference of the two mean scores, see ``metrics.difference_error``."""
     return difference_error(
         selection.metric, labels, _predicted(a), _predicted(b), _classes(a), selection.resamples, selection.seed
     )

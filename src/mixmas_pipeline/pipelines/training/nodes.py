@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.lazy import lazy
 from mixmas_pipeline.utils.progress import Part, tell
@@ -19,7 +20,7 @@ else:
 
 
 def train_model(
-    architecture: dict[str, Any],
+    architecture: Architecture,
     train: MultimodalTable,
     validation: MultimodalTable,
     training: TrainingParameters,

@@ -1,4 +1,4 @@
-"""The graph of the validation: one node a combination, one node a budget and replicate.
+"""The graph of the validation: a node per combination, and a node per budget and replicate.
 
 narrow, draw_truth_rows -> enumerate -> [truth]: train_* ----> measure_agreement -> draw_agreement
 narrow, lay_out_budgets -> [search]: search_* ---------------^
@@ -6,10 +6,13 @@ narrow, lay_out_budgets -> [search]: search_* ---------------^
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
-from mixmas_pipeline.pipelines.validate_search import judging, nodes
+from mixmas_pipeline.pipelines.validate_search import nodes
+from mixmas_pipeline.pipelines.validate_search.budgets import budget_grid
 from mixmas_pipeline.pipelines.validate_search.parameters import ValidateSearchParameters
 from mixmas_pipeline.pipelines.validate_search.space import combinations
 
@@ -20,46 +23,31 @@ def create_pipeline(dataset: str, search: SearchParameters, validate: ValidateSe
     """Nodes of the namespace ``validate_search``.
 
     Args:
+        dataset: its tables are ``{dataset}.train`` and ``{dataset}.validation``.
         search: the search space.
-        validate: its sub-space, and the budgets to try; they decide which nodes there are.
+        validate: its sub-space, and the budgets to try; they decide which nodes the graph has.
     """
-    space = f"{dataset}.validate_search"
-    parameters, searching = f"params:{space}", f"params:{dataset}.search"
-    train, validation, full = f"{dataset}.train", f"{dataset}.validation", f"{space}.full"
-    names = list(combinations(search.only(validate.space)))
-    budgets = list(nodes.budget_grid(validate.proxy))
-    graph = [
-        Node(nodes.narrow, [searching, f"{parameters}.space"], f"{space}.space", name="narrow", namespace=NAMESPACE),
-        Node(
-            nodes.draw_truth_rows,
-            [train, f"{parameters}.truth", f"{searching}.sample"],
-            full,
-            name="draw_truth_rows",
-            namespace=NAMESPACE,
-        ),
-        Node(
-            nodes.enumerate_combinations,
-            [full, searching, f"{parameters}.space"],
-            {name: f"{space}.truth.{name}_architecture" for name in names},
-            name="enumerate",
-            namespace=f"{NAMESPACE}.truth",
-        ),
-        Node(
-            nodes.lay_out_budgets,
-            [train, f"{parameters}.proxy", f"{searching}.sample", f"{searching}.budget"],
-            {name: f"{space}.search.{name}_budget" for name in budgets},
-            name="lay_out_budgets",
-            namespace=f"{NAMESPACE}.search",
-        ),
-    ]
-    graph += [
+    names, budgets = list(combinations(search.only(validate.space))), list(budget_grid(validate.proxy))
+    return Pipeline(
+        [
+            *_full_trainings(dataset, names),
+            *_searches(dataset, budgets),
+            *_agreement(dataset, names, budgets),
+        ]
+    )
+
+
+def _full_trainings(dataset: str, names: Sequence[str]) -> list[Node]:
+    space, searching = f"{dataset}.validate_search", f"params:{dataset}.search"
+    truth, candidates, full = f"params:{space}.truth", f"params:{space}.space", f"{space}.full"
+    trainings = [
         Node(
             nodes.train_combination,
             [
                 f"{space}.truth.{name}_architecture",
                 full,
-                validation,
-                f"{parameters}.truth",
+                f"{dataset}.validation",
+                truth,
                 f"{searching}.selection.metric",
             ],
             f"{space}.truth.{name}_result",
@@ -69,7 +57,29 @@ def create_pipeline(dataset: str, search: SearchParameters, validate: ValidateSe
         )
         for name in names
     ]
-    graph += [
+    return [
+        Node(
+            nodes.draw_truth_rows,
+            [f"{dataset}.train", truth, f"{searching}.sample"],
+            full,
+            name="draw_truth_rows",
+            namespace=NAMESPACE,
+        ),
+        Node(
+            nodes.enumerate_combinations,
+            [full, searching, candidates],
+            {name: f"{space}.truth.{name}_architecture" for name in names},
+            name="enumerate",
+            namespace=f"{NAMESPACE}.truth",
+        ),
+        *trainings,
+    ]
+
+
+def _searches(dataset: str, budgets: Sequence[str]) -> list[Node]:
+    space, searching = f"{dataset}.validate_search", f"params:{dataset}.search"
+    train, candidates = f"{dataset}.train", f"params:{space}.space"
+    searches = [
         Node(
             nodes.search_within_budget,
             [f"{space}.search.{name}_budget", train, f"{space}.space", f"{searching}.selection"],
@@ -80,14 +90,29 @@ def create_pipeline(dataset: str, search: SearchParameters, validate: ValidateSe
         )
         for name in budgets
     ]
-    tables = [f"{dataset}.combinations", f"{dataset}.agreement", f"{dataset}.agreement_summary"]
-    graph += [
+    return [
+        Node(nodes.narrow, [searching, candidates], f"{space}.space", name="narrow", namespace=NAMESPACE),
         Node(
-            judging.measure_agreement,
+            nodes.lay_out_budgets,
+            [train, f"params:{space}.proxy", f"{searching}.sample", f"{searching}.budget"],
+            {name: f"{space}.search.{name}_budget" for name in budgets},
+            name="lay_out_budgets",
+            namespace=f"{NAMESPACE}.search",
+        ),
+        *searches,
+    ]
+
+
+def _agreement(dataset: str, names: Sequence[str], budgets: Sequence[str]) -> list[Node]:
+    space, searching = f"{dataset}.validate_search", f"params:{dataset}.search"
+    tables = [f"{dataset}.combinations", f"{dataset}.agreement", f"{dataset}.agreement_summary"]
+    return [
+        Node(
+            nodes.measure_agreement,
             {
-                "train": train,
-                "validation": validation,
-                "truth": f"{parameters}.truth",
+                "train": f"{dataset}.train",
+                "validation": f"{dataset}.validation",
+                "truth": f"params:{space}.truth",
                 "sample": f"{searching}.sample",
                 "batch_size": f"{searching}.budget.batch_size",
                 **{f"truth/{name}": f"{space}.truth.{name}_result" for name in names},
@@ -98,11 +123,10 @@ def create_pipeline(dataset: str, search: SearchParameters, validate: ValidateSe
             namespace=NAMESPACE,
         ),
         Node(
-            judging.draw_agreement,
+            nodes.draw_agreement,
             tables[1:],
             [f"{dataset}.regret_figure", f"{dataset}.tau_figure"],
             name="draw_agreement",
             namespace=NAMESPACE,
         ),
     ]
-    return Pipeline(graph)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,9 @@ from test_generic import space, table
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.pipelines.validate_search.nodes import narrow
-from mixmas_pipeline.pipelines.validate_search.space import Builder, combinations, name_of, stages
+from mixmas_pipeline.pipelines.validate_search.proposals import Builder
+from mixmas_pipeline.pipelines.validate_search.results import SubSpace
+from mixmas_pipeline.pipelines.validate_search.space import combinations, name_of, stages
 
 TABLE = table(40, 0)
 
@@ -40,15 +43,13 @@ def test_architectures_of_a_sub_space_are_those_of_the_space(chosen: dict[str, t
     ]
     whole, narrowed = Builder(TABLE, search), Builder(TABLE, search.only(chosen))
     for choice in list(part.values())[:: max(1, len(part) // 4)]:
-        assert narrowed.whole(choice) == whole.whole(choice)
-    # What the searches are given is the same sub-space, after a trip through JSON.
-    again = SearchParameters.model_validate(
-        {**narrow(search.model_dump(), dict(chosen)), "budget": search.budget, "selection": search.selection}
-        | {"sample": search.sample}
-    )
+        assert narrowed.complete(choice) == whole.complete(choice)
+    # The searches get the same sub-space, after a round trip through JSON.
+    part_of_space = narrow(search.model_dump(), {stage: list(names) for stage, names in chosen.items()})
+    again = SubSpace.model_validate(json.loads(json.dumps(part_of_space.model_dump(mode="json"))))
     assert stages(again) == stages(search.only(chosen))
     choice = next(iter(part.values()))
-    assert Builder(TABLE, again).whole(choice) == whole.whole(choice)
+    assert Builder(TABLE, again).complete(choice) == whole.complete(choice)
 
 
 def test_one_modality_has_no_fusion_stages() -> None:
@@ -59,6 +60,6 @@ def test_one_modality_has_no_fusion_stages() -> None:
     single = MultimodalTable(schema, {"plot": TABLE.arrays["plot"]}, TABLE.labels, TABLE.ids)
     assert list(combinations(search)) == ["mlp_mixer", "hyper_mixer", "monarch_mixer"]
     for choice in combinations(search).values():
-        architecture = Builder(single, search).whole(choice)["architecture"]
-        assert architecture["fusion"] is None
-        assert architecture["encoders"]["plot"]["block"]["block"] == name_of(choice)
+        architecture = Builder(single, search).complete(choice).architecture
+        assert architecture.fusion is None
+        assert architecture.encoders["plot"].block.block == name_of(choice)
