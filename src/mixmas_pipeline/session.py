@@ -1,4 +1,4 @@
-"""The Kedro session of this project: it reuses results unless told otherwise."""
+"""The Kedro session of this project: it reuses results unless another runner is named."""
 
 from __future__ import annotations
 
@@ -7,25 +7,29 @@ from typing import Any
 from kedro.framework.session import KedroSession
 from kedro.runner import AbstractRunner, SequentialRunner
 
-from mixmas_pipeline.pipeline_registry import why_left_out
+from mixmas_pipeline import pipeline_registry
 
 
 class ReusingSession(KedroSession):
-    """``kedro run`` hands over Kedro's plain sequential runner unless a ``--runner`` is named; here it is replaced."""
+    """``kedro run`` passes Kedro's sequential runner unless ``--runner`` names another one; ``ReusingRunner`` replaces
+    it."""
 
     def run(self, *args: Any, runner: AbstractRunner | None = None, **kwargs: Any) -> dict[str, Any]:
-        """Run with ``ReusingRunner`` in the place of Kedro's sequential runner."""
-        if runner is None or type(runner) is SequentialRunner:
-            from mixmas_pipeline.runners.reusing import ReusingRunner
+        """Run with ``ReusingRunner`` instead of Kedro's sequential runner."""
+        from mixmas_pipeline.runners.reusing import ReusingRunner
 
+        if runner is None or type(runner) is SequentialRunner:
             runner = ReusingRunner()
+        if isinstance(runner, ReusingRunner) and runner.before_first_node is None:
+            # The blocks' parameters are checked late, since this imports torch.
+            runner.before_first_node = getattr(pipeline_registry, "check_blocks", None)
         kwargs["runner"] = runner
         try:
             return super().run(*args, **kwargs)
         except ValueError:
-            # Kedro only says that there is no such pipeline.
+            # Kedro's own error names the pipeline that does not exist, but not why.
             wanted = [kwargs.get("pipeline_name"), *(kwargs.get("pipeline_names") or []), *args]
             for name in wanted:
-                if isinstance(name, str) and (reason := why_left_out(name)):
+                if isinstance(name, str) and (reason := pipeline_registry.why_left_out(name)):
                     raise ValueError(reason) from None
             raise

@@ -18,7 +18,7 @@ from kedro.runner import AbstractRunner
 
 from mixmas_pipeline.datasets.artefacts import JSONDataset
 from mixmas_pipeline.runners.reusing import ReusingRunner
-from mixmas_pipeline.utils.progress import Part, Progress, Scored, tell
+from mixmas_pipeline.utils.progress import CandidateScored, PartStarted, Progress, report
 
 _number = itertools.count()
 _log = logging.getLogger("mixmas_pipeline.probes")
@@ -55,12 +55,12 @@ def stay(seconds: float) -> dict[str, Any]:
 def train(how: str) -> str:
     """Tells of two trainings of twenty steps, scores them, prints something, and fails or waits if it is to."""
     for number in (1, 2):
-        tell(Part("seed", number, 2))
+        report(PartStarted("seed", number, 2))
         with Progress(20, how, describe=lambda done: f"step {done} of 20") as progress:
             for _ in range(20):
                 time.sleep(0.06)
                 progress.advance()
-        tell(Scored(how, str(number), "accuracy", number / 4))
+        report(CandidateScored(how, str(number), "accuracy", number / 4))
         print(f"{how} has printed")  # noqa: T201
     if how == "fails":
         raise LookupError("no such thing")

@@ -42,8 +42,12 @@ from mixmas_pipeline.storage.paths import is_remote, is_whole, place, remove
 from mixmas_pipeline.training import lightning
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.code_hash import code_hash
-from mixmas_pipeline.utils.log_relay import Sender, echo, hand_on_all, levels, send_all
 from mixmas_pipeline.utils.progress import LOGGER
+from mixmas_pipeline.utils.remote_logs import SendingHandler as Sender
+from mixmas_pipeline.utils.remote_logs import handle_records as hand_on_all
+from mixmas_pipeline.utils.remote_logs import log_output as echo
+from mixmas_pipeline.utils.remote_logs import logger_levels as levels
+from mixmas_pipeline.utils.remote_logs import send_all_records as send_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

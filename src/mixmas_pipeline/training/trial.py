@@ -23,7 +23,7 @@ from mixmas_pipeline.training.loss import balancing_weights, fusion_weight, mult
 from mixmas_pipeline.training.parameters import BudgetParameters, OptimiserParameters
 from mixmas_pipeline.training.stacked import OneModel, StackedModels
 from mixmas_pipeline.utils.devices import computing_in, pick_device, pick_precision
-from mixmas_pipeline.utils.progress import Part, Progress, tell
+from mixmas_pipeline.utils.progress import PartStarted, Progress, report
 
 _CURVE_POINTS = 40
 
@@ -100,7 +100,7 @@ def run_trials(
     for group in [tuple(seeds)] if together else [(seed,) for seed in seeds]:
         start = time.perf_counter()
         if parts:
-            tell(Part("seed", len(trials) + len(group), len(seeds)))
+            report(PartStarted("seed", len(trials) + len(group), len(seeds)))
         models = [initialised(MultimodalMixer, seed, architecture).to(device) for seed in group]
         with computing_in(precision, device):
             curves = _train(models, sample, device, budget, steps, group, label)

@@ -14,7 +14,7 @@ from mixmas_pipeline.pipelines.search import nodes
 from mixmas_pipeline.pipelines.search.parameters import SampleParameters, SelectionParameters
 from mixmas_pipeline.pipelines.search.selection import fall_behind, judge, needs_extension
 from mixmas_pipeline.training.parameters import BudgetParameters
-from mixmas_pipeline.utils.progress import LOGGER, Part
+from mixmas_pipeline.utils.progress import LOGGER, PartStarted
 
 SELECTION = SelectionParameters(metric="accuracy", resamples=200)
 LABELS = np.random.default_rng(0).integers(0, 4, 600)
@@ -147,7 +147,7 @@ def test_time_left_in_a_race_is_that_of_the_seeds_that_a_node_trains(caplog: pyt
     def parts() -> list[tuple[int, int]]:
         told = [vars(record)["progress"] for record in caplog.records if record.name == LOGGER]
         caplog.clear()
-        return [(event.number, event.of) for event in told if isinstance(event, Part)]
+        return [(event.number, event.of) for event in told if isinstance(event, PartStarted)]
 
     for batched, wanted in ((False, [(1, 2), (2, 2)]), (True, [(2, 2)])):
         budget = RACE.model_copy(update={"batched": batched})

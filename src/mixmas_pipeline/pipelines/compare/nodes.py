@@ -15,7 +15,7 @@ from mixmas_pipeline.models.architecture import Architecture, Encoder, Preset
 from mixmas_pipeline.pipelines.training.fitting import Scratch, with_statistics
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.lazy import lazy
-from mixmas_pipeline.utils.progress import Part, Scored, tell
+from mixmas_pipeline.utils.progress import CandidateScored, PartStarted, report
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,7 +91,7 @@ def tune(
     trials: list[dict[str, Any]] = []
     for number, rate in enumerate(rates, start=1):
         _log.info("%s: learning rate %g, %d of %d", name, rate, number, len(rates))
-        tell(Part("learning rate", number, len(rates)))
+        report(PartStarted("learning rate", number, len(rates)))
         settings = training.model_copy(update={"learning_rate": rate, "seed": tuning_seed})
         try:
             _, history = work.fit(architecture, train, validation, settings)
@@ -131,11 +131,11 @@ def train_seeds(
     work, models, histories = Scratch(scratch), {}, []
     for number, seed in enumerate(seeds, start=1):
         _log.info("%s: seed %d, %d of %d", contender["contender"], seed, number, len(seeds))
-        tell(Part("seed", number, len(seeds)))
+        report(PartStarted("seed", number, len(seeds)))
         settings = training.model_copy(update={"learning_rate": tuned["learning_rate"], "seed": seed})
         models[f"seed_{seed}"], history = work.fit(architecture, train, validation, settings)
         score = float(history[f"validation_{training.metric}_fused"].max())
-        tell(Scored(contender["contender"], str(seed), f"validation {training.metric}", score))
+        report(CandidateScored(contender["contender"], str(seed), f"validation {training.metric}", score))
         histories.append(history.assign(seed=seed))
     work.sweep()
     return {"history": pd.concat(histories, ignore_index=True), **models}

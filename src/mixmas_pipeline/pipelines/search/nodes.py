@@ -31,7 +31,7 @@ from mixmas_pipeline.pipelines.search.parameters import (
 from mixmas_pipeline.pipelines.search.selection import Verdict, fall_behind, judge, needs_extension
 from mixmas_pipeline.training.parameters import BudgetParameters, TrainingParameters
 from mixmas_pipeline.utils.lazy import lazy
-from mixmas_pipeline.utils.progress import Scored, tell
+from mixmas_pipeline.utils.progress import CandidateScored, report
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -407,7 +407,7 @@ def _trials(
     label = f"{proposal['stage']} {proposal['candidate']}"
     trials = run_trials(architecture, sample, holdout, budget, steps, seeds, selection.metric, label, parts=True)
     for trial in trials:
-        tell(Scored(proposal["candidate"], str(trial.seed), selection.metric, trial.score))
+        report(CandidateScored(proposal["candidate"], str(trial.seed), selection.metric, trial.score))
     _log.info(
         "%s: %s %s, %.1f s a seed",
         label,

@@ -9,7 +9,7 @@ from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.pipelines.training.fitting import Scratch, with_statistics
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.lazy import lazy
-from mixmas_pipeline.utils.progress import Part, tell
+from mixmas_pipeline.utils.progress import PartStarted, report
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,7 @@ def train_model(
     """
     for table in (train, validation):
         table.check()
-    tell(Part("training", 1, 1))
+    report(PartStarted("training", 1, 1))
     work = Scratch(scratch)
     model, history = work.fit(with_statistics(architecture, train), train, validation, training)
     work.sweep()

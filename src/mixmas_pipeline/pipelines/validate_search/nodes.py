@@ -19,7 +19,7 @@ from mixmas_pipeline.pipelines.search.parameters import SampleParameters, Search
 from mixmas_pipeline.pipelines.validate_search.parameters import ProxyParameters, TruthParameters
 from mixmas_pipeline.pipelines.validate_search.space import Builder, combinations, name_of
 from mixmas_pipeline.training.parameters import BudgetParameters, OptimiserParameters
-from mixmas_pipeline.utils.progress import Part, Scored, tell
+from mixmas_pipeline.utils.progress import CandidateScored, PartStarted, report
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ def train_combination(
     labels, classes = validation.labels, len(validation.schema.classes)
     scores, halves, seconds = [], [], []
     for number, seed in enumerate(truth.seeds, start=1):
-        tell(Part("seed", number, len(truth.seeds)))
+        report(PartStarted("seed", number, len(truth.seeds)))
         try:
             trial = run_trial(architecture, full, validation, budget, steps, seed, metric, f"{name}, seed {seed}")
         except FloatingPointError as error:
@@ -88,7 +88,7 @@ def train_combination(
             halves.append([0.0, 0.0])
             continue
         scores.append(trial.score)
-        tell(Scored(name, str(seed), metric, trial.score))
+        report(CandidateScored(name, str(seed), metric, trial.score))
         halves.append([score(metric, labels[h::2], trial.predicted[h::2], classes) for h in range(2)])
         seconds.append(trial.seconds)
     _log.info("%s: %s %s", name, metric, " ".join(f"{value:.3f}" for value in scores))
