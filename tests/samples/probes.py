@@ -6,6 +6,7 @@ import itertools
 import logging
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,11 @@ def stay(seconds: float) -> dict[str, Any]:
     start = time.time()
     time.sleep(seconds)
     return {"start": start, "end": time.time(), "process": os.getpid()}
+
+
+def stay_after(_: Any, seconds: float) -> dict[str, Any]:
+    """``stay`` with an input to wait for."""
+    return stay(seconds)
 
 
 def train(how: str) -> str:
@@ -121,12 +127,26 @@ def fail(kind: str) -> None:
 
 
 def write_on(folder: str) -> None:
-    """Leaves its process's number, and writes on and on."""
-    with Path(folder, f"{os.getpid()}.pid").open("w") as file:
-        while True:
-            file.write("x")
-            file.flush()
-            time.sleep(0.02)
+    """Writes its process id as a file name, and goes on writing. Removes its unfinished file when it is stopped."""
+    unfinished = Path(folder, f"{os.getpid()}.unfinished")
+    try:
+        unfinished.touch()
+        with Path(folder, f"{os.getpid()}.pid").open("w") as file:
+            while True:
+                file.write("x")
+                file.flush()
+                time.sleep(0.02)
+    finally:
+        unfinished.unlink()
+
+
+def say(word: str) -> str:
+    """Logs, prints, and lets another program print."""
+    print(f"{word} is printed")  # noqa: T201
+    subprocess.run(["echo", f"{word} is printed by a program"], check=True)
+    time.sleep(0.5)
+    _log.info("%s is logged", word)
+    return word
 
 
 def both(marker: str) -> tuple[str, str]:

@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from kedro.pipeline.node import Node
 from rich.console import RenderableType
+from rich.constrain import Constrain
 from rich.logging import RichHandler
-from rich.padding import Padding
 from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
@@ -120,9 +120,9 @@ class LiveProgress(Progress):
         self._status, self._status_lock, self._handler = status, lock, handler
         self._cell: Any = None  # the output of a notebook's cell
         super().__init__(
-            TextColumn("{task.description}", table_column=Column(max_width=32, no_wrap=True)),
-            TextColumn("{task.fields[text]}", table_column=Column(ratio=1, no_wrap=True)),
-            BarColumn(bar_width=10),
+            TextColumn("{task.description}", table_column=Column(min_width=16, max_width=28, no_wrap=True)),
+            TextColumn("{task.fields[text]}", table_column=Column(ratio=5, no_wrap=True)),
+            BarColumn(bar_width=None, table_column=Column(ratio=1)),
             TextColumn("{task.fields[time]}", style="cyan", table_column=Column(no_wrap=True)),
             console=handler.console,
             refresh_per_second=1 / _REFRESH,
@@ -156,21 +156,16 @@ class LiveProgress(Progress):
 
     def get_renderable(self) -> RenderableType:
         """The display. Four columns stay free: a terminal echoes ^C at the end of the last line."""
-        return Padding(super().get_renderable(), (0, 4, 0, 0))
+        return Constrain(super().get_renderable(), self._handler.console.width - 4)
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """The lines, from the status as it is now. rich cuts what the terminal has no room for."""
+        """The lines, from the status as it is now. rich cuts off what the terminal has no room for."""
         with self._status_lock:
             status, now = self._status, self._status.clock()
-            rows = [
-                self._row(
-                    "nodes", f"{len(status.done)} of {status.total}", status.summary(), len(status.done), status.total
-                )
-            ]
-            rows += [self._row(*active.cells(now), active.last[0], 1) for active in status.active.values()]
-            yield self.make_tasks_table(rows)
+            done = f"{len(status.done)} of {status.total} nodes"
+            yield self.make_tasks_table([self._row(done, "", status.summary(), len(status.done) / status.total)])
+            yield self.make_tasks_table(self._row(*node.cells(now), node.last[0]) for node in status.active.values())
             yield from (Text(line, style="green", no_wrap=True) for line in status.best().values())
 
-    def _row(self, name: str, text: str, time: str, done: float, total: float) -> Task:
-        fields = {"text": text, "time": time}
-        return Task(TaskID(0), name, total, done, _get_time=self.get_time, fields=fields, _lock=self._lock)
+    def _row(self, name: str, text: str, time: str, fraction: float) -> Task:
+        return Task(TaskID(0), name, 1, fraction, self._status.clock, fields={"text": text, "time": time})

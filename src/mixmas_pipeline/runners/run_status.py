@@ -57,11 +57,11 @@ class ActiveNode:
     def cells(self, now: float) -> tuple[str, str, str]:
         """Short name, what is done, and the time left or else the time gone."""
         part = f"{self.part.unit} {self.part.number} of {self.part.of}" if self.part and self.part.of > 1 else ""
-        steps, note, at_most = (self.steps.text, self.steps.note, self.steps.at_most) if self.steps else ("", "", False)
-        left = self.seconds_left(now)
-        time = f"{'at most ' if at_most else ''}{duration(left)} left" if left is not None else ""
-        name = ".".join(self.info.name.split(".")[-2:])
-        return name, ", ".join(filter(None, (part, steps, note))), time or f"for {duration(now - self.started)}"
+        text = ", ".join(filter(None, (part, self.steps.text if self.steps else "")))
+        time, left = f"for {duration(now - self.started)}", self.seconds_left(now)
+        if self.steps and left is not None:
+            time = f"up to {duration(left)}" if self.steps.at_most else f"{duration(left)} left"
+        return ".".join(self.info.name.split(".")[-2:]), text, time
 
 
 class RunStatus:
@@ -112,15 +112,16 @@ class RunStatus:
                 self._seconds[active.info.kind, active.info.stage].append(self.clock() - active.started)
 
     def best(self) -> dict[str, str]:
-        """Stage -> the candidate with the highest mean score so far, in words. The scores of reused results are
-        unknown, so the text then says "best of this run"."""
-        lines = {}
+        """Stage -> its best candidate so far, by the mean score; and active node -> its note. The scores of reused
+        results are unknown, so the text then says "best of this run"."""
+        notes = {name: active.steps.note for name, active in self.active.items() if active.steps}
+        lines = {name: f"{name}: {note}" for name, note in notes.items() if note}
         for stage, scores in self._scores.items():
             means = {name: fmean(by_key.values()) for name, by_key in scores.items()}
             candidate, metric = max(means, key=lambda name: means[name])
             reused = any(self._nodes[node].stage == stage and not self._nodes[node].short for node in self.reused)
             how = "best of this run" if reused else "best so far"
-            lines[stage] = f"{stage}: {how} {candidate}, {metric} {means[candidate, metric]:.3f}"
+            lines[stage] = f"{how}{stage and ' in '}{stage}: {candidate}, {metric} {means[candidate, metric]:.3f}"
         return lines
 
     def time_left(self) -> str:
@@ -157,10 +158,10 @@ class RunStatus:
         return f"{duration(self.clock() - self.start)}{left}"
 
     def line(self) -> str:
-        """All of it as one log line."""
-        nodes = [" ".join(filter(None, active.cells(self.clock()))) for active in self.active.values()]
+        """The run, the nodes under way, and the best of their stages, as one log line."""
+        cells = [active.cells(self.clock()) for active in self.active.values()]
+        nodes = [f"{name} {', '.join(filter(None, (text, time)))}" for name, text, time in cells]
         more = [f"{len(nodes) - _NAMED} more"] if len(nodes) > _NAMED else []
-        best = [
-            line for stage, line in self.best().items() if stage in {node.info.stage for node in self.active.values()}
-        ]
+        shown = {active.info.stage for active in self.active.values()} | self.active.keys()
+        best = [line for name, line in self.best().items() if name in shown]
         return "; ".join([f"{len(self.done)} of {self.total} nodes in {self.summary()}", *nodes[:_NAMED], *more, *best])
