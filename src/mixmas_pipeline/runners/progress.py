@@ -120,8 +120,10 @@ class LiveProgress(Progress):
         self._status, self._status_lock, self._handler = status, lock, handler
         self._cell: Any = None  # the output of a notebook's cell
         super().__init__(
-            TextColumn("{task.description}", table_column=Column(min_width=16, max_width=28, no_wrap=True)),
-            TextColumn("{task.fields[text]}", table_column=Column(ratio=5, no_wrap=True)),
+            TextColumn(
+                "{task.description}", markup=False, table_column=Column(min_width=16, max_width=28, no_wrap=True)
+            ),
+            TextColumn("{task.fields[text]}", markup=False, table_column=Column(ratio=5, no_wrap=True)),
             BarColumn(bar_width=None, table_column=Column(ratio=1)),
             TextColumn("{task.fields[time]}", style="cyan", table_column=Column(no_wrap=True)),
             console=handler.console,
@@ -164,7 +166,9 @@ class LiveProgress(Progress):
             status, now = self._status, self._status.clock()
             done = f"{len(status.done)} of {status.total} nodes"
             yield self.make_tasks_table([self._row(done, "", status.summary(), len(status.done) / status.total)])
-            yield self.make_tasks_table(self._row(*node.cells(now), node.last[0]) for node in status.active.values())
+            yield self.make_tasks_table(
+                self._row(*node.cells(now), node.last.fraction) for node in status.active.values()
+            )
             yield from (Text(line, style="green", no_wrap=True) for line in status.best().values())
 
     def _row(self, name: str, text: str, time: str, fraction: float) -> Task:

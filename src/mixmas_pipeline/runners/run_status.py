@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import fmean
+from typing import NamedTuple
 
 from mixmas_pipeline.utils.progress import CandidateScored, Event, NodeStarted, PartStarted, StepsDone, duration
 
@@ -27,6 +28,16 @@ class NodeInfo:
         return self.name.rpartition(".")[0]
 
 
+class Sample(NamedTuple):
+    """The fraction of a node that was done at a time."""
+
+    fraction: float
+    time: float
+
+
+_NOTHING = Sample(0.0, 0.0)
+
+
 @dataclass
 class ActiveNode:
     """A node under way. Times are seconds of the run's clock."""
@@ -35,24 +46,27 @@ class ActiveNode:
     started: float
     part: PartStarted | None = None
     steps: StepsDone | None = None
-    first: tuple[float, float] | None = None  # fraction and time from which the rate is measured
-    last: tuple[float, float] = (0.0, 0.0)  # the same of the last event
+    first: Sample | None = None  # the rate is measured from here
+    last: Sample = _NOTHING
 
     def take(self, event: PartStarted | StepsDone, now: float) -> None:
         """Take an event of this node."""
-        before, self.steps = self.last[0], event if isinstance(event, StepsDone) else None
-        self.part = self.part if isinstance(event, StepsDone) else event
-        steps = self.steps.done / max(1, self.steps.total) if self.steps else 0
-        self.last = ((self.part.number - 1 + steps) / self.part.of if self.part else steps), now
-        if self.steps and (self.first is None or self.last[0] < before):
+        if isinstance(event, PartStarted):
+            self.part, self.steps = event, None
+        else:
+            self.steps = event
+        before = self.last.fraction
+        steps = self.steps.done / max(1, self.steps.total) if self.steps else 0.0
+        self.last = Sample((self.part.number - 1 + steps) / self.part.of if self.part else steps, now)
+        if self.steps and (self.first is None or self.last.fraction < before):
             self.first = self.last
 
     def seconds_left(self, now: float) -> float | None:
         """Seconds until all parts are done, or all steps where the node reports no parts. None: unknown."""
-        if self.first is None or self.last[0] <= self.first[0]:
+        if self.first is None or self.last.fraction <= self.first.fraction:
             return None
-        seconds_per_fraction = (self.last[1] - self.first[1]) / (self.last[0] - self.first[0])
-        return max(0.0, seconds_per_fraction * (1 - self.last[0]) - (now - self.last[1]))
+        whole = (self.last.time - self.first.time) / (self.last.fraction - self.first.fraction)
+        return max(0.0, whole * (1 - self.last.fraction) - (now - self.last.time))
 
     def cells(self, now: float) -> tuple[str, str, str]:
         """Short name, what is done, and the time left or else the time gone."""
