@@ -232,3 +232,7 @@ def test_events_of_unknown_nodes_are_ignored() -> None:
     status.take(step(1, 2), "another.run")
     status.take(step(1, 2), None)
     assert status.line() == "0 of 6 nodes in 0.0 s, time left unknown"
+
+
+def test_short_nodes_alone_take_a_few_seconds() -> None:
+    assert RunStatus([NodeInfo("films.reporting.draw", "draw", short=True)]).time_left() == "a few seconds left"

@@ -172,4 +172,6 @@ class LiveProgress(Progress):
             yield from (Text(line, style="green", no_wrap=True) for line in status.best().values())
 
     def _row(self, name: str, text: str, time: str, fraction: float) -> Task:
-        return Task(TaskID(0), name, 1, fraction, self._status.clock, fields={"text": text, "time": time})
+        task = Task(TaskID(0), name, 1, fraction, self._status.clock, fields={"text": text, "time": time})
+        task.start_time = 0.0 if fraction else None  # the bar pulses as long as nothing is known
+        return task

@@ -154,8 +154,8 @@ class RunStatus:
             known = [time for time in times if time is not None]
             complete &= len(known) == len(times)
             seconds += max([sum(known) / max(1, self._most_at_once[kind]), *known])
-        if not complete and seconds < 1:
-            return "time left unknown"
+        if seconds < 1:
+            return "a few seconds left" if complete else "time left unknown"
         bound = "about" if complete != at_most else "at most" if complete else "at least"
         return f"{bound} {duration(seconds)} left"
 
