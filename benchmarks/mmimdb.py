@@ -215,10 +215,11 @@ def prepare(folder: Path) -> dict[str, Any]:
     """The whole pipeline on generated films."""
     from kedro.config import OmegaConfigLoader
     from kedro.io import DataCatalog
+    from kedro.runner.task import Task
 
     from mixmas_pipeline.pipelines.data.mmimdb import create_pipeline
     from mixmas_pipeline.pipelines.data.mmimdb import parameters as models
-    from mixmas_pipeline.runners import reusing
+    from mixmas_pipeline.runners.reusing import ReusingRunner
     from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
     config = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)
@@ -238,15 +239,15 @@ def prepare(folder: Path) -> dict[str, Any]:
     catalog["params:mmimdb.text"] = models.TextParameters.model_validate(parameters["text"])
     catalog["params:mmimdb.text.max_tokens"] = 512
     watch = Watch()
-    task = reusing.Task.execute
+    task = Task.execute
 
     def watched(self: Any) -> Any:
         watch.begin(self.node.name)
         return task(self)
 
-    reusing.Task.execute = watched  # type: ignore[method-assign]
+    Task.execute = watched  # type: ignore[method-assign]
     start = time.monotonic()
-    reusing.ReusingRunner().run(create_pipeline(parameters), catalog)
+    ReusingRunner().run(create_pipeline(parameters), catalog)
     watch.begin("end")
     sizes = {split: len(catalog.load(f"mmimdb.{split}")) for split in ("train", "validation", "test")}
     source = catalog.load("mmimdb.train").schema.source

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from child_processes import children, command
+from child_processes import workers
 from project_runs import kedro, make_project
 
 # Artefacts that hold nothing but results, by the end of their path: their bytes are compared.
@@ -67,9 +67,9 @@ def run_and_kill_a_worker(project: Path) -> str:
     for line in process.stdout:
         said += line
         if not killed and re.search(r"Running search.\w+.train_", line):
-            workers = [p for p in children(process.pid) if b"runners.worker" in command(p)]
-            if workers:
-                os.kill(workers[0], signal.SIGKILL)
+            running = workers(process.pid)
+            if running:
+                os.kill(min(running), signal.SIGKILL)
                 killed = True
     assert process.wait(120) == 0, said
     return said

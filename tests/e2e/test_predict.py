@@ -54,7 +54,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     done = kedro(project, *PREDICT)
     said = " ".join((done.stdout + done.stderr).split())
     assert done.returncode != 0
-    assert "avmnist.model is not there" in said
+    assert "avmnist.model does not exist" in said
     assert "kedro run --pipeline=training makes it" in said
     done = kedro(project, *PREDICT, "--params=avmnist.predict.row=x")
     assert "avmnist.predict.row: Extra inputs are not permitted (found: 'x'); did you mean rows?" in done.stderr

@@ -7,12 +7,17 @@ from pathlib import Path
 
 
 def children(parent: int) -> set[int]:
-    """Numbers of a process's children. A thread that ends while its are read has none."""
-    found: set[int] = set()
+    """Process ids of a process's children. A thread that ends while its children are read counts as having none."""
+    pids: set[int] = set()
     for thread in Path(f"/proc/{parent}/task").iterdir():
         with suppress(FileNotFoundError, ProcessLookupError):
-            found |= set(map(int, (thread / "children").read_text().split()))
-    return found
+            pids |= set(map(int, (thread / "children").read_text().split()))
+    return pids
+
+
+def workers(parent: int) -> set[int]:
+    """Process ids of a run's workers that are alive."""
+    return {pid for pid in children(parent) if b"loky.backend.popen_loky_posix" in command(pid)}
 
 
 def command(pid: int) -> bytes:

@@ -6,6 +6,7 @@ import itertools
 import logging
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from kedro.pipeline import Node, Pipeline
 from kedro.runner import AbstractRunner
 
 from mixmas_pipeline.runners.reusing import ReusingRunner
-from mixmas_pipeline.utils.progress import Part, Progress, Scored, tell
+from mixmas_pipeline.utils.progress import CandidateScored, PartStarted, Progress, report
 
 _number = itertools.count()
 _log = logging.getLogger("mixmas_pipeline.probes")
@@ -52,15 +53,20 @@ def stay(seconds: float) -> dict[str, Any]:
     return {"start": start, "end": time.time(), "process": os.getpid()}
 
 
+def stay_after(_: Any, seconds: float) -> dict[str, Any]:
+    """``stay`` with an input to wait for."""
+    return stay(seconds)
+
+
 def train(how: str) -> str:
     """Tells of two trainings of twenty steps, scores them, prints something, and fails or waits if it is to."""
     for number in (1, 2):
-        tell(Part("seed", number, 2))
+        report(PartStarted("seed", number, 2))
         with Progress(20, how, describe=lambda done: f"step {done} of 20") as progress:
             for _ in range(20):
                 time.sleep(0.06)
                 progress.advance()
-        tell(Scored(how, str(number), "accuracy", number / 4))
+        report(CandidateScored(how, str(number), "accuracy", number / 4))
         print(f"{how} has printed")  # noqa: T201
     if how == "fails":
         raise LookupError("no such thing")
@@ -121,12 +127,26 @@ def fail(kind: str) -> None:
 
 
 def write_on(folder: str) -> None:
-    """Leaves its process's number, and writes on and on."""
-    with Path(folder, f"{os.getpid()}.pid").open("w") as file:
-        while True:
-            file.write("x")
-            file.flush()
-            time.sleep(0.02)
+    """Writes its process id as a file name, and goes on writing. Removes its unfinished file when it is stopped."""
+    unfinished = Path(folder, f"{os.getpid()}.unfinished")
+    try:
+        unfinished.touch()
+        with Path(folder, f"{os.getpid()}.pid").open("w") as file:
+            while True:
+                file.write("x")
+                file.flush()
+                time.sleep(0.02)
+    finally:
+        unfinished.unlink()
+
+
+def say(word: str) -> str:
+    """Logs, prints, and lets another program print."""
+    print(f"{word} is printed")  # noqa: T201
+    subprocess.run(["echo", f"{word} is printed by a program"], check=True)
+    time.sleep(0.5)
+    _log.info("%s is logged", word)
+    return word
 
 
 def both(marker: str) -> tuple[str, str]:

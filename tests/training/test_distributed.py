@@ -28,7 +28,7 @@ from mixmas_pipeline.datasets.table import TableDataset
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.training import distributed, lightning_module
 from mixmas_pipeline.training.inference import compute_logits
-from mixmas_pipeline.utils.progress import LOGGER, Step
+from mixmas_pipeline.utils.progress import LOGGER, StepsDone
 
 MakeTable = Callable[..., MultimodalTable]
 MakeArchitecture = Callable[..., Architecture]
@@ -141,7 +141,7 @@ def test_what_processes_log_comes_back_once(pair_and_records: tuple[Result, list
     events = [vars(record)["progress"] for record in records if record.name == LOGGER]
     batches, epochs = math.ceil(ROWS / parameters().batch_size), parameters().max_epochs
     text = f"epoch 1 of at most {epochs}, step 0 of {batches}"
-    assert events[0] == Step(text, 0, batches * epochs, None, True, "")
+    assert events[0] == StepsDone(text, 0, batches * epochs, None, True, "")
     assert len([event for event in events if event.done == 0]) == 1
 
 

@@ -1,7 +1,7 @@
 """Nodes as tasks of a Ray cluster: ``kedro run --runner=mixmas_pipeline.runners.ray.RayRunner``.
 
-What a task needs is on every machine: the same packages, and the data root by the same path. Ray itself carries the
-node, its parameters and the catalog's entries.
+Each machine needs the same packages, and the data root under the same path. Ray carries the node, its parameters and
+the entries of the catalog.
 """
 
 from __future__ import annotations
@@ -15,47 +15,54 @@ from typing import Any, ClassVar, Self
 
 from kedro.pipeline.node import Node
 
-from mixmas_pipeline.runners import ray_worker as remote
-from mixmas_pipeline.runners.local import Ended
+from mixmas_pipeline.runners import ray_worker
+from mixmas_pipeline.runners.executor import Executor, NodeResult
+from mixmas_pipeline.runners.remote import WorkerLost
 from mixmas_pipeline.runners.resources import ComputeParameters
-from mixmas_pipeline.runners.reusing import Place, ReusingRunner, Tasks
-from mixmas_pipeline.runners.task import RemoteTraceback, WorkerLost
-from mixmas_pipeline.utils.log_relay import hand_on
+from mixmas_pipeline.runners.reusing import ReusingRunner
+from mixmas_pipeline.runners.task import TaskFactory
+from mixmas_pipeline.utils.remote_logs import handle_record
 
 _log = logging.getLogger(__name__)
 
 
 class RayRunner(ReusingRunner):
-    """Runs every node as a Ray task, with CPUs and GPUs by its share; reuses and records as ``ReusingRunner`` does.
+    """Runs each node as a Ray task with the CPUs and GPUs of its share. Reuses and records like ``ReusingRunner``.
 
     Args:
-        address: of the cluster, instead of ``compute.ray.address`` (``--runner-params=address=...``).
         is_async: not supported.
+        address: of the cluster, instead of ``compute.ray.address`` (``--runner-params=address=...``).
+        before_first_node: see ``ReusingRunner``.
     """
 
-    instead: ClassVar[str] = ""
+    memory_remedy: ClassVar[str] = ""
 
-    def __init__(self, is_async: bool = False, address: str | None = None) -> None:
-        super().__init__(is_async)
+    def __init__(
+        self,
+        is_async: bool = False,
+        address: str | None = None,
+        before_first_node: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(is_async, before_first_node)
         self._address = address
 
-    def _place(self, compute: ComputeParameters, tasks: Tasks) -> Place:
-        return Cluster(compute, tasks.pack, self._address or compute.ray.address)
+    def _make_executor(self, compute: ComputeParameters, tasks: TaskFactory) -> Executor:
+        return RayExecutor(compute, tasks, self._address or compute.ray.address)
 
 
-class Cluster:
-    """A Ray cluster. It is connected to when the first node is to be run.
+class RayExecutor:
+    """Connects to a Ray cluster when the first node has to run.
 
     Args:
-        compute: the parameters.
-        pack: a node's work as bytes.
+        compute: the section ``compute``.
+        tasks: packs the nodes' tasks.
         address: see ``RayParameters``.
     """
 
-    def __init__(self, compute: ComputeParameters, pack: Callable[[Node], bytes], address: str) -> None:
-        self._compute, self._pack, self._address = compute, pack, address
+    def __init__(self, compute: ComputeParameters, tasks: TaskFactory, address: str) -> None:
+        self._compute, self._tasks, self._address = compute, tasks, address
         self._running: dict[Any, Node] = {}
-        self._most: dict[str, float] = {}  # of any machine
+        self._largest: dict[str, float] = {}  # CPUs and GPUs of the largest machine
         self._mailbox: Any = None
         self._reader: threading.Thread | None = None
         self._connected = False
@@ -79,29 +86,29 @@ class Cluster:
         if self._connected:
             ray.shutdown()
 
-    def elsewhere(self, nodes: list[Node]) -> list[Node]:
-        """All of them."""
-        return nodes
+    def leaves_this_process(self, node: Node) -> bool:
+        """True: all nodes do."""
+        return True
 
-    def start(self, node: Node) -> bool:
-        """Hand a node to Ray, which runs it as soon as there is room on some machine."""
+    def submit(self, node: Node) -> bool:
+        """Hand a node to Ray, which runs it as soon as a machine has room."""
         import ray
 
         if self._mailbox is None:
             self._connect()
-        cpus, gpus = self._asked(node)
-        # Ray's own retries are silent, and count apart from other runners'.
+        cpus, gpus = self._resources(node)
+        # No retries by Ray: they are silent, and the runner counts its own.
         options: dict[str, Any] = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": 0, "name": node.name}
-        task = ray.remote(remote.do).options(**options).remote(self._pack(node), self._mailbox)
+        task = ray.remote(ray_worker.run).options(**options).remote(self._tasks.pack(node), self._mailbox)
         self._running[task] = node
         return True
 
-    def wait(self) -> list[Ended]:
+    def wait(self) -> list[NodeResult]:
         """Wait until at least one node has ended."""
         import ray
 
         finished, _ = ray.wait(list(self._running), num_returns=1)
-        return [(self._running.pop(task), _error(task)) for task in finished]
+        return [NodeResult(self._running.pop(task), _error(task)) for task in finished]
 
     def _connect(self) -> None:
         import ray
@@ -110,7 +117,7 @@ class Cluster:
         if not ray.is_initialized():
             options: dict[str, Any] = {"include_dashboard": False} if self._address == "local" else {}
             try:
-                _reach(self._address)
+                _check_reachable(self._address)
                 ray.init(self._address, logging_level=logging.WARNING, configure_logging=False, **options)
             except (ConnectionError, TimeoutError) as error:
                 raise ConnectionError(
@@ -118,31 +125,31 @@ class Cluster:
                     "another (compute.ray.address), or use this machine alone (compute.ray.address=local)"
                 ) from error
             self._connected = True
-        # Beside the run: it must not be lost with another machine.
+        # On the machine of the run: it must not be lost with another machine.
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self._mailbox = ray.remote(remote.Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()
-        self._reader = threading.Thread(target=_read, args=(self._mailbox,), daemon=True)
+        self._mailbox = ray.remote(ray_worker.LogMailbox).options(num_cpus=0, scheduling_strategy=here).remote()
+        self._reader = threading.Thread(target=_handle_records, args=(self._mailbox,), daemon=True)
         self._reader.start()
-        # Looked up once: when a machine is lost, what is asked for must not change with it.
+        # Looked up once: the loss of a machine must not change what a node asks for.
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         for kind in ("CPU", "GPU"):
-            self._most[kind] = max(machine.get(kind, 0) for machine in machines)
+            self._largest[kind] = max(machine.get(kind, 0) for machine in machines)
         total = ray.cluster_resources()
         _log.info("Ray: %d machines, %g CPUs, %g GPUs", len(machines), total.get("CPU", 0), total.get("GPU", 0))
 
-    def _asked(self, node: Node) -> tuple[float, float]:
-        """CPUs and GPUs to ask Ray for. A node that wants more CPUs than any machine has gets one to itself."""
+    def _resources(self, node: Node) -> tuple[float, float]:
+        """CPUs and GPUs to ask Ray for. A node that wants more CPUs than any machine has takes a whole machine."""
         share = self._compute.share(node)
         if self._compute.tag(node) is None:
             return share.threads, 0
-        gpus = min(1, self._most["GPU"]) if share.gpus == "auto" else share.gpus
-        if gpus > self._most["GPU"]:
+        gpus = min(1, self._largest["GPU"]) if share.gpus == "auto" else share.gpus
+        if gpus > self._largest["GPU"]:
             _log.warning("%s waits for a machine with %g GPUs; the cluster had none at the start", node.name, gpus)
-        return min(share.threads, self._most["CPU"]), gpus
+        return min(share.threads, self._largest["CPU"]), gpus
 
 
-def _reach(address: str) -> None:
-    """Ray itself tries for minutes before it says that nothing answers.
+def _check_reachable(address: str) -> None:
+    """Check that something answers. Ray itself tries for minutes before it gives up.
 
     Raises:
         OSError: nothing answers at host:port.
@@ -153,6 +160,7 @@ def _reach(address: str) -> None:
 
 
 def _error(task: Any) -> Exception | None:
+    """The error of a Ray task that has ended."""
     import ray
 
     try:
@@ -165,22 +173,19 @@ def _error(task: Any) -> Exception | None:
         ray.exceptions.ObjectLostError,
     ) as error:
         return WorkerLost(f"its worker or machine was lost ({type(error).__name__}: {str(error).splitlines()[0]})")
-    if result is None:
-        return None
-    raised, text = result
-    raised.__cause__ = RemoteTraceback(text)
-    return raised
+    return result.restored() if result else None
 
 
-def _read(mailbox: Any) -> None:
+def _handle_records(mailbox: Any) -> None:
+    """Handle the records of all workers until None arrives or the connection ends."""
     import ray
 
     while True:
         try:
             records = ray.get(mailbox.take.remote())
         except ray.exceptions.RayError:
-            return  # the connection has ended
+            return
         for record in records:
             if record is None:
                 return
-            hand_on(record)
+            handle_record(record)

@@ -1,53 +1,47 @@
-"""What runs in Ray's processes. Nothing of Kedro is imported before it is told to be quiet: at its import it says which
-logging configuration it takes, which nobody needs to know of every process of a cluster."""
+"""What runs in Ray's processes."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
-import pickle
 import socket
 from typing import Any
 
+from mixmas_pipeline.runners.remote import RemoteError, run_packed_task
 
-def do(work: bytes, mailbox: Any) -> tuple[Exception, str] | None:
-    """Do a node's packed ``Work``: None, or the node's error with its traceback.
+
+def run(packed: bytes, mailbox: Any) -> RemoteError | None:
+    """Run a packed ``NodeTask``. Returns the node's error, or None.
 
     Args:
-        mailbox: actor of ``Mailbox``, for the log.
+        mailbox: actor of ``LogMailbox``.
     """
-    logging.disable(logging.INFO)
     import ray
-
-    from mixmas_pipeline.runners.task import failure
 
     last: list[Any] = []
 
-    def send(record: logging.LogRecord) -> None:
+    def send_record(record: logging.LogRecord) -> None:
         last[:] = [mailbox.put.remote(record)]
 
     try:
-        pickle.loads(work).do(send, f"runs on {socket.gethostname()}, process {os.getpid()}")
-    except Exception as error:
-        return failure(error)
+        return run_packed_task(packed, send_record, f"runs on {socket.gethostname()}, process {os.getpid()}")
     finally:
-        ray.wait(last, timeout=10)  # what was logged is there before the node counts as done
-    return None
+        ray.wait(last, timeout=10)  # the records arrive before the node counts as done
 
 
-class Mailbox:
-    """Log records on their way from all workers to the run; an actor."""
+class LogMailbox:
+    """An actor that holds the log records of all workers until the run takes them."""
 
     def __init__(self) -> None:
         self._records: asyncio.Queue[logging.LogRecord | None] = asyncio.Queue()
 
     async def put(self, record: logging.LogRecord | None) -> None:
-        """Add one; None is the last."""
+        """Add a record. None is the last."""
         await self._records.put(record)
 
     async def take(self) -> list[logging.LogRecord | None]:
-        """Wait for at least one, and give all that are there."""
+        """Wait for at least one record; return all that have arrived."""
         records = [await self._records.get()]
         while not self._records.empty():
             records.append(self._records.get_nowait())

@@ -1,4 +1,4 @@
-"""What a run may take of a machine or a cluster, and what a node takes of it: the section ``compute``."""
+"""The section ``compute``: the cores and GPUs that a run may use, and the share that each node takes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Share(Parameters):
     """What a node takes while it runs.
 
     Attributes:
-        cpus: cores; also the number of threads that the node computes with, wherever and beside whatever it runs,
-            since the bits of its result depend on it. "all": as many as the process of `kedro run` may use.
-        gpus: a whole number, or a share of one below 1. With 0 the node sees none. "auto": one where there is one.
+        cpus: cores, and the number of threads that the node computes with. The bits of its result depend on that
+            number, so it is the same wherever the node runs. "all": as many as the process of `kedro run` may use.
+        gpus: a whole number, or a share of one GPU below 1. With 0 the node sees none. "auto": one if there is one.
     """
 
     cpus: Count | Literal["all"]
@@ -42,17 +42,17 @@ class Share(Parameters):
         return cores_here() if self.cpus == "all" else self.cpus
 
 
-# Of nodes without a tag: they are short.
+# For nodes without a tag, which are short.
 LIGHT = Share(cpus=1)
 
 
 class Shares(Parameters):
-    """Shares by the nodes' tag. A node without a tag takes one core.
+    """Share per tag of a node. A node without a tag takes one core.
 
     Attributes:
-        trial: the trainings of a search's candidates. Default one core each.
-        training: full trainings, and the scoring of what they have made. Default all cores.
-        preparation: what goes over all examples of a data set. Default all cores.
+        trial: the training of a search's candidate. Default one core.
+        training: a full training, or the scoring of its model. Default all cores.
+        preparation: a node that reads all examples of a data set. Default all cores.
     """
 
     trial: Share = Share(cpus=1)
@@ -61,11 +61,11 @@ class Shares(Parameters):
 
 
 class RayParameters(Parameters):
-    """Of the runner for a Ray cluster.
+    """Parameters of ``RayRunner``.
 
     Attributes:
-        address: "auto": the cluster that this machine belongs to (or that RAY_ADDRESS names); "local": one of this
-            machine alone, for the time of the run; or host:port.
+        address: "auto": the cluster that this machine belongs to (or that RAY_ADDRESS names); "local": a cluster of
+            this machine alone, for this run; or host:port.
     """
 
     address: str = "auto"
@@ -75,11 +75,10 @@ class ComputeParameters(Parameters):
     """The section ``compute``.
 
     Attributes:
-        cores: how many of this machine's cores nodes that run at the same time may take together; it never changes a
-            result. 1: one node after the other, in the process of `kedro run`. Default "auto": all that the process
-            may use.
-        shares: what a node takes.
-        ray: where the cluster is.
+        cores: cores of this machine that all nodes running at once may take; it never changes a result. With 1, one
+            node runs after the other in the process of `kedro run`. Default "auto": all that the process may use.
+        shares: what each node takes.
+        ray: the Ray cluster.
     """
 
     cores: Count | Literal["auto"] = "auto"
@@ -87,10 +86,10 @@ class ComputeParameters(Parameters):
     ray: RayParameters = RayParameters()
 
     def tag(self, node: Node) -> str | None:
-        """The tag that gives a node its share; None for a short one.
+        """The tag that gives a node its share. None: the node is short.
 
         Raises:
-            ValueError: the node has several.
+            ValueError: the node has more than one.
         """
         tags = sorted(node.tags & set(Shares.model_fields))
         if len(tags) > 1:
@@ -104,22 +103,22 @@ class ComputeParameters(Parameters):
 
 
 def cores_here() -> int:
-    """CPU cores that this process may use: of those that it is bound to, what its control group allows."""
+    """CPU cores that this process may use: its CPU affinity, limited by its control group."""
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(bound, int(_quota(Path("/proc/self/cgroup"), _CGROUPS))))
 
 
 def _quota(own: Path, root: Path) -> float:
-    """Cores that control groups (version 2, else 1) allow; infinite where they do not limit anything."""
+    """Cores that control groups (version 2, else 1) allow. 1e6: no limit."""
     limits = [float("inf")]
     groups = [line.split(":", 2)[2].lstrip("/") for line in _text(own).splitlines() if line.startswith("0::")]
     for group in groups:
         folder = root / group
-        for place in [folder, *folder.parents]:
-            quota, _, period = _text(place / "cpu.max").partition(" ")
+        for level in [folder, *folder.parents]:
+            quota, _, period = _text(level / "cpu.max").partition(" ")
             if quota.isdigit():
                 limits.append(int(quota) / int(period))
-            if place == root:
+            if level == root:
                 break
     quota, period = (_text(root / "cpu" / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
     if quota.isdigit():
@@ -135,7 +134,7 @@ def _text(file: Path) -> str:
 
 
 def gpus_here() -> int:
-    """GPUs that this process sees. Without a driver's device file nothing heavy is imported to find that out."""
+    """GPUs that this process sees. Imports torch only if the driver has a device file."""
     if not list(Path("/dev").glob("nvidia[0-9]*")):
         return 0
     import torch
@@ -145,9 +144,9 @@ def gpus_here() -> int:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Compute with so many threads: torch, numpy's BLAS, and libraries with OpenMP.
+    """Limit torch, numpy's BLAS and libraries with OpenMP to this number of threads.
 
-    Torch is not imported for it. If it is imported inside, it finds the number in its environment variable.
+    Does not import torch. If the block imports it, torch reads the number from the environment.
     """
     from threadpoolctl import threadpool_limits
 

@@ -1,85 +1,64 @@
-"""The runner that reuses what is there: run the same command again and only what is missing or changed is done."""
+"""The runner that reuses results: the same command again runs only the nodes whose results are missing or outdated."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import chain
-from typing import Any, ClassVar, Protocol, Self
+from typing import ClassVar
 
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
 from kedro.runner import AbstractRunner
-from kedro.runner.task import Task
 from pluggy import PluginManager
 
+from mixmas_pipeline.runners.checks import check_inputs_exist, check_outputs_are_kept
+from mixmas_pipeline.runners.executor import Executor
 from mixmas_pipeline.runners.fingerprints import Fingerprint, fingerprint, record, up_to_date
-from mixmas_pipeline.runners.local import Ended, Machine
-from mixmas_pipeline.runners.progress import Display
+from mixmas_pipeline.runners.local_executor import LocalExecutor
+from mixmas_pipeline.runners.progress import RunProgress
+from mixmas_pipeline.runners.remote import WorkerLost
 from mixmas_pipeline.runners.resources import ComputeParameters
-from mixmas_pipeline.runners.task import Work, WorkerLost, discard, refuse_memory_only, refuse_missing_inputs
+from mixmas_pipeline.runners.task import TaskFactory
 from mixmas_pipeline.storage.locks import check_locks
-from mixmas_pipeline.utils.log_relay import levels
-from mixmas_pipeline.utils.progress import Begun, tell
 
-RERUNS = 2
+RERUNS = 2  # of a node whose worker is lost
 _log = logging.getLogger(__name__)
 
 
-class Place(Protocol):
-    """Where nodes run."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *error: Any) -> None:
-        """Stop what is still running there."""
-
-    def elsewhere(self, nodes: list[Node]) -> list[Node]:
-        """Those nodes that may come to run in another process than this one."""
-
-    def start(self, node: Node) -> bool:
-        """Take a node to run it; False if there is no room now. With nothing under way there is always room."""
-
-    def wait(self) -> list[Ended]:
-        """Wait until some nodes that were taken have ended."""
-
-
 class ReusingRunner(AbstractRunner):
-    """Runs every node as soon as its inputs are there and there is room for it, and skips a node whose outputs were
+    """Runs each node as soon as its inputs exist and the executor has room, and reuses the outputs of a node that were
     made from the same things before.
 
-    It is what ``kedro run`` uses unless another ``--runner`` than Kedro's sequential one is named. The parameter
-    ``reuse: false`` makes everything anew; what is made is recorded all the same. The section ``compute`` says how much
-    runs at once. Fingerprints are taken and records are written in this process, wherever nodes run.
+    ``kedro run`` uses it unless ``--runner`` names another one than Kedro's sequential runner. With the parameter
+    ``reuse: false`` all nodes run; their results are recorded all the same. The section ``compute`` says how much runs
+    at once. This process computes all fingerprints and writes all records, wherever nodes run.
 
-    A node whose worker is lost is run again, up to twice. After a node's error no other is started; those that run are
-    let finish, and are recorded.
+    A node whose worker is lost runs again, up to twice. After an error no further node starts; those that run finish
+    and are recorded.
+
+    Args:
+        is_async: not supported.
+        before_first_node: called once, right before the first node that is not reused. Default: nothing.
     """
 
-    # What can be done about a pipeline that hands on something in memory.
-    instead: ClassVar[str] = ", or run with compute.cores=1"
+    # What a user can do about data sets in memory, besides adding them to the catalog.
+    memory_remedy: ClassVar[str] = ", or run with compute.cores=1"
 
-    def __init__(self, is_async: bool = False) -> None:
+    def __init__(self, is_async: bool = False, before_first_node: Callable[[], None] | None = None) -> None:
         if is_async:
-            raise ValueError(f"{type(self).__name__} loads and saves one after the other; leave out --async")
+            raise ValueError(f"{type(self).__name__} loads and saves one data set after the other; leave out --async")
         super().__init__()
+        self.before_first_node = before_first_node
 
     def _get_executor(self, max_workers: int) -> None:
-        return None
+        """Unused: ``_run`` replaces Kedro's loop."""
 
-    def _place(self, compute: ComputeParameters, tasks: Tasks) -> Place:
-        return Machine(compute, tasks.run, tasks.pack)
-
-    @staticmethod
-    def _may_go_on() -> bool:
-        """True. Hooks of nodes may be called in other processes, which cannot tell that the data root was lost.
-
-        Raises:
-            DataRootBusy: another run has taken the data root over.
-        """
-        check_locks()
-        return True
+    def _make_executor(self, compute: ComputeParameters, tasks: TaskFactory) -> Executor:
+        return LocalExecutor(compute, tasks)
 
     def _run(
         self,
@@ -88,113 +67,154 @@ class ReusingRunner(AbstractRunner):
         hook_manager: PluginManager | None = None,
         run_id: str | None = None,
     ) -> None:
-        nodes = pipeline.nodes
-        reuse = catalog.load("params:reuse")
-        if str(reuse).lower() not in ("true", "false"):
-            raise ValueError(f"the parameter 'reuse' is {reuse!r}; expected true or false")
-        reuse = str(reuse).lower() == "true"
         section = catalog.load("params:compute") if "params:compute" in catalog else {}
         compute = ComputeParameters.model_validate(section)
-        refuse_missing_inputs(pipeline, catalog)
-        dependencies = pipeline.node_dependencies
-        load_counts = Counter(chain.from_iterable(node.inputs for node in nodes))
-        # Short nodes first: others wait for them, and they leave no core idle for long.
-        waiting = sorted(nodes, key=lambda node: compute.tag(node) is not None)
-        plans: dict[Node, tuple[Fingerprint | None, str]] = {}
-        done: set[Node] = set()
-        running: set[Node] = set()
-        lost: Counter[Node] = Counter()
-        reused: list[str] = []
-        failed: Exception | None = None
-
-        def tell_reused() -> None:
-            if reused:
-                _log.info("Reused: %s", ", ".join(reused))
-                reused.clear()
-
-        tasks = Tasks(compute, catalog, hook_manager, run_id)
-        with Display(nodes, compute) as display, self._place(compute, tasks) as place:
-            refuse_memory_only(pipeline, place.elsewhere(nodes), catalog, self.instead)
-            while (waiting and not failed) or running:
-                before = len(done)
-                for node in [] if failed else list(waiting):
-                    if not dependencies[node] <= done:
-                        continue
-                    if node not in plans:
-                        made_from = fingerprint(node, catalog, compute)
-                        plans[node] = made_from, up_to_date(node, made_from, catalog) if reuse else "reuse is off"
-                    reason = plans[node][1]
-                    if not reason:
-                        reused.append(node.name)
-                        done.add(node)
-                        display.reused(node)
-                    elif self._may_go_on() and place.start(node):
-                        tell_reused()
-                        display.open()
-                        number = len(done) + len(running) + 1
-                        _log.info("Running %s (%d of %d): %s", node.name, number, len(nodes), reason)
-                        running.add(node)
-                    else:
-                        continue
-                    waiting.remove(node)
-                if len(done) > before:
-                    continue  # what was reused may have made others ready
-                if not running:
-                    raise RuntimeError(f"no node can be started; waiting: {', '.join(node.name for node in waiting)}")
-                for node, error in place.wait():
-                    running.remove(node)
-                    display.ended(node, well=error is None)
-                    if error is None:
-                        self._may_go_on()
-                        _forget_versions(node, catalog)
-                        record(node, plans[node][0], catalog, run_id)
-                        done.add(node)
-                        self._release_datasets(node, catalog, load_counts, pipeline)
-                    elif isinstance(error, WorkerLost) and lost[node] < RERUNS and not failed:
-                        lost[node] += 1
-                        _log.warning("%s: %s; it is run again (%d of %d)", node.name, error, lost[node], RERUNS)
-                        plans[node] = plans[node][0], "its worker was lost"
-                        waiting.insert(0, node)
-                    else:
-                        if isinstance(error, WorkerLost):
-                            error = RuntimeError(f"{node.name} has lost its worker {lost[node] + 1} times: {error}")
-                        failed = failed or error
-                        _log.error("%s failed; what was finished before it is kept and will be reused", node.name)
-                        if running:
-                            _log.error("Waiting for what is running: %s", ", ".join(sorted(n.name for n in running)))
-        tell_reused()
-        if failed:
-            raise failed
+        reuse = _reuse_parameter(catalog)
+        check_inputs_exist(pipeline, catalog)
+        tasks = TaskFactory(compute, catalog, hook_manager, run_id)
+        progress = RunProgress(pipeline.nodes, compute)
+        with progress, self._make_executor(compute, tasks) as executor:
+            leaving = [node for node in pipeline.nodes if executor.leaves_this_process(node)]
+            check_outputs_are_kept(pipeline, leaving, catalog, self.memory_remedy)
+            _Run(self, pipeline, catalog, run_id, compute, reuse, executor, progress).execute()
 
 
-def _forget_versions(node: Node, catalog: CatalogProtocol) -> None:
-    """A node that ran elsewhere has saved newer versions than the catalog here has seen."""
-    for dataset in map(catalog.get, node.outputs):
-        if dataset is not None and not dataset._EPHEMERAL:
-            dataset.release()
+@dataclass
+class _Plan:
+    """A node's fingerprint, and why it has to run. No reason: its outputs are reused."""
+
+    fingerprint: Fingerprint | None
+    reason: str
 
 
-class Tasks:
-    """Makes of a node what is to be done."""
+class _Run:
+    """One run of a pipeline: which nodes wait, run and are done."""
 
     def __init__(
         self,
-        compute: ComputeParameters,
+        runner: ReusingRunner,
+        pipeline: Pipeline,
         catalog: CatalogProtocol,
-        hook_manager: PluginManager | None,
         run_id: str | None,
+        compute: ComputeParameters,
+        reuse: bool,
+        executor: Executor,
+        progress: RunProgress,
     ) -> None:
-        self._compute, self._catalog, self._hook_manager, self._run_id = compute, catalog, hook_manager, run_id
+        self._runner, self._pipeline, self._catalog, self._run_id = runner, pipeline, catalog, run_id
+        self._compute, self._reuse, self._executor, self._progress = compute, reuse, executor, progress
+        self._load_counts = Counter(chain.from_iterable(node.inputs for node in pipeline.nodes))
+        # Short nodes first: others wait for them, and they leave no core idle for long.
+        self._waiting = sorted(pipeline.nodes, key=lambda node: compute.tag(node) is not None)
+        self._plans: dict[Node, _Plan] = {}
+        self._running: set[Node] = set()
+        self._done: set[Node] = set()
+        self._losses: Counter[Node] = Counter()
+        self._reused_names: list[str] = []  # not logged yet
+        self._before_first_node = runner.before_first_node
+        self._error: Exception | None = None
 
-    def run(self, node: Node) -> None:
-        """Run the node in this process."""
-        tell(Begun(node.name))
-        discard(node, self._catalog)
-        Task(node, self._catalog, is_async=False, hook_manager=self._hook_manager, run_id=self._run_id).execute()
+    def execute(self) -> None:
+        """Run or reuse all nodes.
 
-    def pack(self, node: Node) -> bytes:
-        """The node's work as bytes, for another process."""
-        from kedro.framework.project import PACKAGE_NAME
+        Raises:
+            Exception: the first error of a node, after all running nodes have ended.
+        """
+        while self._running or (self._waiting and not self._error):
+            if not self._error and self._start_ready_nodes():
+                continue  # reused nodes may have made others ready
+            if not self._running:
+                raise RuntimeError(f"no node can start; waiting: {', '.join(node.name for node in self._waiting)}")
+            for result in self._executor.wait():
+                self._running.remove(result.node)
+                self._progress.node_ended(result.node, succeeded=result.error is None)
+                if result.error is None:
+                    self._finish(result.node)
+                elif isinstance(result.error, WorkerLost):
+                    self._handle_loss(result.node, result.error)
+                else:
+                    self._fail(result.node, result.error)
+        self._log_reused()
+        if self._error:
+            raise self._error
 
-        threads = self._compute.share(node).threads
-        return Work(node, self._catalog, self._run_id, threads, PACKAGE_NAME, levels()).pack()
+    def _start_ready_nodes(self) -> bool:
+        """Reuse or start each waiting node whose inputs exist. Returns whether any was reused."""
+        dependencies, any_reused = self._pipeline.node_dependencies, False
+        for node in list(self._waiting):
+            if not dependencies[node] <= self._done:
+                continue
+            plan = self._plan(node)
+            if not plan.reason:
+                self._waiting.remove(node)
+                self._reused_names.append(node.name)
+                self._done.add(node)
+                self._progress.node_reused(node)
+                any_reused = True
+            elif self._submit(node):
+                self._waiting.remove(node)
+                self._log_reused()
+                self._progress.node_starts()
+                number = len(self._done) + len(self._running) + 1
+                _log.info("Running %s (%d of %d): %s", node.name, number, len(self._pipeline.nodes), plan.reason)
+                self._running.add(node)
+        return any_reused
+
+    def _plan(self, node: Node) -> _Plan:
+        if node not in self._plans:
+            wanted = fingerprint(node, self._catalog, self._compute)
+            reason = up_to_date(node, wanted, self._catalog) if self._reuse else "reuse is off"
+            self._plans[node] = _Plan(wanted, reason)
+        return self._plans[node]
+
+    def _submit(self, node: Node) -> bool:
+        check_locks()  # a node's hooks may be called in another process, which does not know of the run's lock
+        if self._before_first_node:
+            self._before_first_node()
+            self._before_first_node = None
+        return self._executor.submit(node)
+
+    def _finish(self, node: Node) -> None:
+        """Record the results of a node that has ended without an error."""
+        check_locks()
+        for dataset in map(self._catalog.get, node.outputs):
+            if dataset is not None and not dataset._EPHEMERAL:
+                dataset.release()  # a worker may have saved a newer version than this catalog knows
+        record(node, self._plans[node].fingerprint, self._catalog, self._run_id)
+        self._done.add(node)
+        self._runner._release_datasets(node, self._catalog, self._load_counts, self._pipeline)
+
+    def _handle_loss(self, node: Node, loss: WorkerLost) -> None:
+        """Let a node whose worker was lost run again, or give it up."""
+        if self._error or self._losses[node] == RERUNS:
+            times = self._losses[node] + 1
+            self._fail(node, RuntimeError(f"{node.name} has lost its worker {times} times: {loss}"))
+            return
+        self._losses[node] += 1
+        _log.warning("%s: %s; it is run again (%d of %d)", node.name, loss, self._losses[node], RERUNS)
+        self._plans[node].reason = "its worker was lost"
+        self._waiting.insert(0, node)
+
+    def _fail(self, node: Node, error: Exception) -> None:
+        """Keep the first error; no further node starts."""
+        self._error = self._error or error
+        _log.error("%s failed; finished nodes are kept and will be reused", node.name)
+        if self._running:
+            _log.error("Waiting for running nodes: %s", ", ".join(sorted(node.name for node in self._running)))
+
+    def _log_reused(self) -> None:
+        if self._reused_names:
+            _log.info("Reused: %s", ", ".join(self._reused_names))
+            self._reused_names.clear()
+
+
+def _reuse_parameter(catalog: CatalogProtocol) -> bool:
+    """The parameter ``reuse``; on the command line it is text.
+
+    Raises:
+        ValueError: it is neither true nor false.
+    """
+    reuse = catalog.load("params:reuse")
+    if str(reuse).lower() not in ("true", "false"):
+        raise ValueError(f"the parameter 'reuse' is {reuse!r}; expected true or false")
+    return str(reuse).lower() == "true"

@@ -1,39 +1,37 @@
-"""One node's work, as it is done in another process or on another machine than the run's own."""
+"""The task of one node, for the process of the run or for a worker."""
 
 from __future__ import annotations
 
 import logging
 import pickle
 import sys
-import traceback
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cache
 
-from kedro.io import CatalogProtocol, DatasetError
-from kedro.pipeline import Pipeline
+from kedro.io import CatalogProtocol
 from kedro.pipeline.node import Node
 from kedro.runner.task import Task
 from pluggy import PluginManager
 
 from mixmas_pipeline.datasets.atomic import AtomicDataset
-from mixmas_pipeline.runners.resources import threads
-from mixmas_pipeline.utils.log_relay import Sender, send_all
-from mixmas_pipeline.utils.progress import Begun, tell
+from mixmas_pipeline.runners.resources import ComputeParameters, threads
+from mixmas_pipeline.utils.progress import NodeStarted, report
+from mixmas_pipeline.utils.remote_logs import SendingHandler, logger_levels, send_all_records
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Work:
-    """All that a worker needs to know.
+class NodeTask:
+    """All that a worker needs to run a node.
 
     Attributes:
-        catalog: with the versions as the run knows them, so that the worker loads what was looked at to decide whether
-            the node has to run, and saves under the run's version.
-        threads: to compute with.
-        package: the project's, for its settings and hooks.
+        catalog: with the versions that the run knows. So the worker loads what the run has looked at, and saves under
+            the run's version.
+        threads: number of threads to compute with.
+        package: of the project, for its settings and hooks.
         levels: of the run's loggers.
     """
 
@@ -45,38 +43,70 @@ class Work:
     levels: dict[str, int]
 
     def pack(self) -> bytes:
-        """The work as bytes.
+        """The task as bytes.
 
         Raises:
             ValueError: the node's function or its data sets cannot be sent.
         """
         try:
-            return pickle.dumps(replace(self, catalog=_importable(self.catalog)))
+            return pickle.dumps(replace(self, catalog=_with_importable_class(self.catalog)))
         except Exception as error:
             raise ValueError(
                 f"{self.node.name} cannot be sent to another process ({error}); expected a function at a module's top "
                 "level, and data sets that can be pickled. It runs with compute.cores=1"
             ) from error
 
-    def do(self, send: Callable[[logging.LogRecord], None], where: str = "") -> None:
-        """Load, run, save. Log records go where the run can show them, with the node's name before them.
+    def run(self, send_record: Callable[[logging.LogRecord], None], location: str = "") -> None:
+        """Load, run and save in a worker.
 
         Args:
-            where: logged first, if it says anything.
+            send_record: sends a log record, with the node's name before its text, to the run.
+            location: logged first, if it is not empty.
         """
         with threads(self.threads):
-            manager = _hooks(self.package)
-            send_all(Sender(send, self.node.name), self.levels)
-            if where:
-                _log.info(where)
-            tell(Begun(self.node.name))
-            discard(self.node, self.catalog)
-            Task(self.node, self.catalog, is_async=False, hook_manager=manager, run_id=self.run_id).execute()
+            hook_manager = _project_hooks(self.package)
+            send_all_records(SendingHandler(send_record, self.node.name), self.levels)
+            if location:
+                _log.info(location)
+            _execute(self.node, self.catalog, hook_manager, self.run_id)
 
 
-def _importable(catalog: CatalogProtocol) -> CatalogProtocol:
-    """The catalog as one of a class that another process can import: a session mixes in its commands, which makes a
-    class that has no place in any module."""
+class TaskFactory:
+    """Runs nodes in this process, and packs their tasks for workers."""
+
+    def __init__(
+        self,
+        compute: ComputeParameters,
+        catalog: CatalogProtocol,
+        hook_manager: PluginManager | None,
+        run_id: str | None,
+    ) -> None:
+        self._compute, self._catalog, self._hook_manager, self._run_id = compute, catalog, hook_manager, run_id
+
+    def run(self, node: Node) -> None:
+        """Run the node in this process."""
+        _execute(node, self._catalog, self._hook_manager, self._run_id)
+
+    def pack(self, node: Node) -> bytes:
+        """The node's task as bytes, for a worker."""
+        from kedro.framework.project import PACKAGE_NAME
+
+        threads = self._compute.share(node).threads
+        return NodeTask(node, self._catalog, self._run_id, threads, PACKAGE_NAME, logger_levels()).pack()
+
+
+def _execute(node: Node, catalog: CatalogProtocol, hook_manager: PluginManager | None, run_id: str | None) -> None:
+    report(NodeStarted(node.name))
+    for name in node.outputs:
+        if isinstance(dataset := catalog.get(name), AtomicDataset):
+            # A killed attempt of the same run may have saved this version, which can be written only once.
+            dataset.discard()
+    Task(node, catalog, is_async=False, hook_manager=hook_manager, run_id=run_id).execute()
+
+
+def _with_importable_class(catalog: CatalogProtocol) -> CatalogProtocol:
+    """The catalog with a class that another process can import. A session mixes its commands into the class of the
+    catalog, and that class is in no module."""
     plain = copy(catalog)
     for base in type(catalog).__mro__:
         if getattr(sys.modules.get(base.__module__), base.__name__, None) is base:
@@ -85,81 +115,12 @@ def _importable(catalog: CatalogProtocol) -> CatalogProtocol:
     return plain
 
 
-class WorkerLost(Exception):
-    """A worker ended before its node did: killed, out of memory, or its machine is gone."""
-
-
-class RemoteTraceback(Exception):
-    """The cause of an error that was raised in another process: shows where."""
-
-    def __str__(self) -> str:
-        return f'\n"""\n{self.args[0]}"""'
-
-
-def failure(error: Exception) -> tuple[Exception, str]:
-    """An error that can be sent, with its traceback. One that pickle changes is replaced by a ``RuntimeError``."""
-    text = "".join(traceback.format_exception(error))
-    try:
-        copy = pickle.loads(pickle.dumps(error))
-        faithful = type(copy) is type(error) and str(copy) == str(error)
-    except Exception:
-        faithful = False
-    return (error if faithful else RuntimeError(f"{type(error).__name__}: {error}")), text
-
-
-def discard(node: Node, catalog: CatalogProtocol) -> None:
-    """Remove what an earlier, killed attempt of the same run has saved of this node's outputs: a version is written
-    once only."""
-    for name in node.outputs:
-        if isinstance(dataset := catalog.get(name), AtomicDataset):
-            dataset.discard()
-
-
-def refuse_memory_only(pipeline: Pipeline, nodes: list[Node], catalog: CatalogProtocol, instead: str) -> None:
-    """What lives in memory only does not get from one process to another.
-
-    Args:
-        nodes: those that run elsewhere.
-        instead: what the user can do.
-
-    Raises:
-        ValueError: names the outputs.
-    """
-    touched = {name for node in nodes for name in (*node.inputs, *node.outputs)} & pipeline.all_outputs()
-    if lost := sorted(name for name in touched if getattr(catalog.get(name), "_EPHEMERAL", False)):
-        raise ValueError(
-            f"{', '.join(lost)}: would live in memory only, and get to no other process. Give each an entry in the "
-            f"catalog{instead}"
-        )
-
-
-def refuse_missing_inputs(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-    """What a pipeline begins with and another one makes has to be there.
-
-    Raises:
-        DatasetError: names what is not, and the pipeline that makes it.
-    """
-    for name in sorted(pipeline.inputs()):
-        dataset = catalog.get(name)
-        if isinstance(dataset, AtomicDataset) and not dataset.exists():
-            made = f"; kedro run --pipeline={maker} makes it (with the same --env)" if (maker := _maker(name)) else ""
-            raise DatasetError(f"{name} is not there: nothing in {dataset._describe()['filepath']}{made}")
-
-
-def _maker(name: str) -> str | None:
-    """The smallest of the project's pipelines that makes a data set."""
-    from kedro.framework.project import pipelines
-
-    makers = {other: len(made.nodes) for other, made in pipelines.items() if name in made.all_outputs()}
-    return min(makers, key=lambda other: makers[other], default=None)
-
-
 @cache
-def _hooks(package: str | None) -> PluginManager:
-    """The hooks of the project's settings, set up once a process.
+def _project_hooks(package: str | None) -> PluginManager:
+    """The hooks of the project's settings, set up once per process.
 
-    Those of installed plugins stay with the run: they rest on what the session tells them first (kedro-viz's and
-    kedro-mlflow's, for example), and there is no session here.
+    Hooks of installed plugins (those of kedro-viz and kedro-mlflow, for example) stay with the run: they depend on the
+    session, which a worker has not.
     """
     from kedro.framework.hooks import manager
     from kedro.framework.project import configure_project, settings

@@ -38,7 +38,7 @@ from mixmas_pipeline.training import fit
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.training.worker import LOG_SOCKET, Job
 from mixmas_pipeline.utils.devices import pick_device
-from mixmas_pipeline.utils.log_relay import hand_on_all, levels
+from mixmas_pipeline.utils.remote_logs import handle_records, logger_levels
 
 if TYPE_CHECKING:
     from mixmas_pipeline.storage.paths import AnyPath
@@ -79,7 +79,7 @@ def train(
             parameters=parameters,
             tables=files,
             checkpoints=str(checkpoints.absolute()),
-            levels=levels(),
+            levels=logger_levels(),
         )
         # Other hosts look for the next job under one name, whichever training it is.
         file = (checkpoints.parent if everywhere else checkpoints) / "job.json"
@@ -210,7 +210,7 @@ def _log_server(path: str) -> Iterator[str]:
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             connected.append(self.request)
-            hand_on_all(Connection(os.dup(self.request.fileno()), writable=False))
+            handle_records(Connection(os.dup(self.request.fileno()), writable=False))
 
     with socketserver.ThreadingUnixStreamServer(path, Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()

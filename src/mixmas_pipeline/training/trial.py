@@ -24,7 +24,7 @@ from mixmas_pipeline.training.optimiser import make_optimiser
 from mixmas_pipeline.training.parameters import BudgetParameters
 from mixmas_pipeline.training.stacked import train_stacked
 from mixmas_pipeline.utils.devices import computing_in, pick_device, pick_precision
-from mixmas_pipeline.utils.progress import Part, Progress, tell
+from mixmas_pipeline.utils.progress import PartStarted, Progress, report
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def run_trials(
     for group in [tuple(seeds)] if together else [(seed,) for seed in seeds]:
         start = time.perf_counter()
         if parts:
-            tell(Part("seed", len(trials) + len(group), len(seeds)))
+            report(PartStarted("seed", len(trials) + len(group), len(seeds)))
         models = [initialised(MultimodalMixer, seed, architecture).to(device) for seed in group]
         with computing_in(precision, device):
             if len(models) > 1:

@@ -26,8 +26,8 @@ from mixmas_pipeline.storage.paths import as_path, read_bytes
 from mixmas_pipeline.training import fit
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.code_hash import code_hash
-from mixmas_pipeline.utils.log_relay import Sender, send_all
 from mixmas_pipeline.utils.progress import LOGGER
+from mixmas_pipeline.utils.remote_logs import SendingHandler, send_all_records
 
 LOG_SOCKET = "MIXMAS_LOG_SOCKET"  # environment variable; set on the run's host only
 
@@ -78,7 +78,7 @@ def _log_to_run(job: Job) -> None:
     client.connect(os.environ[LOG_SOCKET])
     connection = Connection(client.detach())
     quiet = {} if os.environ["LOCAL_RANK"] == "0" else dict.fromkeys(("mixmas_pipeline", LOGGER), logging.WARNING)
-    send_all(Sender(connection.send), {**job.levels, **quiet})
+    send_all_records(SendingHandler(connection.send), {**job.levels, **quiet})
     threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
 
 

@@ -1,4 +1,4 @@
-"""The log where it goes into a file or a pipe."""
+"""The log in a file or a pipe."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from rich.logging import RichHandler
 
 
 class LineHandler(logging.Handler):
-    """One line a record, however long, so that no program that reads it has to put lines together again.
+    """Writes one line per record, however long, so that programs can read the log line by line.
 
     Args:
-        console: written to.
+        console: is written to.
     """
 
     def __init__(self, console: Console) -> None:
@@ -34,12 +34,12 @@ class LineHandler(logging.Handler):
 
 
 def log_lines() -> None:
-    """Put a ``LineHandler`` into the place of Kedro's handlers that write to no terminal and no notebook.
+    """Replace Kedro's handlers by a ``LineHandler`` where they write to neither a terminal nor a notebook.
 
-    ``conf/logging.yml`` cannot do it: Kedro takes no handlers but its own there.
+    ``conf/logging.yml`` cannot do this: Kedro accepts only its own handlers there.
     """
-    for place, handler in enumerate(logging.root.handlers):
+    for number, handler in enumerate(logging.root.handlers):
         if isinstance(handler, RichHandler) and not (handler.console.is_terminal or handler.console.is_jupyter):
             lines = LineHandler(handler.console)
             lines.setLevel(handler.level)
-            logging.root.handlers[place] = lines
+            logging.root.handlers[number] = lines

@@ -250,7 +250,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     done = kedro(project, *EXPORT)
     said = " ".join((done.stdout + done.stderr).split())
     assert done.returncode != 0
-    assert "is not there" in said
+    assert "does not exist" in said
     assert "kedro run --pipeline=search makes it" in said
     done = kedro(project, *EXPORT, "--params=avmnist.export.format=x")
     assert "avmnist.export.format: Extra inputs are not permitted (found: 'x'); did you mean formats?" in done.stderr

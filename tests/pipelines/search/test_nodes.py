@@ -22,7 +22,7 @@ from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.pipelines.search import nodes
 from mixmas_pipeline.pipelines.search.selection import rank
 from mixmas_pipeline.training.parameters import BudgetParameters, TrainingParameters
-from mixmas_pipeline.utils.progress import LOGGER, Part
+from mixmas_pipeline.utils.progress import LOGGER, PartStarted
 
 MIXER = {"block": "mlp_mixer", "channel_dim": 16}
 
@@ -52,7 +52,7 @@ def test_progress_counts_the_seeds_that_a_node_trains(caplog: pytest.LogCaptureF
     def parts() -> list[tuple[int, int]]:
         events = [vars(record)["progress"] for record in caplog.records if record.name == LOGGER]
         caplog.clear()
-        return [(event.number, event.of) for event in events if isinstance(event, Part)]
+        return [(event.number, event.of) for event in events if isinstance(event, PartStarted)]
 
     for batched, expected in ((False, [(1, 2), (2, 2)]), (True, [(2, 2)])):
         budget = ELIMINATING.model_copy(update={"batched": batched})

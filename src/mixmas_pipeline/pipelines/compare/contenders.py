@@ -23,7 +23,7 @@ from mixmas_pipeline.pipelines.compare.results import (
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.training.resumable import ResumableTrainings
 from mixmas_pipeline.training.statistics import with_statistics
-from mixmas_pipeline.utils.progress import Part, Scored, tell
+from mixmas_pipeline.utils.progress import CandidateScored, PartStarted, report
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def tune_learning_rate(
     trials = []
     for number, rate in enumerate(rates, start=1):
         _log.info("%s: learning rate %g, %d of %d", contender.contender, rate, number, len(rates))
-        tell(Part("learning rate", number, len(rates)))
+        report(PartStarted("learning rate", number, len(rates)))
         settings = training.model_copy(update={"learning_rate": rate})
         trials.append(_tuning_trial(contender, train, validation, settings, trainings))
     trainings.finish()
@@ -98,11 +98,11 @@ def train_from_seeds(
     trainings, models, histories = ResumableTrainings(checkpoints), {}, []
     for number, seed in enumerate(seeds, start=1):
         _log.info("%s: seed %d, %d of %d", contender.contender, seed, number, len(seeds))
-        tell(Part("seed", number, len(seeds)))
+        report(PartStarted("seed", number, len(seeds)))
         settings = training.model_copy(update={"seed": seed})
         models[seed], history = trainings.fit(contender.architecture, train, validation, settings)
         score = _best_score(history, training)
-        tell(Scored(contender.contender, str(seed), f"validation {training.metric}", score))
+        report(CandidateScored(contender.contender, str(seed), f"validation {training.metric}", score))
         histories.append(history.assign(seed=seed))
     trainings.finish()
     return models, pd.concat(histories, ignore_index=True)

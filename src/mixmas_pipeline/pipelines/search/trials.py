@@ -12,7 +12,7 @@ from mixmas_pipeline.evaluation.metrics import Metric
 from mixmas_pipeline.pipelines.search.results import Labels, Proposal, TrialResult
 from mixmas_pipeline.training.parameters import BudgetParameters
 from mixmas_pipeline.training.trial import run_trials
-from mixmas_pipeline.utils.progress import Scored, tell
+from mixmas_pipeline.utils.progress import CandidateScored, report
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def train_from_seeds(
     label = f"{proposal.stage} {proposal.candidate}"
     trials = run_trials(proposal.architecture, sample, holdout, budget, steps, seeds, metric, label, parts=True)
     for trial in trials:
-        tell(Scored(proposal.candidate, str(trial.seed), metric, trial.score))
+        report(CandidateScored(proposal.candidate, str(trial.seed), metric, trial.score))
     scores = " ".join(f"{trial.score:.3f}" for trial in trials)
     _log.info("%s: %s %s, %.1f s per seed", label, metric, scores, np.mean([trial.seconds for trial in trials]))
     return tuple(

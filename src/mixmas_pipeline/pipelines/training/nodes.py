@@ -8,7 +8,6 @@ from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.lazy import lazy
-from mixmas_pipeline.utils.progress import Part, tell
 
 if TYPE_CHECKING:
     import pandas as pd

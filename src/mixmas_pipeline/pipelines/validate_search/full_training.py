@@ -14,7 +14,7 @@ from mixmas_pipeline.pipelines.validate_search.space import name_of
 from mixmas_pipeline.training.batches import batch_rows
 from mixmas_pipeline.training.parameters import BudgetParameters
 from mixmas_pipeline.training.trial import run_trial
-from mixmas_pipeline.utils.progress import Part, Scored, tell
+from mixmas_pipeline.utils.progress import CandidateScored, PartStarted, report
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def train_fully(
     budget, name = trial_budget(truth, steps), name_of(combination.choice)
     trainings = []
     for number, seed in enumerate(truth.seeds, start=1):
-        tell(Part("seed", number, len(truth.seeds)))
+        report(PartStarted("seed", number, len(truth.seeds)))
         trainings.append(_train(combination, name, full, validation, budget, seed, metric))
     _log.info("%s: %s %s", name, metric, " ".join(f"{training.score:.3f}" for training in trainings))
     seconds = [training.seconds for training in trainings if training.seconds is not None]
@@ -71,7 +71,7 @@ def _train(
     except FloatingPointError as error:
         _log.warning("%s counts as 0", error)
         return _Training(0.0, (0.0, 0.0), None)
-    tell(Scored(name, str(seed), metric, trial.score))
+    report(CandidateScored(name, str(seed), metric, trial.score))
     labels, classes = validation.labels, len(validation.schema.classes)
     first, second = (score(metric, labels[half::2], trial.predicted[half::2], classes) for half in range(2))
     return _Training(trial.score, (first, second), trial.seconds)

@@ -1,0 +1,48 @@
+"""Checks of a pipeline before its first node runs."""
+
+from __future__ import annotations
+
+from kedro.io import CatalogProtocol, DatasetError
+from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
+
+from mixmas_pipeline.datasets.atomic import AtomicDataset
+
+
+def check_inputs_exist(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    """Check that the inputs which other pipelines make exist.
+
+    Raises:
+        DatasetError: names the first missing one, and the pipeline that makes it.
+    """
+    for name in sorted(pipeline.inputs()):
+        dataset = catalog.get(name)
+        if isinstance(dataset, AtomicDataset) and not dataset.exists():
+            remedy = f"; kedro run --pipeline={maker} makes it (with the same --env)" if (maker := _maker(name)) else ""
+            raise DatasetError(f"{name} does not exist: nothing in {dataset._describe()['filepath']}{remedy}")
+
+
+def check_outputs_are_kept(pipeline: Pipeline, nodes: list[Node], catalog: CatalogProtocol, remedy: str) -> None:
+    """Check that what the given nodes exchange with others is kept on disk: memory is not shared between processes.
+
+    Args:
+        nodes: those that may run in other processes.
+        remedy: another way out, added to the message.
+
+    Raises:
+        ValueError: names the data sets that live in memory only.
+    """
+    exchanged = {name for node in nodes for name in (*node.inputs, *node.outputs)} & pipeline.all_outputs()
+    if in_memory := sorted(name for name in exchanged if getattr(catalog.get(name), "_EPHEMERAL", False)):
+        raise ValueError(
+            f"{', '.join(in_memory)}: kept in memory only, which other processes cannot read. Add an entry to the "
+            f"catalog for each{remedy}"
+        )
+
+
+def _maker(name: str) -> str | None:
+    """The smallest of the project's pipelines that makes a data set."""
+    from kedro.framework.project import pipelines
+
+    makers = {other: len(pipeline.nodes) for other, pipeline in pipelines.items() if name in pipeline.all_outputs()}
+    return min(makers, key=lambda other: makers[other], default=None)
