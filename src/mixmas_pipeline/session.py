@@ -45,7 +45,7 @@ class ReusingSession(KedroSession):
             # Kedro's own error names the pipeline that does not exist, but not why.
             wanted = [kwargs.get("pipeline_name"), *(kwargs.get("pipeline_names") or []), *args]
             for name in wanted:
-                if isinstance(name, str) and (reason := pipeline_registry.why_left_out(name)):
+                if isinstance(name, str) and (reason := why_left_out(name)):
                     raise ValueError(reason) from None
             raise
 

@@ -8,6 +8,7 @@ from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.lazy import lazy
+from mixmas_pipeline.utils.progress import PartStarted, report
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ def train_model(
 
     for table in (train, validation):
         table.check()
-    tell(Part("training", 1, 1))
+    report(PartStarted("training", 1, 1))
     trainings = ResumableTrainings(checkpoints)
     model, history = trainings.fit(with_statistics(architecture, train), train, validation, training)
     trainings.finish()
