@@ -9,7 +9,7 @@ from kedro.framework.context import KedroContext
 from kedro.framework.session import KedroSession
 from kedro.runner import AbstractRunner, SequentialRunner
 
-from mixmas_pipeline.pipeline_registry import check_blocks
+from mixmas_pipeline.pipeline_registry import check_blocks, why_left_out
 from mixmas_pipeline.storage.locks import DataRootBusy
 
 
