@@ -12,7 +12,7 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline import pipeline_registry
-from mixmas_pipeline.datasets.rows import RowsFileDataset
+from mixmas_pipeline.datasets.rows_file import RowsFileDataset
 from mixmas_pipeline.hooks.project import ProjectHooks
 
 

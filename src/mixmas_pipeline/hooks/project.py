@@ -32,7 +32,7 @@ class ProjectHooks:
     def after_catalog_created(self, catalog: CatalogProtocol, parameters: dict[str, Any]) -> None:
         """Add the file of rows to predict. It is a parameter, so that ``--params`` can name it; a catalog cannot read
         parameters."""
-        from mixmas_pipeline.datasets.rows import RowsFileDataset
+        from mixmas_pipeline.datasets.rows_file import RowsFileDataset
 
         dataset = parameters["params:dataset"]
         rows = parameters.get(f"params:{dataset}.predict.rows")
