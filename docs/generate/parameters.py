@@ -7,6 +7,7 @@ import inspect
 import json
 import re
 import typing
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import UnionType
@@ -19,21 +20,24 @@ ROOT = Path(__file__).parents[2] / "src"
 _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "length ≥", "max_length": "length ≤"}
 
 
+@cache
 def models() -> list[type[BaseModel]]:
     """Every parameter model of the package, in the order of modules and lines."""
     base = import_module("mixmas_pipeline.utils.parameters").Parameters
     found = []
     for file in sorted((ROOT / "mixmas_pipeline").rglob("*.py")):
         text = file.read_text(encoding="utf-8")
-        if "Parameters" not in text:
-            continue
         classes = [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.bases]
-        name = ".".join(file.relative_to(ROOT).with_suffix("").parts)
-        if not classes or name.endswith("__init__") or "import Parameters" not in text:
+        if not classes or not re.search(r"^class \w+\((\w*Parameters)\):", text, re.MULTILINE):
             continue
-        members = vars(import_module(name))
-        found += [members[c] for c in classes if issubclass(members[c], base)]
+        members = vars(import_module(".".join(file.relative_to(ROOT).with_suffix("").parts)))
+        found += [members[c] for c in classes if issubclass(members[c], base) and is_complete(members[c])]
     return found
+
+
+def is_complete(model: type[BaseModel]) -> bool:
+    """Whether a model says itself which keys it has. A block that is not checked does not."""
+    return model.model_config.get("extra") != "allow"
 
 
 def meanings(model: type[BaseModel]) -> dict[str, str]:
@@ -81,7 +85,7 @@ def describe(annotation: Any) -> tuple[str, list[str]]:
     if annotation is type(None):
         return "null", []
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return f"[{annotation.__name__}](#{annotation.__name__.lower()})", []
+        return " or ".join(f"[{model.__name__}](#{anchor(model)})" for model in members(annotation)), []
     names = {int: "integer", float: "number", str: "text", bool: "true or false"}
     return names.get(annotation, getattr(annotation, "__name__", str(annotation))), []
 
@@ -93,6 +97,26 @@ def limits(metadata: Any) -> list[str]:
         for part in (item, *getattr(item, "metadata", ())):
             found += [f"{sign} {getattr(part, key)}" for key, sign in _BOUNDS.items() if hasattr(part, key)]
     return list(dict.fromkeys(found))
+
+
+def title(model: type[BaseModel]) -> str:
+    """A model's name; of several models of one name, with the package that it is of."""
+    if [other.__name__ for other in models()].count(model.__name__) == 1:
+        return model.__name__
+    return f"{model.__name__} {model.__module__.split('.')[-2]}"
+
+
+def anchor(model: type[BaseModel]) -> str:
+    """The name that Markdown gives to a model's heading in links."""
+    return title(model).lower().replace(" ", "-")
+
+
+def members(model: type[BaseModel]) -> list[type[BaseModel]]:
+    """The models that a type stands for: itself; the class of all blocks stands for each block."""
+    blocks = import_module("mixmas_pipeline.models.blocks")
+    if model is not import_module("mixmas_pipeline.models.blocks.base").BlockParameters:
+        return [model]
+    return [blocks.parameters_class(name) for name in blocks.BLOCKS]
 
 
 def table(model: type[BaseModel]) -> str:
@@ -119,12 +143,16 @@ def page() -> str:
         "key that is not here, a wrong type or a value out of range ends the run before any work. Of a data set, "
         "`search` is a [SearchParameters](#searchparameters), `training` a [TrainingParameters](#trainingparameters), "
         "`compare` a [CompareParameters](#compareparameters), `validate_search` a "
-        "[ValidateSearchParameters](#validatesearchparameters); `compute` is a [ComputeParameters](#computeparameters)."
+        "[ValidateSearchParameters](#validatesearchparameters), `predict` a [PredictParameters](#predictparameters), "
+        "`export` an [ExportParameters](#exportparameters); its other keys are those of "
+        "[AVMNISTParameters](#avmnistparameters), [MIMICParameters](#mimicparameters), "
+        "[MMIMDBParameters](#mmimdbparameters) or, for a data set of one's own, "
+        "[CustomParameters](#customparameters). `compute` is a [ComputeParameters](#computeparameters)."
     ]
     for model in models():
         if model.model_fields:
             summary = inspect.cleandoc(model.__doc__ or "").split("\n\nAttributes:")[0]
-            parts.append(f"## {model.__name__}\n\n{summary}\n\n{table(model)}")
+            parts.append(f"## {title(model)}\n\n{summary}\n\n{table(model)}")
     return "\n\n".join(parts) + "\n"
 
 

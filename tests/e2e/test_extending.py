@@ -9,11 +9,13 @@ from types import ModuleType
 import pytest
 import torch
 from project_runs import ROOT
+from pydantic import TypeAdapter
 
 from mixmas_pipeline.data.table import MultimodalTable
-from mixmas_pipeline.models.encoder import build_block
+from mixmas_pipeline.models.blocks import BLOCKS
+from mixmas_pipeline.models.blocks.base import Block
 
-BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(), flags=re.DOTALL)
+PYTHON = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(), flags=re.DOTALL)
 
 
 def execute(text: str, name: str) -> ModuleType:
@@ -23,12 +25,13 @@ def execute(text: str, name: str) -> ModuleType:
     return module
 
 
-def test_the_block_is_found_by_its_parameters_and_mixes_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = "mixmas_pipeline.models.mean_mixer"
-    monkeypatch.setitem(sys.modules, module, execute(BLOCKS[0], module))
-    parameters = execute(BLOCKS[1], "mean_mixer_parameters").MeanMixerParameters()
+def test_a_block_of_one_file_and_one_line_is_built_from_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = "mixmas_pipeline.models.blocks.mean_mixer"
+    monkeypatch.setitem(sys.modules, module, execute(PYTHON[0], module))
+    monkeypatch.setitem(BLOCKS, "mean_mixer", f"{module}:MeanMixerParameters")
+    parameters = TypeAdapter(Block).validate_python({"block": "mean_mixer"})
     torch.manual_seed(0)
-    block = build_block(parameters, 6, (5,))
+    block = parameters.build(6, (5,))
     x = torch.randn(2, 5, 6)
     with torch.no_grad():
         normed = (x - x.mean(-1, keepdim=True)) / (x.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt()
@@ -37,7 +40,7 @@ def test_the_block_is_found_by_its_parameters_and_mixes_tokens(monkeypatch: pyte
 
 
 def test_the_table_is_one() -> None:
-    table = execute(BLOCKS[2], "own_table").table
+    table = execute(PYTHON[1], "own_table").table
     assert isinstance(table, MultimodalTable)
     assert len(table) == 20
     table.check()
