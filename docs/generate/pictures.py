@@ -1,7 +1,7 @@
 """Renew the documentation's pictures from the newest run: ``make pictures``.
 
-Those of the graph, of previews, of the candidates and of the architecture are made here. comparison.png, regret.png and
-tau.png are figures of runs of hours at the paper's scale (docs/compare.md), and stay as they are.
+This makes the pictures of the graph, the previews, the candidates and the architecture. It leaves comparison.png,
+regret.png and tau.png alone: they are figures of runs at the paper's scale, which take hours (docs/compare.md).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from PIL import Image, ImageChops
 from playwright.sync_api import Page
 
 _DATASET = "avmnist"
-_SETTLE = 1500  # milliseconds until nothing moves any more
-# What lies over the graph.
+_SETTLE = 1500  # milliseconds until the page stands still
+# Parts of the page that cover the graph.
 _BARS = (
     ".pipeline-sidebar, .pipeline-global-toolbar, .pipeline-sidebar__toolbar, .update-reminder-version-tag, "
     "[class*=version-reminder]"
@@ -30,12 +30,12 @@ _BARS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--project", type=Path, default=Path.cwd(), help="where `kedro run` has ended; default: here")
-    parser.add_argument("--env", help="configuration environment; default: that of kedro run")
-    parser.add_argument("--to", type=Path, default=Path("docs/images"), help="folder of the pictures")
+    parser.add_argument("--project", type=Path, default=Path.cwd(), help="project with a finished run; default: here")
+    parser.add_argument("--env", help="configuration environment; default: that of `kedro run`")
+    parser.add_argument("--to", type=Path, default=Path("docs/images"), help="folder for the pictures")
     given = parser.parse_args()
     if chromium() is None:
-        sys.exit(f"No chromium was found: install one, or name it in {CHROMIUM_VARIABLE}")
+        sys.exit(f"Chromium is missing: install it, or set {CHROMIUM_VARIABLE} to its path")
     environment = [f"--env={given.env}"] if given.env else []
     subprocess.run([sys.executable, "-m", "kedro", "viz-build", *environment], cwd=given.project, check=True)
     bootstrap_project(given.project)
@@ -46,33 +46,33 @@ def main() -> None:
 
 
 def take(built: Path, catalog: Any, to: Path) -> list[Path]:
-    """Make every picture.
+    """Take every picture.
 
     Args:
-        built: what ``kedro viz-build`` has written.
-        catalog: of the finished run.
-        to: folder of the pictures.
+        built: the folder that ``kedro viz-build`` has written.
+        catalog: the finished run's catalog.
+        to: folder for the pictures.
 
     Returns:
         The files.
     """
-    made: dict[str, Image.Image] = {}
+    pictures: dict[str, Image.Image] = {}
     with served(built) as address:
-        with visit(2300, 760) as graph:
-            made["graph"] = _graph(graph.page, address)
+        with visit(1600, 700) as graph:
+            pictures["graph"] = _graph(graph.page, address)
         with visit(1500, 760) as panel:
             show_preview(panel.page, address, f"{_DATASET}.raw_speech")
-            made["preview_panel"] = _shot(panel.page)
+            pictures["preview_panel"] = _shot(panel.page)
             show_preview(panel.page, address, f"{_DATASET}.train")
             panel.page.get_by_text("Expand preview").click()
-            made["preview_examples"] = _shot(panel.page)
+            pictures["preview_examples"] = _shot(panel.page)
     report = catalog.get(f"{_DATASET}.report")
     with visit(1240, 900) as page:
         page.page.goto(Path(report._get_load_path()).absolute().as_uri())
         page.page.wait_for_selector("#class_figure .main-svg")
-        made["candidates"] = Image.open(io.BytesIO(page.page.locator("#leaderboard_figure").screenshot()))
-    made["architecture"] = Image.open(io.BytesIO(catalog.load(f"{_DATASET}.architecture_drawing")))
-    return [_save(picture, to / f"{name}.png") for name, picture in made.items()]
+        pictures["candidates"] = Image.open(io.BytesIO(page.page.locator("#leaderboard_figure").screenshot()))
+    pictures["architecture"] = Image.open(io.BytesIO(catalog.load(f"{_DATASET}.architecture_drawing")))
+    return [_save(picture, to / f"{name}.png") for name, picture in pictures.items()]
 
 
 def _graph(page: Page, address: str) -> Image.Image:
@@ -89,7 +89,7 @@ def _shot(page: Page) -> Image.Image:
 
 
 def _trimmed(picture: Image.Image, margin: int = 20) -> Image.Image:
-    """Without the empty border."""
+    """Crop the empty border."""
     empty = Image.new("RGB", picture.size, picture.getpixel((picture.width - 1, picture.height - 1)))
     left, top, right, bottom = ImageChops.difference(picture, empty).getbbox() or (0, 0, *picture.size)
     inner = (left - margin, top - margin, right + margin, bottom + margin)

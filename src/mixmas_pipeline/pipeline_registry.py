@@ -289,9 +289,9 @@ def _short(value: Any) -> str:
 def _read_parameters() -> dict[str, Any]:
     from kedro.utils import find_kedro_project
 
-    from mixmas_pipeline.cli.new import PROJECT
     from mixmas_pipeline.config_loader import ProjectConfigLoader
     from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
+    from mixmas_pipeline.utils.packaged_project import PROJECT
 
     root = find_kedro_project(Path.cwd()) or PROJECT
     loader = ProjectConfigLoader(str(root / "conf"), env=os.environ.get("KEDRO_ENV"), **CONFIG_LOADER_ARGS)

@@ -196,10 +196,10 @@ def _check_scores(
 
 def test_graph_follows_the_modalities() -> None:
     names = {node.name for node in create_pipeline("films", space()).nodes}
-    assert "films.search.plot.train_monarch_mixer" in names
-    assert "films.search.sound.train_mlp_mixer" in names
-    assert "films.search.fusion_function.train_concat" in names
-    assert "films.search.fusion_function.train_sum" not in names
+    assert "search.plot.train_monarch_mixer" in names
+    assert "search.sound.train_mlp_mixer" in names
+    assert "search.fusion_function.train_concat" in names
+    assert "search.fusion_function.train_sum" not in names
 
 
 def test_one_modality_has_no_fusion_stage() -> None:

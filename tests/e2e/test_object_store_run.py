@@ -76,7 +76,7 @@ def test_killed_run_ends_the_same_on_another_machine(
 
     done = kedro(project, "run", "--env=test", timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Reused: avmnist.data." in done.stdout
+    assert "Reused: data.avmnist." in done.stdout
     assert f"The report: {object_store.url}/08_reporting" in done.stdout
     assert set(killed_at) <= set(object_store.objects()), "what was finished is kept"
     expected = contents(finished_project / "data/test")
@@ -90,5 +90,5 @@ def test_killed_run_ends_the_same_on_another_machine(
     before = object_store.objects()
     again = kedro(project, "run", "--env=test", timeout=900)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "Running avmnist" not in again.stdout
+    assert "Running " not in again.stdout
     assert object_store.objects() == before

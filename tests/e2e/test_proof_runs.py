@@ -43,7 +43,7 @@ def test_compare(copy_of_finished: Callable[[], Path]) -> None:
     # A change of what is only shown trains nothing again.
     said = run(project, "compare", "--params=avmnist.compare.published.searched=0.5")
     ran = [part.split()[0] for part in said.split("Running ")[1:]]
-    assert ran == ["avmnist.compare.evaluate_contenders", "avmnist.compare.draw_comparison"]
+    assert ran == ["compare.evaluate_contenders", "compare.draw_comparison"]
 
 
 def test_validate_search(copy_of_finished: Callable[[], Path]) -> None:
@@ -68,5 +68,5 @@ def test_validate_search(copy_of_finished: Callable[[], Path]) -> None:
     assert summary["best"] == combinations["combination"].iloc[0]
     # The budget that follows from it is set in the search's parameters: nothing is to be trained again for that.
     said = run(project, "validate_search", "--params=avmnist.search.budget.steps=13")
-    assert "Running avmnist.validate_search.truth.train_" not in said
-    assert "Running avmnist.validate_search.search.search_" not in said
+    assert "Running validate_search.truth.train_" not in said
+    assert "Running validate_search.search.search_" not in said

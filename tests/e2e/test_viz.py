@@ -121,8 +121,34 @@ def test_graph_is_drawn_without_a_network_and_a_click_shows_a_preview(graph: tup
     picture = seen.page.locator(".pipeline-metadata__plot-image")
     picture.wait_for()
     assert picture.evaluate("image => image.naturalWidth") > 300
-    assert not seen.elsewhere
+    assert not seen.external
     assert not seen.errors
+
+
+@needs_chromium
+def test_first_screen_is_the_chain_of_pipelines(graph: tuple[Visit, str]) -> None:
+    """One box per pipeline, from left to right; between them tables, to the left raw files, to the right the report."""
+    seen, address = graph
+    show_graph(seen.page, address)
+    boxes = left_to_right(seen, ".pipeline-node--modularPipeline")
+    assert list(boxes) == ["data", "search", "training", "reporting"]
+    assert not seen.page.locator(".pipeline-node--parameters, .pipeline-node--task").count()
+    tables = left_to_right(seen, ".pipeline-node--data")
+    assert {name for name in tables if tables[name] < boxes["data"]} == {
+        f"avmnist.raw_{name}"
+        for name in ("train_images", "train_labels", "test_images", "test_labels", "speech", "noise")
+    }
+    assert {name for name in tables if tables[name] > boxes["reporting"]} == {"avmnist.report"}
+    assert boxes["data"] < tables["avmnist.train"] < boxes["search"]
+    assert boxes["search"] < tables["avmnist.architecture"] < boxes["training"]
+    assert boxes["training"] < tables["avmnist.metrics"] < boxes["reporting"]
+
+
+def left_to_right(seen: Visit, nodes: str) -> dict[str, float]:
+    """Text and horizontal position, in pixels, of the graph's nodes of a kind."""
+    parts = seen.page.locator(nodes)
+    positions = parts.evaluate_all("all => all.map(one => [one.textContent.trim(), one.getBoundingClientRect().x])")
+    return dict(sorted(positions, key=lambda position: position[1]))
 
 
 @needs_chromium
@@ -146,7 +172,7 @@ def test_previews_are_drawn(graph: tuple[Visit, str]) -> None:
     assert parts.count() == 24, "12 rows of two modalities"
     assert "spoken" in seen.page.locator(f"{panel} th").nth(4).inner_text()
     assert not seen.page.locator(f"{panel} em").count(), "names are not taken for Markdown"
-    assert not seen.elsewhere
+    assert not seen.external
     assert not seen.errors
 
 
@@ -160,7 +186,7 @@ def test_report_opens_from_the_disk(finished_project: Path) -> None:
         assert figures.count() == 7
         assert all(figures.evaluate_all("all => all.map(one => one.querySelector('.main-svg').clientHeight > 200)"))
         assert all(seen.page.locator("img").evaluate_all("all => all.map(one => one.naturalWidth > 300)"))
-        assert not seen.elsewhere
+        assert not seen.external
         assert not seen.errors
 
 

@@ -14,8 +14,6 @@ import pytest
 import yaml
 from project_runs import ROOT
 
-from mixmas_pipeline.cli import new
-
 
 def run(*words: str | Path, site: Path | None = None, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run Python there, with the packages in ``site`` before those of this environment."""
@@ -89,47 +87,3 @@ def test_a_project_runs_with_the_wheel_alone(site: Path, tmp_path: Path) -> None
     shown = done.stdout + done.stderr
     assert "ramlp" not in shown.split("avmnist: fusion_function")[0].split("avmnist: audio")[1]
     assert "Reused: " in shown
-
-
-def test_a_project_is_what_the_checkout_has(tmp_path: Path) -> None:
-    """All of base and paper, nothing of a person's own or of the tests."""
-    new.lay_down(tmp_path / "a project")
-    laid = {str(p.relative_to(tmp_path / "a project")) for p in (tmp_path / "a project").rglob("*") if p.is_file()}
-    shared = {
-        str(p.relative_to(ROOT))
-        for folder in ("conf/base", "conf/paper", "notebooks")
-        for p in (ROOT / folder).iterdir()
-        if "credentials" not in p.name
-    }
-    assert laid >= shared | {"conf/logging.yml", "pyproject.toml", ".telemetry", ".gitignore"}
-    assert {name for name in laid if name.startswith("conf/local")} == {"conf/local/parameters.yml"}
-    assert not [name for name in laid if name.startswith("conf/test")]
-
-
-@pytest.mark.parametrize("inside", ["a file", "itself a file"])
-def test_what_is_there_is_not_overwritten(inside: str, tmp_path: Path) -> None:
-    folder = tmp_path / "mine"
-    if inside == "a file":
-        folder.mkdir()
-        (folder / "notes.txt").write_text("mine")
-    else:
-        folder.write_text("mine")
-    with pytest.raises(FileExistsError, match="mine is there already; expected a new or an empty folder"):
-        new.lay_down(folder)
-
-
-def test_an_empty_folder_is_taken_whatever_its_name(tmp_path: Path) -> None:
-    import tomllib
-
-    folder = tmp_path / 'mine "ü" \\ 1'
-    folder.mkdir()
-    new.lay_down(folder)
-    assert tomllib.loads((folder / "pyproject.toml").read_text())["tool"]["kedro"]["project_name"] == folder.name
-
-
-def test_outside_a_project_the_command_says_how_to_make_one(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "mixmas_pipeline", "--pipeline=search"], cwd=tmp_path, capture_output=True, text=True
-    )
-    assert done.returncode == 1
-    assert done.stderr == f"There is no project in {tmp_path}; make one: mixmas_pipeline new FOLDER\n"

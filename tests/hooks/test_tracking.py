@@ -45,7 +45,7 @@ def tracked(finished_project: Path, tmp_path_factory: pytest.TempPathFactory) ->
     """The finished run, logged by one that made nothing; then a training with another learning rate. Two logs."""
     project = tmp_path_factory.mktemp("tracked") / "project"
     shutil.copytree(finished_project, project)
-    assert "Running avmnist" not in run(project, ON)
+    assert "Running " not in run(project, ON)
     run(project, "--pipeline=training", f"{ON},{CHANGE}")
     assert len(logged(project)) == 2
     return project
@@ -251,7 +251,7 @@ def test_a_part_of_a_pipeline_is_not_logged_and_tracking_can_be_off(tracked: Pat
     project = tmp_path / "project"
     shutil.copytree(tracked, project)
     before = logged(project)
-    run(project, "--pipeline=avmnist", "--nodes=avmnist.data.resample_noise", f"{ON},reuse=false")
+    run(project, "--pipeline=avmnist", "--nodes=data.avmnist.resample_noise", f"{ON},reuse=false")
     assert logged(project) == before
     run(project, "--pipeline=avmnist", "--params=tracking=false")
     assert logged(project) == before

@@ -7,7 +7,7 @@ import pytest
 from mixmas_pipeline.runners.board import Board, Job
 from mixmas_pipeline.utils.progress import Begun, Part, Scored, Step, left_text
 
-IMAGE, FUSION = "films.search.image", "films.search.fusion"
+IMAGE, FUSION = "search.image", "search.fusion"
 
 
 class Clock:
@@ -104,8 +104,8 @@ def test_own_progress_counts_until_and_beside_the_mean() -> None:
 
 def test_what_is_not_known_makes_it_at_least_and_short_nodes_do_not() -> None:
     clock = Clock()
-    fit = {"films.training.train_model": Job("films.training", "train_model", "train_model")}
-    draw = {"films.reporting.draw": Job("films.reporting", "draw", "draw", short=True)}
+    fit = {"training.train_model": Job("training", "train_model", "train_model")}
+    draw = {"reporting.draw": Job("reporting", "draw", "draw", short=True)}
     for more, expected in ((fit, "at least 10 s left"), (draw, "about 10 s left")):
         known = board(clock, 2, more)
         begin(known, 0)
@@ -116,15 +116,15 @@ def test_what_is_not_known_makes_it_at_least_and_short_nodes_do_not() -> None:
 
 def test_a_training_that_may_stop_early_makes_it_at_most() -> None:
     """And no bound at all beside something that nothing is known of."""
-    fit = {"films.training.train_model": Job("films.training", "train_model", "train_model")}
-    later = {"films.training.evaluate": Job("films.training", "evaluate", "evaluate")}
+    fit = {"training.train_model": Job("training", "train_model", "train_model")}
+    later = {"training.evaluate": Job("training", "evaluate", "evaluate")}
     for jobs, expected in ((fit, "at most 40 s left"), (fit | later, "about 40 s left")):
         known = Board(jobs, Clock())
-        known.take(Begun("films.training.train_model"), None)
+        known.take(Begun("training.train_model"), None)
         known.take(Part("training", 1, 1), None)
         known.take(step(20, 100, 40.0, at_most=True), None)
         assert str(known.left()) == expected
-        assert known.line().startswith("[films training] 0 of ")
+        assert known.line().startswith("[training] 0 of ")
         assert "done, train_model step 20 of 100; 0 of " in known.line(), "there is only one part"
 
 
@@ -179,7 +179,7 @@ def test_one_line_says_it_all() -> None:
     known.take(step(80, 200, 6.0), f"{IMAGE}.train_1")
     # Trial 1: 6 + one more seed of 4 + 6. Trial 2: 20 - 4. Three more of 20. Two at once.
     assert known.line() == (
-        "[films search] image: 1 of 6 done, train_1 seed 2 of 3, step 80 of 200, train_2 for 4.0 s; "
+        "[search] image: 1 of 6 done, train_1 seed 2 of 3, step 80 of 200, train_2 for 4.0 s; "
         "best ramlp, accuracy 0.694; 1 of 6 nodes in 24 s, about 46 s left"
     )
 

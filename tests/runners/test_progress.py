@@ -30,7 +30,7 @@ from mixmas_pipeline.runners.resources import ComputeParameters
 from mixmas_pipeline.utils.logs import LineHandler
 from mixmas_pipeline.utils.progress import LOGGER, Begun, Part, Progress, Scored, Step, tell
 
-IMAGE, TRAINING = "films.search.image", "films.training"
+IMAGE, TRAINING = "search.image", "training"
 
 
 class Clock:
@@ -45,7 +45,7 @@ class Clock:
 def filled(clock: Clock) -> Board:
     """A board in the middle of a run."""
     jobs = {f"{IMAGE}.train_{i}": Job(IMAGE, f"train_{i}", "train") for i in range(4)}
-    jobs["films.training.train_model"] = Job(TRAINING, "train_model", "train_model")
+    jobs["training.train_model"] = Job(TRAINING, "train_model", "train_model")
     known = Board(jobs, clock)
     known.take(Begun(f"{IMAGE}.train_0"), f"{IMAGE}.train_0")
     clock.now = 60.0
@@ -55,7 +55,7 @@ def filled(clock: Clock) -> Board:
         known.take(Begun(f"{IMAGE}.train_{number}"), f"{IMAGE}.train_{number}")
     known.take(Part("seed", 2, 3), f"{IMAGE}.train_1")
     known.take(Step("step 120 of 200", 120, 200, 8.0, False, ""), f"{IMAGE}.train_1")
-    known.take(Begun("films.training.train_model"), None)
+    known.take(Begun("training.train_model"), None)
     words = "epoch 3 of at most 20, step 5 of 55"
     known.take(Step(words, 115, 1100, 125.0, True, "best accuracy 0.7123 in epoch 2"), None)
     return known
@@ -74,10 +74,10 @@ def test_drawing_fits_eighty_columns() -> None:
     bars = re.compile(r"\s*[━╸╺]+\s*")
     assert [bars.sub(" | ", line) for line in lines] == [
         "1 of 5 nodes | 1 min 0 s, at least 1 min 8 s left",  # (8 + 8, 60 and another 60) / 2
-        "films search image  1 of 4 done, best ramlp, accuracy 0.694",
+        "search image  1 of 4 done, best ramlp, accuracy 0.694",
         "  train_1            seed 2 of 3, step 120 of 200 | 8.0 s left",
         "  train_2                                                              for 0.0 s",
-        "films training  0 of 1 done",
+        "training  0 of 1 done",
         "  train_model        epoch 3 of at most 20, step 5 of 55 | up to 2 min 5 s",
         "                     best accuracy 0.7123 in epoch 2",
     ]
@@ -132,7 +132,7 @@ def test_events_come_from_workers_and_lines_are_few(
     monkeypatch.setattr(display, "_SOONEST", 0.5)
     caplog.set_level(logging.INFO, "mixmas_pipeline")
     graph, values = probes.pipeline(probes.train, {"a": "ramlp", "b": "mlp_mixer"})
-    graph += Pipeline([Node(probes.stay, ["params:c"], "c", name="films.search.image.last", tags="trial")])
+    graph += Pipeline([Node(probes.stay, ["params:c"], "c", name="search.image.last", tags="trial")])
     start = time.monotonic()
     probes.run(tmp_path, graph, {**values, "params:c": 1.0}, cores=2)
     taken = time.monotonic() - start
@@ -174,7 +174,7 @@ def test_log_in_a_file_has_a_line_a_record_and_no_codes() -> None:
     file = io.StringIO()
     console = Console(file=file, width=80)
     handler = LineHandler(console)
-    message = "[films search] image: " + "long " * 40
+    message = "[search] image: " + "long " * 40
     handler.emit(logging.LogRecord("x", logging.INFO, "", 0, "%s", (message,), None))
     assert re.fullmatch(r"\[\d\d:\d\d:\d\d\] INFO     " + re.escape(message) + "\n", file.getvalue())
 

@@ -136,7 +136,7 @@ def test_no_cluster_at_the_address(tmp_path: Path) -> None:
         probes.run(tmp_path, graph, values, RayRunner(address="127.0.0.1:9"))
 
 
-STAGE = ["run", "--env=test", "--pipelines=search", "--to-nodes=avmnist.search.image.choose"]
+STAGE = ["run", "--env=test", "--pipelines=search", "--to-nodes=search.image.choose"]
 LONGER = "avmnist.search.budget.steps=150,avmnist.search.budget.extended_steps=150"
 
 

@@ -19,7 +19,7 @@ from kedro.framework.startup import bootstrap_project
 from kedro.pipeline import Node
 from project_runs import kedro, make_project
 
-from mixmas_pipeline.hooks.project import DataRootHooks
+from mixmas_pipeline.hooks.data_root import DataRootHooks
 from mixmas_pipeline.storage import locks as locking
 from mixmas_pipeline.storage.locks import (
     DEAD_AFTER,
@@ -33,7 +33,7 @@ from mixmas_pipeline.storage.locks import (
 )
 
 EARLY, LATE = "2026-01-01T00.00.00.000Z", "2026-01-01T00.00.00.001Z"
-ONE_NODE = "avmnist.data.resample_noise"
+ONE_NODE = "data.avmnist.resample_noise"
 
 
 def text(done: subprocess.CompletedProcess[str]) -> str:

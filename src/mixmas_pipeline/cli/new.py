@@ -1,8 +1,4 @@
-"""``mixmas_pipeline new``: lay down a project folder, in which Kedro's commands work with the installed package.
-
-What is copied lies in the package's folder ``project``: in a checkout links to the checkout's own ``conf`` and
-``notebooks``, in a wheel the files.
-"""
+"""``mixmas_pipeline new``: make a project folder in which Kedro's commands work with the installed package."""
 
 from __future__ import annotations
 
@@ -12,36 +8,37 @@ from pathlib import Path
 
 import click
 
-PROJECT = Path(__file__).parents[1] / "project"
+from mixmas_pipeline.utils.packaged_project import PROJECT
+
 _SHIPPED = ("conf/*.yml", "conf/*.j2", "conf/base/*.yml", "conf/paper/*.yml", "notebooks/*.ipynb")
 _PYPROJECT = """\
-# What Kedro needs to know; the code is the installed package mixmas_pipeline.
+# Read by Kedro. The code is the installed package mixmas_pipeline.
 [tool.kedro]
 package_name = "mixmas_pipeline"
 project_name = {name}
 kedro_init_version = "{version}"
-source_dir = "src"  # modules of your own in it can be imported
+source_dir = "src"  # your own modules in it can be imported
 """
 _LOCAL = """\
-# Your changes of the parameters in conf/base: only what differs. Read when no --env is named.
+# Your changes to the parameters of conf/base: only what differs. Read unless --env names an environment.
 """
 _IGNORED = "data/\nconf/local/\n*credentials*\n*.log\n"
-_CONSENT = "# Nothing is sent anywhere, and no command waits on the network.\nconsent: false\n"
+_CONSENT = "# No usage data is sent, and no command waits for the network.\nconsent: false\n"
 
 
 def lay_down(folder: Path) -> None:
-    """Make a project: configuration, notebooks, and empty folders for data and for modules of one's own.
+    """Make a project: configuration, notebooks, and empty folders for data and for custom modules.
 
     Args:
-        folder: is made; may be there if it is empty.
+        folder: a new or an empty folder.
 
     Raises:
-        FileExistsError: there is something in the folder, or it is a file.
+        FileExistsError: the folder is not empty, or it is a file.
     """
     import kedro
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} is there already; expected a new or an empty folder")
+        raise FileExistsError(f"{folder} exists already; expected a new or an empty folder")
     for pattern in _SHIPPED:
         for file in (f for f in sorted(PROJECT.glob(pattern)) if "credentials" not in f.name):
             target = folder / file.relative_to(PROJECT)
@@ -60,10 +57,10 @@ def lay_down(folder: Path) -> None:
         (folder / path).write_text(text, encoding="utf-8")
 
 
-@click.command()
+@click.command("new")
 @click.argument("folder", type=click.Path(path_type=Path))
-def new(folder: Path) -> None:
-    """Make a project in FOLDER: configuration to edit, notebooks, a place for data."""
+def new_command(folder: Path) -> None:
+    """Make a project in FOLDER: configuration to edit, notebooks, a folder for data."""
     try:
         lay_down(folder)
     except FileExistsError as error:

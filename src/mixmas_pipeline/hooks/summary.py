@@ -1,95 +1,83 @@
-"""The tables that a run ends with."""
+"""The tables and sentences that end a run: one function per kind of artefact."""
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mixmas_pipeline.hooks import data_sets
 from mixmas_pipeline.models.architecture import Architecture, Encoder, FusionNetwork
-from mixmas_pipeline.pipelines.describe.page import told, verdict
+from mixmas_pipeline.plots.text import estimate_sentences, findings_verdict
+
+# Columns, where the output is no terminal.
+_WIDTH = 130
+# Kind of artefact -> what the line with its path begins with.
+_PATHS = {
+    "description_page": "The description",
+    "exported": "The exported model",
+    "report": "The report",
+}
 
 
-def print_summary(
-    dataset: str,
-    architecture: Architecture | None = None,
-    leaderboard: pd.DataFrame | None = None,
-    metrics: dict[str, Any] | None = None,
-    sampling: Any = None,
-    report: PurePath | None = None,
-    comparison: pd.DataFrame | None = None,
-    agreement: pd.DataFrame | None = None,
-    agreement_summary: Any = None,
-    prediction_summary: dict[str, Any] | None = None,
-    patterns: pd.DataFrame | None = None,
-    findings: pd.DataFrame | None = None,
-    description: dict[str, Any] | None = None,
-    estimate: dict[str, Any] | None = None,
-    description_page: PurePath | None = None,
-    export_report: dict[str, Any] | None = None,
-    exported: PurePath | None = None,
-    console: Console | None = None,
-) -> None:
-    """Print what is given: sample sizes, leaderboards, the architecture, final scores, where the report is; the
-    comparison with the baseline; how well the search chooses; what new rows were predicted from; where rows lack
-    modalities, in training or in the test split, the scores of each set of them; what was found in the data, and what
-    a search will take; what was exported, and where it is."""
-    console = console or Console(width=None if Console().is_terminal else 130)
-    if sampling is not None:
-        sizes = f"trained on {sampling.sample.rows}, scored on {sampling.holdout.rows} others"
-        console.print(f"{sampling.source}: candidates {sizes} of {sampling.population} training examples\n")
-    if leaderboard is not None:
-        for _stage, rows in leaderboard.groupby("stage", sort=False):
-            console.print(_stage_table(dataset, rows))
-            console.print(f"  {rows.loc[rows['chosen'], 'reason'].iloc[0]}\n")
-    if architecture is not None:
-        console.print(_architecture_table(dataset, architecture))
-    if metrics is not None:
-        console.print(_metrics_table(dataset, metrics))
-    if patterns is not None and (patterns["trained_with_missing"].any() or patterns["rows"].iloc[1:].any()):
-        console.print(_patterns_table(dataset, patterns))
-    if comparison is not None:
-        console.print(_comparison_table(dataset, comparison))
-    if agreement is not None and agreement_summary is not None:
-        console.print(_agreement_table(dataset, agreement))
-        console.print(_agreement_text(agreement_summary))
-    if prediction_summary is not None:
-        console.print(_contributions_table(dataset, prediction_summary))
-    if findings is not None and description is not None:
-        _print_description(console, dataset, findings, description, estimate or {})
-    if description_page is not None:
-        console.print(f"The description: {description_page}", soft_wrap=True)
-    if export_report is not None:
-        console.print(_export_table(dataset, export_report))
-    if exported is not None:
-        console.print(f"The exported model: {exported}", soft_wrap=True)
-    if report is not None:
-        console.print(f"The report: {report}", soft_wrap=True)
+def summarise(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+    """Print what a run has made or reused: each data set's tables, then the paths of pages and exported models."""
+    outputs = pipeline.all_outputs()
+    for dataset in data_sets(pipeline):
+        kinds = {kind for needed in RENDERERS for kind in needed if f"{dataset}.{kind}" in outputs}
+        print_summary(dataset, {kind: catalog.load(f"{dataset}.{kind}") for kind in sorted(kinds)})
+        for kind, label in _PATHS.items():
+            if (name := f"{dataset}.{kind}") in outputs:
+                artefact: Any = catalog.get(name)
+                _console().print(f"{label}: {artefact._get_load_path()}", soft_wrap=True)
+
+
+def print_summary(dataset: str, results: Mapping[str, Any]) -> None:
+    """Call each renderer whose artefacts are among the results, in the order of ``RENDERERS``, and print its output.
+
+    Args:
+        dataset: its name, for the titles.
+        results: kind -> artefact; a kind is a catalog name without the data set.
+    """
+    console = _console()
+    for kinds, render in RENDERERS.items():
+        if all(kind in results for kind in kinds):
+            for part in render(dataset, *(results[kind] for kind in kinds)):
+                console.print(part)
+
+
+def render_sampling(dataset: str, sampling: Any) -> Iterator[str]:
+    """Sizes of the search's samples."""
+    sizes = f"trained on {sampling.sample.rows}, scored on {sampling.holdout.rows} others"
+    yield f"{sampling.source}: candidates {sizes} of {sampling.population} training examples\n"
+
+
+def render_leaderboard(dataset: str, leaderboard: pd.DataFrame) -> Iterator[RenderableType]:
+    """A table per stage of the search, and the reason for its choice."""
+    for _stage, rows in leaderboard.groupby("stage", sort=False):
+        yield _stage_table(dataset, rows)
+        yield f"  {rows.loc[rows['chosen'], 'reason'].iloc[0]}\n"
 
 
 def _stage_table(dataset: str, rows: pd.DataFrame) -> Table:
-    stage = rows["stage"].iloc[0]
     extended = ", budget extended" if rows["extended"].iloc[0] else ""
-    table = Table(title=f"{dataset}: {stage} ({rows['steps'].iloc[0]} steps{extended})", title_justify="left")
-    table.add_column("candidate")
-    for name in ("score", "spread", "chance", "parameters", "MFLOP/example", "seconds"):
-        table.add_column(name, justify="right")
-    table.add_column("")
+    numbers = ("score", "spread", "chance", "parameters", "MFLOP/example", "seconds")
+    title = f"{dataset}: {rows['stage'].iloc[0]} ({rows['steps'].iloc[0]} steps{extended})"
+    table = _table(title, ["candidate"], numbers, [""])
+    has_tie = rows["tied"].sum() > 1
     for row in rows.itertuples():
-        notes = [
-            note
-            for note, said in (
-                ("chosen", row.chosen),
-                ("tied", row.tied and rows["tied"].sum() > 1),
-                ("at chance", not row.above_chance),
-                (f"dropped after {row.trials} seeds", row.dropped),
-            )
-            if said
-        ]
+        notes = {
+            "chosen": row.chosen,
+            "tied": row.tied and has_tie,
+            "at chance": not row.above_chance,
+            f"dropped after {row.trials} seeds": row.dropped,
+        }
         table.add_row(
             row.candidate,
             f"{row.mean:.3f}",
@@ -98,63 +86,62 @@ def _stage_table(dataset: str, rows: pd.DataFrame) -> Table:
             f"{row.parameters:,}",
             f"{row.flops_per_example / 1e6:.2f}",
             f"{row.seconds:.1f}",
-            ", ".join(notes),
+            ", ".join(note for note, applies in notes.items() if applies),
             style="bold" if row.chosen else None,
         )
     return table
 
 
-def _architecture_table(dataset: str, architecture: Architecture) -> Table:
-    table = Table(title=f"{dataset}: chosen architecture", title_justify="left")
-    for name in ("part", "block", "depth", "hyperparameters"):
-        table.add_column(name)
+def render_architecture(dataset: str, architecture: Architecture) -> Iterator[Table]:
+    """The chosen architecture, part by part."""
+    table = _table(f"{dataset}: chosen architecture", ["part", "block", "depth", "hyperparameters"])
     for modality, encoder in architecture.encoders.items():
         tokeniser = " ".join(str(v) for v in encoder.tokeniser.model_dump(mode="json").values())
-        table.add_row(f"{modality} encoder", *_block(encoder), end_section=False)
+        table.add_row(f"{modality} encoder", *_block_cells(encoder))
         table.add_row("", "", "", f"{tokeniser}, hidden_dim {encoder.hidden_dim}")
     if fusion := architecture.fusion:
         table.add_row("fusion function", fusion.function, "", "")
-        table.add_row("fusion network", *_block(fusion.network))
-    return table
+        table.add_row("fusion network", *_block_cells(fusion.network))
+    yield table
 
 
-def _block(part: Encoder | FusionNetwork) -> tuple[str, str, str]:
+def _block_cells(part: Encoder | FusionNetwork) -> tuple[str, str, str]:
+    """Name, depth and hyperparameters of an encoder's or network's block."""
     rest = ", ".join(f"{key} {value}" for key, value in part.block if key != "block")
     return part.block.block, str(part.depth), rest
 
 
-def _metrics_table(dataset: str, metrics: dict[str, Any]) -> Table:
-    table = Table(title=f"{dataset}: final scores", title_justify="left")
-    table.add_column("")
+def render_metrics(dataset: str, metrics: dict[str, dict[str, float]]) -> Iterator[Table]:
+    """The final scores, a column per split."""
     splits = [split for split in ("validation", "test") if split in metrics]
-    for split in splits:
-        table.add_column(split, justify="right")
+    table = _table(f"{dataset}: final scores", [""], splits)
     for row in dict.fromkeys(name for split in splits for name in metrics[split]):
         table.add_row(row, *(f"{metrics[split][row]:.4f}" if row in metrics[split] else "" for split in splits))
-    return table
+    yield table
 
 
-def _patterns_table(dataset: str, patterns: pd.DataFrame) -> Table:
-    table = Table(title=f"{dataset}: test {patterns['metric'].iloc[0]} by what is there", title_justify="left")
+def render_patterns(dataset: str, patterns: pd.DataFrame) -> Iterator[Table]:
+    """Test scores by the modalities that are present; nothing if every row has every modality."""
+    if not (patterns["trained_with_missing"].any() or patterns["rows"].iloc[1:].any()):
+        return
+    columns = ("with exactly these", "score", "with these", "score, shown these only")
+    table = _table(f"{dataset}: test {patterns['metric'].iloc[0]} by the modalities present", ["modalities"], columns)
     largest = patterns["modalities"].max()
-    told = (patterns["rows"] > 0) | (patterns["modalities"] == 1) | (patterns["modalities"] >= largest - 1)
-    if not told.all():
+    shown = (patterns["rows"] > 0) | (patterns["modalities"] == 1) | (patterns["modalities"] >= largest - 1)
+    if not shown.all():
         table.caption = f"{len(patterns)} sets in all: see the report"
-    table.add_column("modalities")
-    for name in ("with exactly these", "score", "with these", "score, shown these only"):
-        table.add_column(name, justify="right")
-    for row in patterns[told].itertuples():
-        scores = (f"{value:.4f}" if pd.notna(value) else "" for value in (row.score, row.score_when_masked))
-        table.add_row(row.pattern, str(row.rows), next(scores), str(row.rows_with_more), next(scores))
-    return table
+    for row in patterns[shown].itertuples():
+        exact, masked = (f"{v:.4f}" if pd.notna(v) else "" for v in (row.score, row.score_when_masked))
+        table.add_row(row.pattern, str(row.rows), exact, str(row.rows_with_more), masked)
+    yield table
 
 
-def _comparison_table(dataset: str, comparison: pd.DataFrame) -> Table:
-    metric, seeds = comparison["metric"].iloc[0], sum(c.startswith("seed_") for c in comparison)
-    table = Table(title=f"{dataset}: test {metric}, mean of {seeds} seeds", title_justify="left")
-    table.add_column("contender")
-    for name in ("score", "spread", "less the baseline", "parameters", "MFLOP/example", "rate", "epochs", "seconds"):
-        table.add_column(name, justify="right")
+def render_comparison(dataset: str, comparison: pd.DataFrame) -> Iterator[Table]:
+    """The contenders' test scores, with the interval of the difference to the baseline."""
+    seeds = sum(column.startswith("seed_") for column in comparison)
+    numbers = ("score", "spread", "less the baseline", "parameters", "MFLOP/example", "rate", "epochs", "seconds")
+    title = f"{dataset}: test {comparison['metric'].iloc[0]}, mean of {seeds} seeds"
+    table = _table(title, ["contender"], numbers)
     for row in comparison.itertuples():
         if pd.isna(row.parameters):
             table.add_row(row.contender, f"{row.score:.4f}")
@@ -174,77 +161,14 @@ def _comparison_table(dataset: str, comparison: pd.DataFrame) -> Table:
     if len(published):
         scores = ", ".join(f"{row.contender} {row.published:.4f}" for row in published.itertuples())
         table.caption = f"published, on other data: {scores}"
-    return table
+    yield table
 
 
-def _contributions_table(dataset: str, summary: dict[str, Any]) -> Table:
-    table = Table(title=f"{dataset}: {summary['rows']} rows predicted, without one modality each", title_justify="left")
-    table.add_column("modality")
-    for name in ("contribution", "mean size of it", "decisions that flip", "its head agrees"):
-        table.add_column(name, justify="right")
-    for modality, row in summary["modalities"].items():
-        shares = [f"{row[key]:.1%}" if key in row else "" for key in ("flipped", "head_agrees")]
-        table.add_row(modality, f"{row['mean_contribution']:+.4f}", f"{row['mean_absolute_contribution']:.4f}", *shares)
-    if summary["scores"]:
-        table.caption = "on these rows: " + ", ".join(f"{name} {v:.4f}" for name, v in summary["scores"].items())
-    return table
-
-
-def _print_description(
-    console: Console, dataset: str, findings: pd.DataFrame, description: dict[str, Any], estimate: dict[str, Any]
-) -> None:
-    rows = ", ".join(f"{count:,} {split}" for split, count in description["rows"].items())
-    console.print(f"{description['source']}: {rows} rows; {description['task']}")
-    if len(findings):
-        console.print(_findings_table(dataset, findings))
-    console.print(verdict(findings.to_dict("records")), style="bold")
-    for sentence in told(estimate, description).values() if estimate else ():
-        console.print(sentence)
-
-
-def _findings_table(dataset: str, findings: pd.DataFrame) -> Table:
-    table = Table(title=f"{dataset}: findings", title_justify="left", show_lines=True)
-    for name in ("", "where", "what", "what to do"):
-        table.add_column(name, overflow="fold")
-    for row in findings.itertuples():
-        where = ": ".join(filter(None, (row.split, row.modality)))
-        rows = f" ({row.rows})" if row.rows else ""
-        style = {"error": "red", "warning": "yellow"}.get(row.severity)
-        table.add_row(Text(row.severity, style or ""), Text(where), Text(row.what + rows), Text(row.advice))
-    return table
-
-
-def _export_table(dataset: str, report: dict[str, Any]) -> Table:
-    size = f"{report['parameters']:,} parameters, {report['flops_per_example'] / 1e6:.2f} MFLOP/example"
-    table = Table(title=f"{dataset}: exported, {size}", title_justify="left")
-    table.add_column("form")
-    for name in ("largest difference", "examples a call", "median ms", "90th percentile ms"):
-        table.add_column(name, justify="right")
-    for row in report["latency"]:
-        differences = report["differences"].get(row["form"])
-        said = f"{max(differences.values()):.1e}" if differences else ""
-        table.add_row(row["form"], said, str(row["examples"]), f"{row['median_ms']:.3f}", f"{row['p90_ms']:.3f}")
-    table.caption = f"{report['threads']} thread, {report['machine']['cpu']}"
-    return table
-
-
-def _agreement_table(dataset: str, agreement: pd.DataFrame) -> Table:
-    table = Table(title=f"{dataset}: searches against full training of every combination", title_justify="left")
-    table.add_column("method")
-    columns = (
-        "examples",
-        "epochs",
-        "learning rate",
-        "seeds",
-        "regret",
-        "spread",
-        "best chosen",
-        "tau",
-        "cost",
-        "seconds",
-    )
-    for name in columns:
-        table.add_column(name, justify="right")
+def render_agreement(dataset: str, agreement: pd.DataFrame) -> Iterator[Table]:
+    """Each budget's regret, agreement with the truth, and cost."""
+    numbers = ("examples", "epochs", "learning rate", "seeds", "regret", "spread", "best chosen", "tau", "cost")
+    title = f"{dataset}: searches against full training of every combination"
+    table = _table(title, ["method"], [*numbers, "seconds"])
     for row in agreement.sort_values(["method", "cost"]).itertuples():
         table.add_row(
             row.method,
@@ -259,10 +183,11 @@ def _agreement_table(dataset: str, agreement: pd.DataFrame) -> Table:
             f"{row.cost:.2%}",
             f"{row.seconds:.0f}",
         )
-    return table
+    yield table
 
 
-def _agreement_text(summary: Any) -> str:
+def render_agreement_summary(dataset: str, summary: Any) -> Iterator[str]:
+    """The range of the true scores, and the cheapest budget that is as good as the best."""
     pick = summary.recommended
     lines = (
         f"{summary.combinations} combinations, trained on {summary.rows} examples for {summary.epochs} epochs",
@@ -275,4 +200,92 @@ def _agreement_text(summary: Any) -> str:
         f"seeds: {pick.seeds} (sample.margin {pick.margin:.4f}, budget.steps {pick.steps})",
         f"  loses {pick.regret:.4f} at {pick.cost:.2%} of the cost of training every combination",
     )
-    return "\n".join(lines)
+    yield "\n".join(lines)
+
+
+def render_predictions(dataset: str, summary: dict[str, Any]) -> Iterator[Table]:
+    """Each modality's contribution to the predictions of new rows; the scores, if the rows have labels."""
+    numbers = ("contribution", "mean size of it", "decisions that flip", "its head agrees")
+    title = f"{dataset}: {summary['rows']} rows predicted, without one modality each"
+    table = _table(title, ["modality"], numbers)
+    for modality, row in summary["modalities"].items():
+        shares = [f"{row[key]:.1%}" if key in row else "" for key in ("flipped", "head_agrees")]
+        table.add_row(modality, f"{row['mean_contribution']:+.4f}", f"{row['mean_absolute_contribution']:.4f}", *shares)
+    if summary["scores"]:
+        table.caption = "on these rows: " + ", ".join(f"{name} {v:.4f}" for name, v in summary["scores"].items())
+    yield table
+
+
+def render_description(dataset: str, description: dict[str, Any], findings: pd.DataFrame) -> Iterator[RenderableType]:
+    """The size of the data, the findings with advice, and whether a search would stop."""
+    rows = ", ".join(f"{count:,} {split}" for split, count in description["rows"].items())
+    yield f"{description['source']}: {rows} rows; {description['task']}"
+    if len(findings):
+        yield _findings_table(dataset, findings)
+    yield Text(findings_verdict(findings.to_dict("records")), style="bold")
+
+
+def _findings_table(dataset: str, findings: pd.DataFrame) -> Table:
+    table = _table(f"{dataset}: findings", ["", "where", "what", "what to do"])
+    table.show_lines = True
+    for column in table.columns:
+        column.overflow = "fold"
+    styles = {"error": "red", "warning": "yellow"}
+    for row in findings.itertuples():
+        where = ": ".join(filter(None, (row.split, row.modality)))
+        rows = f" ({row.rows})" if row.rows else ""
+        table.add_row(Text(row.severity, styles.get(row.severity, "")), where, row.what + rows, row.advice)
+    return table
+
+
+def render_estimate(dataset: str, description: dict[str, Any], estimate: dict[str, Any]) -> Iterable[str]:
+    """Time and memory of a search and a training; nothing if a search would stop."""
+    return estimate_sentences(estimate, description).values() if estimate else ()
+
+
+def render_export(dataset: str, report: dict[str, Any]) -> Iterator[Table]:
+    """Each exported form's deviation from the model, and its latency."""
+    size = f"{report['parameters']:,} parameters, {report['flops_per_example'] / 1e6:.2f} MFLOP/example"
+    numbers = ("largest difference", "examples a call", "median ms", "90th percentile ms")
+    table = _table(f"{dataset}: exported, {size}", ["form"], numbers)
+    for row in report["latency"]:
+        differences = report["differences"].get(row["form"])
+        largest = f"{max(differences.values()):.1e}" if differences else ""
+        table.add_row(row["form"], largest, str(row["examples"]), f"{row['median_ms']:.3f}", f"{row['p90_ms']:.3f}")
+    table.caption = f"{report['threads']} thread, {report['machine']['cpu']}"
+    yield table
+
+
+# The kinds that a renderer reads -> the renderer, which takes the data set's name and their artefacts.
+RENDERERS: dict[tuple[str, ...], Callable[..., Iterable[RenderableType]]] = {
+    ("search.sampling",): render_sampling,
+    ("leaderboard",): render_leaderboard,
+    ("architecture",): render_architecture,
+    ("metrics",): render_metrics,
+    ("patterns",): render_patterns,
+    ("comparison",): render_comparison,
+    ("agreement",): render_agreement,
+    ("agreement_summary",): render_agreement_summary,
+    ("prediction_summary",): render_predictions,
+    ("description", "findings"): render_description,
+    ("description", "estimate"): render_estimate,
+    ("export_report",): render_export,
+}
+
+
+def _table(title: str, texts: Iterable[str], numbers: Iterable[str] = (), more: Iterable[str] = ()) -> Table:
+    """An empty table: columns of text, then of numbers (aligned right), then of text again."""
+    table = Table(title=title, title_justify="left")
+    for name in texts:
+        table.add_column(name)
+    for name in numbers:
+        table.add_column(name, justify="right")
+    for name in more:
+        table.add_column(name)
+    return table
+
+
+def _console() -> Console:
+    """Standard output. All text is literal: names and messages from data may look like Rich's markup."""
+    width = None if Console().is_terminal else _WIDTH
+    return Console(width=width, markup=False, emoji=False)

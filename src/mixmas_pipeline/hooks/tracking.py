@@ -1,7 +1,7 @@
-"""Tracking: what a run stands on and what came of it is logged for TensorBoard and for ``kedro runs``.
+"""The hook that logs each run for TensorBoard and ``kedro runs``: parameters, artefacts, scores, curves.
 
-What was reused is logged too: the log of a run is complete in itself. A run is logged when it stands on a version that
-no log has yet, so one with nothing to do is not, and one that was killed while it was logged is logged by the next.
+The log of a run has what it reused too, so that it is complete. A run is logged if it has a version that no log has: a
+run that makes nothing is not logged, and the next run logs one that was killed while it logged.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ from kedro.io import AbstractVersionedDataset, CatalogProtocol
 from kedro.io.core import VersionNotFoundError
 from kedro.pipeline import Pipeline
 
+from mixmas_pipeline.hooks import data_sets
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from mixmas_pipeline.datasets.runs import Record, RunLog
 
 _log = logging.getLogger(__name__)
-# Arguments of `kedro run` that take a part of a pipeline; such a run, a task of Airflow for example, is not logged.
+# Arguments of `kedro run` that select a part of a pipeline. Such a run, an Airflow task for example, is not logged.
 _PARTS = ("tags", "from_nodes", "to_nodes", "node_names", "from_inputs", "to_outputs", "namespaces")
 _LIBRARIES = (
     "kedro",
@@ -38,7 +40,7 @@ _LIBRARIES = (
     "pandas",
     "transformers",
 )
-# What the HParams table shows of a data set's parameters.
+# The data set's parameters that the HParams table shows.
 _KEY_PARAMETERS = (
     *(f"search.sample.{name}" for name in ("seed", "margin")),
     *(f"search.budget.{name}" for name in ("steps", "seeds", "batch_size", "learning_rate")),
@@ -61,16 +63,16 @@ class TrackingHooks:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """The catalog has parameters filled up with defaults, but only those that the pipeline reads."""
+        """Keep the parameters as configured: the catalog has only those that the pipeline reads, with defaults."""
         self._session.parameters = context.config_loader["parameters"]
 
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
-        """Log what the run stands on, unless a log of it is there."""
+        """Log the run, unless an earlier log has the same versions."""
         parameters = self._session.parameters
         if not parameters.get("tracking", True) or any(run_params.get(part) for part in _PARTS):
             return
-        for dataset in sorted({name.split(".")[0] for name in pipeline.outputs()}):
+        for dataset in data_sets(pipeline):
             runs: Any = catalog.get(f"{dataset}.runs")
             artefacts = _versions_of(pipeline, catalog, dataset)
             if not any(record.covers(artefacts) for record in runs.load()):
@@ -79,29 +81,29 @@ class TrackingHooks:
 
 
 def flatten(tree: dict[str, Any], separator: str = ".") -> dict[str, Any]:
-    """Nested dictionaries as one: "a.b" -> value. Lists are values."""
-    found: dict[str, Any] = {}
+    """Flatten nested dictionaries: "a.b" -> value. Lists are values."""
+    flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
-            found |= {f"{key}{separator}{inner}": leaf for inner, leaf in flatten(value, separator).items()}
+            flat |= {f"{key}{separator}{inner}": leaf for inner, leaf in flatten(value, separator).items()}
         else:
-            found[str(key)] = value
-    return found
+            flat[str(key)] = value
+    return flat
 
 
 def _versions_of(pipeline: Pipeline, catalog: CatalogProtocol, dataset: str) -> dict[str, str]:
-    """Versioned data set of the pipeline -> the version that is the newest now."""
-    found = {}
+    """Each versioned data set of the pipeline -> its newest version."""
+    versions = {}
     for name in sorted(pipeline.datasets()):
-        held = catalog.get(name) if name.startswith(f"{dataset}.") else None
-        if isinstance(held, AbstractVersionedDataset):
+        artefact = catalog.get(name) if name.startswith(f"{dataset}.") else None
+        if isinstance(artefact, AbstractVersionedDataset):
             try:
-                version = held.resolve_load_version()
+                version = artefact.resolve_load_version()
             except VersionNotFoundError:
                 continue
             if version is not None:
-                found[name] = version
-    return found
+                versions[name] = version
+    return versions
 
 
 def _gather(
@@ -109,13 +111,13 @@ def _gather(
 ) -> RunLog:
     from mixmas_pipeline.datasets.runs import RunLog
 
-    def there(*kinds: str) -> Iterator[tuple[str, Any]]:
+    def load(*kinds: str) -> Iterator[tuple[str, Any]]:
         for kind in kinds:
             if (name := f"{dataset}.{kind}") in artefacts:
                 yield kind, catalog.get(name).load()  # type: ignore[union-attr]
 
-    tables = dict(there(*_TABLES))
-    values = dict(there("metrics", "prediction_summary", "agreement_summary", "architecture"))
+    tables = dict(load(*_TABLES))
+    values = dict(load("metrics", "prediction_summary", "agreement_summary", "architecture"))
     record = _record(dataset, artefacts, parameters, given, tables, values)
     texts = {title: _markdown(list(table), table.itertuples(index=False)) for title, table in tables.items()}
     if "architecture" in values:
@@ -124,13 +126,13 @@ def _gather(
     texts["parameters"] = _markdown(["parameter", "value"], record.parameters.items())
     texts["artefacts"] = _markdown(["data set", "version", "path"], ((n, v, paths[n]) for n, v in artefacts.items()))
     texts["run"] = _markdown(["", ""], {**record.versions, "arguments": given.get("runtime_params") or {}}.items())
-    pictures = {_PICTURES[kind]: png for kind, png in there(*_PICTURES)}
+    pictures = {_PICTURES[kind]: png for kind, png in load(*_PICTURES)}
     histories = [n.removeprefix(f"{dataset}.") for n in artefacts if n.endswith(("history", ".history"))]
     curves: dict[str, dict[str, list[tuple[int, float]]]] = {}
-    for kind, history in there(*histories):
+    for kind, history in load(*histories):
         folder = "training" if kind == "history" else kind.removesuffix(".history").replace(".", "/")
         curves[folder] = _history_curves(history)
-    for _, losses in there("losses"):
+    for _, losses in load("losses"):
         for (candidate, stage, seed), rows in losses.groupby(["candidate", "stage", "seed"], sort=False):
             curve = curves.setdefault(f"search/{candidate}", {})
             curve[f"search loss, {stage}/seed {seed}"] = list(zip(rows["step"], rows["loss"], strict=True))
@@ -157,9 +159,11 @@ def _record(
         metrics |= {f"compare/{name}": float(s) for name, s in zip(rows["contender"], rows["score"], strict=True)}
     chosen = {}
     if "leaderboard" in tables:
-        taken = tables["leaderboard"].query("chosen")
-        chosen = dict(zip(taken["stage"], taken["candidate"], strict=True))
-        metrics |= {f"search/{stage}": float(s) for stage, s in zip(taken["stage"], taken["mean"], strict=True)}
+        chosen_rows = tables["leaderboard"].query("chosen")
+        chosen = dict(zip(chosen_rows["stage"], chosen_rows["candidate"], strict=True))
+        metrics |= {
+            f"search/{stage}": float(s) for stage, s in zip(chosen_rows["stage"], chosen_rows["mean"], strict=True)
+        }
     return Record(
         run=given["run_id"],
         dataset=dataset,
@@ -185,18 +189,18 @@ def _numbers(tree: dict[str, Any], prefix: str = "") -> dict[str, float]:
 
 
 def _versions(project: str) -> dict[str, str]:
-    """Of Python, the libraries and this project; the commit of the folder that is run in, where git knows one."""
-    found = {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in _LIBRARIES}}
+    """Versions of Python, the libraries and this project; the commit of the project folder, if it is in git."""
+    versions = {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in _LIBRARIES}}
     describe = ["git", "-C", str(project), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=40"]
     try:
         commit = subprocess.run(describe, capture_output=True, text=True, check=False).stdout.strip()
     except FileNotFoundError:  # git is not installed
         commit = ""
-    return found | ({"commit": commit} if commit else {})
+    return versions | ({"commit": commit} if commit else {})
 
 
 def _history_curves(history: pd.DataFrame) -> dict[str, list[tuple[int, float]]]:
-    """A curve a column, over epochs; of several trainings one a seed."""
+    """One curve per column, over epochs; with several seeds, one per column and seed."""
     columns = [name for name in history if name not in ("epoch", "seed")]
     if "seed" not in history:
         return {f"training/{name}": list(zip(history["epoch"], history[name], strict=True)) for name in columns}

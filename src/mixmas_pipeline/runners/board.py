@@ -228,7 +228,7 @@ class Board:
         return f"{best} {candidate}, {metric} {means[candidate, metric]:.3f}"
 
     def line(self, most: int = 4) -> str:
-        """All of it in one line: "[avmnist search] image: 3 of 8 done, train_ramlp seed 2 of 3, ...; best ...".
+        """All of it in one line: "[search] image: 3 of 8 done, train_ramlp seed 2 of 3, ...; best ...".
 
         Args:
             most: so many nodes of a stage are named. Default 4.
@@ -246,7 +246,7 @@ class Board:
                 rows[most:] = [f"{len(rows) - most} more"]
             said = "; ".join(filter(None, (f"{done} of {total} done, {', '.join(rows)}", self.best(stage))))
             words.append(f"{name}: {said}" if (name := within(stage)) else said)
-        where = sorted({" ".join(stage.split(".")[:2]) for stage in under_way})
+        where = sorted({stage.split(".")[0] for stage in under_way})
         return "; ".join([*([f"[{', '.join(where)}] {words[0]}"] if words else []), *words[1:], self.overall()])
 
     def overall(self) -> str:
@@ -260,5 +260,5 @@ class Board:
 
 
 def within(stage: str) -> str:
-    """A stage's name within data set and pipeline."""
-    return ".".join(stage.split(".")[2:])
+    """A stage's name within its pipeline."""
+    return ".".join(stage.split(".")[1:])

@@ -17,9 +17,10 @@ from mixmas_pipeline.data import table as tables
 from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.pipelines.data.custom.cells import ID
-from mixmas_pipeline.pipelines.describe import duplicates, estimate, judging, nodes, page
+from mixmas_pipeline.pipelines.describe import duplicates, estimate, judging, nodes
 from mixmas_pipeline.pipelines.search import nodes as searching
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
+from mixmas_pipeline.plots.text import estimate_sentences
 from mixmas_pipeline.runners.resources import ComputeParameters
 from mixmas_pipeline.training.parameters import TrainingParameters
 
@@ -510,7 +511,7 @@ def test_a_training_that_fails_is_told(slow_steps: None, monkeypatch: pytest.Mon
     plan = nodes.plan_search(splits["train"], search.model_dump(), training)
     found = nodes.estimate_cost(splits["train"], splits["validation"], plan, search.model_dump(), training, COMPUTE)
     description, _ = described(splits)
-    said = page.told(found, description)["training"]
+    said = estimate_sentences(found, description)["training"]
     assert said == "Full training: not timed, for it failed: epoch 1: the loss is not finite; lower the learning rate"
 
 

@@ -115,6 +115,6 @@ def evaluate_contenders(
 
 def draw_comparison(comparison: pd.DataFrame) -> Any:
     """The comparison as bars."""
-    from mixmas_pipeline.plots.figures import comparison_figure
+    from mixmas_pipeline.plots.comparison import comparison_figure
 
     return comparison_figure(comparison)

@@ -30,8 +30,8 @@ def conclude(
     Returns:
         All facts; all findings, the worst first; the figure of how the labels are spread.
     """
-    from mixmas_pipeline.pipelines.describe.figures import balance_figure
     from mixmas_pipeline.pipelines.describe.findings import as_frame, counted
+    from mixmas_pipeline.plots.data import balance_figure
 
     parts = {"duplicates": duplicates, "leaks": leaks, "search": plan, "cells": cells or {"facts": {}, "findings": []}}
     ordered = (plan, tables, parts["cells"], duplicates, leaks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mixmas_pipeline.utils.progress import duration
+from mixmas_pipeline.plots.text import estimate_sentences, findings_verdict
 
 _TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{{ d.source }}: data and search, described</title>
@@ -80,7 +80,7 @@ th { border-bottom: 2px solid #888; } td:first-child, th:first-child { text-alig
 {% for name, g in d.leaks.groups.items() %}<tr><td>{{ name }}</td><td>{{ g["values"] }}</td>
 <td>{{ g.shared.validation }}</td><td>{{ g.shared.test }}</td></tr>{% endfor %}</table>{% endif %}
 <h2>What a search takes</h2>
-{% if e %}<p>{{ told.search }}</p><p>{{ told.training }}</p><p>{{ told.memory }}</p>
+{% if e %}<p>{{ sentences.search }}</p><p>{{ sentences.training }}</p><p>{{ sentences.memory }}</p>
 <table><tr><th>stage</th><th>candidate</th><th>parameters</th><th>MFLOP / example</th><th>ms a step</th>
 <th>fastest to slowest</th><th>seconds a trial</th><th>MB beside the sample</th></tr>
 {% for c in e.candidates %}<tr><td>{{ c.stage }}</td><td style="text-align: left">{{ c.candidate }}</td>
@@ -118,8 +118,8 @@ def render(description: dict[str, Any], estimate: dict[str, Any], balance_figure
         .render(
             d=description,
             e=estimate,
-            verdict=verdict(description["findings"]),
-            told=told(estimate, description) if estimate else {},
+            verdict=findings_verdict(description["findings"]),
+            sentences=estimate_sentences(estimate, description) if estimate else {},
             label=label,
             label_names=list(spread["train"]),
             patterns=list(dict.fromkeys(name for own in description["patterns"].values() for name in own)),
@@ -128,50 +128,3 @@ def render(description: dict[str, Any], estimate: dict[str, Any], balance_figure
             plotly=get_plotlyjs(),
         )
     )
-
-
-def verdict(findings: list[dict[str, Any]]) -> str:
-    """What the findings come to, in a sentence."""
-    counts = {severity: sum(f["severity"] == severity for f in findings) for severity in ("error", "warning")}
-    errors, warnings = (f"{n} {severity}{'s' * (n > 1)}" for severity, n in counts.items())
-    if counts["error"]:
-        return f"A search would stop: {errors}{f'; beside them {warnings}' if counts['warning'] else ''}."
-    if counts["warning"]:
-        return f"A search would run; {warnings}: where its scores would mislead, or what it would miss."
-    return "A search would run, and nothing was found that speaks against it."
-
-
-def told(estimate: dict[str, Any], description: dict[str, Any]) -> dict[str, str]:
-    """The estimate in sentences: search, training, memory."""
-    search, training, size = (estimate[part] for part in ("search", "training", "bytes"))
-    plan = description["search"]
-    load, cores = estimate["load"], estimate["cores"]
-    busy = ""
-    if load > cores + 1:
-        on = f" The machine is busy (load {load:.0f} on {cores} cores)"
-        busy = f"{on}; alone on it: {duration(search['alone_seconds'])}."
-    return {
-        "search": (
-            f"Search: about {duration(search['seconds'])} ({duration(search['least_seconds'])} to "
-            f"{duration(search['most_seconds'])}) on {estimate['device']}: {search['candidates']} candidates, "
-            f"{search['trials']} trainings of {search['steps'] // search['trials']} steps, {search['at_once']} at "
-            f"once, on {plan['sample']:,} rows, scored on {plan['holdout']:,}.{busy}"
-        ),
-        "training": f"Full training: {_training_told(training, description['rows']['train'], alone=bool(busy))}",
-        "memory": (
-            f"Memory: about {size['at_once'] / 1e6:,.0f} MB for the trials at once, beside 500 MB a process; the "
-            f"largest takes {size['largest_trial'] / 1e6:,.0f} MB, the samples {size['samples'] / 1e6:,.0f} MB."
-        ),
-    }
-
-
-def _training_told(training: dict[str, Any], rows: int, *, alone: bool) -> str:
-    if "failed" in training:
-        return f"not timed, for it failed: {training['failed']}"
-    said = (
-        f"at most {duration(training['seconds'])}: {training['epochs']} epochs of "
-        f"{duration(training['seconds_an_epoch'])}, {rows:,} rows."
-    )
-    if alone:
-        said += f" Alone on the machine: {duration(training['alone_seconds_an_epoch'] * training['epochs'])}."
-    return said

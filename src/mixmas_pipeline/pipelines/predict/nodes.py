@@ -37,6 +37,6 @@ def predict_new_rows(
 
 def draw_contributions(contributions: pd.DataFrame, summary: dict[str, Any]) -> Any:
     """How each modality's contribution is spread over the rows."""
-    from mixmas_pipeline.plots.figures import contributions_figure
+    from mixmas_pipeline.plots.contributions import contributions_figure
 
     return contributions_figure(contributions, summary)

@@ -22,7 +22,7 @@ def draw_examples(train: MultimodalTable) -> bytes:
     """Two training examples of each of the first six classes, as they are given to the models; none twice, though it
     may have several of them. Of a regression: twelve between the smallest and the largest value of the first target."""
     from mixmas_pipeline.evaluation.tasks import task_of
-    from mixmas_pipeline.plots.figures import example_picture
+    from mixmas_pipeline.plots.examples import example_picture
 
     task, labels = task_of(train.schema.task), train.labels
     if task.name == "regression":
@@ -56,7 +56,7 @@ def draw_search(leaderboard: pd.DataFrame, losses: pd.DataFrame, selection: Sele
     """Returns:
     The leaderboard figure; the candidates' learning curves.
     """
-    from mixmas_pipeline.plots.figures import candidate_curves, leaderboard_figure
+    from mixmas_pipeline.plots.search import candidate_curves, leaderboard_figure
 
     return leaderboard_figure(leaderboard, selection.metric), candidate_curves(losses)
 
@@ -72,12 +72,13 @@ def draw_model(
     Learning curves, heads, confusion; scores of each class as a table and as bars. Of a regression what is predicted
     against what is true; scores of each target, and the errors.
     """
-    from mixmas_pipeline.plots import figures
+    from mixmas_pipeline.evaluation.class_scores import class_scores, target_scores
+    from mixmas_pipeline.plots import training as figures
 
     classes = list(architecture.classes)
     curves, heads = figures.history_figure(history), figures.heads_figure(metrics)
     if architecture.task == "regression":
-        scores = figures.target_scores(predictions, classes)
+        scores = target_scores(predictions, classes)
         return (
             curves,
             heads,
@@ -85,7 +86,7 @@ def draw_model(
             scores,
             figures.error_figure(predictions, classes),
         )
-    scores = figures.class_scores(predictions, classes, thresholds)
+    scores = class_scores(predictions, classes, thresholds)
     confusion = figures.confusion_figure(predictions, classes, architecture.task)
     return curves, heads, confusion, scores, figures.class_figure(scores)
 
@@ -93,7 +94,7 @@ def draw_model(
 def draw_mistakes(mistakes: MultimodalTable) -> bytes:
     """The test examples that the model got wrong with the greatest confidence, or with the largest errors."""
     from mixmas_pipeline.evaluation.tasks import task_of
-    from mixmas_pipeline.plots.figures import example_picture
+    from mixmas_pipeline.plots.examples import example_picture
 
     task = task_of(mistakes.schema.task)
     truth = task.words(mistakes.labels, mistakes.schema.classes)
@@ -107,7 +108,7 @@ def draw_mistakes(mistakes: MultimodalTable) -> bytes:
 
 def draw_patterns(patterns: pd.DataFrame) -> Any:
     """The scores of every set of modalities that may be there."""
-    from mixmas_pipeline.plots.figures import patterns_figure
+    from mixmas_pipeline.plots.training import patterns_figure
 
     return patterns_figure(patterns)
 

@@ -166,7 +166,7 @@ def draw_agreement(agreement: pd.DataFrame, summary: AgreementSummary) -> tuple[
     """Returns:
     Regret against cost; Kendall's tau of each stage against cost.
     """
-    from mixmas_pipeline.plots.figures import regret_figure, tau_figure
+    from mixmas_pipeline.plots.agreement import regret_figure, tau_figure
 
     regret = regret_figure(agreement, summary.source, summary.random_regret, summary.m2_mixer_regret)
     return regret, tau_figure(agreement)

@@ -46,7 +46,7 @@ def test_inputs_and_outputs(inputs: dict[str, Any]) -> None:
     pipeline = create_pipeline()
     assert pipeline.inputs() == set(inputs)
     assert {"avmnist.train", "avmnist.validation", "avmnist.test"} <= pipeline.outputs()
-    assert {node.namespace for node in pipeline.nodes} == {"avmnist.data"}
+    assert {node.namespace for node in pipeline.nodes} == {"data.avmnist"}
 
 
 def test_from_sources_to_aligned_tables(inputs: dict[str, Any], labels: dict[str, np.ndarray]) -> None:

@@ -74,7 +74,7 @@ def test_the_graph_is_in_the_catalog_and_nothing_stays_in_memory() -> None:
 
 def test_only_evaluation_reads_the_test_split() -> None:
     readers = {n.name for n in registered({"table": TABLE})["compare"].nodes if "pets.test" in n.inputs}
-    assert readers == {"pets.compare.evaluate_contenders"}
+    assert readers == {"compare.evaluate_contenders"}
     nodes = registered({"table": TABLE})["__default__"].nodes
     learning = [n for n in nodes if n.name.endswith(".learn")]
     assert len(learning) == 3
@@ -101,8 +101,8 @@ def test_what_is_written_stays_and_the_rest_is_completed() -> None:
     assert baseline["encoders"]["facts"]["hidden_dim"] == 8, "the baseline follows the search"
     assert baseline["fusion"]["function"] == "concat"
     names = {node.name for node in registered(written)["search"].nodes}
-    assert "pets.search.facts.train_mlp_mixer" in names
-    assert "pets.search.facts.train_hyper_mixer" not in names
+    assert "search.facts.train_mlp_mixer" in names
+    assert "search.facts.train_hyper_mixer" not in names
     again = configuration(section)["parameters"]["pets"]
     assert again == section, "what is complete stays as it is"
 

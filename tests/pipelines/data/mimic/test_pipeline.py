@@ -51,7 +51,7 @@ def test_everything_is_in_the_catalog_and_versioned(env: str, source: str) -> No
         else:
             assert catalog.get(name) is not None, name
     assert f"mimic.raw_{'tables' if source == 'tables' else 'pickle'}" in whole.inputs()
-    assert {node.namespace for node in made["mimic"].nodes} == {"mimic.data"}
+    assert {node.namespace for node in made["mimic"].nodes} == {"data.mimic"}
 
 
 def with_active(dataset: str, **sections: Any) -> dict[str, Pipeline]:
@@ -104,8 +104,8 @@ def test_only_evaluation_reads_the_test_split() -> None:
     made = pipelines("base")
     whole = made["__default__"] + made["compare"]
     readers = {node.name for node in whole.nodes if "mimic.test" in node.inputs}
-    assert readers == {"mimic.training.evaluate_model", "mimic.compare.evaluate_contenders"}
-    fitted = next(node for node in whole.nodes if node.name == "mimic.data.fit_statistics")
+    assert readers == {"training.evaluate_model", "compare.evaluate_contenders"}
+    fitted = next(node for node in whole.nodes if node.name == "data.mimic.fit_statistics")
     assert set(fitted.inputs) == {"mimic.train_stays", "mimic.events"}
 
 

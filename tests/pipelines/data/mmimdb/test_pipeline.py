@@ -48,7 +48,7 @@ def test_everything_is_in_the_catalog_and_versioned(env: str, source: str) -> No
         else:
             assert catalog.get(name) is not None, name
     assert f"mmimdb.raw_{'films' if source == 'raw' else 'hdf5'}" in whole.inputs()
-    assert {node.namespace for node in made["mmimdb"].nodes} == {"mmimdb.data"}
+    assert {node.namespace for node in made["mmimdb"].nodes} == {"data.mmimdb"}
 
 
 @pytest.mark.parametrize("env", ["base", "paper", "test"])
@@ -83,7 +83,7 @@ def test_only_evaluation_reads_the_test_split() -> None:
     made = pipelines("base")
     whole = made["__default__"] + made["compare"]
     readers = {node.name for node in whole.nodes if "mmimdb.test" in node.inputs}
-    assert readers == {"mmimdb.training.evaluate_model", "mmimdb.compare.evaluate_contenders"}
+    assert readers == {"training.evaluate_model", "compare.evaluate_contenders"}
 
 
 def test_a_change_of_other_nodes_embeds_and_decodes_nothing_again() -> None:

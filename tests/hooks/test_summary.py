@@ -1,0 +1,149 @@
+"""The tables that end a run show the artefacts' numbers, and text from data literally."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node, Pipeline
+
+from mixmas_pipeline.hooks.summary import RENDERERS, print_summary, summarise
+
+PATTERNS = pd.DataFrame(
+    {
+        "pattern": ["image + audio", "image", "audio"],
+        "modalities": [2, 1, 1],
+        "metric": "accuracy",
+        "rows": [7, 0, 3],
+        "score": [0.9, np.nan, 0.4],
+        "rows_with_more": [7, 7, 10],
+        "score_when_masked": [0.9, 0.6, 0.5],
+        "trained_with_missing": False,
+    }
+)
+FINDINGS = pd.DataFrame(
+    [("warning", "60 rows [only]", "test", "image", "3, 4", "Make the split larger")],
+    columns=["severity", "what", "split", "modality", "rows", "advice"],
+)
+DESCRIPTION: dict[str, Any] = {"source": "pets[bold].csv", "rows": {"train": 4000, "test": 60}, "task": "binary"}
+
+
+def echo(value: object) -> object:
+    return value
+
+
+def printed(capsys: pytest.CaptureFixture[str], **results: Any) -> str:
+    print_summary("films", results)
+    return capsys.readouterr().out
+
+
+def rows(text: str) -> list[list[str]]:
+    """The cells of a table's rows."""
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.startswith("│")]
+
+
+def test_final_scores_have_a_column_per_split(capsys: pytest.CaptureFixture[str]) -> None:
+    metrics = {"validation": {"accuracy": 0.5, "f1": 0.25}, "test": {"accuracy": 0.75}, "train": {"accuracy": 1.0}}
+    text = printed(capsys, metrics=metrics)
+    assert text.startswith("films: final scores")
+    assert rows(text) == [["accuracy", "0.5000", "0.7500"], ["f1", "0.2500", ""]]
+
+
+def test_leaderboard_notes_and_reasons(capsys: pytest.CaptureFixture[str]) -> None:
+    common = {"stage": "image", "steps": 200, "extended": True, "trials": 2, "spread": 0.01, "chance": 0.1}
+    common |= {"parameters": 12345, "flops_per_example": 1_500_000, "seconds": 2.0, "reason": "It is the cheapest."}
+    board = pd.DataFrame(
+        [
+            {"candidate": "ramlp", "mean": 0.7, "chosen": True, "tied": True, "above_chance": True, "dropped": False},
+            {"candidate": "mlp", "mean": 0.7, "chosen": False, "tied": True, "above_chance": True, "dropped": False},
+            {"candidate": "hyper", "mean": 0.1, "chosen": False, "tied": False, "above_chance": False, "dropped": True},
+        ]
+    ).assign(**common)
+    text = printed(capsys, leaderboard=board)
+    assert "films: image (200 steps, budget extended)" in text
+    assert rows(text) == [
+        ["ramlp", "0.700", "0.010", "0.100", "12,345", "1.50", "2.0", "chosen, tied"],
+        ["mlp", "0.700", "0.010", "0.100", "12,345", "1.50", "2.0", "tied"],
+        ["hyper", "0.100", "0.010", "0.100", "12,345", "1.50", "2.0", "at chance, dropped after 2 seeds"],
+    ]
+    assert "  It is the cheapest." in text
+
+
+def test_scores_by_modalities_are_shown_only_if_some_row_lacks_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert rows(printed(capsys, patterns=PATTERNS)) == [
+        ["image + audio", "7", "0.9000", "7", "0.9000"],
+        ["image", "0", "", "7", "0.6000"],
+        ["audio", "3", "0.4000", "10", "0.5000"],
+    ]
+    complete = PATTERNS.assign(rows=[10, 0, 0])
+    assert printed(capsys, patterns=complete) == ""
+    assert printed(capsys, patterns=complete.assign(trained_with_missing=True)) != ""
+
+
+def test_comparison_has_the_interval_of_the_difference(capsys: pytest.CaptureFixture[str]) -> None:
+    common = {
+        "metric": "accuracy",
+        "seed_0": 0.5,
+        "seed_1": 0.6,
+        "flops_per_example": 2e6,
+        "epochs": 3.0,
+        "seconds": 4.0,
+    }
+    comparison = pd.DataFrame(
+        [
+            {"contender": "baseline", "score": 0.5, "parameters": 10.0, "published": 0.9, "rate_at_edge": False},
+            {"contender": "searched", "score": 0.6, "parameters": 20.0, "difference": 0.1, "rate_at_edge": True},
+            {"contender": "dummy", "score": 0.1},
+        ]
+    ).assign(**common, spread=0.01, low=-0.05, high=0.25, learning_rate=0.002)
+    text = printed(capsys, comparison=comparison)
+    assert "films: test accuracy, mean of 2 seeds" in text
+    assert rows(text) == [
+        ["baseline", "0.5000", "0.0100", "", "10", "2.00", "0.002", "3.0", "4"],
+        ["searched", "0.6000", "0.0100", "+0.1000 [-0.0500, +0.2500]", "20", "2.00", "0.002 (edge)", "3.0", "4"],
+        ["dummy", "0.1000", "", "", "", "", "", "", ""],
+    ]
+    assert "published, on other data: baseline 0.9000" in text
+
+
+def test_text_from_data_is_literal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither Rich's markup nor its emoji codes are read."""
+    text = printed(capsys, description=DESCRIPTION, findings=FINDINGS)
+    assert "pets[bold].csv: 4,000 train, 60 test rows; binary" in text
+    assert rows(text) == [["warning", "test: image", "60 rows [only] (3, 4)", "Make the split larger"]]
+    assert "A search would run; 1 warning" in text
+    odd = printed(capsys, metrics={"test": {"accuracy, [red]:smile:": 0.5}})
+    assert rows(odd) == [["accuracy, [red]:smile:", "0.5000"]]
+
+
+def test_parts_come_in_the_renderers_order_and_only_with_all_they_need(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, patterns=PATTERNS, metrics={"test": {"accuracy": 0.5}}, findings=FINDINGS)
+    assert text.index("final scores") < text.index("by the modalities present")
+    assert "findings" not in text, "the description is missing"
+
+
+def test_every_kind_that_a_renderer_needs_is_printed_from_the_catalog(capsys: pytest.CaptureFixture[str]) -> None:
+    """A kind of another data set, and one that the pipeline does not make, are left out."""
+    pipeline = Pipeline(
+        [Node(echo, "films.raw", "films.metrics", name="a"), Node(echo, "films.x", "pets.other", name="b")]
+    )
+    catalog = DataCatalog(
+        {
+            "films.metrics": MemoryDataset({"test": {"accuracy": 0.5}}),
+            "films.patterns": MemoryDataset(PATTERNS),
+            "pets.metrics": MemoryDataset({"test": {"accuracy": 0.1}}),
+        }
+    )
+    summarise(pipeline, catalog)
+    assert rows(capsys.readouterr().out) == [["accuracy", "0.5000"]]
+
+
+@pytest.mark.parametrize("render", RENDERERS.values(), ids=lambda render: render.__name__)
+def test_a_renderer_takes_the_data_set_and_its_kinds(render: Any) -> None:
+    import inspect
+
+    (kinds,) = [kinds for kinds, function in RENDERERS.items() if function is render]
+    assert len(inspect.signature(render).parameters) == 1 + len(kinds)
