@@ -29,14 +29,14 @@ AGREEMENT = pd.DataFrame(
 
 def test_regret_stands_over_cost_with_its_standard_error() -> None:
     summary: dict[str, Any] = {"source": "digits", "random_regret": 0.2, "m2_mixer_regret": 0.04}
-    figure = regret_figure(AGREEMENT, summary)
+    figure = regret_figure(AGREEMENT, **summary)
     stages, joint = figure.data
     assert (stages.name, list(stages.x), list(stages.y)) == ("stage by stage", [0.1, 0.5], [0.05, 0.02])
     assert list(stages.error_y.array) == pytest.approx([0.02, 0.005]), "four replicates: half the spread"
     assert stages.hovertext[0] == "50 examples, 1 epochs, learning rate 0.001, 3 seeds"
     assert (joint.name, list(joint.y)) == ("joint (TPE)", [0.03])
     assert [line.y0 for line in figure.layout.shapes] == [0.2, 0.04, 0]
-    without = regret_figure(AGREEMENT, summary | {"m2_mixer_regret": None})
+    without = regret_figure(AGREEMENT, **summary | {"m2_mixer_regret": None})
     assert [line.y0 for line in without.layout.shapes] == [0.2, 0]
 
 

@@ -78,7 +78,7 @@ def draw_architecture(architecture: Architecture, form: Literal["png", "svg"] = 
 
 
 def draw_document(document: Any) -> bytes:
-    """The picture of an ``Architecture``, or of a document that has one as ``architecture``; PNG."""
+    """Draw an ``Architecture``, or that of a document which has one as ``architecture``, as PNG."""
     return draw_architecture(getattr(document, "architecture", document))
 
 

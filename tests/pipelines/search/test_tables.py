@@ -26,7 +26,7 @@ def test_the_leaderboard_says_which_candidate_was_eliminated_and_when(capsys: py
     by_candidate = {row["candidate"]: row for row in _stage_rows(board)}
     assert by_candidate["far"]["notes"] == "dropped after 2 seeds"
     assert len(by_candidate["far"]["by_seed"].split()) == 2
-    print_summary("x", leaderboard=board)
+    print_summary("x", {"leaderboard": board})
     assert "dropped after 2 seeds" in capsys.readouterr().out
 
 
