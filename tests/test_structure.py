@@ -98,7 +98,7 @@ def test_a_change_of_what_judges_or_draws_trains_nothing_again(trains: str, judg
     def reached(module: str) -> set[str]:
         return {name.removeprefix("mixmas_pipeline.") for name in code._reachable(f"mixmas_pipeline.{module}")}
 
-    drawing = {judges, "plots.style", *judged_with}
+    drawing = {judges, *judged_with}
     assert reached(judges) >= drawing
     assert not reached(trains) & drawing
 
