@@ -39,7 +39,7 @@ from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.pipelines.validate_search.parameters import ValidateSearchParameters
 from mixmas_pipeline.runners.resources import ComputeParameters
 from mixmas_pipeline.training.parameters import TrainingParameters
-from mixmas_pipeline.utils.packaged import PROJECT
+from mixmas_pipeline.utils.packaged_project import PROJECT
 from mixmas_pipeline.utils.parameters import check, check_keys
 
 MOST_COMBINATIONS = 500

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from mixmas_pipeline.utils.packaged import PROJECT
+from mixmas_pipeline.utils.packaged_project import PROJECT
 
 _SHIPPED = ("conf/*.yml", "conf/*.j2", "conf/base/*.yml", "conf/paper/*.yml", "notebooks/*.ipynb")
 _PYPROJECT = """\

@@ -15,6 +15,7 @@ from typing import Any
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.metrics import Metric
 from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.models.blocks.base import CHECKED
 from mixmas_pipeline.pipelines.search.parameters import SampleParameters, SearchParameters, SelectionParameters
 from mixmas_pipeline.pipelines.validate_search.parameters import ProxyParameters, TruthParameters
 from mixmas_pipeline.pipelines.validate_search.space import Builder, combinations, name_of
@@ -189,7 +190,9 @@ def search_within_budget(
 
 
 def _sub_space(search: dict[str, Any], space: dict[str, list[str]]) -> SearchParameters:
-    return SearchParameters.model_validate(search).only({stage: tuple(names) for stage, names in space.items()})
+    return SearchParameters.model_validate(search, context=CHECKED).only(
+        {stage: tuple(names) for stage, names in space.items()}
+    )
 
 
 _OPTIMISER = set(OptimiserParameters.model_fields)
