@@ -108,7 +108,7 @@ def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
 
 def test_a_session_checks_blocks_before_another_runner_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[bool] = []
-    monkeypatch.setattr("mixmas_pipeline.session.check_blocks", lambda: checked.append(True))
+    monkeypatch.setattr(pipeline_registry, "check_blocks", lambda: checked.append(True))
     monkeypatch.setattr(KedroSession, "load_context", lambda self: None)
     monkeypatch.setattr(KedroSession, "run", lambda self, **arguments: self.load_context())
     session = ReusingSession.__new__(ReusingSession)

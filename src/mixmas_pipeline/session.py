@@ -50,7 +50,7 @@ class ReusingSession(KedroSession):
             raise
 
     def load_context(self) -> KedroContext:
-        """The context. A hook hands its parameters to the pipeline registry."""
+        """The context. A hook passes its parameters to the pipeline registry."""
         context = super().load_context()
         if self._checks_at_start:
             check_blocks()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
+from mixmas_pipeline.models.blocks.base import CHECKED
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.pipelines.search.results import FUSION_FUNCTION, FUSION_NETWORK
 from mixmas_pipeline.pipelines.validate_search.results import SubSpace
@@ -24,7 +25,8 @@ def sub_space(search: Mapping[str, Any], candidates: Mapping[str, Sequence[str]]
     Raises:
         ValueError: there is no such stage or candidate.
     """
-    part = SearchParameters.model_validate(search).only({stage: tuple(names) for stage, names in candidates.items()})
+    space = SearchParameters.model_validate(search, context=CHECKED)
+    part = space.only({stage: tuple(names) for stage, names in candidates.items()})
     return SubSpace.model_validate({name: getattr(part, name) for name in SubSpace.model_fields})
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from own_samples import named
+from custom_samples import named
 from pydantic import TypeAdapter, ValidationError
 
 from mixmas_pipeline.data.column import Column

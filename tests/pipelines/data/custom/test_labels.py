@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from own_samples import named, table
+from custom_samples import named, table
 
 from mixmas_pipeline.pipelines.data.custom.labels import check_examples, encode, learn_classes
 

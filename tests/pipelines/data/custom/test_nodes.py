@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from own_samples import pets
+from custom_samples import pets
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.pipelines.data.custom import nodes

@@ -250,7 +250,7 @@ def test_a_run_says_why_there_is_no_such_pipeline(monkeypatch: pytest.MonkeyPatc
         raise ValueError("Failed to find the pipeline")
 
     monkeypatch.setattr(KedroSession, "run", run)
-    monkeypatch.setattr("mixmas_pipeline.session.why_left_out", {"validate_search": "too many"}.get)
+    monkeypatch.setattr("mixmas_pipeline.pipeline_registry.why_left_out", {"validate_search": "too many"}.get)
     session = ReusingSession.__new__(ReusingSession)
     with pytest.raises(ValueError, match="too many"):
         session.run(pipeline_names=["validate_search"])

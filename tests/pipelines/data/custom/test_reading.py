@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from custom_samples import pets, table
 from kedro.io import DatasetError
-from own_samples import pets, table
 
 from mixmas_pipeline.datasets.named_file import NamedFileDataset
 from mixmas_pipeline.pipelines.data.custom import nodes

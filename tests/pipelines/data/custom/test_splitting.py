@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from custom_samples import named, pets, table
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from own_samples import named, pets, table
 
 from mixmas_pipeline.pipelines.data.custom.splitting import split
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from custom_samples import named
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from own_samples import named
 from pydantic import TypeAdapter
 
 from mixmas_pipeline.data.column import Column

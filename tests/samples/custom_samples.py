@@ -1,4 +1,4 @@
-"""Small tables of one's own, and their parameters."""
+"""Small tables of custom data sets, and their parameters."""
 
 from __future__ import annotations
 
