@@ -232,6 +232,18 @@ def test_dependencies_point_one_way() -> None:
                     assert imported in may, f"{file.relative_to(SOURCE)} imports {node.module}"
 
 
+@pytest.mark.parametrize(
+    ("room", "foreign"),
+    [("storage", {"kedro", "torch", "click", "kedro_datasets"}), ("data", {"kedro", "kedro_datasets"})],
+)
+def test_rooms_that_know_no_framework(room: str, foreign: set[str]) -> None:
+    for file in (SOURCE / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not {name.split(".")[0] for name in names} & foreign, file.relative_to(SOURCE)
+
+
 def test_no_parameter_that_becomes_a_model_is_inside_another() -> None:
     """Kedro makes models of what nodes' type hints name, of all pipelines whatever is run, and cannot set a part of
     what is a model already."""

@@ -68,8 +68,8 @@ def read_table(path: Path) -> MultimodalTable:
 
 
 class _Sink(io.RawIOBase):
-    """Writes a table's columns in chunks, letting go of what has been written of those that are mapped from files:
-    they may be larger than memory."""
+    """Writes a table's columns in chunks, and releases the memory of columns that are mapped from files: they may be
+    larger than memory."""
 
     def __init__(self, file: BinaryIO, table: MultimodalTable) -> None:
         self._file, self._table = file, table
@@ -92,14 +92,14 @@ class _Sink(io.RawIOBase):
 def _to_arrow(array: np.ndarray) -> pa.Array:
     if array.ndim == 1:
         return pa.array(array)
-    stored = array.view(np.uint8) if array.dtype == bool else array  # Arrow packs truth values into bits
+    stored = array.view(np.uint8) if array.dtype == bool else array  # Arrow packs booleans into bits
     return pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(stored))
 
 
 def _from_arrow(column: pa.Array, mapping: mmap.mmap) -> np.ndarray:
     if not isinstance(column, pa.FixedShapeTensorArray):
         return column.to_numpy(zero_copy_only=False)
-    # The same memory as column.to_numpy_ndarray(), but known to be the mapping's, so that it can be let go of.
+    # The same memory as column.to_numpy_ndarray(), but with the mapping as its base, so that it can be released.
     dtype = column.type.value_type.to_pandas_dtype()
     offset = column.storage.flatten().buffers()[1].address - pa.py_buffer(mapping).address
     count = math.prod(shape := (len(column), *column.type.shape))

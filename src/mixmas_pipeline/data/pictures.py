@@ -23,12 +23,12 @@ _MOST_PIXELS = 50_000_000  # decoded, that is 150 MB; a few kB of PNG can stand 
 
 @dataclass(frozen=True)
 class PictureFile:
-    """What is known of an image file.
+    """Size and problems of an image file.
 
     Attributes:
         problem: why it cannot be used; "" if it can.
         width, height: of the file, in pixels; 0 if it is broken.
-        converted: what was not as expected and was converted, for example "CMYK" or "rotated"; "" for a plain RGB JPEG.
+        converted: what was converted, for example "CMYK" or "rotated"; "" for a plain RGB JPEG.
     """
 
     problem: str = ""
@@ -40,20 +40,21 @@ class PictureFile:
 def read_picture(
     content: bytes, height: int, width: int, fit: Fit = "stretch", colour: Colour = "rgb"
 ) -> tuple[np.ndarray | None, PictureFile]:
-    """Decode an image file (JPEG, PNG, GIF, WebP, BMP; of several frames the first) and bring it to one size.
+    """Decode an image file (JPEG, PNG, GIF, WebP, BMP; the first frame) and bring it to one size.
 
-    What is transparent becomes white; what EXIF says is turned is turned upright.
+    Transparency becomes white. A picture that EXIF marks as rotated is turned upright.
 
     Args:
         content: the file's bytes.
         height, width: of the result, in pixels.
-        fit: "stretch" to the size, whatever the picture's own proportions; keep them and "pad" with black on two
-            sides, or "crop" what is too much on two sides. Default "stretch".
+        fit: "stretch" ignores the picture's proportions; "pad" keeps them and adds black on two sides; "crop" keeps
+            them and cuts two sides. Default "stretch".
         colour: "rgb" or "grey" (ITU-R 601 luma). Default "rgb".
 
     Returns:
-        uint8 (height, width, 3), of a grey one (height, width); None if it cannot be decoded, has 16 or more bits a
-        channel, or over 50 million pixels, and then what is known says so.
+        picture: uint8 (height, width, 3), if grey (height, width); None if the file cannot be decoded, has 16 or more
+            bits per channel, or over 50 million pixels.
+        file: size, and the problem if there is no picture.
     """
     from PIL import Image, ImageOps
 
@@ -78,7 +79,7 @@ def read_picture(
                 upright.alpha_composite(clear)
                 converted.append("transparency")
             picture = _fit(upright.convert("RGB").convert(_MODES[colour]), height, width, fit)
-    except MemoryError:  # says something about this computer, nothing about the picture
+    except MemoryError:  # a problem of this computer, not of the picture
         raise
     except Exception as error:  # a damaged file makes Pillow fail in any way
         return None, PictureFile(f"broken: {type(error).__name__}: {error}"[:200])

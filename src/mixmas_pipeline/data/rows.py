@@ -44,17 +44,17 @@ def _read_arrow(path: Path, schema: TableSchema) -> MultimodalTable:
     from mixmas_pipeline.data.arrow import read_table
 
     table = read_table(path)
-    found = table.schema
-    if unknown := sorted(set(found.modalities) - set(schema.modalities)):
+    actual = table.schema
+    if unknown := sorted(set(actual.modalities) - set(schema.modalities)):
         raise ValueError(f"unknown modality {unknown[0]!r}; expected {', '.join(schema.modalities)}")
-    for name, modality in found.modalities.items():
+    for name, modality in actual.modalities.items():
         for what in ("shape", "dtype", "scale", "offset", "unit", "padded"):
             ours, theirs = getattr(modality, what), getattr(schema.modalities[name], what)
             if ours != theirs:
                 raise ValueError(f"column {name!r} has the {what} {ours!r}; expected {theirs!r}")
-    if table.labelled and (found.task, found.classes) != (schema.task, schema.classes):
+    if table.labelled and (actual.task, actual.classes) != (schema.task, schema.classes):
         expected = f"{schema.task}, {list(schema.classes)}"
-        raise ValueError(f"labels are of a {found.task} task of {list(found.classes)}; expected {expected}")
+        raise ValueError(f"labels are of a {actual.task} task of {list(actual.classes)}; expected {expected}")
     labels = table.labels if table.labelled else None
     return _assemble(schema, table.arrays, labels, table.ids, table.extra, table.present)
 

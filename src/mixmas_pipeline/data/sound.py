@@ -22,16 +22,15 @@ def read_sound(
 
     Args:
         content: the file's bytes.
-        dtype: "float32" in [-1, 1] as a file of whole numbers stands for, or "int16", which is wrong for a wav file of
-            floats. Default "float32".
-        seconds: only so much of it, from the beginning; the rest is not decoded. Default all.
+        dtype: "float32" in [-1, 1], or "int16", which is wrong for a wav file of floats. Default "float32".
+        seconds: decode only so much of the beginning. Default None: all.
 
     Returns:
         waveform: (samples, channels).
         rate: in Hz.
 
     Raises:
-        ValueError: it cannot be decoded, is empty, or has samples that are no finite numbers.
+        ValueError: it cannot be decoded, is empty, or has samples that are not finite.
     """
     import soundfile
 
@@ -91,7 +90,7 @@ def to_decibel_bytes(magnitude: torch.Tensor, range_db: float) -> np.ndarray:
 
     Args:
         magnitude: (n, bins, frames), at least 0.
-        range_db: of the 255 steps together.
+        range_db: of all 255 steps.
     """
     top = magnitude.amax(dim=(1, 2), keepdim=True).clamp_min(_SILENCE)
     decibel = 20 * (magnitude / top).clamp_min(10 ** (-range_db / 20)).log10()

@@ -1,8 +1,7 @@
 """The aligned multimodal table: what data engineering hands to search and training.
 
-Any data set that yields such a table can be searched. A table has one row an example: an id, a label, one array
-column a modality, and a schema which says what each modality is. On disk it is one Arrow IPC file of one record
-batch whose arrays are memory-mapped when loaded: 55,000 spectrograms open in milliseconds and are never copied.
+Any data set that yields such a table can be searched. A table has one row per example: an id, a label, and one array
+column per modality; a schema describes the modalities. For its file see ``mixmas_pipeline.data.arrow``.
 """
 
 from __future__ import annotations
@@ -47,11 +46,11 @@ class Modality:
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Modality:
-        """What ``asdict`` made, read back from JSON, which knows no tuples."""
+        """The inverse of ``asdict``, after JSON, which has no tuples."""
         return cls(**{**raw, "shape": tuple(raw["shape"]), "features": tuple(raw.get("features", ()))})
 
     def feature(self, number: int) -> str:
-        """What a value of the last axis is called: its name, or its number."""
+        """The name of a value of the last axis, or else its number."""
         return repr(self.features[number]) if self.features else f"feature {number} (from 0)"
 
 
@@ -78,8 +77,8 @@ class TableSchema:
 
 
 def chunks(array: np.ndarray) -> Iterator[slice]:
-    """Slices of an array's rows, of about 32 MiB each. The array may be mapped from a file and larger than memory: what
-    has been seen is let go."""
+    """Slices of an array's rows, of about 32 MiB each. If the array is mapped from a file, the memory of each slice is
+    released before the next, so that it may be larger than memory."""
     step = max(1, CHUNK_BYTES // max(1, array[:1].nbytes))
     for start in range(0, len(array), step):
         yield slice(start, start + step)
@@ -87,7 +86,7 @@ def chunks(array: np.ndarray) -> Iterator[slice]:
 
 
 def _gather(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """``array[rows]``, of which no more is in memory than the result and a chunk."""
+    """``array[rows]``. No more is in memory than the result and a chunk."""
     taken = np.empty((len(rows), *array.shape[1:]), array.dtype)
     for part in chunks(taken):
         taken[part] = array[rows[part]]
@@ -96,13 +95,13 @@ def _gather(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 class MultimodalTable:
-    """Aligned examples of several modalities.
+    """Aligned examples with one or more modalities.
 
     Args:
         schema: what the columns are.
-        arrays: one array a modality, (n, *shape).
+        arrays: one array per modality, (n, *shape).
         labels: multiclass and binary (n,) integers in [0, classes); multilabel (n, classes) of 0 and 1; regression
-            (n, targets) floats; None of rows whose labels are not known, which can only be predicted.
+            (n, targets) floats. None if the labels are unknown: such rows can only be predicted.
         ids: n unique strings.
         extra: further columns of length n (provenance of each row; masks), not given to models. An array of truth
             values with more than one axis is read back as uint8.
@@ -110,8 +109,8 @@ class MultimodalTable:
             holds zeros. Default: all do.
 
     Attributes:
-        file: what a ``TableDataset`` read exactly this table from, and another process can read it from; None if it
-            was made in memory.
+        file: the path from which a ``TableDataset`` read this table, and another process can read it; None for a table
+            that was made in memory.
 
     Raises:
         ValueError: a column is missing, or has another length, shape or dtype than the schema says; a value is
@@ -150,7 +149,7 @@ class MultimodalTable:
 
     @property
     def labelled(self) -> bool:
-        """Whether the labels are known."""
+        """Whether the table has labels."""
         return self._labels is not None
 
     @property
@@ -158,10 +157,10 @@ class MultimodalTable:
         """The labels.
 
         Raises:
-            ValueError: they are not known.
+            ValueError: the table has no labels.
         """
         if self._labels is None:
-            raise ValueError("the table has no labels; expected one a row")
+            raise ValueError("the table has no labels; expected one per row")
         return self._labels
 
     def __repr__(self) -> str:
@@ -239,7 +238,7 @@ class MultimodalTable:
 
     def _check_padding(self, name: str, array: np.ndarray) -> None:
         for part in chunks(array):
-            steps = np.asarray(array[part].any(axis=-1))  # (rows, steps): what is not padding
+            steps = np.asarray(array[part].any(axis=-1))  # (rows, steps): not padding
             bad = np.flatnonzero((steps[:, 1:] & ~steps[:, :-1]).any(axis=1))
             if len(bad):
                 row = part.start + int(bad[0])
@@ -279,10 +278,10 @@ class MultimodalTable:
         if labels.shape != expected or labels.dtype.kind not in kinds:
             raise ValueError(f"labels are {labels.dtype} {labels.shape}; expected {what} {expected}")
         if task == "regression":
-            bad, known = ~np.isfinite(labels), "finite numbers"
+            bad, expected_values = ~np.isfinite(labels), "finite numbers"
         else:
             upper = 2 if task == "multilabel" else classes
-            bad, known = (labels < 0) | (labels >= upper), f"0 to {upper - 1}"
+            bad, expected_values = (labels < 0) | (labels >= upper), f"0 to {upper - 1}"
         if bad.any():
             row = int(np.argwhere(bad)[0][0])
-            raise ValueError(f"row {row} (id {self.ids[row]}): unknown label {labels[row]}; expected {known}")
+            raise ValueError(f"row {row} (id {self.ids[row]}): unknown label {labels[row]}; expected {expected_values}")

@@ -21,7 +21,7 @@ class ArrayDataset(AtomicDataset):
         write_array(data, path)
 
     def preview(self) -> ImagePreview:
-        """Some of its pictures, or the whole as one, with shape and type; only what is shown is read."""
+        """Some of its pictures, or the array as one picture, with shape and type. Only what is shown is read."""
         from mixmas_pipeline.datasets.previews import arrays
 
         return arrays([("", self.load())])

@@ -33,7 +33,7 @@ class ColumnDataset(AtomicDataset):
         (path / "modality.json").write_text(json.dumps(asdict(data.modality)), encoding="utf-8")
 
     def preview(self) -> ImagePreview:
-        """Some of the rows that have the modality, above their numbers."""
+        """Some of the rows that have the modality, above their row numbers."""
         from mixmas_pipeline.datasets.previews import draw, sheet, spread
 
         column: Column = self.load()

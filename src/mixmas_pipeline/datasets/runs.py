@@ -1,4 +1,4 @@
-"""What is kept of every run: a folder that TensorBoard shows, and a record that runs are compared by."""
+"""The log of every run in the catalog: a folder for TensorBoard, and a record for comparisons."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ SUMMARY = "summary"
 
 @dataclass(frozen=True)
 class Record:
-    """A run, as JSON can hold it.
+    """What is recorded of one run.
 
     Attributes:
         run: its id, which is the version that it saves: when it began.
         dataset: what it worked on.
-        environment: ``--env``; "" where none was named.
+        environment: ``--env``; "" if none was given.
         pipeline: what was run.
-        metric: by which full training takes its best epoch.
-        chosen: stage of the search -> the candidate taken.
+        metric: full training takes the epoch with its best value.
+        chosen: stage of the search -> the chosen candidate.
         parameters: of the data set, and ``compute``, as configuration and ``--params`` give them: dotted name -> value.
         key_parameters: names of those that the HParams table shows.
         metrics: name, as "test/accuracy" -> value.
@@ -58,13 +58,13 @@ class Record:
         return datetime.strptime(self.run, "%Y-%m-%dT%H.%M.%S.%fZ").replace(tzinfo=UTC)
 
     def covers(self, artefacts: dict[str, str]) -> bool:
-        """Does it stand on all of these versions?"""
+        """Whether the run made or reused all of these versions."""
         return artefacts.items() <= self.artefacts.items()
 
 
 @dataclass(frozen=True)
 class RunLog:
-    """All that is logged of a run.
+    """Everything that is logged of one run.
 
     Attributes:
         record: what runs are compared by.
@@ -82,7 +82,7 @@ class RunLog:
 class RunsDataset(AbstractDataset[RunLog, list[Record]]):
     """The runs of a data set: ``<filepath>/<run>/`` has ``run.json`` and TensorBoard's event files.
 
-    Saving adds a run, whole or not at all. It loads as the records, newest first.
+    Saving adds a run atomically. It loads as the records, newest first.
 
     Args:
         filepath: a folder, on this machine or in an object store; what ``tensorboard --logdir`` is given.
@@ -94,13 +94,13 @@ class RunsDataset(AbstractDataset[RunLog, list[Record]]):
             self._filepath: Any = as_path(filepath)  # Path or UPath
 
     def load(self) -> list[Record]:
-        known = {one.name for one in fields(Record)}
-        found = []
+        names = {entry.name for entry in fields(Record)}
+        records = []
         for folder in sorted(subfolders(self._filepath), key=lambda f: f.name, reverse=True):
             if not folder.name.startswith(".") and is_complete(folder):
                 content = json.loads(read_bytes(folder / RECORD_FILE))
-                found.append(Record(**{key: value for key, value in content.items() if key in known}))
-        return found
+                records.append(Record(**{key: value for key, value in content.items() if key in names}))
+        return records
 
     def save(self, data: RunLog) -> None:
         for folder in subfolders(
@@ -122,7 +122,7 @@ class RunsDataset(AbstractDataset[RunLog, list[Record]]):
         return table_preview(["run", "pipeline", "chosen", *scores], rows)
 
     def folder(self, run: str) -> Any:
-        """Where a run's files are."""
+        """The folder of a run."""
         return self._filepath / run
 
     def _exists(self) -> bool:
@@ -153,11 +153,11 @@ def _write(folder: Path, log: RunLog) -> None:
 
 
 def _hyperparameters(record: Record) -> dict[str, Any]:
-    """What the HParams table can hold: numbers, booleans and strings, without the data set's name before each."""
-    found: dict[str, Any] = {"pipeline": record.pipeline}
-    found |= {f"chosen {stage}": candidate for stage, candidate in record.chosen.items()}
+    """Values for the HParams table: numbers, booleans and strings, by names without the data set's."""
+    shown: dict[str, Any] = {"pipeline": record.pipeline}
+    shown |= {f"chosen {stage}": candidate for stage, candidate in record.chosen.items()}
     for name in record.key_parameters:
         value = record.parameters[name]
         plain = value if isinstance(value, bool | int | float | str) else json.dumps(value)
-        found[name.removeprefix(f"{record.dataset}.")] = plain
-    return found
+        shown[name.removeprefix(f"{record.dataset}.")] = plain
+    return shown

@@ -75,7 +75,7 @@ class EncoderDataset(AbstractDataset[None, EncoderFiles]):
 
     @property
     def _is_pinned(self) -> bool:
-        """Does the configuration name a commit, and of the hub? A folder's or package's content may change."""
+        """Whether the configuration names a commit of the hub. The content of a folder or package may change."""
         local = self._encoder.startswith(_PACKAGE) or Path(self._encoder).is_dir()
         return not local and _COMMIT.fullmatch(self._revision or "") is not None
 
@@ -105,8 +105,8 @@ class EncoderDataset(AbstractDataset[None, EncoderFiles]):
             path = Path(self._encoder) / "config.json"
         else:
             path = try_to_load_from_cache(self._encoder, "config.json", revision=self._revision)
-        known = isinstance(path, str | Path) and Path(path).exists()
-        configuration = json.loads(Path(path).read_text()) if known else "not on this machine yet"
+        exists = isinstance(path, str | Path) and Path(path).exists()
+        configuration = json.loads(Path(path).read_text()) if exists else "not on this machine yet"
         return JSONPreview(json.dumps({**self._describe(), "configuration": configuration}))
 
 

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class EventFile:
-    """What TensorBoard shows of one of its runs. The same calls make the same bytes.
+    """The events of one TensorBoard run. The same calls write the same bytes.
 
     Use it in a ``with`` statement, at whose end the file is closed.
 
     Args:
-        folder: TensorBoard's name of the run is its path; made if it is not there.
-        time: that all entries are given, in seconds since 1970.
+        folder: its path is TensorBoard's name of the run. It is made if it does not exist.
+        time: of all entries, in seconds since 1970.
     """
 
     def __init__(self, folder: Path, time: float) -> None:

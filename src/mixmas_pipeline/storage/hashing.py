@@ -25,8 +25,8 @@ def hash_path(path: AnyPath) -> str:
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     now, stats = time.time_ns(), [(str(file), file.stat()) for file in files]
     state = [(name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for name, stat in stats]
-    if (known := _hashes.get(path)) is not None and known[0] == state:
-        return known[1]
+    if (earlier := _hashes.get(path)) is not None and earlier[0] == state:
+        return earlier[1]
     digest = hashlib.blake2b(digest_size=20)
     for file in files:
         digest.update(file.relative_to(path.parent).as_posix().encode())

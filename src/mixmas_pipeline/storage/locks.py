@@ -385,8 +385,8 @@ def _this_process() -> dict[str, Any]:
 
 
 def _machine() -> str:
-    """Tells this machine since its start, and its set of process numbers (a container has its own), from any other;
-    empty where the system does not say."""
+    """Identifies this machine since its start, and its set of process numbers (a container has another); empty if the
+    system does not say."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -395,13 +395,13 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str:
-    """When a process of this machine was started, in the kernel's ticks; empty if there is none. A number that was
-    given to another process since is so told from the first."""
+    """Start time of a process of this machine, in the kernel's ticks; empty if no such process runs. It distinguishes
+    two processes that had the same number one after the other."""
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""
-    return "" if state in "ZX" else fields[18]  # killed, and only not yet collected by its parent
+    return "" if state in "ZX" else fields[18]  # killed, and not yet collected by its parent
 
 
 def _parsed(read: Callable[[], bytes]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Arrays that are larger than memory: filled row by row in a file, kept as ``.npy``, memory-mapped when loaded."""
+"""Arrays larger than memory: filled row by row in a file, saved as ``.npy``, memory-mapped when loaded."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ CHUNK_BYTES = 1 << 25
 
 
 class RowFile:
-    """An array that is written row after row into a file without a name, which is gone when nobody holds it any more.
+    """An array that is written row by row into a file without a name, which vanishes once nothing refers to it.
 
     Args:
-        folder: on whose disk the file lies; for one in an object store, this machine's folder of copies.
+        folder: its disk holds the file; for a folder of an object store, this machine's folder of copies does.
         shape: of one row.
         dtype: of the rows.
     """
@@ -63,8 +63,8 @@ class RowFile:
 
 
 def release(*arrays: np.ndarray) -> None:
-    """Let go of the memory in which pages of mapped files are kept. Their content stays in the files; other arrays
-    are left as they are. Call it between chunks: otherwise a pass over a mapped array counts as all of its size.
+    """Release the memory that holds pages of mapped files. Their content stays in the files; other arrays keep theirs.
+    Call it between chunks: otherwise a pass over a mapped array takes as much memory as the array has.
     """
     for array in arrays:
         base: Any = array
@@ -75,7 +75,7 @@ def release(*arrays: np.ndarray) -> None:
 
 
 def write_array(data: np.ndarray, path: Path) -> None:
-    """Write a ``.npy`` file, of whose array only a chunk is in memory at a time."""
+    """Write a ``.npy`` file. Only a chunk of the array is in memory at a time."""
     with path.open("wb") as sink:
         header = np.lib.format.header_data_from_array_1_0(np.empty((0, *data.shape[1:]), data.dtype))
         np.lib.format.write_array_header_2_0(sink, {**header, "shape": data.shape})
@@ -83,7 +83,7 @@ def write_array(data: np.ndarray, path: Path) -> None:
 
 
 def copy_in_chunks(data: np.ndarray, sink: BinaryIO) -> None:
-    """Write an array's bytes (rows first), of which only a chunk is in memory at a time."""
+    """Write an array's bytes (rows first). Only a chunk is in memory at a time."""
     step = max(1, CHUNK_BYTES // max(1, data[:1].nbytes))
     for start in range(0, len(data), step):
         sink.write(np.ascontiguousarray(data[start : start + step]).data)

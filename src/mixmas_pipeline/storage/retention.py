@@ -1,8 +1,8 @@
 """What may be deleted below a data root: old versions, and what killed runs have left unfinished.
 
 A version is a folder ``<data set>/<version>/`` with a file or folder of the data set's name in it. Only what looks
-exactly like that, or like a temporary name of this project, is ever touched. The data root is a folder of this machine
-or in an object store.
+exactly like that, or like a temporary name of this project, is touched. The data root is a folder of this machine or of
+an object store.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Saved:
 
     Args:
         artefact: its file or folder.
-        record: its provenance; {} where there is none.
+        record: its provenance; {} if it has none.
     """
 
     artefact: AnyPath
@@ -61,29 +61,29 @@ class Saved:
 
 
 def saved_versions(root: AnyPath) -> dict[AnyPath, list[Saved]]:
-    """Data set -> its whole versions, newest first."""
-    found: dict[AnyPath, list[Saved]] = {}
+    """Data set -> its complete versions, newest first."""
+    saved: dict[AnyPath, list[Saved]] = {}
     for folder in _version_folders(root):
         if is_complete(artefact := folder / folder.parent.name):
-            found.setdefault(folder.parent, []).append(Saved(artefact, _record(folder)))
-    for versions in found.values():
-        versions.sort(key=lambda saved: saved.version, reverse=True)
-    return found
+            saved.setdefault(folder.parent, []).append(Saved(artefact, _record(folder)))
+    for versions in saved.values():
+        versions.sort(key=lambda version: version.version, reverse=True)
+    return saved
 
 
 def superfluous(
     versions: dict[AnyPath, list[Saved]], keep: int, older_than: timedelta | None = None, now: datetime | None = None
 ) -> list[Saved]:
-    """The versions that may go, oldest first.
+    """The versions that may be deleted, oldest first.
 
-    What stays of each data set: the ``keep`` newest; the newest that has a record, since only such a one is reused;
-    and whatever something that stays was made from, according to its record, however old it is.
+    Each data set keeps the ``keep`` newest versions; the newest with a record, since only such a one is reused; and
+    every version that a kept one was made from, according to its record, however old it is.
 
     Args:
         versions: of each data set, newest first.
         keep: at least 1.
-        older_than: only versions of a greater age may go. Default: age does not count.
-        now: the present. Default: the clock's.
+        older_than: delete only versions of a greater age. Default None: of any age.
+        now: the present. Default None: the clock's.
 
     Raises:
         ValueError: ``keep`` is below 1.
@@ -111,39 +111,39 @@ def superfluous(
 
 
 def delete(saved: Saved) -> None:
-    """Delete a version. It is gone in one step: a kill leaves no half of it that looks whole."""
+    """Delete a version in one step: a kill leaves no half of it that looks complete."""
     doomed = saved.artefact
-    if isinstance(doomed, Path):  # a store's folder stops being whole with its marker, which ``remove`` removes first
+    if isinstance(doomed, Path):  # in a store ``remove`` deletes the marker first, without which a folder is incomplete
         doomed = doomed.rename(doomed.with_name(f".{doomed.name}.{uuid.uuid4().hex}.partial"))
     remove(doomed)
     remove(saved.artefact.parent / _PROVENANCE_FILE)
     if isinstance(doomed, Path):
-        with contextlib.suppress(OSError):  # somebody has put something of his own beside it
+        with contextlib.suppress(OSError):  # the user has put a file beside it
             doomed.parent.rmdir()
 
 
 def leftovers(root: AnyPath) -> list[AnyPath]:
-    """What killed saves and killed deletions have left. All of it is nobody's while no run is at work there."""
-    found: list[AnyPath] = []
+    """What killed saves and killed deletions have left. The data root must be locked: a running save looks the same."""
+    left: list[AnyPath] = []
     if isinstance(root, Path):
-        found += [path for path in _walk(root) if _PARTIAL.fullmatch(path.name) or _is_replaced(path)]
+        left += [path for path in _walk(root) if _PARTIAL.fullmatch(path.name) or _is_replaced(path)]
     for folder in _version_folders(root):
         artefact = folder / folder.parent.name
         names = {path.name for path in folder.iterdir() if not _PARTIAL.fullmatch(path.name)}
         if not is_complete(artefact) and names <= {_PROVENANCE_FILE, artefact.name}:
-            found.append(folder)
-    return found
+            left.append(folder)
+    return left
 
 
 def sweep(root: AnyPath) -> int:
-    """Remove the leftovers; the data root must be locked. Returns how many there were."""
+    """Remove the leftovers; the data root must be locked. Returns their number."""
     if isinstance(root, Path):
         for old in [path for path in _walk(root) if _REPLACED.fullmatch(path.name) and not _is_replaced(path)]:
-            old.rename(_successor(old))  # the kill came between the two renames: this is all there is of it
-    found = leftovers(root)
-    for path in found:
+            old.rename(_successor(old))  # the kill came between the two renames: no other copy exists
+    left = leftovers(root)
+    for path in left:
         remove(path)
-    return len(found)
+    return len(left)
 
 
 def checkpoint_folder(root: AnyPath) -> AnyPath:
@@ -174,10 +174,10 @@ def size(path: AnyPath) -> int:
 def _walk(folder: Path) -> Iterator[Path]:
     """Everything below a folder; not what lies in links and unfinished folders."""
     try:
-        found = sorted(folder.iterdir())
-    except PermissionError:  # another user's, such as a disk's lost+found: nothing of a run's
+        entries = sorted(folder.iterdir())
+    except PermissionError:  # another user's, such as a disk's lost+found
         return
-    for path in found:
+    for path in entries:
         yield path
         if path.is_dir() and not path.is_symlink() and not _PARTIAL.fullmatch(path.name):
             yield from _walk(path)

@@ -1,13 +1,17 @@
-"""Modules that are imported when they are first used: making the graph takes none of pandas and pyarrow, whose import
-takes longer than all the rest of ``kedro registry list``.
+"""Modules that are imported when they are first used: making the graph needs no pandas, whose import takes longer than
+the rest of ``kedro registry list``.
 
-Node functions name their types in annotations, which Kedro evaluates when it checks parameters; so the name has to be
-there at run time, and an import under ``TYPE_CHECKING`` alone would not do:
+Kedro evaluates the annotations of node functions when it checks parameters, so the names must exist at run time; an
+import under ``TYPE_CHECKING`` alone would not do:
 
     if TYPE_CHECKING:
         import pandas as pd
     else:
         pd = lazy("pandas")
+
+``lazy_loader.load`` is no substitute. On CPython 3.11 a module that two threads use first at the same time raises
+AttributeError (nodes run in threads with ``--runner=ThreadRunner``). And it puts the unloaded module into
+``sys.modules``, where ``inspect.getmodule`` and others load it by looking at it.
 """
 
 from __future__ import annotations
@@ -23,5 +27,5 @@ class _Lazy(ModuleType):
 
 
 def lazy(name: str) -> Any:
-    """A stand-in for the module of this name, which is imported when the first attribute is asked for."""
+    """A stand-in for the module of this name, which is imported when an attribute is first used."""
     return _Lazy(name)

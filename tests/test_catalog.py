@@ -1,0 +1,83 @@
+"""Every name of every registered pipeline is in the catalog, as the kind of data set that it has always been."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from catalog_kinds import KINDS, kind_of
+from graphs import ROOT, configuration, pipelines
+from kedro.io import DataCatalog
+
+DATASETS = ("avmnist", "mimic", "mmimdb")
+INNER = {
+    "frame": "pandas.ParquetDataset",
+    "clips": "pandas.ParquetDataset",
+    "document": "json.JSONDataset",
+    "drawn": "json.JSONDataset",
+    "figure": "plotly.JSONDataset",
+    "page": "text.TextDataset",
+}
+OURS = {
+    "picture": "PNGDataset",
+    "table": "TableDataset",
+    "array": "ArrayDataset",
+    "arrays": "ArraysDataset",
+    "model": "ModelDataset",
+    "folder": "FolderDataset",
+    "record": "RecordDataset",
+    "runs": "RunsDataset",
+    "scratch": "ScratchFolderDataset",
+    "encoder": "EncoderDataset",
+    "user's file": "RowsFileDataset",
+}
+
+
+def names(env: str) -> set[str]:
+    """The data sets of all pipelines, and those that only hooks save."""
+    found = {f"{dataset}.runs" for dataset in DATASETS}
+    for dataset in DATASETS:
+        for pipeline in pipelines(env, dataset=dataset).values():
+            found |= {name for name in pipeline.datasets() if not name.startswith("params:")}
+    return found
+
+
+@pytest.mark.parametrize("env", ["base", "paper", "test"])
+def test_every_name_has_its_kind(env: str) -> None:
+    catalog = DataCatalog.from_config(configuration(env)["catalog"])
+    seen = set()
+    for name in sorted(names(env)):
+        dataset, kind = catalog.get(name), kind_of(name)
+        seen.add(kind)
+        if kind in INNER:
+            assert dataset._dataset["type"] == INNER[kind], name  # type: ignore[union-attr]
+        elif kind in OURS:
+            assert type(dataset).__name__ == OURS[kind], name
+        else:
+            assert type(dataset).__module__.startswith("mixmas_pipeline.pipelines.data."), name
+    assert seen == set(KINDS), "a kind without a name is not tested"
+
+
+def test_no_two_outputs_share_a_file() -> None:
+    catalog = DataCatalog.from_config(configuration("base")["catalog"])
+    files: dict[str, str] = {}
+    for name in sorted(names("base")):
+        if kind_of(name) not in ("source", "encoder", "record", "user's file"):
+            path = str(catalog.get(name)._describe()["filepath"])  # type: ignore[union-attr]
+            assert files.setdefault(path, name) == name, path
+
+
+def test_making_the_catalog_imports_nothing_heavy() -> None:
+    """Of the results: readers of raw data may import what they read with."""
+    code = (
+        "import sys; sys.path.insert(0, 'tests/samples'); from graphs import configuration;"
+        "from kedro.io import DataCatalog;"
+        "catalog = DataCatalog.from_config(configuration('base')['catalog']);"
+        "kept = 'metrics report leaderboard mistakes examples model history_figure architecture exported'.split();"
+        "[catalog.get(f'avmnist.{name}') for name in kept];"
+        "heavy = 'torch transformers pytorch_lightning matplotlib scipy pandas pyarrow duckdb PIL plotly'.split();"
+        "print([m for m in heavy if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip().endswith("[]"), done.stdout
