@@ -74,7 +74,7 @@ def test_the_display_shows_the_run_each_node_and_the_best(width: int) -> None:
     assert isinstance(console.file, io.StringIO)
     lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
     assert max(map(len, lines)) <= width - 4, "a terminal needs room for ^C"
-    assert all("━" in line for line in lines[:4])
+    assert all(set(line) & set("━╸") for line in lines[:4])
     if width == 80:
         return
     assert [re.sub(r"\s*[━╸╺]+\s*", " | ", re.sub("  +", "  ", line)) for line in lines] == [

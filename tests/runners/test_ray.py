@@ -1,4 +1,4 @@
-"""Nodes on a Ray cluster. The cluster is simulated: several of Ray's node processes on this machine."""
+"""Nodes on a Ray cluster, simulated by Ray's node processes on this machine."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from typing import Any
 import probes
 import pytest
 from kedro.pipeline import Node, Pipeline
-
-sys.path.append(str(Path(__file__).parents[1] / "project"))
 from project_runs import kedro, make_project
 
 from mixmas_pipeline.runners.ray import RayRunner
@@ -126,7 +124,7 @@ def test_errors_come_back_and_memory_is_refused(run: Callable[..., dict[str, Any
         run(failing, values)
     assert "in fail" in str(raised.value.__cause__)
     short = Pipeline([Node(probes.same, "params:a", "made", name="make"), Node(probes.same, "made", "used")])
-    with pytest.raises(ValueError, match=r"^made: would live in memory only.*an entry in the catalog$"):
+    with pytest.raises(ValueError, match=r"^made: kept in memory only.*an entry to the catalog for each$"):
         probes.run(tmp_path, short, {"params:a": 1}, RayRunner(), outputs={"made": probes.in_memory})
 
 
