@@ -19,7 +19,8 @@ from mixmas_pipeline.data.text_embedding import as_half, embed_batch, load_encod
 from mixmas_pipeline.datasets.text_encoder import EncoderFiles
 from mixmas_pipeline.pipelines.data.mmimdb.parameters import TextParameters
 from mixmas_pipeline.storage.memory_maps import RowFile, release
-from mixmas_pipeline.storage.paths import folders, is_remote, last_written, local, place, remove, write_whole
+from mixmas_pipeline.storage.paths import local, place, write_whole
+from mixmas_pipeline.storage.retention import mark_finished
 from mixmas_pipeline.utils.code_hash import code_hash
 from mixmas_pipeline.utils.lazy import lazy
 from mixmas_pipeline.utils.progress import Progress, duration
@@ -42,7 +43,7 @@ def embed_plots(
         films: id, plot, left_out; those with a reason in left_out are passed over.
         encoder: the model's files.
         text: how to.
-        checkpoints: folder where parts are kept until the next call with other plots, encoder or parameters.
+        checkpoints: folder where parts are kept until the run has ended.
 
     Returns:
         embeddings: float16 (tokens of all films, hidden); a film's tokens follow each other, without padding, and
@@ -56,20 +57,19 @@ def embed_plots(
             one of its tokens is all zeros, which stands for padding.
         DatasetError: the encoder's files are no model that transformers loads, or it fails on a text of max_tokens.
     """
-    began, started = time.time(), time.perf_counter()
+    started = time.perf_counter()
     taken = films[films["left_out"] == ""]
     from mixmas_pipeline.utils.devices import pick_device, pick_precision
 
     on = pick_device(text.device)
     device, precision = on.type, pick_precision(text.precision, on)
-    scratch: Any = place(checkpoints) / "mmimdb_plots"
     with quiet():
         tokeniser, model = load_encoder(encoder, text.max_tokens, "mmimdb.text.max_tokens")
         ids, whole = tokenise(tokeniser, list(taken["plot"]), text.max_tokens)
     lengths = np.array([len(film) for film in ids], dtype=np.int64)
     batches = make_batches(lengths, text.batch_tokens)
     parts = _group(batches, lengths)
-    folder = scratch / _identity(encoder, ids, text, precision, device)
+    folder: Any = place(checkpoints) / _identity(encoder, ids, text, precision, device)
     model = model.to(device=device, dtype=_torch_dtype(precision))
     computed = 0
     with Progress(len(parts), f"Embedding {len(ids)} plots with {encoder.name}") as progress:
@@ -83,8 +83,8 @@ def embed_plots(
                 _save(path, np.concatenate(values))
                 computed += sum(map(len, values))
             progress.advance(note=f"{computed:,} tokens")
-    embeddings = _gather(folder, parts, lengths, model.config.hidden_size, scratch)
-    _sweep(scratch, folder, began)
+    embeddings = _gather(folder, parts, lengths, model.config.hidden_size, folder)
+    mark_finished(folder)
     seconds = time.perf_counter() - started
     tokens = pd.DataFrame({"id": taken["id"].to_numpy(), "tokens": lengths, "whole": whole})
     info: dict[str, Any] = {
@@ -164,19 +164,6 @@ def _is_whole(path: Path, tokens: int, hidden: int) -> bool:
     except (OSError, ValueError, EOFError):
         return False
     return bool(part.shape == (tokens, hidden) and part.dtype == np.float16)
-
-
-def _sweep(scratch: Path, used: Path, began: float) -> None:
-    """Once everything is done, remove the parts of other plots, encoders and parameters, and what was left unfinished.
-    Not before, since a run that fails should destroy nothing; and nothing that was written to since this run began,
-    since a run with other settings may be at work beside it.
-    """
-    for stale in folders(scratch):
-        if stale.name != used.name and last_written(stale) < began:
-            remove(stale)
-    if not is_remote(used):  # a store shows no unfinished file
-        for unfinished in used.glob(".*.partial"):
-            unfinished.unlink(missing_ok=True)
 
 
 def _identity(encoder: EncoderFiles, ids: list[np.ndarray], text: TextParameters, precision: str, device: str) -> str:
