@@ -25,6 +25,7 @@ from mixmas_pipeline.pipelines.data.mmimdb import embedding
 from mixmas_pipeline.pipelines.data.mmimdb.parameters import TextParameters
 from mixmas_pipeline.storage.cache import cache_folder
 from mixmas_pipeline.storage.paths import as_path
+from mixmas_pipeline.storage.retention import checkpoint_folder, sweep_checkpoints
 
 TEXT = TextParameters(max_tokens=20, precision="float32", device="cpu", batch_tokens=64)
 
@@ -135,7 +136,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(
 def test_parts_outlive_the_machine(
     encoder: EncoderFiles, object_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In an object store: a second machine goes on with them, and parts of other plots are swept."""
+    """In an object store: a second machine resumes from them."""
     monkeypatch.setattr(embedding, "_PART_TOKENS", 100)
     (disk := tmp_path / "disk").mkdir()
     whole, _, _ = embedding.embed_plots(films(), encoder, TEXT, disk)
@@ -160,8 +161,8 @@ def test_parts_outlive_the_machine(
     again, _, info = embedding.embed_plots(films(), encoder, TEXT, scratch)
     np.testing.assert_array_equal(again, whole)
     assert info["resumed"]
-    assert not others & set(object_store.objects())
-    assert len(object_store.objects()) == len(list(disk.rglob("*.npy")))
+    new = {name for name in set(object_store.objects()) - others if name.endswith(".npy")}
+    assert len(new) == len(list(disk.rglob("*.npy")))
 
 
 def damage_cut(path: Path) -> None:
@@ -189,48 +190,24 @@ def test_a_part_that_is_not_whole_is_computed_again(
     assert info["resumed"]
 
 
-def test_unfinished_parts_are_swept_and_finished_ones_are_on_the_disk(
+def test_parts_are_on_the_disk_and_may_go_once_the_run_has_ended(
     encoder: EncoderFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Parts of a call that fails stay."""
+    checkpoints: Any = checkpoint_folder(tmp_path)
     synced: list[int] = []
-    monkeypatch.setattr("os.fsync", synced.append)
-    embedding.embed_plots(films(), encoder, TEXT, tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr("os.fsync", synced.append)
+        embedding.embed_plots(films(), encoder, TEXT, checkpoints)
     (only,) = tmp_path.rglob("*.npy")
-    assert len(synced) == 1
-    left = only.with_name(".00000.npy.1.partial")
-    left.write_bytes(b"half of it")
-    embedding.embed_plots(films(), encoder, TEXT, tmp_path)
-    assert not left.exists()
-
-
-def test_parts_of_others_are_kept_by_a_run_that_fails_or_while_they_are_made(
-    encoder: EncoderFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    embedding.embed_plots(films(), encoder, TEXT, tmp_path)
-    (before,) = (tmp_path / "mmimdb_plots").iterdir()
-    batch = embedding.embed_batch
-
-    def failing(model: Any, ids: Any, pad: int) -> np.ndarray:
-        if len(ids) > 1:  # not the trial
-            raise Killed
-        return batch(model, ids, pad)
-
-    other = TEXT.model_copy(update={"max_tokens": 19})
-    monkeypatch.setattr(embedding, "embed_batch", failing)
-    with pytest.raises(Killed):
-        embedding.embed_plots(films(), encoder, other, tmp_path)
-    assert before.exists()
-
-    def beside(model: Any, ids: Any, pad: int) -> np.ndarray:
-        (before / "00001.npy").touch()
-        return batch(model, ids, pad)
-
-    monkeypatch.setattr(embedding, "embed_batch", beside)
-    embedding.embed_plots(films(), encoder, other, tmp_path)
-    assert before.exists()
-    monkeypatch.setattr(embedding, "embed_batch", batch)
-    embedding.embed_plots(films(), encoder, other, tmp_path)
-    assert not before.exists()
+    assert len(synced) == 2, "the part, and the mark that all are finished"
+    monkeypatch.setattr(embedding, "_gather", None)
+    with pytest.raises(TypeError):
+        embedding.embed_plots(films(8), encoder, TEXT, checkpoints)
+    assert len(list(tmp_path.rglob("*.npy"))) == 2
+    sweep_checkpoints(tmp_path)
+    (left,) = tmp_path.rglob("*.npy")
+    assert left != only
 
 
 def test_parts_of_other_plots_encoders_or_settings_are_not_gone_on_with(encoder: EncoderFiles, tmp_path: Path) -> None:
@@ -239,11 +216,12 @@ def test_parts_of_other_plots_encoders_or_settings_are_not_gone_on_with(encoder:
 
     def folder(frame: pd.DataFrame, model: EncoderFiles = encoder, **changes: Any) -> str:
         _, _, info = embedding.embed_plots(frame, model, TEXT.model_copy(update=changes), scratch)
-        (only,) = (scratch / "mmimdb_plots").iterdir()  # those of before are swept away
         assert not info["resumed"]
-        return only.name
+        (new,) = {path.name for path in scratch.iterdir()} - known
+        known.add(new)
+        return new
 
-    (scratch).mkdir()
+    known: set[str] = set()
     frame = films(8)
     names = [
         folder(frame),

@@ -181,17 +181,19 @@ def test_command_says_what_it_would_do_does_it_and_harms_no_reuse(copy_of_finish
     data = project / "data/test"
     before = sorted(data.rglob("*"))
     (half := data / f".cut.json.{'0' * 32}.partial").write_text("half")
+    (cut := data / "06_models/checkpoints/1234/last.ckpt").parent.mkdir(parents=True)
+    cut.write_text("of a training that was killed")
 
     shown = kedro(project, "prune", "--env=test")
     assert shown.returncode == 0, shown.stderr
     datasets = len(list((data / "05_model_input/avmnist").glob("*.arrow"))) + 7
-    assert f"Would delete {datasets} versions and 1 unfinished" in shown.stdout
+    assert f"Would delete {datasets} versions and 2 unfinished" in shown.stdout
     assert "05_model_input/avmnist/train.arrow" in shown.stdout
     assert "Nothing has been deleted" in shown.stdout
-    assert sorted(data.rglob("*")) == sorted([*before, half])
+    assert sorted(data.rglob("*")) == sorted([*before, half, cut.parent, cut])
 
     kept = kedro(project, "prune", "--env=test", "--older-than=1d", "--yes", "--keep=1")
-    assert "Deleted 0 versions and 1 unfinished" in kept.stdout, kept.stderr
+    assert "Deleted 0 versions and 2 unfinished" in kept.stdout, kept.stderr
     with locked(data):
         busy = kedro(project, "prune", "--env=test", "--keep=1", "--yes")
         assert busy.returncode != 0

@@ -154,7 +154,7 @@ def test_infinite_loss_says_what_to_change(tmp_path: Path) -> None:
 
 
 def test_bfloat16(tmp_path: Path) -> None:
-    _, history = fit(tmp_path, parameters(precision="bf16-mixed", max_epochs=2))
+    _, history = fit(tmp_path, parameters(precision="bfloat16", max_epochs=2))
     assert np.isfinite(history["validation_loss"]).all()
 
 

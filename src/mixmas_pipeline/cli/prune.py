@@ -63,11 +63,10 @@ def prune_command(
         raise click.ClickException(f"there is no data root {root}: nothing has been run in this environment")
     with locked(root) if yes else nullcontext():
         versions = saved_versions(root)
-        old, unfinished = superfluous(versions, keep, older_than), leftovers(root)
-        checkpoints = subfolders(checkpoint_folder(root))
+        old, checkpoints = superfluous(versions, keep, older_than), subfolders(checkpoint_folder(root))
+        unfinished = [*leftovers(root), *checkpoints]
         rows = [(saved.dataset, saved.version, size(saved.artefact.parent)) for saved in old]
         rows += [(path, "unfinished", size(path)) for path in unfinished]
-        rows += [(path, "checkpoints", size(path)) for path in checkpoints]
         _print_table(root, rows)
         if yes:
             for saved in old:
@@ -78,8 +77,8 @@ def prune_command(
     kept = sum(map(len, versions.values())) - len(old)
     total = format_bytes(sum(row[2] for row in rows))
     click.echo(
-        f"{'Deleted' if yes else 'Would delete'} {len(old)} versions, {len(unfinished)} unfinished files or folders "
-        f"and {len(checkpoints)} folders of checkpoints ({total}); {kept} versions of {len(versions)} data sets stay."
+        f"{'Deleted' if yes else 'Would delete'} {len(old)} versions and {len(unfinished)} unfinished files or folders "
+        f"({total}); {kept} versions of {len(versions)} data sets stay."
     )
     if rows and not yes:
         click.echo("Nothing has been deleted: add --yes to do so.")

@@ -28,7 +28,8 @@ from mixmas_pipeline.pipelines.data.mmimdb.parameters import TextParameters
 from mixmas_pipeline.storage.atomic import write_atomically
 from mixmas_pipeline.storage.cache import local_copy
 from mixmas_pipeline.storage.memory_maps import RowFile, release
-from mixmas_pipeline.storage.paths import as_path, is_remote, last_written, remove, subfolders
+from mixmas_pipeline.storage.paths import as_path
+from mixmas_pipeline.storage.retention import mark_finished
 from mixmas_pipeline.utils.code_hash import code_hash
 from mixmas_pipeline.utils.lazy import lazy
 from mixmas_pipeline.utils.progress import Progress, duration
@@ -51,7 +52,7 @@ def embed_plots(
         films: id, plot, left_out; those with a reason in left_out are passed over.
         encoder: the model's files.
         text: how to.
-        checkpoints: folder where parts are kept until the next call with other plots, encoder or parameters.
+        checkpoints: folder where parts are kept until the run has ended.
 
     Returns:
         embeddings: float16 (tokens of all films, hidden); a film's tokens follow each other, without padding, and
@@ -67,23 +68,22 @@ def embed_plots(
     """
     from mixmas_pipeline.utils.devices import pick_device, pick_precision
 
-    began, started = time.time(), time.perf_counter()
+    started = time.perf_counter()
     taken = films[films["left_out"] == ""]
     precision = pick_precision(text.precision, device := pick_device(text.device))
-    scratch: Any = as_path(checkpoints) / "mmimdb_plots"
     with quiet():
         tokeniser, model = load_encoder(encoder, text.max_tokens, "mmimdb.text.max_tokens")
         ids, whole = tokenise(tokeniser, list(taken["plot"]), text.max_tokens)
     lengths = np.array([len(film) for film in ids], dtype=np.int64)
     parts = _group(make_batches(lengths, text.batch_tokens), lengths)
-    folder = scratch / _identity(encoder, ids, text, precision, device.type)
+    folder: Any = as_path(checkpoints) / _identity(encoder, ids, text, precision, device.type)
     model = model.to(device=device.type, dtype=_torch_dtype(precision))
     with Progress(len(parts), f"Embedding {len(ids)} plots with {encoder.name}") as progress:
         names, padding = list(taken["id"]), tokeniser.pad_token_id or 0
         computed = _compute_parts(model, padding, ids, names, lengths, parts, folder, progress)
     hidden = int(model.config.hidden_size)
-    embeddings = _gather(folder, parts, lengths, hidden, scratch)
-    _sweep(scratch, folder, began)
+    embeddings = _gather(folder, parts, lengths, hidden)
+    mark_finished(folder)
     seconds = time.perf_counter() - started
     tokens = pd.DataFrame({"id": taken["id"].to_numpy(), "tokens": lengths, "whole": whole})
     info = {
@@ -163,7 +163,7 @@ def _group(batches: list[list[int]], lengths: np.ndarray) -> list[list[list[int]
     return parts
 
 
-def _gather(folder: Path, parts: list[list[list[int]]], lengths: np.ndarray, hidden: int, scratch: Path) -> np.ndarray:
+def _gather(folder: Path, parts: list[list[list[int]]], lengths: np.ndarray, hidden: int) -> np.ndarray:
     """The parts' films in their own order."""
     place: dict[int, tuple[int, int]] = {}
     for number, part in enumerate(parts):
@@ -172,7 +172,7 @@ def _gather(folder: Path, parts: list[list[list[int]]], lengths: np.ndarray, hid
             place[i] = (number, first)
             first += int(lengths[i])
     opened = [np.load(local_copy(folder / f"{number:05d}.npy"), mmap_mode="r") for number in range(len(parts))]
-    with RowFile(scratch, (hidden,), np.float16) as rows:
+    with RowFile(folder, (hidden,), np.float16) as rows:
         for i, length in enumerate(lengths):
             number, first = place[i]
             rows.append(opened[number][first : first + length])
@@ -198,19 +198,6 @@ def _is_complete(path: Path, tokens: int, hidden: int) -> bool:
     except (OSError, ValueError, EOFError):
         return False
     return bool(part.shape == (tokens, hidden) and part.dtype == np.float16)
-
-
-def _sweep(scratch: Path, used: Path, began: float) -> None:
-    """Once everything is done, remove the parts of other plots, encoders and parameters, and what was left unfinished.
-    Not before, since a run that fails should destroy nothing; and nothing that was written to since this run began,
-    since a run with other settings may be at work beside it.
-    """
-    for stale in subfolders(scratch):
-        if stale.name != used.name and last_written(stale) < began:
-            remove(stale)
-    if not is_remote(used):  # a store shows no unfinished file
-        for unfinished in used.glob(".*.partial"):
-            unfinished.unlink(missing_ok=True)
 
 
 def _identity(encoder: EncoderFiles, ids: list[np.ndarray], text: TextParameters, precision: str, device: str) -> str:
