@@ -79,7 +79,8 @@ def test_a_finished_run_imports_and_starts_nothing(copy_of_finished: Callable[[]
     """On as many cores as there are, and on Ray: neither it nor torch is needed to see that all is there."""
     project = copy_of_finished()
     script = (
-        "import sys, subprocess; from pathlib import Path;"
+        "import loky, sys, subprocess; from pathlib import Path;"
+        "loky.ProcessPoolExecutor = None;"
         "from kedro.framework.startup import bootstrap_project;"
         "from mixmas_pipeline.session import ReusingSession;"
         "from mixmas_pipeline.runners.ray import RayRunner;"
