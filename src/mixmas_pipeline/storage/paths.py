@@ -205,14 +205,6 @@ def folders(path: Place) -> list[Place]:
     return [path / Path(entry["name"]).name for entry in found if entry["type"] == "directory"]
 
 
-def last_written(folder: Place) -> float:
-    """When a file was last put into a folder, in seconds since 1970; 0 if that never happened."""
-    if isinstance(folder, Path):
-        return folder.stat().st_mtime
-    fs = _store(folder)
-    return max((fs.modified(file).timestamp() for file in fs.find(folder.path)), default=0.0)
-
-
 def cache_folder() -> Path:
     """Where copies of what stores hold are kept: ``MIXMAS_CACHE``, by default ``~/.cache/mixmas_pipeline``. It may be
     deleted whenever nothing is running.
