@@ -179,7 +179,7 @@ def test_changed_code_trains_again(copy_of_finished: Callable[[], Path], tmp_pat
     before = fitting._identity(*arguments)
     assert fitting._identity(*arguments) == before
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(fitting, "code_hash", lambda module: "other code")
+        patched.setattr(fitting, "training_code", lambda architecture: "other code")
         assert fitting._identity(*arguments) != before
 
 

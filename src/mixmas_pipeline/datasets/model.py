@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset, DatasetError, Version
 from kedro.utils import load_obj
@@ -17,36 +17,52 @@ from mixmas_pipeline.datasets.atomic import AtomicDataset
 from mixmas_pipeline.datasets.contents import contents
 from mixmas_pipeline.storage.paths import is_remote, local, place, read_bytes
 
+if TYPE_CHECKING:
+    from mixmas_pipeline.models.multimodal import MultimodalMixer
+
 
 class ModelDataset(AtomicDataset):
-    """A model as a folder: safetensors and JSON. It loads as a ready ``nn.Module`` in eval mode.
+    """A ``MultimodalMixer`` as a folder: safetensors and JSON. It loads in eval mode.
 
     Args:
-        model_class: dotted path of the class; it has ``save_pretrained(folder)``, ``from_pretrained(folder)`` and
-            ``draw_pretrained(folder)``: a drawing of what is saved there, the bytes of a PNG file.
+        drawing: dotted path of a function from the architecture's document to the bytes of a PNG file.
     """
 
     def __init__(
         self,
         *,
         filepath: str,
-        model_class: str,
+        drawing: str,
         version: Version | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self._model_class = model_class
+        self._drawing = drawing
         super().__init__(filepath=filepath, version=version, metadata=metadata)
 
-    def _read(self, path: Path) -> Any:
-        return load_obj(self._model_class).from_pretrained(path)
+    def _read(self, path: Path) -> MultimodalMixer:
+        from mixmas_pipeline.models.multimodal import MultimodalMixer
 
-    def _write(self, path: Path, data: Any) -> None:
+        return MultimodalMixer.from_pretrained(path)
+
+    def _write(self, path: Path, data: MultimodalMixer) -> None:
         data.save_pretrained(path)
 
-    def preview(self) -> ImagePreview:
-        """The architecture as a drawing; no weights are read."""
+    def _architecture(self) -> Any:
+        """The document of the newest version's architecture; weights are not read."""
+        from mixmas_pipeline.models.multimodal import ARCHITECTURE_FILE
+
         path: Any = self._get_load_path()
-        return ImagePreview(base64.b64encode(load_obj(self._model_class).draw_pretrained(local(path))).decode())
+        return json.loads(read_bytes(path / ARCHITECTURE_FILE))
+
+    def code_dependencies(self) -> list[str]:
+        """ "module:Class" of the blocks of the newest version."""
+        from mixmas_pipeline.models.implementations import implementations
+
+        return implementations(self._architecture())
+
+    def preview(self) -> ImagePreview:
+        """The architecture as a drawing."""
+        return ImagePreview(base64.b64encode(load_obj(self._drawing)(self._architecture())).decode())
 
 
 class FolderDataset(AtomicDataset):

@@ -40,8 +40,8 @@ from mixmas_pipeline.datasets.table import TableDataset
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.storage.paths import is_remote, is_whole, place, remove
 from mixmas_pipeline.training import lightning
+from mixmas_pipeline.training.identity import training_code
 from mixmas_pipeline.training.parameters import TrainingParameters
-from mixmas_pipeline.utils.code_hash import code_hash
 from mixmas_pipeline.utils.log_relay import Sender, echo, hand_on_all, levels, send_all
 from mixmas_pipeline.utils.progress import LOGGER
 
@@ -94,7 +94,7 @@ def train(
             "tables": files,
             "checkpoints": str(checkpoints.absolute()),
             "needed": [*files.values(), *([str(last.absolute())] if is_whole(last) else [])],
-            "versions": _versions(),
+            "versions": _versions(architecture.model_dump(mode="json")),
             "levels": levels(),
         }
         store, address = _serve(parameters)
@@ -264,8 +264,8 @@ def _failure(store: TCPStore, codes: dict[int, int]) -> Exception:
     return RuntimeError(f"{'; '.join(said)}. The next run goes on from the last checkpoint")
 
 
-def _versions() -> dict[str, str]:
-    code = code_hash("mixmas_pipeline.training.lightning")
+def _versions(architecture: dict[str, Any]) -> dict[str, str]:
+    code = training_code(architecture)
     return {"mixmas_pipeline (code)": code, "torch": torch.__version__, "pytorch_lightning": pl.__version__}
 
 
@@ -305,7 +305,7 @@ def _main() -> None:
 
 def _fit(job: dict[str, Any]) -> None:
     host = socket.gethostname()
-    if (versions := _versions()) != job["versions"]:
+    if (versions := _versions(job["architecture"])) != job["versions"]:
         raise ValueError(f"host {host} has {versions}; the host that has started the training has {job['versions']}")
     for file in job["needed"]:
         if not is_whole(place(file)):

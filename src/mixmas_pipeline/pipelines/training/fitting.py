@@ -12,8 +12,8 @@ import numpy as np
 from mixmas_pipeline.data.table import MultimodalTable, chunks
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.storage.paths import folders, remove
+from mixmas_pipeline.training.identity import training_code
 from mixmas_pipeline.training.parameters import TrainingParameters
-from mixmas_pipeline.utils.code_hash import code_hash
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
@@ -76,8 +76,9 @@ def _identity(
     import torch
 
     digest = hashlib.blake2b(digest_size=12)
-    settings: list[Any] = [architecture.model_dump(mode="json"), training.model_dump(mode="json")]
-    settings += [torch.__version__, pytorch_lightning.__version__, code_hash("mixmas_pipeline.training.lightning")]
+    document = architecture.model_dump(mode="json")
+    settings: list[Any] = [document, training.model_dump(mode="json")]
+    settings += [torch.__version__, pytorch_lightning.__version__, training_code(document)]
     digest.update(json.dumps(settings, sort_keys=True).encode())
     for table in (train, validation):
         for array in (table.labels, *table.arrays.values(), *table.present.values()):

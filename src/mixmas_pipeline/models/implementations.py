@@ -1,0 +1,34 @@
+"""Which blocks a document names, and the code behind them.
+
+A model gets its blocks from its architecture. So the code of a block counts for what is made from an architecture that
+names it, and for nothing else (see ``mixmas_pipeline.runners.fingerprints``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from mixmas_pipeline.models.architecture import Block
+
+# Name of a block -> "module:Class".
+IMPLEMENTATIONS: dict[str, str] = {
+    parameters.model_fields["block"].default: parameters.implementation for parameters in get_args(get_args(Block)[0])
+}
+
+
+def implementations(document: Any) -> list[str]:
+    """ "module:Class" of every block that a document of JSON names under the key "block", at any depth."""
+    return sorted({IMPLEMENTATIONS[name] for name in _named(document) if name in IMPLEMENTATIONS})
+
+
+def _named(document: Any) -> Iterator[str]:
+    if isinstance(document, list):
+        for entry in document:
+            yield from _named(entry)
+    elif isinstance(document, dict):
+        for key, value in document.items():
+            if key == "block" and isinstance(value, str):
+                yield value
+            else:
+                yield from _named(value)
