@@ -20,6 +20,8 @@ from mixmas_pipeline.storage.paths import is_remote, local, place, read_bytes
 if TYPE_CHECKING:
     from mixmas_pipeline.models.multimodal import MultimodalMixer
 
+_ARCHITECTURE_FILE = "architecture.json"  # as the model names it, whose module imports torch
+
 
 class ModelDataset(AtomicDataset):
     """A ``MultimodalMixer`` as a folder: safetensors and JSON. It loads in eval mode.
@@ -49,10 +51,8 @@ class ModelDataset(AtomicDataset):
 
     def _architecture(self) -> Any:
         """The document of the newest version's architecture; weights are not read."""
-        from mixmas_pipeline.models.multimodal import ARCHITECTURE_FILE
-
         path: Any = self._get_load_path()
-        return json.loads(read_bytes(path / ARCHITECTURE_FILE))
+        return json.loads(read_bytes(path / _ARCHITECTURE_FILE))
 
     def code_dependencies(self) -> list[str]:
         """ "module:Class" of the blocks of the newest version."""

@@ -53,8 +53,8 @@ _LIBRARIES = (
 _LIBRARY_DATASETS = ("kedro", "kedro_datasets", "builtins")
 # Builds the blocks of a model. What they are is in the architecture.
 BUILDS_BLOCKS = f"{PACKAGE}.models.encoder:MixerStack"
-# Architectures that are written down in the code, so that neither input nor parameter names their blocks.
-PRESETS = f"{PACKAGE}.models.presets:PRESETS"
+# Builds an architecture that is written down in the code, so that neither input nor parameter names its blocks.
+BUILDS_PRESETS = f"{PACKAGE}.models.presets:build"
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def code_references(node: Node, catalog: CatalogProtocol, code: PackageCode | No
             blocks |= set(implementations(json.loads(_dump(catalog.load(name)))))
         else:
             blocks |= set(getattr(catalog.get(name), "code_dependencies", list)())
-    if not blocks or code.refers(references, PRESETS):
+    if not blocks or code.refers(references, BUILDS_PRESETS):
         blocks = set(IMPLEMENTATIONS.values())
     return [*references, *sorted(blocks)]
 

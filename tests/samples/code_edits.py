@@ -1,0 +1,120 @@
+"""Fingerprints of the nodes of the demo's pipelines, of this package's source and of an edited copy."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from graphs import configuration, pipelines
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline.node import Node
+from project_runs import ROOT
+
+from mixmas_pipeline.runners.fingerprints import code_references
+from mixmas_pipeline.utils.code_hash import PACKAGE, PackageCode
+
+SOURCE = ROOT / "src" / PACKAGE
+VERSION = "2026-01-01T00.00.00.000Z"
+# What the search of these samples has chosen.
+IMAGE, AUDIO, NETWORK = "hyper_mixer", "mlp_mixer", "mlp_mixer"
+_BLOCKS = (
+    (r"search\.(?:image|audio)\.(\w+)_(?:architecture|first|result)", ()),
+    (r"search\.image\.choice", (IMAGE,)),
+    (r"search\.audio\.choice", (AUDIO,)),
+    (r"search\.fusion_function\..*", (IMAGE, AUDIO, NETWORK)),
+    (r"search\.fusion_network\.(\w+)_(?:architecture|first|result)", (IMAGE, AUDIO)),
+    (r"search\.fusion_network\.choice|architecture|model", (IMAGE, AUDIO, NETWORK)),
+    (r"compare\.searched\..*", (IMAGE, AUDIO, NETWORK)),
+    (r"compare\.image_alone\..*", (IMAGE,)),
+    (r"compare\.audio_alone\..*", (AUDIO,)),
+    (r"compare\.baseline\..*", ("mlp_mixer",)),
+    (r"validate_search\.truth\.([a-z_]+?)__([a-z_]+?)__[a-z]+__([a-z_]+)_architecture", ()),
+    (r"validate_search\.space", ("mlp_mixer", "hyper_mixer", "ramlp")),
+)
+
+
+class _Saved:
+    """As much of a model as its data set saves of the architecture."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._document = document
+
+    def save_pretrained(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        (folder / "architecture.json").write_text(json.dumps(self._document))
+
+
+def blocks_of(name: str) -> list[str]:
+    """The blocks that a data set of the demo names."""
+    for pattern, blocks in _BLOCKS:
+        if found := re.fullmatch(rf"avmnist\.(?:{pattern})", name):
+            return [*(block for block in found.groups() if block), *blocks]
+    return []
+
+
+class Demo:
+    """The demo's nodes, and a catalog that has their documents.
+
+    Args:
+        folder: is written to.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._copy = folder / "copy" / PACKAGE
+        shutil.copytree(SOURCE, self._copy, ignore=shutil.ignore_patterns("__pycache__", "project"))
+        everything = pipelines("base")
+        names = ("__default__", "describe", "predict", "export", "compare", "validate_search", "mimic", "mmimdb")
+        nodes = {node.name: node for name in names for node in everything[name].nodes}
+        self.nodes: list[Node] = list(nodes.values())
+        self.catalog = self._make_catalog()
+        self._code = PackageCode(self._copy, PACKAGE)
+        self._before = self._hashes(self._code)
+
+    def changed(self, file: str, old: str, new: str) -> set[str]:
+        """Names of the nodes whose code is another after the edit of a file of the package.
+
+        Raises:
+            AssertionError: the file does not have the old text, or more than once.
+        """
+        path = self._copy / file
+        whole = path.read_text(encoding="utf-8")
+        assert whole.count(old) == 1, f"{file} has {whole.count(old)} times {old!r}; expected once: adapt the edit"
+        path.write_text(whole.replace(old, new), encoding="utf-8")
+        try:
+            code = PackageCode(self._copy, PACKAGE)
+            edited = ".".join(Path(file).with_suffix("").parts).removesuffix("__init__").strip(".")
+            code._modules |= {name: module for name, module in self._code._modules.items() if name != edited}
+            after = self._hashes(code)
+        finally:
+            path.write_text(whole, encoding="utf-8")
+        return {name for name, hashes in after.items() if hashes != self._before[name]}
+
+    def _hashes(self, code: PackageCode) -> dict[str, dict[str, str]]:
+        return {node.name: code.hashes(code_references(node, self.catalog, code)) for node in self.nodes}
+
+    def _make_catalog(self) -> DataCatalog:
+        config = configuration("base")
+        root, parameters = str(config["globals"]["data_root"]), config["parameters"]
+        entries = {
+            name: {key: self._moved(value, root) if key == "filepath" else value for key, value in entry.items()}
+            for name, entry in config["catalog"].items()
+        }
+        catalog = DataCatalog.from_config(entries, save_version=VERSION)
+        for name in sorted({name for node in self.nodes for name in (*node.inputs, *node.outputs)}):
+            if name.startswith("params:"):
+                value: Any = parameters
+                for key in name.removeprefix("params:").split("."):
+                    value = value[key]
+                catalog[name] = MemoryDataset(value)
+            elif hasattr(dataset := catalog.get(name), "code_dependencies"):
+                encoders = {f"m{n}": {"block": {"block": block}} for n, block in enumerate(blocks_of(name))}
+                document = {"architecture": {"encoders": encoders}}
+                dataset.save(_Saved(document) if type(dataset).__name__ == "ModelDataset" else document)
+        return catalog
+
+    def _moved(self, path: Any, root: str) -> Any:
+        return str(self._folder / "data" / path.removeprefix(root).lstrip("/")) if isinstance(path, str) else path
