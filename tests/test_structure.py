@@ -13,8 +13,6 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 from project_runs import ROOT, kedro, make_project
 
-from mixmas_pipeline.utils import code_hash as code
-
 SOURCE = ROOT / "src" / "mixmas_pipeline"
 ENVIRONMENTS = ["base", "paper", "test"]
 
@@ -79,29 +77,6 @@ def test_contenders_get_the_same_data_settings_and_tuning() -> None:
     rates = {f"params:avmnist.compare.{name}" for name in ("learning_rates", "tuning_seed")}
     seeds = {"params:avmnist.compare.seeds"}
     assert given == {"tune": {frozenset(common | rates)}, "train_seeds": {frozenset(common | seeds)}}
-
-
-@pytest.mark.parametrize(
-    ("trains", "judges"),
-    [
-        ("pipelines.compare.nodes", "pipelines.compare.judging"),
-        ("pipelines.validate_search.nodes", "pipelines.validate_search.judging"),
-    ],
-)
-def test_a_change_of_what_judges_or_draws_trains_nothing_again(trains: str, judges: str) -> None:
-    def reached(module: str) -> set[str]:
-        return {name.removeprefix("mixmas_pipeline.") for name in code._reachable(f"mixmas_pipeline.{module}")}
-
-    drawing = {judges, "plots.figures", "pipelines.validate_search.agreement"}
-    assert not reached(trains) & drawing
-    assert reached(judges) & drawing == {d for d in drawing if "agreement" not in d or "validate" in judges}
-
-
-def test_a_change_of_the_descriptions_page_times_nothing_again() -> None:
-    reached = code._reachable("mixmas_pipeline.pipelines.describe.nodes")
-    drawn = {f"mixmas_pipeline.pipelines.describe.{name}" for name in ("judging", "page", "figures")}
-    assert not set(reached) & drawn
-    assert set(code._reachable("mixmas_pipeline.pipelines.describe.judging")) >= drawn
 
 
 def test_validation_trains_every_combination_and_the_space_decides() -> None:

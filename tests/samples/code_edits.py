@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,24 @@ _BLOCKS = (
 )
 
 
+@dataclass(frozen=True)
+class Edit:
+    """A change of one text in a file of the package.
+
+    Attributes:
+        name: of the edit, for the test's id.
+        file: in the package.
+        old, new: the text, which occurs once, and what takes its place.
+        changed: the nodes whose code changes, by function: "search.choose".
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    changed: set[str] = field(default_factory=set)
+
+
 class _Saved:
     """As much of a model as its data set saves of the architecture."""
 
@@ -53,6 +72,12 @@ def blocks_of(name: str) -> list[str]:
         if found := re.fullmatch(rf"avmnist\.(?:{pattern})", name):
             return [*(block for block in found.groups() if block), *blocks]
     return []
+
+
+def function_of(node: Node) -> str:
+    """The pipeline and the function of a node: "search.choose"."""
+    module = node.func.__module__.removeprefix(f"{PACKAGE}.pipelines.").removeprefix("data.")
+    return f"{module.partition('.')[0]}.{node.func.__name__}"
 
 
 class Demo:
@@ -74,24 +99,38 @@ class Demo:
         self._code = PackageCode(self._copy, PACKAGE)
         self._before = self._hashes(self._code)
 
-    def changed(self, file: str, old: str, new: str) -> set[str]:
-        """Names of the nodes whose code is another after the edit of a file of the package.
+    def changed(self, edit: Edit) -> set[str]:
+        """Names of the nodes whose code is another after an edit.
 
         Raises:
             AssertionError: the file does not have the old text, or more than once.
         """
-        path = self._copy / file
+        path = self._copy / edit.file
         whole = path.read_text(encoding="utf-8")
-        assert whole.count(old) == 1, f"{file} has {whole.count(old)} times {old!r}; expected once: adapt the edit"
-        path.write_text(whole.replace(old, new), encoding="utf-8")
+        assert whole.count(edit.old) == 1, f"{edit.old!r} is in {edit.file} {whole.count(edit.old)} times, not once"
+        path.write_text(whole.replace(edit.old, edit.new), encoding="utf-8")
         try:
             code = PackageCode(self._copy, PACKAGE)
-            edited = ".".join(Path(file).with_suffix("").parts).removesuffix("__init__").strip(".")
+            edited = ".".join(Path(edit.file).with_suffix("").parts).removesuffix("__init__").strip(".")
+            # The other files are not parsed again.
             code._modules |= {name: module for name, module in self._code._modules.items() if name != edited}
             after = self._hashes(code)
         finally:
             path.write_text(whole, encoding="utf-8")
         return {name for name, hashes in after.items() if hashes != self._before[name]}
+
+    def functions(self, names: set[str]) -> set[str]:
+        """The functions of nodes, "search.choose". Either all nodes of a function are named or none.
+
+        Raises:
+            AssertionError: some nodes of a function are named, and some are not.
+        """
+        by_function: dict[str, set[str]] = {}
+        for node in self.nodes:
+            by_function.setdefault(function_of(node), set()).add(node.name)
+        partly = {function for function, nodes in by_function.items() if nodes & names and nodes - names}
+        assert not partly, f"some nodes of {partly} are named, and some are not"
+        return {function for function, nodes in by_function.items() if nodes & names}
 
     def _hashes(self, code: PackageCode) -> dict[str, dict[str, str]]:
         return {node.name: code.hashes(code_references(node, self.catalog, code)) for node in self.nodes}

@@ -17,6 +17,7 @@ _SHOWING = {"preview", "__repr__", "extra_repr", "_describe", "code_dependencies
 _LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 # Tests in which these alone are called have no effect.
 _PURE = {"all", "any", "isinstance", "len"}
+_BODIES = {"body", "orelse", "finalbody"}
 _BINDS = (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
 
 
@@ -264,18 +265,22 @@ class _Reader:
         for name, attributes in scope.loads:
             self._used |= {Use(target, attributes) for target in scope.imports.get(name, [])}  # in a class's body
         loads = frozenset(scope.loads)
-        return Reading(repr(self._out), loads, frozenset(self._used), frozenset(self._runs), frozenset(self._strings))
+        return Reading(
+            repr(list(_flat(self._out))), loads, frozenset(self._used), frozenset(self._runs), frozenset(self._strings)
+        )
 
     # --- what counts ------------------------------------------------------------------------------------------------
 
     def _body(self, statements: Sequence[ast.stmt]) -> None:
-        counted = [statement for statement in statements if not self._is_idle(statement)]
-        self._out.append(len(counted))
-        for statement in counted:
+        self._out.append("{")
+        for statement in statements:
+            if self._is_idle(statement):
+                continue
             if self._scopes[-1].is_function and (name := _text_name(statement)):
                 self._text(name, statement)
             else:
                 self._emit(statement)
+        self._out.append("}")
 
     def _is_idle(self, statement: ast.stmt) -> bool:
         """Whether the statement does nothing, only logs or only reports progress."""
@@ -374,7 +379,7 @@ class _Reader:
                     self._emit(value)
             elif not isinstance(value, list):
                 out.append(value)
-            elif value and isinstance(value[0], ast.stmt):
+            elif name in _BODIES and (not value or isinstance(value[0], ast.stmt)):
                 self._body(value)
             else:
                 out.append(len(value))
@@ -560,6 +565,14 @@ _HANDLERS: dict[type, Any] = {
     ast.Assign: _Reader._assignment,
     ast.Call: _Reader._call,
 }
+
+
+def _flat(parts: list[Any]) -> Iterator[Any]:
+    for part in parts:
+        if isinstance(part, list):
+            yield from _flat(part)
+        else:
+            yield part
 
 
 def _has_no_effect(statement: ast.stmt) -> bool:

@@ -12,7 +12,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 
 from mixmas_pipeline.pipelines.data.mmimdb.parameters import GENRES, FilmParameters, PictureParameters, TextParameters
-from mixmas_pipeline.utils import code_hash as code
+from mixmas_pipeline.utils.code_hash import package_code
 
 ROOT = Path(__file__).parents[4]
 
@@ -92,6 +92,6 @@ def test_a_change_of_other_nodes_embeds_and_decodes_nothing_again() -> None:
         ("embed_plots", {"embedding", "parameters"}),
     ):
         (node,) = (node for node in pipelines("base")["mmimdb"].nodes if node.name.endswith(name))
-        reached = code._reachable(node.func.__module__)
+        reached = set(package_code().hashes([f"{node.func.__module__}:{node.func.__name__}"]))
         assert {module.rpartition(".")[2] for module in reached if ".mmimdb." in module} == modules
-        assert not [module for module in reached if "table" in module or "learning" in module]
+        assert not [module for module in reached if module.startswith(("data.table", "training", "models"))]
