@@ -300,6 +300,24 @@ def test_what_counts_of_a_definition(before: str, after: str, same: bool, tmp_pa
     assert (hashed("1", before) == hashed("2", after)) is same
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "same"),
+    [
+        ("from math import floor as g", "from math import ceil as g", False),
+        ("import math as g", "import cmath as g", False),
+        ("from p.b import g, h", "from p.b import g as h, h as g", False),
+        ("from p.b import g, h", "from p.b import h, g, other", True),
+        ("import os\nfrom p.b import g, h", "import sys\nfrom p.b import g, h", True),
+    ],
+)
+def test_what_a_used_name_is_bound_to_counts(before: str, after: str, same: bool, tmp_path: Path) -> None:
+    first, second = (
+        package(tmp_path / folder, a=f"{text}\ndef f():\n    return g(h)\n", b=B).hashes(["p.a:f"])
+        for folder, text in (("1", before), ("2", after))
+    )
+    assert (first == second) is same
+
+
 def test_a_method_stands_for_its_class_and_an_inner_function_for_the_outer(tmp_path: Path) -> None:
     made = package(tmp_path, a="class C:\n    def m(self):\n        return 1\ndef f():\n    pass\n")
     assert made.hashes(["p.a:C.m"]) == made.hashes(["p.a:C"])

@@ -102,9 +102,9 @@ def fingerprint(node: Node, catalog: CatalogProtocol, compute: ComputeParameters
     The number of cores counts as it is written in ``compute``, since the bits of a result depend on the number of
     threads: "all" is the same thing on every machine.
     """
-    said = {"name": node.name, "function": node.func.__qualname__, "inputs": json.dumps(_order(node))}
+    wiring = {"name": node.name, "function": node.func.__qualname__, "inputs": json.dumps(_order(node))}
     if compute.tag(node):
-        said["cpus"] = str(compute.share(node).cpus)
+        wiring["cpus"] = str(compute.share(node).cpus)
     parameters: dict[str, str] = {}
     inputs: dict[str, str] = {}
     for name in node.inputs:
@@ -115,7 +115,7 @@ def fingerprint(node: Node, catalog: CatalogProtocol, compute: ComputeParameters
         else:
             return None
     code = package_code().hashes(code_references(node, catalog))
-    return Fingerprint(code, _versions(), parameters, inputs, said)
+    return Fingerprint(code, _versions(), parameters, inputs, wiring)
 
 
 def code_references(node: Node, catalog: CatalogProtocol, code: PackageCode | None = None) -> list[str]:
@@ -152,14 +152,14 @@ def up_to_date(node: Node, wanted: Fingerprint | None, catalog: CatalogProtocol)
         dataset = catalog.get(name)
         if (path := _newest(dataset)) is None:
             return f"{name} is not there"
-        known = provenance(dataset)
-        if known is None:
+        recorded = provenance(dataset)
+        if recorded is None:
             return f"{name} has no record of how it was made"
-        if known["stat"] != _stat(path) and known["content"] != hash_path(path):
+        if recorded["stat"] != _stat(path) and recorded["content"] != hash_path(path):
             return f"{name} was altered"
-        if known["fingerprint"] is None:
+        if recorded["fingerprint"] is None:
             return f"{name} was made from an input that was not kept"
-        if differences := Fingerprint.from_json(known["fingerprint"]).differences(wanted):
+        if differences := Fingerprint.from_json(recorded["fingerprint"]).differences(wanted):
             return f"{_shortened(differences)} changed"
     return ""
 
@@ -204,8 +204,8 @@ def input_hash(dataset: Any) -> str | None:
     """Identity of a data set's content: declared by a source, recorded beside a version, or hashed now."""
     if hasattr(dataset, "fingerprint"):
         return dataset.fingerprint()
-    if known := provenance(dataset):
-        return known["content"]
+    if recorded := provenance(dataset):
+        return recorded["content"]
     path = _newest(dataset)
     return None if path is None else hash_path(path)
 

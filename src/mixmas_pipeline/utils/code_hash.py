@@ -93,9 +93,9 @@ class PackageCode:
             for definition in sorted(self.closure(key)):
                 if text := self._definition(definition)[0]:
                     by_module.setdefault(definition.module or "__init__", []).append(f"{definition.name} {text}")
-            found = {module: _digest("\n".join(texts)) for module, texts in by_module.items()}
+            hashes = {module: _digest("\n".join(texts)) for module, texts in by_module.items()}
             others = {reference.partition(":")[0] for reference in key if self._local(reference) is None}
-            self._hashes[key] = found | {module: _file_hash(module) for module in sorted(others)}
+            self._hashes[key] = hashes | {module: _file_hash(module) for module in sorted(others)}
         return self._hashes[key]
 
     def refers(self, references: Iterable[str], target: str) -> bool:
@@ -106,19 +106,19 @@ class PackageCode:
         """
         module, _, name = target.partition(":")
         local = local_name(self._package, module)
-        known = None if local is None else self._module(local)
-        if known is None or name not in known.definitions:
+        source = None if local is None else self._module(local)
+        if source is None or name not in source.definitions:
             raise ValueError(f"{target} is not defined")
-        return Definition(known.name, name) in self.closure(references)
+        return Definition(source.name, name) in self.closure(references)
 
     def _follow(self, references: frozenset[str]) -> frozenset[Definition]:
-        stack = [found for reference in references for found in self._named(reference)]
+        stack = [definition for reference in references for definition in self._named(reference)]
         seen = set(stack)
         while stack:
-            for found in self._definition(stack.pop())[1]:
-                if found not in seen and not self._is_silent(found.module):
-                    seen.add(found)
-                    stack.append(found)
+            for definition in self._definition(stack.pop())[1]:
+                if definition not in seen and not self._is_silent(definition.module):
+                    seen.add(definition)
+                    stack.append(definition)
         return frozenset(seen)
 
     def _is_silent(self, module: str) -> bool:
@@ -133,17 +133,17 @@ class PackageCode:
             module = self._module(definition.module)
             assert module is not None
             if definition.name == _WHOLE:
-                found: tuple[str, set[Definition]] = "", self._whole(module)
+                result: tuple[str, set[Definition]] = "", self._whole(module)
             elif definition.name == _EFFECTS:
-                found = self._effects(module)
+                result = self._effects(module)
             else:
                 statements = module.main if definition.name == _MAIN else module.definitions[definition.name]
                 reading = module.read(statements)
-                found = (
+                result = (
                     reading.text if statements else "",
                     {*self._references(module, reading), *self._run(module.name)},
                 )
-            self._read[definition] = found[0], frozenset(found[1])
+            self._read[definition] = result[0], frozenset(result[1])
         return self._read[definition]
 
     def _whole(self, module: Module) -> set[Definition]:
@@ -153,12 +153,12 @@ class PackageCode:
     def _effects(self, module: Module) -> tuple[str, set[Definition]]:
         """What happens when the module is imported: its statements, and those of modules that it imports in turn."""
         reading = module.read(module.effects)
-        found = self._references(module, reading) | self._run(module.name.rpartition(".")[0], *module.imported)
+        references = self._references(module, reading) | self._run(module.name.rpartition(".")[0], *module.imported)
         for name, decorators in module.decorated.items():
             used = [name for decorator in decorators for name, _ in module.read([_expression(decorator)]).names]
             if any(name in module.definitions or name in module.imports for name in used):
-                found.add(Definition(module.name, name))
-        return reading.text if module.effects else "", found
+                references.add(Definition(module.name, name))
+        return reading.text if module.effects else "", references
 
     def _references(self, module: Module, reading: Reading) -> set[Definition]:
         return self._run(*reading.runs).union(
@@ -173,12 +173,12 @@ class PackageCode:
 
     def _lookup(self, module: Module, name: str, attributes: tuple[str, ...]) -> set[Definition]:
         """What a module's name stands for, and the attributes taken from it where that is a module itself."""
-        found = {Definition(module.name, name)} if name in module.definitions else set()
+        definitions = {Definition(module.name, name)} if name in module.definitions else set()
         if name in module.imports:
-            found |= {Definition(module.name, _EFFECTS), *self._imported(module.imports[name], attributes)}
+            definitions |= {Definition(module.name, _EFFECTS), *self._imported(module.imports[name], attributes)}
         if name == "__name__":
-            found.add(Definition(module.name, _MAIN))
-        return found
+            definitions.add(Definition(module.name, _MAIN))
+        return definitions
 
     def _imported(self, target: Target, attributes: tuple[str, ...]) -> set[Definition]:
         """What an import brings, and the attributes taken from it where that is a module."""
@@ -204,8 +204,8 @@ class PackageCode:
         folder = self._root.joinpath(*package.name.split(".")) if package.name else self._root
         names = sorted(file.stem for file in folder.glob("*.py") if file.stem != "__init__")
         modules = [module for child in names if (module := self._module(f"{package.name}.{child}".strip(".")))]
-        found = {Definition(module.name, name) for module in modules if name in module.definitions}
-        return found or {Definition(module.name, _WHOLE) for module in modules}
+        definitions = {Definition(module.name, name) for module in modules if name in module.definitions}
+        return definitions or {Definition(module.name, _WHOLE) for module in modules}
 
     def _in_string(self, text: str) -> set[Definition]:
         """What a string in the code names: "module:Class" or "module.Class"; nothing if it is another text."""

@@ -40,11 +40,13 @@ class Binding(NamedTuple):
         name: "*" for all names.
         target: None if that is not of the package.
         runs: what the statement imports, perhaps: a name may be a module or something in one.
+        origin: what is bound, in words, of other packages too.
     """
 
     name: str
     target: Target | None
     runs: frozenset[str]
+    origin: str
 
 
 class Use(NamedTuple):
@@ -82,7 +84,8 @@ class Module:
         is_package: whether it is an ``__init__``.
         mentions_progress: whether it may report progress.
         definitions: name -> the statements that make it.
-        imports: name -> what it is bound to.
+        imports: name -> what it is bound to, if that is of the package.
+        origins: name -> what it is bound to, in words.
         imported: modules that run when this one is imported, perhaps.
         effects: statements that do something when the module is imported.
         decorated: name -> decorators.
@@ -96,6 +99,7 @@ class Module:
     mentions_progress: bool = False
     definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
     imports: dict[str, Target] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
     imported: set[str] = field(default_factory=set)
     effects: list[ast.stmt] = field(default_factory=list)
     decorated: dict[str, list[ast.expr]] = field(default_factory=dict)
@@ -113,19 +117,20 @@ class Module:
                 local = local_name(self.package, alias.name)
                 name = alias.asname or alias.name.partition(".")[0]
                 if local is None:
-                    yield Binding(name, None, frozenset())
+                    yield Binding(name, None, frozenset(), alias.name)
                 else:
-                    yield Binding(name, Target(local if alias.asname else "", None), frozenset({local}))
+                    yield Binding(name, Target(local if alias.asname else "", None), frozenset({local}), alias.name)
             return
         source = self._source(statement)
         for alias in statement.names:
+            name, origin = alias.asname or alias.name, f"{statement.module} {alias.name}"
             if source is None:
-                yield Binding(alias.asname or alias.name, None, frozenset())
+                yield Binding(name, None, frozenset(), origin)
             elif alias.name == STAR:
-                yield Binding(STAR, Target(source, None), frozenset({source}))
+                yield Binding(STAR, Target(source, None), frozenset({source}), origin)
             else:
                 runs = frozenset({source, f"{source}.{alias.name}".strip(".")})
-                yield Binding(alias.asname or alias.name, Target(source, alias.name), runs)
+                yield Binding(name, Target(source, alias.name), runs, origin)
 
     def _source(self, statement: ast.ImportFrom) -> str | None:
         """The module that a ``from`` statement names; None if it is not of the package."""
@@ -210,6 +215,7 @@ class _Scanner:
                 self._module.effects.append(statement)
             elif binding.target is not None:
                 self._module.imports[binding.name] = binding.target
+            self._module.origins[binding.name] = f"{self._module.origins.get(binding.name, '')} {binding.origin}"
             if runs:
                 self._module.imported |= binding.runs
 
@@ -265,9 +271,9 @@ class _Reader:
         for name, attributes in scope.loads:
             self._used |= {Use(target, attributes) for target in scope.imports.get(name, [])}  # in a class's body
         loads = frozenset(scope.loads)
-        return Reading(
-            repr(list(_flat(self._out))), loads, frozenset(self._used), frozenset(self._runs), frozenset(self._strings)
-        )
+        origins = {name: self._module.origins[name] for name, _ in loads if name in self._module.origins}
+        text = repr([*_flat(self._out), *sorted(origins.items())])
+        return Reading(text, loads, frozenset(self._used), frozenset(self._runs), frozenset(self._strings))
 
     # --- what counts ------------------------------------------------------------------------------------------------
 
@@ -328,7 +334,7 @@ class _Reader:
         nodes = [node for statement in self._statements for node in ast.walk(statement)]
         for node in nodes:
             if isinstance(node, ast.Import | ast.ImportFrom):
-                for name, target, _ in self._module.bindings(node):
+                for name, target, *_ in self._module.bindings(node):
                     names.imports.setdefault(name, []).append(target)
             elif isinstance(node, ast.withitem) and node.optional_vars is not None:
                 values[id(node.optional_vars)] = node.context_expr
@@ -480,7 +486,7 @@ class _Reader:
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         self._out.append(ast.dump(node))
         scope = self._scopes[-1]
-        for name, target, runs in self._module.bindings(node):
+        for name, target, runs, _ in self._module.bindings(node):
             self._runs |= runs
             scope.bound.add(name)
             if target is not None and name == STAR:
