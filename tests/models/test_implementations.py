@@ -1,7 +1,8 @@
-"""Documents name blocks; the data sets that hold them say which code these are."""
+"""Documents name blocks, and these stand for code."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import pytest
 from kedro.utils import load_obj
 
-from mixmas_pipeline.datasets.artefacts import DrawnDataset, JSONDataset
 from mixmas_pipeline.datasets.model import ModelDataset
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.implementations import IMPLEMENTATIONS, implementations
@@ -42,19 +42,11 @@ def test_every_implementation_is_a_class() -> None:
         assert isinstance(load_obj(reference.replace(":", ".")), type)
 
 
-def test_data_sets_name_the_blocks_of_what_they_hold(
-    make_architecture: Callable[..., Architecture], tmp_path: Path
-) -> None:
-    architecture = make_architecture(image="hyper_mixer")
-    document = architecture.model_dump(mode="json")
-    drawn = DrawnDataset(filepath=str(tmp_path / "drawn.json"), drawing=DRAWING)
-    drawn.save({"stage": "image", "architecture": document})
-    plain = JSONDataset(filepath=str(tmp_path / "plain.json"))
-    plain.save(["ramlp"])
+def test_a_model_names_its_blocks(make_architecture: Callable[..., Architecture], tmp_path: Path) -> None:
     model = ModelDataset(filepath=str(tmp_path / "model"), drawing=DRAWING)
-    model.save(MultimodalMixer(architecture))
-    assert drawn.code_dependencies() == model.code_dependencies() == [HYPER, MLP]
-    assert plain.code_dependencies() == []
+    model.save(MultimodalMixer(make_architecture(image="hyper_mixer")))
+    assert model.code_dependencies() == [HYPER, MLP]
+    assert base64.b64decode(model.preview()).startswith(b"\x89PNG")
 
 
 def test_checkpoints_depend_on_the_code_of_their_own_blocks(make_architecture: Callable[..., Architecture]) -> None:

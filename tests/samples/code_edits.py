@@ -25,13 +25,13 @@ _BLOCKS = (
     (r"search\.(?:image|audio)\.(\w+)_(?:architecture|first|result)", ()),
     (r"search\.image\.choice", (IMAGE,)),
     (r"search\.audio\.choice", (AUDIO,)),
-    (r"search\.fusion_function\..*", (IMAGE, AUDIO, NETWORK)),
+    (r"search\.fusion_function\.(?:choice|[a-z]+_(?:architecture|first|result))", (IMAGE, AUDIO, NETWORK)),
     (r"search\.fusion_network\.(\w+)_(?:architecture|first|result)", (IMAGE, AUDIO)),
     (r"search\.fusion_network\.choice|architecture|model", (IMAGE, AUDIO, NETWORK)),
-    (r"compare\.searched\..*", (IMAGE, AUDIO, NETWORK)),
-    (r"compare\.image_alone\..*", (IMAGE,)),
-    (r"compare\.audio_alone\..*", (AUDIO,)),
-    (r"compare\.baseline\..*", ("mlp_mixer",)),
+    (r"compare\.searched\.(?:contender|seed_\d+_model)", (IMAGE, AUDIO, NETWORK)),
+    (r"compare\.image_alone\.(?:contender|seed_\d+_model)", (IMAGE,)),
+    (r"compare\.audio_alone\.(?:contender|seed_\d+_model)", (AUDIO,)),
+    (r"compare\.baseline\.(?:contender|seed_\d+_model)", ("mlp_mixer",)),
     (r"validate_search\.truth\.([a-z_]+?)__([a-z_]+?)__[a-z]+__([a-z_]+)_architecture", ()),
     (r"validate_search\.space", ("mlp_mixer", "hyper_mixer", "ramlp")),
 )
@@ -53,17 +53,6 @@ class Edit:
     old: str
     new: str
     changed: set[str] = field(default_factory=set)
-
-
-class _Saved:
-    """As much of a model as its data set saves of the architecture."""
-
-    def __init__(self, document: dict[str, Any]) -> None:
-        self._document = document
-
-    def save_pretrained(self, folder: Path) -> None:
-        folder.mkdir(parents=True)
-        (folder / "architecture.json").write_text(json.dumps(self._document))
 
 
 def blocks_of(name: str) -> list[str]:
@@ -149,11 +138,20 @@ class Demo:
                 for key in name.removeprefix("params:").split("."):
                     value = value[key]
                 catalog[name] = MemoryDataset(value)
-            elif hasattr(dataset := catalog.get(name), "code_dependencies"):
-                encoders = {f"m{n}": {"block": {"block": block}} for n, block in enumerate(blocks_of(name))}
-                document = {"architecture": {"encoders": encoders}}
-                dataset.save(_Saved(document) if type(dataset).__name__ == "ModelDataset" else document)
+            elif blocks := blocks_of(name):
+                encoders = {f"m{number}": {"block": {"block": block}} for number, block in enumerate(blocks)}
+                self._write(catalog.get(name), json.dumps({"architecture": {"encoders": encoders}}))
         return catalog
+
+    @staticmethod
+    def _write(dataset: Any, document: str) -> None:
+        """As a version of a document, or of a model of which only the architecture is read."""
+        path = Path(dataset._get_save_path())
+        if hasattr(dataset, "code_dependencies"):
+            path = path / "architecture.json"
+        if path.suffix == ".json":
+            path.parent.mkdir(parents=True)
+            path.write_text(document)
 
     def _moved(self, path: Any, root: str) -> Any:
         return str(self._folder / "data" / path.removeprefix(root).lstrip("/")) if isinstance(path, str) else path

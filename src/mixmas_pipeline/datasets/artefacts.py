@@ -33,12 +33,6 @@ class _JSONFile(AtomicDataset):
     def _write(self, path: Path, data: Any) -> None:
         path.write_text(json.dumps(data, indent=1, allow_nan=False), encoding="utf-8")
 
-    def code_dependencies(self) -> list[str]:
-        """ "module:Class" of the blocks that the newest version names."""
-        from mixmas_pipeline.models.implementations import implementations
-
-        return implementations(self.load())
-
 
 class JSONDataset(_JSONFile):
     """Anything that JSON can hold. NaN and infinity are refused when saving: they are not JSON."""

@@ -55,7 +55,7 @@ class ModelDataset(AtomicDataset):
         return json.loads(read_bytes(path / _ARCHITECTURE_FILE))
 
     def code_dependencies(self) -> list[str]:
-        """ "module:Class" of the blocks of the newest version."""
+        """The blocks of the newest version, "module:Class"."""
         from mixmas_pipeline.models.implementations import implementations
 
         return implementations(self._architecture())

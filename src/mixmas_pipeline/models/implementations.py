@@ -18,7 +18,7 @@ IMPLEMENTATIONS: dict[str, str] = {
 
 
 def implementations(document: Any) -> list[str]:
-    """ "module:Class" of every block that a document of JSON names under the key "block", at any depth."""
+    """The blocks that a document of JSON names under the key "block", at any depth: "module:Class" of each."""
     return sorted({IMPLEMENTATIONS[name] for name in _named(document) if name in IMPLEMENTATIONS})
 
 

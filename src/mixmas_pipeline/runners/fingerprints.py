@@ -119,7 +119,7 @@ def fingerprint(node: Node, catalog: CatalogProtocol, compute: ComputeParameters
 
 
 def code_references(node: Node, catalog: CatalogProtocol, code: PackageCode | None = None) -> list[str]:
-    """ "module:name" of all that the node's code consists of: its function, the classes of its data sets, its blocks.
+    """The parts of a node's code, "module:name": its function, the classes of its data sets, its blocks.
 
     A node builds the blocks that its inputs and parameters name. If it builds blocks and nothing names them, all count.
 
@@ -138,7 +138,7 @@ def code_references(node: Node, catalog: CatalogProtocol, code: PackageCode | No
         if _is_parameter(name):
             blocks |= set(implementations(json.loads(_dump(catalog.load(name)))))
         else:
-            blocks |= set(getattr(catalog.get(name), "code_dependencies", list)())
+            blocks |= set(_named_blocks(catalog.get(name)))
     if not blocks or code.refers(references, BUILDS_PRESETS):
         blocks = set(IMPLEMENTATIONS.values())
     return [*references, *sorted(blocks)]
@@ -253,6 +253,14 @@ def _newest(dataset: Any) -> Place | None:
         return Path(path) if isinstance(path, PurePath) else path
     except VersionNotFoundError:
         return None
+
+
+def _named_blocks(dataset: Any) -> list[str]:
+    """The blocks that a data set names, "module:Class": as it declares, or in the JSON of its newest version."""
+    if hasattr(dataset, "code_dependencies"):
+        return dataset.code_dependencies()
+    path = _newest(dataset)
+    return implementations(json.loads(read_bytes(path))) if path is not None and path.suffix == ".json" else []
 
 
 def _is_parameter(name: str) -> bool:
