@@ -13,8 +13,6 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 from project_runs import ROOT, kedro, make_project
 
-from mixmas_pipeline.utils import code_hash as code
-
 SOURCE = ROOT / "src" / "mixmas_pipeline"
 ENVIRONMENTS = ["base", "paper", "test"]
 
@@ -80,15 +78,6 @@ def test_contenders_get_the_same_data_settings_and_tuning() -> None:
     rates = {f"params:avmnist.compare.{name}" for name in ("learning_rates", "tuning_seed")}
     seeds = {"params:avmnist.compare.seeds"}
     assert given == {"tune": {frozenset(common | rates)}, "train_seeds": {frozenset(common | seeds)}}
-
-
-def test_a_change_of_the_descriptions_page_times_nothing_again() -> None:
-    reached = code._reachable("mixmas_pipeline.pipelines.describe.nodes")
-    drawn = {
-        f"mixmas_pipeline.{name}" for name in ("pipelines.describe.judging", "pipelines.describe.page", "plots.data")
-    }
-    assert not set(reached) & drawn
-    assert set(code._reachable("mixmas_pipeline.pipelines.describe.judging")) >= drawn
 
 
 def test_validation_trains_every_combination_and_the_space_decides() -> None:

@@ -178,7 +178,7 @@ def test_changed_code_trains_again(copy_of_finished: Callable[[], Path], tmp_pat
     before = resumable._identity(*arguments)
     assert resumable._identity(*arguments) == before
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(resumable, "code_hash", lambda module: "other code")
+        patched.setattr(resumable, "training_code", lambda architecture: "other code")
         assert resumable._identity(*arguments) != before
 
 

@@ -25,8 +25,8 @@ from mixmas_pipeline.storage.atomic import is_complete
 from mixmas_pipeline.storage.cache import local_copy
 from mixmas_pipeline.storage.paths import as_path, read_bytes
 from mixmas_pipeline.training import fit
+from mixmas_pipeline.training.identity import training_code
 from mixmas_pipeline.training.parameters import TrainingParameters
-from mixmas_pipeline.utils.code_hash import code_hash
 from mixmas_pipeline.utils.progress import LOGGER
 from mixmas_pipeline.utils.remote_logs import SendingHandler, send_all_records
 
@@ -96,7 +96,7 @@ def _check_all_agree(job: Job) -> None:
     files = [*job.tables.values(), str(as_path(job.checkpoints) / fit.LAST)]
     seen = {
         "job": job.id,
-        "the code of mixmas_pipeline": code_hash(fit.__name__),
+        "the code of mixmas_pipeline": training_code(job.architecture.model_dump(mode="json")),
         "the version of torch": torch.__version__,
         "the version of pytorch_lightning": pytorch_lightning.__version__,
     }
