@@ -13,7 +13,7 @@ from kedro.io import DataCatalog, DatasetError, MemoryDataset, Version
 from kedro.pipeline import Node
 
 from mixmas_pipeline.runners import fingerprints
-from mixmas_pipeline.runners.resources import ComputeParameters
+from mixmas_pipeline.utils.resources import ComputeParameters
 
 OLD, NEW = "2026-01-01T00.00.00.000Z", "2026-01-02T00.00.00.000Z"
 

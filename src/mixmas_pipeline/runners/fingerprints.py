@@ -25,12 +25,12 @@ from kedro.pipeline.node import Node
 
 from mixmas_pipeline.models.blocks import BLOCKS
 from mixmas_pipeline.models.implementations import implementations
-from mixmas_pipeline.runners.resources import ComputeParameters
 from mixmas_pipeline.storage.atomic import is_complete, write_atomically
 from mixmas_pipeline.storage.hashing import hash_path
 from mixmas_pipeline.storage.object_store import object_keys
 from mixmas_pipeline.storage.paths import read_bytes
 from mixmas_pipeline.utils.code_hash import PACKAGE, PackageCode, package_code
+from mixmas_pipeline.utils.resources import ComputeParameters
 
 if TYPE_CHECKING:
     from mixmas_pipeline.storage.paths import AnyPath
