@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from forked_runs import Forks
 from project_runs import ROOT, make_project
-from pyarrow import parquet
+from run_results import results, started
 
 SEED = 20241126
 EPOCHS = 16
@@ -79,11 +79,6 @@ def draw(events: list[list[str]], rng: random.Random) -> list[Point]:
     return [dict(zip(names, key, strict=True)) for key in sorted(drawn, key=lambda key: (first[key[:3]], key))]
 
 
-def started(log: str) -> list[str]:
-    """Nodes that a run has begun, in order."""
-    return re.findall(r"Running (\S+) \(\d+ of \d+\)", log)
-
-
 def epochs(log: str) -> list[int]:
     """Epochs that a run has ended."""
     return [int(number) for number in re.findall(r"epoch (\d+) of at most \d+:", log)]
@@ -108,33 +103,6 @@ def unfinished_that_look_whole(project: Path) -> list[str]:
         if digest.hexdigest() != record["content"]:
             wrong.append(str(file))
     return wrong
-
-
-def without_seconds(value: Any) -> Any:
-    """The measured times are all that may differ."""
-    if isinstance(value, dict):
-        return {k: without_seconds(v) for k, v in value.items() if k not in ("seconds", "earlier_seconds")}
-    return [without_seconds(v) for v in value] if isinstance(value, list) else value
-
-
-def results(project: Path) -> dict[str, Any]:
-    """Every data set's newest version, without times; files that nothing is known about byte by byte."""
-    found: dict[str, Any] = {}
-    for folder in sorted((project / "data/test").rglob("*Z")):
-        artefact = folder / folder.parent.name
-        name = str(folder.parent.relative_to(project))
-        if artefact.name in ("report.html", "leaderboard_figure.json"):
-            continue  # they show times
-        if artefact.suffix == ".json":
-            found[name] = without_seconds(json.loads(artefact.read_text()))
-        elif artefact.suffix == ".parquet":
-            table = parquet.read_table(artefact)
-            found[name] = repr(table.select([c for c in table.column_names if c != "seconds"]).to_pylist())
-        elif artefact.is_dir():
-            found[name] = {file.name: file.read_bytes() for file in artefact.iterdir()}
-        else:
-            found[name] = artefact.read_bytes()
-    return found
 
 
 @pytest.mark.slow

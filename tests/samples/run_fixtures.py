@@ -1,23 +1,42 @@
-"""A finished run, and copies of it that may be changed."""
+"""Finished runs, and copies of them that may be changed."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from project_runs import kedro, make_project
+from project_runs import kedro_process, make_project
+from shared_runs import Run, SharedRuns
 
 
 @pytest.fixture(scope="session")
-def finished_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this session have in common."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return tmp_path_factory.mktemp("shared", numbered=False)
+    folder = tmp_path_factory.getbasetemp().parent / "shared"  # each worker's own base lies in the session's
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_runs(shared_folder: Path) -> SharedRuns:
+    return SharedRuns(shared_folder)
+
+
+@pytest.fixture(scope="session")
+def finished(shared_runs: SharedRuns) -> Run:
+    """`kedro run --env=test`, in a process of its own, as a user starts it."""
+    return shared_runs.run("run", "--env=test", command=kedro_process)
+
+
+@pytest.fixture(scope="session")
+def finished_project(finished: Run) -> Path:
     """A project in which `kedro run --env=test` has ended well. Not to be changed: copy it first."""
-    project = make_project(tmp_path_factory.mktemp("finished") / "project")
-    done = kedro(project, "run", "--env=test")
-    assert done.returncode == 0, done.stdout + done.stderr
-    (project / "first_run.log").write_text(done.stdout + done.stderr)
-    return project
+    return finished.project
 
 
 @pytest.fixture(scope="session")

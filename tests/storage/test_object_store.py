@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 from artefact_samples import DATASETS, assert_same, sample, small_table
+from atomic_samples import Broken, Folder, Interrupted
 from kedro.io import DatasetError
 from kedro.io.core import Version, VersionNotFoundError
 from object_store import ObjectStore
-from test_atomic import Broken, Folder, Interrupted
 
 from mixmas_pipeline.datasets.artefacts import JSONDataset
 from mixmas_pipeline.datasets.model import ScratchFolderDataset
@@ -145,7 +145,7 @@ SLOW_SAVE = """
 import sys, time
 sys.path.insert(0, sys.argv[3])
 from kedro.io.core import Version
-from test_atomic import Folder
+from atomic_samples import Folder
 from mixmas_pipeline.storage import paths as places
 
 store = places.place(sys.argv[1]).fs

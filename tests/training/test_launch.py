@@ -21,7 +21,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
-from test_fit import architecture, parameters, table
+from training_samples import architecture, parameters, table
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.datasets.table import TableDataset
