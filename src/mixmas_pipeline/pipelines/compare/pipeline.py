@@ -11,9 +11,11 @@ from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline.pipelines.compare import judging, nodes
 
+NAMESPACE = "compare"
+
 
 def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int]) -> Pipeline:
-    """Nodes of the namespace ``{dataset}.compare``.
+    """Nodes of the namespace ``compare``.
 
     Args:
         modalities: of the data set; with more than one, each is a contender by itself.
@@ -30,7 +32,7 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
             [train, f"{dataset}.architecture", f"{parameters}.baseline"],
             {name: f"{space}.{name}.contender" for name in contenders},
             name="line_up",
-            namespace=space,
+            namespace=NAMESPACE,
         )
     ]
     results: dict[str, str] = {}
@@ -54,7 +56,7 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
                 },
                 f"{own}.tuned",
                 name="tune",
-                namespace=own,
+                namespace=f"{NAMESPACE}.{name}",
                 tags="training",
             ),
             Node(
@@ -67,7 +69,7 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
                 },
                 {"history": f"{own}.history", **models},
                 name="train_seeds",
-                namespace=own,
+                namespace=f"{NAMESPACE}.{name}",
                 tags="training",
             ),
         ]
@@ -86,7 +88,7 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
             },
             [f"{dataset}.comparison", f"{space}.predictions"],
             name="evaluate_contenders",
-            namespace=space,
+            namespace=NAMESPACE,
             tags="training",
         ),
         Node(
@@ -94,7 +96,7 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
             f"{dataset}.comparison",
             f"{dataset}.comparison_figure",
             name="draw_comparison",
-            namespace=space,
+            namespace=NAMESPACE,
         ),
     ]
     return Pipeline(graph)

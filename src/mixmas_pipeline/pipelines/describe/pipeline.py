@@ -6,9 +6,11 @@ from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline.pipelines.describe import judging, nodes
 
+NAMESPACE = "describe"
+
 
 def create_pipeline(dataset: str, has_rows: bool = False) -> Pipeline:
-    """Nodes of the namespace ``{dataset}.describe``.
+    """Nodes of the namespace ``describe``.
 
     Args:
         has_rows: the tables were made from ``{dataset}.data.{split}_rows``, rows of a file.
@@ -23,13 +25,13 @@ def create_pipeline(dataset: str, has_rows: bool = False) -> Pipeline:
     if has_rows:
         rows = [f"{dataset}.data.{split}_rows" for split in ("train", "validation", "test")]
         inputs = [*rows, f"params:{dataset}.table"]
-        cells = [Node(nodes.measure_cells, inputs, f"{space}.cells", name="measure_cells", namespace=space)]
+        cells = [Node(nodes.measure_cells, inputs, f"{space}.cells", name="measure_cells", namespace=NAMESPACE)]
         parts.append(f"{space}.cells")
     return Pipeline(
         [
             *cells,
             *(
-                Node(look, splits, part, name=look.__name__, namespace=space, tags="preparation")
+                Node(look, splits, part, name=look.__name__, namespace=NAMESPACE, tags="preparation")
                 for look, part in zip(looks, parts, strict=False)
             ),
             Node(
@@ -37,21 +39,21 @@ def create_pipeline(dataset: str, has_rows: bool = False) -> Pipeline:
                 [named("train"), search, training],
                 f"{space}.plan",
                 name="plan_search",
-                namespace=space,
+                namespace=NAMESPACE,
             ),
             Node(
                 judging.conclude,
                 parts,
                 [named("description"), named("findings"), named("balance_figure")],
                 name="conclude",
-                namespace=space,
+                namespace=NAMESPACE,
             ),
             Node(
                 nodes.estimate_cost,
                 [named("train"), named("validation"), f"{space}.plan", search, training, "params:compute"],
                 named("estimate"),
                 name="estimate_cost",
-                namespace=space,
+                namespace=NAMESPACE,
                 tags="training",  # alone on the machine: it measures seconds
             ),
             Node(
@@ -59,7 +61,7 @@ def create_pipeline(dataset: str, has_rows: bool = False) -> Pipeline:
                 [named("description"), named("estimate"), named("balance_figure")],
                 named("description_page"),
                 name="write_page",
-                namespace=space,
+                namespace=NAMESPACE,
             ),
         ]
     )

@@ -8,7 +8,8 @@ from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline.pipelines.export import nodes
 
-# What the card tells of.
+NAMESPACE = "export"
+# What the card describes.
 _FOUND = ("sampling", "architecture", "leaderboard", "history", "metrics", "thresholds", "predictions", "patterns")
 
 # What was measured on the model; each is held against it by the record beside its file.
@@ -16,7 +17,7 @@ _SCORED = ("metrics.json", "thresholds.json", "predictions.parquet", "patterns.p
 
 
 def create_pipeline(dataset: str, parametrised: bool) -> Pipeline:
-    """Nodes of the namespace ``{dataset}.export``.
+    """Nodes of the namespace ``export``.
 
     Args:
         parametrised: whether the parameters have the section; without it the nodes' defaults count.
@@ -33,7 +34,7 @@ def create_pipeline(dataset: str, parametrised: bool) -> Pipeline:
                 {"model": named("model"), "validation": named("validation"), **parameters},
                 [programs, report],
                 name="convert",
-                namespace=space,
+                namespace=NAMESPACE,
                 tags="training",  # takes as many cores, so that nothing else runs while times are measured
             ),
             Node(
@@ -49,7 +50,7 @@ def create_pipeline(dataset: str, parametrised: bool) -> Pipeline:
                 },
                 named("exported"),
                 name="assemble",
-                namespace=space,
+                namespace=NAMESPACE,
                 tags="training",
             ),
         ]

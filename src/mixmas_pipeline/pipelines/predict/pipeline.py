@@ -7,9 +7,11 @@ from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline.pipelines.predict import nodes
 
+NAMESPACE = "predict"
+
 
 def create_pipeline(dataset: str, reading: Pipeline | None = None) -> Pipeline:
-    """Nodes of the namespace ``{dataset}.predict``.
+    """Nodes of the namespace ``predict``.
 
     Args:
         reading: makes ``{dataset}.predict.rows`` of the file. Default: the file has arrays in the stored types.
@@ -19,7 +21,9 @@ def create_pipeline(dataset: str, reading: Pipeline | None = None) -> Pipeline:
     results = [named(name) for name in ("predicted", "contributions", "prediction_summary")]
     if reading is None:
         inputs = [f"{space}.file", named("train")]
-        reading = Pipeline([Node(nodes.read_new_rows, inputs, f"{space}.rows", name="read_new_rows", namespace=space)])
+        reading = Pipeline(
+            [Node(nodes.read_new_rows, inputs, f"{space}.rows", name="read_new_rows", namespace=NAMESPACE)]
+        )
     return reading + Pipeline(
         [
             Node(
@@ -27,7 +31,7 @@ def create_pipeline(dataset: str, reading: Pipeline | None = None) -> Pipeline:
                 [f"{space}.rows", named("model"), named("thresholds")],
                 results,
                 name="predict_new_rows",
-                namespace=space,
+                namespace=NAMESPACE,
                 tags="training",  # takes as many cores
             ),
             Node(
@@ -35,7 +39,7 @@ def create_pipeline(dataset: str, reading: Pipeline | None = None) -> Pipeline:
                 [named("contributions"), named("prediction_summary")],
                 named("contributions_figure"),
                 name="draw_contributions",
-                namespace=space,
+                namespace=NAMESPACE,
             ),
         ]
     )

@@ -6,43 +6,51 @@ from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline.pipelines.reporting import nodes
 
+NAMESPACE = "reporting"
 MODEL_FIGURES = ("history_figure", "heads_figure", "confusion_figure")
 
 
 def create_pipeline(dataset: str) -> Pipeline:
-    """Nodes of the namespace ``{dataset}.reporting``."""
+    """Nodes of the namespace ``reporting``."""
     named = f"{dataset}.{{}}".format
-    space = named("reporting")
     figures = ("leaderboard_figure", "candidate_curves", *MODEL_FIGURES, "class_figure", "patterns_figure")
     return Pipeline(
         [
-            Node(nodes.draw_examples, named("train"), named("examples"), name="draw_examples", namespace=space),
+            Node(nodes.draw_examples, named("train"), named("examples"), name="draw_examples", namespace=NAMESPACE),
             Node(
                 nodes.draw_architecture,
                 named("architecture"),
                 named("architecture_drawing"),
                 name="draw_architecture",
-                namespace=space,
+                namespace=NAMESPACE,
             ),
             Node(
                 nodes.draw_search,
                 [named("leaderboard"), named("losses"), f"params:{named('search.selection')}"],
                 [named("leaderboard_figure"), named("candidate_curves")],
                 name="draw_search",
-                namespace=space,
+                namespace=NAMESPACE,
             ),
             Node(
                 nodes.draw_model,
                 list(map(named, ("history", "metrics", "predictions", "thresholds", "architecture"))),
                 [*map(named, MODEL_FIGURES), named("class_scores"), named("class_figure")],
                 name="draw_model",
-                namespace=space,
+                namespace=NAMESPACE,
             ),
             Node(
-                nodes.draw_mistakes, named("mistakes"), named("mistakes_picture"), name="draw_mistakes", namespace=space
+                nodes.draw_mistakes,
+                named("mistakes"),
+                named("mistakes_picture"),
+                name="draw_mistakes",
+                namespace=NAMESPACE,
             ),
             Node(
-                nodes.draw_patterns, named("patterns"), named("patterns_figure"), name="draw_patterns", namespace=space
+                nodes.draw_patterns,
+                named("patterns"),
+                named("patterns_figure"),
+                name="draw_patterns",
+                namespace=NAMESPACE,
             ),
             Node(
                 nodes.write_report,
@@ -61,7 +69,7 @@ def create_pipeline(dataset: str) -> Pipeline:
                 },
                 named("report"),
                 name="write_report",
-                namespace=space,
+                namespace=NAMESPACE,
             ),
         ]
     )

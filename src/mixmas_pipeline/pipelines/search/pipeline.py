@@ -14,9 +14,11 @@ from kedro.pipeline import Node, Pipeline
 from mixmas_pipeline.pipelines.search import nodes
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 
+NAMESPACE = "search"
+
 
 def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:
-    """Nodes of the namespace ``{dataset}.search``.
+    """Nodes of the namespace ``search``.
 
     Args:
         dataset: its table is ``{dataset}.train``.
@@ -34,21 +36,21 @@ def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:
             [f"{dataset}.train", f"{parameters}.selection", f"{parameters}.budget", f"params:{dataset}.training"],
             f"{root}.settings",
             name="check_parameters",
-            namespace=root,
+            namespace=NAMESPACE,
         ),
         Node(
             nodes.sample_for_search,
             [f"{dataset}.train", f"{parameters}.sample"],
             [sample, holdout, f"{root}.sampling"],
             name="sample",
-            namespace=root,
+            namespace=NAMESPACE,
         ),
         Node(
             nodes.propose_encoders,
             [sample, f"{parameters}.encoders", f"{parameters}.match"],
             proposals,
             name="propose_encoders",
-            namespace=root,
+            namespace=NAMESPACE,
         ),
     ]
     for modality, names in stages.items():
@@ -79,7 +81,7 @@ def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:
             ),
         ):
             outputs = {name: f"{root}.{stage}.{name}_architecture" for name in names}
-            graph.append(Node(propose, inputs, outputs, name="propose", namespace=f"{root}.{stage}"))
+            graph.append(Node(propose, inputs, outputs, name="propose", namespace=f"{NAMESPACE}.{stage}"))
             graph += _stage(root, stage, names)
             stages[stage] = names
             last = stage
@@ -90,7 +92,7 @@ def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:
             [f"{root}.{last}.choice", *(f"{root}.{stage}.{table}" for table in tables for stage in stages)],
             [f"{dataset}.architecture", *(f"{dataset}.{table}" for table in tables)],
             name="conclude",
-            namespace=root,
+            namespace=NAMESPACE,
         )
     )
     return Pipeline(graph)
@@ -98,7 +100,7 @@ def create_pipeline(dataset: str, search: SearchParameters) -> Pipeline:
 
 def _stage(root: str, stage: str, names: Sequence[str]) -> list[Node]:
     """Train every candidate with the first seeds, decide how the stage goes on, finish, choose."""
-    space = f"{root}.{stage}"
+    space, namespace = f"{root}.{stage}", f"{NAMESPACE}.{stage}"
     parameters = f"params:{root}"
     sample, holdout = f"{root}.sample", f"{root}.holdout"
     budget, selection = f"{parameters}.budget", f"{parameters}.selection"
@@ -110,7 +112,7 @@ def _stage(root: str, stage: str, names: Sequence[str]) -> list[Node]:
                 [f"{space}.{name}_architecture", sample, holdout, budget, selection],
                 f"{space}.{name}_first",
                 name=f"train_{name}",
-                namespace=space,
+                namespace=namespace,
                 tags="trial",
             )
         )
@@ -120,7 +122,7 @@ def _stage(root: str, stage: str, names: Sequence[str]) -> list[Node]:
                 [f"{space}.{name}_first", f"{space}.decision", sample, holdout, budget, selection],
                 f"{space}.{name}_result",
                 name=f"finish_{name}",
-                namespace=space,
+                namespace=namespace,
                 tags="trial",
             )
         )
@@ -135,7 +137,7 @@ def _stage(root: str, stage: str, names: Sequence[str]) -> list[Node]:
             },
             f"{space}.decision",
             name="decide",
-            namespace=space,
+            namespace=namespace,
         )
     )
     graph.append(
@@ -149,7 +151,7 @@ def _stage(root: str, stage: str, names: Sequence[str]) -> list[Node]:
             },
             [f"{space}.choice", f"{space}.leaderboard", f"{space}.losses"],
             name="choose",
-            namespace=space,
+            namespace=namespace,
         )
     )
     return graph

@@ -6,9 +6,11 @@ from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline.pipelines.training import evaluation, nodes
 
+NAMESPACE = "training"
+
 
 def create_pipeline(dataset: str) -> Pipeline:
-    """Nodes of the namespace ``{dataset}.training``."""
+    """Nodes of the namespace ``training``."""
     named = f"{dataset}.{{}}".format
     space = named("training")
     return Pipeline(
@@ -18,7 +20,7 @@ def create_pipeline(dataset: str) -> Pipeline:
                 [named("architecture"), named("train"), named("validation"), f"params:{space}", f"{space}.scratch"],
                 [named("model"), named("history")],
                 name="train_model",
-                namespace=space,
+                namespace=NAMESPACE,
                 tags="training",
             ),
             Node(
@@ -26,7 +28,7 @@ def create_pipeline(dataset: str) -> Pipeline:
                 [named("model"), named("train"), named("validation"), named("test"), f"params:{space}"],
                 [named(name) for name in ("metrics", "thresholds", "predictions", "mistakes", "patterns")],
                 name="evaluate_model",
-                namespace=space,
+                namespace=NAMESPACE,
                 tags="training",
             ),
         ]

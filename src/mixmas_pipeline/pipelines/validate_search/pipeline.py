@@ -13,9 +13,11 @@ from mixmas_pipeline.pipelines.validate_search import judging, nodes
 from mixmas_pipeline.pipelines.validate_search.parameters import ValidateSearchParameters
 from mixmas_pipeline.pipelines.validate_search.space import combinations
 
+NAMESPACE = "validate_search"
+
 
 def create_pipeline(dataset: str, search: SearchParameters, validate: ValidateSearchParameters) -> Pipeline:
-    """Nodes of the namespace ``{dataset}.validate_search``.
+    """Nodes of the namespace ``validate_search``.
 
     Args:
         search: the search space.
@@ -27,27 +29,27 @@ def create_pipeline(dataset: str, search: SearchParameters, validate: ValidateSe
     names = list(combinations(search.only(validate.space)))
     budgets = list(nodes.budget_grid(validate.proxy))
     graph = [
-        Node(nodes.narrow, [searching, f"{parameters}.space"], f"{space}.space", name="narrow", namespace=space),
+        Node(nodes.narrow, [searching, f"{parameters}.space"], f"{space}.space", name="narrow", namespace=NAMESPACE),
         Node(
             nodes.draw_truth_rows,
             [train, f"{parameters}.truth", f"{searching}.sample"],
             full,
             name="draw_truth_rows",
-            namespace=space,
+            namespace=NAMESPACE,
         ),
         Node(
             nodes.enumerate_combinations,
             [full, searching, f"{parameters}.space"],
             {name: f"{space}.truth.{name}_architecture" for name in names},
             name="enumerate",
-            namespace=f"{space}.truth",
+            namespace=f"{NAMESPACE}.truth",
         ),
         Node(
             nodes.lay_out_budgets,
             [train, f"{parameters}.proxy", f"{searching}.sample", f"{searching}.budget"],
             {name: f"{space}.search.{name}_budget" for name in budgets},
             name="lay_out_budgets",
-            namespace=f"{space}.search",
+            namespace=f"{NAMESPACE}.search",
         ),
     ]
     graph += [
@@ -62,7 +64,7 @@ def create_pipeline(dataset: str, search: SearchParameters, validate: ValidateSe
             ],
             f"{space}.truth.{name}_result",
             name=f"train_{name}",
-            namespace=f"{space}.truth",
+            namespace=f"{NAMESPACE}.truth",
             tags="training",
         )
         for name in names
@@ -73,7 +75,7 @@ def create_pipeline(dataset: str, search: SearchParameters, validate: ValidateSe
             [f"{space}.search.{name}_budget", train, f"{space}.space", f"{searching}.selection"],
             f"{space}.search.{name}_result",
             name=f"search_{name}",
-            namespace=f"{space}.search",
+            namespace=f"{NAMESPACE}.search",
             tags="trial",
         )
         for name in budgets
@@ -93,14 +95,14 @@ def create_pipeline(dataset: str, search: SearchParameters, validate: ValidateSe
             },
             tables,
             name="measure_agreement",
-            namespace=space,
+            namespace=NAMESPACE,
         ),
         Node(
             judging.draw_agreement,
             tables[1:],
             [f"{dataset}.regret_figure", f"{dataset}.tau_figure"],
             name="draw_agreement",
-            namespace=space,
+            namespace=NAMESPACE,
         ),
     ]
     return Pipeline(graph)

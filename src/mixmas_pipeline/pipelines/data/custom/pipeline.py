@@ -11,19 +11,19 @@ from mixmas_pipeline.pipelines.data.custom.splitting import SPLITS
 
 
 def create_pipeline(dataset: str, table: TableParameters) -> Pipeline:
-    """Nodes of the namespace ``{dataset}.data``."""
-    space = f"{dataset}.data"
+    """Nodes of the namespace ``data.{dataset}``."""
+    space, namespace = f"{dataset}.data", f"data.{dataset}"
     parameters = f"params:{dataset}.table"
     rows, learnt = f"{space}.rows", f"{space}.labels"
     split = {name: f"{space}.{name}_rows" for name in SPLITS}
     graph = [
-        Node(nodes.read_table, [f"{dataset}.raw_table", parameters], rows, name="read_table", namespace=space),
+        Node(nodes.read_table, [f"{dataset}.raw_table", parameters], rows, name="read_table", namespace=namespace),
         Node(
             nodes.split_rows,
             [rows, parameters],
             [*split.values(), learnt, f"{space}.splits"],
             name="split_rows",
-            namespace=space,
+            namespace=namespace,
         ),
     ]
     for modality in table.modalities:
@@ -35,7 +35,7 @@ def create_pipeline(dataset: str, table: TableParameters) -> Pipeline:
                 [split["train"], parameters, own, *source],
                 known,
                 name="learn",
-                namespace=f"{space}.{modality}",
+                namespace=f"{namespace}.{modality}",
             )
         )
         graph += [
@@ -44,7 +44,7 @@ def create_pipeline(dataset: str, table: TableParameters) -> Pipeline:
                 [split[name], known, own, f"{parameters}.file", *source],
                 f"{space}.{modality}.{name}_column",
                 name=f"prepare_{name}",
-                namespace=f"{space}.{modality}",
+                namespace=f"{namespace}.{modality}",
                 tags="preparation",
             )
             for name in SPLITS
@@ -61,7 +61,7 @@ def create_pipeline(dataset: str, table: TableParameters) -> Pipeline:
             ],
             f"{dataset}.{name}",
             name=f"build_{name}",
-            namespace=space,
+            namespace=namespace,
             tags="preparation",
         )
         for name in SPLITS
@@ -70,12 +70,12 @@ def create_pipeline(dataset: str, table: TableParameters) -> Pipeline:
 
 
 def create_reading(dataset: str, table: TableParameters) -> Pipeline:
-    """New rows, in the namespace ``{dataset}.predict``: prepared with what was learnt of the training rows."""
-    space, data = f"{dataset}.predict", f"{dataset}.data"
+    """New rows, in the namespace ``predict``: prepared with what was learnt of the training rows."""
+    space, data, namespace = f"{dataset}.predict", f"{dataset}.data", "predict"
     parameters, file, rows = f"params:{dataset}.table", f"params:{space}.rows", f"{space}.new_rows"
     columns = {modality: f"{space}.{modality}_column" for modality in table.modalities}
     graph = [
-        Node(nodes.read_new_table, [f"{space}.file", parameters], rows, name="read_new_rows", namespace=space),
+        Node(nodes.read_new_table, [f"{space}.file", parameters], rows, name="read_new_rows", namespace=namespace),
         *(
             Node(
                 nodes.prepare_modality,
@@ -88,7 +88,7 @@ def create_reading(dataset: str, table: TableParameters) -> Pipeline:
                 ],
                 column,
                 name=f"prepare_{modality}",
-                namespace=space,
+                namespace=namespace,
                 tags="preparation",
             )
             for modality, column in columns.items()
@@ -98,7 +98,7 @@ def create_reading(dataset: str, table: TableParameters) -> Pipeline:
             [rows, f"{data}.labels", parameters, file, *columns.values()],
             f"{space}.rows",
             name="build_new_rows",
-            namespace=space,
+            namespace=namespace,
         ),
     ]
     return Pipeline(graph)

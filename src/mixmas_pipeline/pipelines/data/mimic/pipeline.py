@@ -9,13 +9,13 @@ from kedro.pipeline import Node, Pipeline
 from mixmas_pipeline.pipelines.data.mimic import extraction, nodes
 from mixmas_pipeline.pipelines.data.mimic.parameters import Source
 
-SPACE = "mimic.data"
+NAMESPACE = "data.mimic"
 # Parameters that the graph of one source does not read, or only this module.
 OPTIONAL = ("input", "cohort", "extraction")
 
 
 def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
-    """Nodes of the namespace ``mimic.data``.
+    """Nodes of the namespace ``data.mimic``.
 
     Args:
         parameters: the section ``mimic``. Its ``input`` decides where the graph begins.
@@ -35,14 +35,14 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
                 ["mimic.raw_tables", "params:mimic.cohort"],
                 stays,
                 name="select_stays",
-                namespace=SPACE,
+                namespace=NAMESPACE,
             ),
             Node(
                 extraction.extract_events,
                 ["mimic.raw_tables", stays, "params:mimic.extraction"],
                 [events, "mimic.extraction"],
                 name="extract_events",
-                namespace=SPACE,
+                namespace=NAMESPACE,
                 tags="preparation",
             ),
         ]
@@ -53,7 +53,7 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
                 ["mimic.raw_pickle", "params:mimic.labels"],
                 [stays, events],
                 name="read_pickle",
-                namespace=SPACE,
+                namespace=NAMESPACE,
             )
         ]
     steps += [
@@ -62,14 +62,14 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
             [stays, events, "params:mimic.labels", "params:mimic.split"],
             [*examples.values(), "mimic.cohort"],
             name="split_patients",
-            namespace=SPACE,
+            namespace=NAMESPACE,
         ),
         Node(
             nodes.fit_statistics,
             [examples["train"], events],
             "mimic.statistics",
             name="fit_statistics",
-            namespace=SPACE,
+            namespace=NAMESPACE,
         ),
     ]
     made_with = (events, "mimic.statistics", "params:mimic.labels", "params:mimic.source", "params:mimic.mask_as_input")
@@ -79,7 +79,7 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
             [examples[split], *made_with],
             f"mimic.{split}",
             name=f"build_{split}",
-            namespace=SPACE,
+            namespace=NAMESPACE,
             tags="preparation",
         )
         for split in nodes.SPLITS

@@ -9,13 +9,13 @@ from kedro.pipeline import Node, Pipeline
 from mixmas_pipeline.pipelines.data.mmimdb import embedding, nodes, reading
 from mixmas_pipeline.pipelines.data.mmimdb.parameters import Source
 
-SPACE = "mmimdb.data"
+NAMESPACE = "data.mmimdb"
 # Parameters that only this module reads.
 OPTIONAL = ("input",)
 
 
 def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
-    """Nodes of the namespace ``mmimdb.data``.
+    """Nodes of the namespace ``data.mmimdb``.
 
     Args:
         parameters: the section ``mmimdb``. Its ``input`` decides where the graph begins.
@@ -38,7 +38,7 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
                 [f"mmimdb.{raw}", "params:mmimdb.pictures", "mmimdb.scratch"],
                 [found, pictures],
                 name=reader.__name__,
-                namespace=SPACE,
+                namespace=NAMESPACE,
                 tags="preparation",
             ),
             Node(
@@ -46,14 +46,14 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
                 [found, "params:mmimdb.films"],
                 [films, "mmimdb.quality", *rows.values()],
                 name="select_films",
-                namespace=SPACE,
+                namespace=NAMESPACE,
             ),
             Node(
                 embedding.embed_plots,
                 [films, "mmimdb.encoder", "params:mmimdb.text", "mmimdb.embedding_scratch"],
                 [embeddings, tokens, "mmimdb.embedding_info"],
                 name="embed_plots",
-                namespace=SPACE,
+                namespace=NAMESPACE,
                 tags="preparation",
             ),
             *(
@@ -62,7 +62,7 @@ def create_pipeline(parameters: dict[str, Any]) -> Pipeline:
                     [rows[split], *made_with, "mmimdb.scratch"],
                     f"mmimdb.{split}",
                     name=f"build_{split}",
-                    namespace=SPACE,
+                    namespace=NAMESPACE,
                     tags="preparation",
                 )
                 for split in nodes.SPLITS
