@@ -53,7 +53,7 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
 
 def phase(node: str) -> str:
     """Of a node, by its name."""
-    return next((name for name in PHASES if node.startswith(f"avmnist.{name}.")), "start")
+    return next((name for name in PHASES if node.startswith(f"{name}.")), "start")
 
 
 def draw(events: list[list[str]], rng: random.Random) -> list[Point]:
@@ -62,7 +62,7 @@ def draw(events: list[list[str]], rng: random.Random) -> list[Point]:
     drawn: set[tuple[str, str, str, int, bool]] = set()
     for part, wanted in POINTS.items():
         kinds: dict[str, list[tuple[str, ...]]] = {}
-        for event in sorted(event for event in happened if event[0].startswith(f"avmnist.{part}")):
+        for event in sorted(event for event in happened if event[0].startswith(part)):
             kinds.setdefault(event[1], []).append(event)
         # A renamed file comes twice: whole, and with half of it never written.
         turns = [(kind, False) for kind in sorted(kinds)] + [("rename", True)]

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 from object_store import ObjectStore
 from project_runs import kedro, make_project
+from run_results import started, without_seconds
 
 from mixmas_pipeline.storage.paths import cache_folder
 
@@ -39,14 +40,10 @@ def contents(root: Path) -> dict[str, Any]:
             frame = pd.read_parquet(file)
             found[versioned] = frame.drop(columns="seconds", errors="ignore").to_json()
         elif file.suffix == ".json":
-            found[versioned] = json.loads(file.read_text(), object_hook=without_seconds)
+            found[versioned] = without_seconds(json.loads(file.read_text()))
         else:
             found[versioned] = file.read_bytes()
     return found
-
-
-def without_seconds(value: dict[str, Any]) -> dict[str, Any]:
-    return {key: inner for key, inner in value.items() if key not in ("seconds", "earlier_seconds")}
 
 
 @pytest.mark.slow
@@ -76,7 +73,7 @@ def test_killed_run_ends_the_same_on_another_machine(
 
     done = kedro(project, "run", "--env=test", timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Reused: avmnist.data." in done.stdout
+    assert "Reused: " in done.stdout
     assert f"The report: {object_store.url}/08_reporting" in done.stdout
     assert set(killed_at) <= set(object_store.objects()), "what was finished is kept"
     expected = contents(finished_project / "data/test")
@@ -90,5 +87,5 @@ def test_killed_run_ends_the_same_on_another_machine(
     before = object_store.objects()
     again = kedro(project, "run", "--env=test", timeout=900)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "Running avmnist" not in again.stdout
+    assert started(again.stdout) == []
     assert object_store.objects() == before

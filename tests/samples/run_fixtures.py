@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from project_runs import kedro_process, make_project
+from mmimdb_samples import write_few_films
+from project_runs import kedro_process
 from shared_runs import Run, SharedRuns
 
 
@@ -40,9 +41,24 @@ def finished_project(finished: Run) -> Path:
 
 
 @pytest.fixture(scope="session")
-def films_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project for runs on the mirror's films; each may use what an earlier one has left."""
-    return make_project(tmp_path_factory.mktemp("films") / "project")
+def films_run(shared_runs: SharedRuns) -> Run:
+    """Data, search, training and report of a quarter of the mirror's films."""
+    if not os.environ.get("MIXMAS_MIRROR"):
+        pytest.skip("reads films in MM-IMDB's layout: set MIXMAS_MIRROR to a folder that has movies/movies.zip")
+    archive = Path(os.environ["MIXMAS_MIRROR"]) / "movies" / "movies.zip"
+
+    def add_films(project: Path) -> None:
+        write_few_films(archive, project / "data/01_raw/mmimdb")
+
+    return shared_runs.run("run", "--env=test", "--params=dataset=mmimdb", prepare=add_films)
+
+
+@pytest.fixture(scope="session")
+def mimic_data(shared_runs: SharedRuns, finished: Run) -> Run:
+    """The tables of the MIMIC-III demo."""
+    if not os.environ.get("MIXMAS_MIRROR"):
+        pytest.skip("reads the MIMIC-III demo: set MIXMAS_MIRROR to a folder that has mimic-iii-demo")
+    return shared_runs.run("run", "--env=test", "--pipeline=mimic", after=finished)
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from pyarrow import parquet
 
 
 def started(log: str) -> list[str]:
-    """Nodes that a run has begun, in order."""
-    return re.findall(r"Running (\S+) \(\d+ of \d+\)", log)
+    """The nodes that a run has begun, in order. Those it reused are not among them."""
+    return re.findall(r"Running (\S+) \(\d+ of \d+\)", " ".join(log.split()))
 
 
 def without_seconds(value: Any) -> Any:

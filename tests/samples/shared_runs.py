@@ -19,11 +19,13 @@ class Run:
     """A kedro command that has ended well.
 
     Attributes:
+        arguments: what followed ``kedro``.
         project: the folder it ran in. Not to be changed: other tests look at it too. Copy it first.
         output: what it has printed, errors included.
         words: the output with every run of blanks and line breaks as one blank.
     """
 
+    arguments: tuple[str, ...]
     project: Path
     output: str
 
@@ -80,4 +82,4 @@ class SharedRuns:
                     failed.write_text(said)
                     raise AssertionError(said)
                 log.write_text(said)
-        return Run(project, log.read_text())
+        return Run(arguments, project, log.read_text())
