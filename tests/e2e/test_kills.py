@@ -41,10 +41,10 @@ Point = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    """Every epoch's end is logged. (A project's own logging.yml is only read by who has not imported Kedro before.)"""
+    """Starts runs that log the end of every epoch."""
     config = tmp_path_factory.mktemp("conf") / "logging.yml"
     written = (ROOT / "conf/logging.yml").read_text()
-    config.write_text(written.replace("loggers:\n", "loggers:\n  mixmas_pipeline.training.lightning: {level: DEBUG}\n"))
+    config.write_text(written.replace("loggers:\n", "loggers:\n  mixmas_pipeline.training: {level: DEBUG}\n"))
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("KEDRO_LOGGING_CONFIG", str(config))
         with Forks() as started:
@@ -73,7 +73,7 @@ def draw(events: list[list[str]], rng: random.Random) -> list[Point]:
             drawn.add((*event, rng.randint(1, most), tear))
     # Whatever is drawn, a checkpoint is cut: the epoch before it has ended, and is done again.
     cut = sorted(event for event in happened if event[1] == "rename" and event[2].endswith("/checkpoints/H/last.ckpt"))
-    drawn.add((*next(event for event in cut if ".training." in event[0]), 1, False))
+    drawn.add((*next(event for event in cut if event[0].startswith("training.")), 1, False))
     first = {tuple(event): i for i, event in reversed(list(enumerate(events)))}
     names = ("node", "kind", "path", "count", "tear")
     return [dict(zip(names, key, strict=True)) for key in sorted(drawn, key=lambda key: (first[key[:3]], key))]
