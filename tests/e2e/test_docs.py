@@ -48,7 +48,7 @@ TENSORBOARD = "tensorboard --logdir="
 
 
 def test_every_command_is_of_a_kind_that_is_tried() -> None:
-    # Run in tests/project/test_wheel.py and, as a server of the same kind, in tests/project/test_viz.py.
+    # Run in tests/e2e/test_wheel.py and, as a server of the same kind, in tests/e2e/test_viz.py.
     known = (JOIN, TENSORBOARD, "mixmas_pipeline new ", "python -m http.server ")
     others = [c for c in commands() if c not in KEDRO_COMMANDS + VIZ_COMMANDS and not c.startswith(known)]
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
@@ -60,7 +60,7 @@ def test_every_command_is_of_a_kind_that_is_tried() -> None:
 
 
 def test_command_for_other_hosts_fits_the_parameters() -> None:
-    """It is run in tests/learning/test_processes.py; here are the words that are shown."""
+    """It is run in tests/training/test_launch.py; here are the words that are shown."""
     shown = [yaml.safe_load(block) for _, block in blocks("yaml")]
     sections = [section.get("avmnist", {}).get("training", {}) for section in shown]
     hosts = {section["address"]: section["num_nodes"] for section in sections if "address" in section}
@@ -72,7 +72,7 @@ def test_command_for_other_hosts_fits_the_parameters() -> None:
 
 
 def test_tensorboard_is_shown_the_folder_of_the_logs() -> None:
-    """What it reads there is tested in tests/project/test_tracking.py."""
+    """What it reads there is tested in tests/hooks/test_tracking.py."""
     config = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)
     shown = {c.removeprefix(TENSORBOARD) for c in commands() if c.startswith(TENSORBOARD)}
     assert shown == {config["catalog"]["{dataset}.runs"]["filepath"].format(dataset="avmnist")}
@@ -99,7 +99,7 @@ def test_kedro_command_runs(command: str, shared_runs: SharedRuns, request: pyte
 
 @pytest.mark.parametrize("command", VIZ_COMMANDS)
 def test_options_of_viz_are_known(command: str) -> None:
-    """What the commands do is looked at in tests/project/test_viz.py."""
+    """What the commands do is looked at in tests/e2e/test_viz.py."""
     from kedro_viz.launchers.cli.run import run
 
     words = shlex.split(command)[1:]

@@ -267,6 +267,7 @@ def test_resumed_training_with_dropped_modalities_ends_as_the_unbroken_one(
     assert not torch.equal(other.fused_head.linear.weight, whole.fused_head.linear.weight)
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_steps_of_one(
     make_table: MakeTable, make_architecture: MakeArchitecture, tmp_path: Path
 ) -> None:

@@ -172,6 +172,7 @@ def test_dropout_differs_between_processes_and_epochs() -> None:
 # --- two processes ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path: Path, pair: Result) -> None:
     """To rounding, with weighed classes and uneven batches. Left out are biases that the loss does not depend on (of
     token mixing: a normalisation takes them away): their gradient is rounding noise, which Adam scales up."""
@@ -184,6 +185,7 @@ def test_two_processes_train_as_one(tmp_path: Path, pair: Result) -> None:
         assert difference < 1e-5, f"{name}: {difference:.1e}"
 
 
+@pytest.mark.slow
 def test_what_processes_log_comes_back_once(pair_and_records: tuple[Result, list[logging.LogRecord]]) -> None:
     """And so does their progress."""
     (_, history), records = pair_and_records
