@@ -27,6 +27,11 @@ ASKED = {
 }
 
 
+# As in a kernel that has just been started, but for what is imported.
+NEW_BEGINNING = """%reset -f
+get_ipython().extension_manager.loaded.discard("kedro.ipython")"""
+
+
 @pytest.fixture(scope="module")
 def found(finished_project: Path) -> dict[str, Any]:
     """Notebook -> what it has found. The notebooks only read, and so they may read the finished project."""
@@ -45,7 +50,7 @@ def run(asked: dict[str, str], project: Path) -> dict[str, Any]:
         book.cells += nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
         places[name] = len(book.cells)
         book.cells.append(nbformat.v4.new_code_cell(f"import json\nprint(json.dumps({expression}))"))
-        book.cells.append(nbformat.v4.new_code_cell("%reset -f"))
+        book.cells.append(nbformat.v4.new_code_cell(NEW_BEGINNING))
     for number, cell in enumerate(book.cells):
         cell["id"] = f"cell{number}"  # two notebooks may have the same ids
     NotebookClient(book, timeout=600, resources={"metadata": {"path": str(project)}}).execute()
