@@ -32,7 +32,7 @@ def pipelines(env: str, **section: Any) -> dict[str, Pipeline]:
 def test_everything_is_in_the_catalog_and_versioned(env: str, source: str) -> None:
     made = pipelines(env, input=source)
     config = configuration(env, input=source)
-    catalog = DataCatalog.from_config(config["catalog"])
+    catalog, parameters = DataCatalog.from_config(config["catalog"]), config["parameters"]  # each is read anew
     whole = made["__default__"] + made["compare"] + made["validate_search"]
     for name in whole.all_outputs():
         dataset = catalog.get(name)
@@ -41,7 +41,7 @@ def test_everything_is_in_the_catalog_and_versioned(env: str, source: str) -> No
         assert dataset._version is not None, name
     for name in whole.inputs():
         if name.startswith("params:"):
-            value = config["parameters"]
+            value = parameters
             for key in name.removeprefix("params:").split("."):
                 value = value[key]
         else:
