@@ -19,7 +19,7 @@ from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 
 from mixmas_pipeline.config_loader import ARGUMENTS, ProjectConfigLoader, complete
-from mixmas_pipeline.models.blocks.base import CHECKED
+from mixmas_pipeline.models.block_reader import CHECKED
 from mixmas_pipeline.pipelines import (
     compare,
     describe,
