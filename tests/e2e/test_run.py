@@ -112,6 +112,10 @@ def test_report_needs_nothing_else(finished_project: Path) -> None:
         assert f'id="{figure}"' in page
 
 
+def test_no_checkpoints_are_left_once_the_results_are_saved(finished_project: Path) -> None:
+    assert list((finished_project / "data/test/06_models/checkpoints").iterdir()) == []
+
+
 def test_second_run_reuses_everything(copy_of_finished: Callable[[], Path]) -> None:
     project = copy_of_finished()
     before = provenance(project)
