@@ -117,6 +117,10 @@ def test_first_run_makes_everything(finished: Run) -> None:
     assert {name.split(".")[0] for name in begun} == {"data", "search", "training", "reporting"}
 
 
+def test_no_checkpoints_are_left_once_the_results_are_saved(finished_project: Path) -> None:
+    assert list((finished_project / "data/test/06_models/checkpoints").iterdir()) == []
+
+
 def test_second_run_reuses_everything(shared_runs: SharedRuns, finished: Run) -> None:
     again = shared_runs.run(*finished.arguments, after=finished)
     assert started(again.output) == []
