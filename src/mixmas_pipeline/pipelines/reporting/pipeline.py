@@ -70,6 +70,7 @@ def create_pipeline(dataset: str) -> Pipeline:
             Node(
                 nodes.write_report,
                 {
+                    "settings": named("search.settings"),
                     "sampling": named("search.sampling"),
                     "mistakes": named("mistakes_picture"),
                     **{name: named(name) for name in REPORT_NEEDS},
