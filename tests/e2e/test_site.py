@@ -50,7 +50,7 @@ def test_formulas_are_mathml(site: Path) -> None:
 
 
 def test_reference_has_docstrings(site: Path) -> None:
-    assert "finite population correction" in (site / "reference" / "learning.html").read_text()
+    assert "finite population correction" in (site / "reference" / "search.html").read_text()
 
 
 @pytest.mark.parametrize("model", pages.models(), ids=lambda model: model.__name__)
