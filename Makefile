@@ -1,20 +1,24 @@
 # make run    set everything up and run the main job on the embedded demo
-# make test   set everything up and run the tests
+# make test   set everything up, check the code, and run the fast tests
+# make test-slow   run the others: kills, Ray, S3, several processes, large data, the wheel, a browser
 # make docs   build the documentation into site/
 # make pictures  renew docs/images from the newest run; needs Chromium
-# make check  lint, format and types, which the tests begin with
-# Both work in .venv, which is made anew only when pyproject.toml or constraints.txt changes.
+# make check  lint, format and types
+# They work in .venv, which is made anew only when pyproject.toml or constraints.txt changes.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test check docs pictures viz benchmark clean
+.PHONY: run test test-slow check docs pictures viz benchmark clean
 
 run: $(READY)
 	$(BIN)/kedro run
 
 test: check
-	$(BIN)/pytest -n 2 --durations=40
+	$(BIN)/pytest -n 2 -m "not slow" --durations=25
+
+test-slow: $(READY)
+	$(BIN)/pytest -n 2 -m slow --durations=25
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -120,8 +120,8 @@ class Stage:
 def record(trials: Trials, way: str, replicates: int, last: str) -> Iterator[Stage]:
     """Every stage of every search up to the last one wanted, trained where that is not done yet; later stages build on
     the full one's choices."""
+    from mixmas_pipeline.data.sampling import sample_size, stratified_split
     from mixmas_pipeline.pipelines.search.parameters import SearchParameters
-    from mixmas_pipeline.pipelines.search.sampling import sample_size, stratified_split
     from mixmas_pipeline.pipelines.search.selection import rank
 
     train = _train_table()

@@ -142,7 +142,7 @@ def members(model: type[BaseModel]) -> list[type[BaseModel]]:
     blocks = import_module("mixmas_pipeline.models.blocks")
     if model is not import_module("mixmas_pipeline.models.blocks.base").BlockParameters:
         return [model]
-    return [blocks.parameters_class(name) for name in blocks.BLOCKS]
+    return [import_module("mixmas_pipeline.models.block_reader").parameters_class(name) for name in blocks.BLOCKS]
 
 
 def table(model: type[BaseModel]) -> str:

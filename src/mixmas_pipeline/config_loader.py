@@ -10,9 +10,9 @@ from kedro.config import OmegaConfigLoader
 
 from mixmas_pipeline.pipelines import data_sets
 from mixmas_pipeline.pipelines.data import custom
-from mixmas_pipeline.runners.resources import ComputeParameters
 from mixmas_pipeline.storage.locks import data_root
 from mixmas_pipeline.storage.retention import checkpoint_folder
+from mixmas_pipeline.utils.resources import ComputeParameters
 
 ARGUMENTS: dict[str, Any] = {
     "base_env": "base",

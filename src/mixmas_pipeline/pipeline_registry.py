@@ -19,7 +19,7 @@ from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 
 from mixmas_pipeline.config_loader import ARGUMENTS, ProjectConfigLoader, complete
-from mixmas_pipeline.models.blocks.base import CHECKED
+from mixmas_pipeline.models.block_reader import CHECKED
 from mixmas_pipeline.pipelines import (
     compare,
     describe,
@@ -37,10 +37,10 @@ from mixmas_pipeline.pipelines.export.parameters import ExportParameters
 from mixmas_pipeline.pipelines.predict.parameters import PredictParameters
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.pipelines.validate_search.parameters import ValidateSearchParameters
-from mixmas_pipeline.runners.resources import ComputeParameters
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.packaged_project import PROJECT
 from mixmas_pipeline.utils.parameters import check, check_keys
+from mixmas_pipeline.utils.resources import ComputeParameters
 
 MOST_COMBINATIONS = 500
 # Top-level parameters that are no data set.

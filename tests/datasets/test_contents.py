@@ -14,7 +14,6 @@ from PIL import Image
 
 from mixmas_pipeline.datasets.contents import PREVIEW_ROWS, clips, frame_preview
 from mixmas_pipeline.datasets.rows_file import RowsFileDataset
-from mixmas_pipeline.datasets.scratch import ScratchFolderDataset
 from mixmas_pipeline.pipelines.data.avmnist.clips import DemoNoiseDataset
 
 
@@ -68,11 +67,6 @@ def test_frame_preview_is_short_and_can_be_json() -> None:
 
 
 def test_files_are_listed(tmp_path: Path) -> None:
-    scratch = ScratchFolderDataset(filepath=str(tmp_path / "scratch"))
-    assert scratch.preview()["data"] == []
-    (tmp_path / "scratch" / "a").mkdir(parents=True)
-    (tmp_path / "scratch" / "a" / "part.bin").write_bytes(b"12345")
-    assert scratch.preview()["data"] == [["a/part.bin", 5]]
     np.savez(tmp_path / "rows.npz", image=np.zeros((3, 4, 5), np.uint8))
     rows = RowsFileDataset(filepath=str(tmp_path / "rows.npz"), key="k")
     assert rows.preview()["data"] == [["image", "3×4×5", "uint8"]]

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from graphs import pipelines
 from project_runs import kedro, make_project
+from run_results import started
+from shared_runs import Run, SharedRuns
 
 pytest.importorskip("kedro_airflow", reason="makes Airflow DAGs: pip install kedro-airflow")
 
@@ -76,9 +78,8 @@ def test_dag_has_a_task_a_node_in_the_order_of_the_data(tmp_path: Path, airflow:
     assert Dag.arguments["default_args"]["retries"] == 2
 
 
-def test_a_task_whose_outputs_are_there_does_nothing(finished_project: Path, copy_of_finished: Any) -> None:
-    node = "search.image.train_ramlp"
-    done = kedro(copy_of_finished(), "run", "--env=test", "--pipelines=__default__", f"--nodes={node}")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"Reused: {node}" in done.stdout
-    assert "Running " not in done.stdout
+def test_a_task_whose_outputs_are_there_does_nothing(shared_runs: SharedRuns, finished: Run) -> None:
+    node = next(name for name in started(finished.output) if name.endswith("image.train_ramlp"))
+    task = shared_runs.run("run", "--env=test", "--pipelines=__default__", f"--nodes={node}", after=finished)
+    assert f"Reused: {node}" in task.words
+    assert started(task.output) == []

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,8 @@ import yaml
 from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog
 from omegaconf import OmegaConf
-from project_runs import ROOT, kedro, newest
+from project_runs import ROOT, newest
+from shared_runs import Run, SharedRuns
 
 from mixmas_pipeline import pipeline_registry
 from mixmas_pipeline.cli import viz_build
@@ -41,11 +41,14 @@ def commands() -> list[str]:
 VIZ_COMMANDS = [c for c in commands() if c.startswith("kedro viz")]
 KEDRO_COMMANDS = [c for c in commands() if "kedro " in c and c not in VIZ_COMMANDS]
 JOIN = "torchrun "
+PREDICT = ("run", "--env=test", "--pipeline=predict", "--params=avmnist.predict.rows=rows.npz")
+# These take long, or start processes of their own.
+SLOW = ("RayRunner", "mmimdb", "--env=paper")
 TENSORBOARD = "tensorboard --logdir="
 
 
 def test_every_command_is_of_a_kind_that_is_tried() -> None:
-    # Run in tests/project/test_wheel.py and, as a server of the same kind, in tests/project/test_viz.py.
+    # Run in tests/e2e/test_wheel.py and, as a server of the same kind, in tests/e2e/test_viz.py.
     known = (JOIN, TENSORBOARD, "mixmas_pipeline new ", "python -m http.server ")
     others = [c for c in commands() if c not in KEDRO_COMMANDS + VIZ_COMMANDS and not c.startswith(known)]
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
@@ -72,37 +75,34 @@ def test_command_for_other_hosts_fits_the_parameters() -> None:
 
 
 def test_tensorboard_is_shown_the_folder_of_the_logs() -> None:
-    """What it reads there is tested in tests/project/test_tracking.py."""
+    """What it reads there is tested in tests/hooks/test_tracking.py."""
     config = OmegaConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)
     shown = {c.removeprefix(TENSORBOARD) for c in commands() if c.startswith(TENSORBOARD)}
     assert shown == {config["catalog"]["{dataset}.runs"]["filepath"].format(dataset="avmnist")}
 
 
-@pytest.mark.parametrize("command", KEDRO_COMMANDS)
-def test_kedro_command_runs(command: str, copy_of_finished: Callable[[], Path], films_project: Path) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(c, marks=pytest.mark.slow if any(word in c for word in SLOW) else ()) for c in KEDRO_COMMANDS],
+)
+def test_kedro_command_runs(command: str, shared_runs: SharedRuns, request: pytest.FixtureRequest) -> None:
     """In the test environment's size: the options are the documented ones, but for the environment."""
     words = [word for word in shlex.split(command) if not word.startswith("MIXMAS_MIRROR=")]
     assert words[0] == "kedro"
-    if "mimic" in command and not os.environ.get("MIXMAS_MIRROR"):
-        pytest.skip("reads the MIMIC-III demo: set MIXMAS_MIRROR to a folder that has mimic-iii-demo")
-    if "mmimdb" in command and not os.environ.get("MIXMAS_MIRROR"):
-        pytest.skip("reads films in MM-IMDB's layout: set MIXMAS_MIRROR to a folder that has movies/movies.zip")
     arguments = [word for word in words[1:] if not word.startswith("--env")]
     if arguments[0] in ("run", "runs", "prune"):
-        arguments.append("--env=test")
-    # Films take a while to read: what one command has made, the next may use.
-    project = films_project if "mmimdb" in command else copy_of_finished()
-    if "predict" in command:
-        write_rows(project)
+        arguments.insert(1, "--env=test")
+    fixture = "mimic_data" if "mimic" in command else "films_run" if "mmimdb" in command else "finished"
+    start: Run = request.getfixturevalue(fixture)
     if arguments[0] == "runs":
-        kedro(project, "run", "--env=test", "--params=tracking=true")
-    done = kedro(project, *arguments)
-    assert done.returncode == 0, done.stdout + done.stderr
+        start = shared_runs.run("run", "--env=test", "--params=tracking=true", after=start)
+    if tuple(arguments) != start.arguments:
+        shared_runs.run(*arguments, after=start, prepare=write_rows if "predict" in command else None)
 
 
 @pytest.mark.parametrize("command", VIZ_COMMANDS)
 def test_options_of_viz_are_known(command: str) -> None:
-    """What the commands do is looked at in tests/project/test_viz.py."""
+    """What the commands do is looked at in tests/e2e/test_viz.py."""
     from kedro_viz.launchers.cli.run import run
 
     words = shlex.split(command)[1:]
@@ -142,19 +142,16 @@ def test_yaml_is_valid(page: str, block: str) -> None:
     TrainingParameters.model_validate(parameters["avmnist"]["training"])  # type: ignore[call-overload,index]
 
 
-def test_artefacts_that_are_named_can_be_loaded(copy_of_finished: Callable[[], Path]) -> None:
+def test_artefacts_that_are_named_can_be_loaded(shared_runs: SharedRuns, finished: Run) -> None:
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
 
     text = " ".join(block for _, block in blocks("python"))
     names = set(re.findall(r'catalog\.load\("([^"]+)"\)', text))
     assert len(names) >= 3
-    project = copy_of_finished()
-    write_rows(project)
-    predicted = kedro(project, "run", "--env=test", "--pipeline=predict", "--params=avmnist.predict.rows=rows.npz")
-    assert predicted.returncode == 0, predicted.stdout + predicted.stderr
-    bootstrap_project(project)
-    with KedroSession.create(project_path=project, env="test") as session:
+    predicted = shared_runs.run(*PREDICT, after=finished, prepare=write_rows)
+    bootstrap_project(predicted.project)
+    with KedroSession.create(project_path=predicted.project, env="test") as session:
         catalog = session.load_context().catalog
         for name in names:
             assert catalog.load(name) is not None

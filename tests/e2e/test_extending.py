@@ -12,8 +12,8 @@ from project_runs import ROOT
 from pydantic import TypeAdapter
 
 from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.models.block_reader import Block
 from mixmas_pipeline.models.blocks import BLOCKS
-from mixmas_pipeline.models.blocks.base import Block
 
 PYTHON = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "extending.md").read_text(), flags=re.DOTALL)
 

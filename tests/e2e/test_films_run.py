@@ -7,29 +7,25 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from project_runs import kedro, make_project, newest
+from project_runs import newest
+from shared_runs import Run, SharedRuns
 
 from mixmas_pipeline.pipelines.data.mmimdb.parameters import GENRES
 
-pytestmark = pytest.mark.mirror
+pytestmark = [pytest.mark.mirror, pytest.mark.slow]
 REPORTING = Path("data/test/08_reporting/mmimdb")
 
 
-def run(project: Path, *extra: str) -> str:
-    done = kedro(project, "run", "--env=test", "--params=dataset=mmimdb", *extra)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return " ".join(done.stdout.split())
-
-
-def test_films_are_searched_trained_reported_and_compared(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "project")
-    said = run(project)
-    assert "3,509 films in MM-IMDB's layout (not MM-IMDB)" in said
+def test_films_are_searched_trained_and_reported(films_run: Run) -> None:
+    project = films_run.project
+    splits = json.loads((project / "data/01_raw/mmimdb/split.json").read_text())
+    source = f"{sum(map(len, splits.values()))} films in MM-IMDB's layout (not MM-IMDB)"
+    assert source in films_run.words
     page = newest(project / REPORTING / "report.html").read_text()
-    assert "3,509 films in MM-IMDB&#39;s layout (not MM-IMDB)" in page
+    assert source.replace("'", "&#39;") in page
     classes = pd.read_parquet(newest(project / REPORTING / "class_scores.parquet"))
     assert tuple(classes["class"]) == GENRES
-    assert classes["examples"].sum() > 2 * 1053  # test films have more than two genres on average
+    assert classes["examples"].sum() > 2 * len(splits["test"])  # test films have more than two genres on average
     assert {"tuned threshold", "f1, tuned"} < set(classes)
     metrics = json.loads(newest(project / Path("data/test/07_model_output/mmimdb/metrics.json")).read_text())
     assert {"f1_weighted", "f1_micro", "f1_macro", "f1_samples", "average_precision_macro"} < set(metrics["test"])
@@ -42,7 +38,10 @@ def test_films_are_searched_trained_reported_and_compared(tmp_path: Path) -> Non
         "hyper_mixer",
         "monarch_mixer",
     }
-    run(project, "--pipeline=compare")
-    table = pd.read_parquet(newest(project / REPORTING / "comparison.parquet")).set_index("contender")
+
+
+def test_films_are_compared(films_run: Run, shared_runs: SharedRuns) -> None:
+    compared = shared_runs.run(*films_run.arguments, "--pipeline=compare", after=films_run)
+    table = pd.read_parquet(newest(compared.project / REPORTING / "comparison.parquet")).set_index("contender")
     assert list(table.index) == ["baseline", "searched", "image_alone", "text_alone", "most frequent labels"]
     assert (table["metric"] == "f1_weighted").all()

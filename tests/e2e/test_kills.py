@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from forked_runs import Forks
 from project_runs import ROOT, make_project
-from pyarrow import parquet
+from run_results import results, started
 
 SEED = 20241126
 EPOCHS = 16
@@ -41,12 +41,10 @@ Point = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
-    """Every epoch's end is logged. (A project's own logging.yml is only read by who has not imported Kedro before.)"""
+    """Starts runs that log the end of every epoch."""
     config = tmp_path_factory.mktemp("conf") / "logging.yml"
     written = (ROOT / "conf/logging.yml").read_text()
-    config.write_text(
-        written.replace("loggers:\n", "loggers:\n  mixmas_pipeline.training.lightning_module: {level: DEBUG}\n")
-    )
+    config.write_text(written.replace("loggers:\n", "loggers:\n  mixmas_pipeline.training: {level: DEBUG}\n"))
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("KEDRO_LOGGING_CONFIG", str(config))
         with Forks() as started:
@@ -55,7 +53,7 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
 
 def phase(node: str) -> str:
     """Of a node, by its name."""
-    return next((name for name in PHASES if node.startswith(f"avmnist.{name}.")), "start")
+    return next((name for name in PHASES if node.startswith(f"{name}.")), "start")
 
 
 def draw(events: list[list[str]], rng: random.Random) -> list[Point]:
@@ -64,7 +62,7 @@ def draw(events: list[list[str]], rng: random.Random) -> list[Point]:
     drawn: set[tuple[str, str, str, int, bool]] = set()
     for part, wanted in POINTS.items():
         kinds: dict[str, list[tuple[str, ...]]] = {}
-        for event in sorted(event for event in happened if event[0].startswith(f"avmnist.{part}")):
+        for event in sorted(event for event in happened if event[0].startswith(part)):
             kinds.setdefault(event[1], []).append(event)
         # A renamed file comes twice: whole, and with half of it never written.
         turns = [(kind, False) for kind in sorted(kinds)] + [("rename", True)]
@@ -75,15 +73,10 @@ def draw(events: list[list[str]], rng: random.Random) -> list[Point]:
             drawn.add((*event, rng.randint(1, most), tear))
     # Whatever is drawn, a checkpoint is cut: the epoch before it has ended, and is done again.
     cut = sorted(event for event in happened if event[1] == "rename" and event[2].endswith("/checkpoints/H/last.ckpt"))
-    drawn.add((*next(event for event in cut if ".training." in event[0]), 1, False))
+    drawn.add((*next(event for event in cut if event[0].startswith("training.")), 1, False))
     first = {tuple(event): i for i, event in reversed(list(enumerate(events)))}
     names = ("node", "kind", "path", "count", "tear")
     return [dict(zip(names, key, strict=True)) for key in sorted(drawn, key=lambda key: (first[key[:3]], key))]
-
-
-def started(log: str) -> list[str]:
-    """Nodes that a run has begun, in order."""
-    return re.findall(r"Running (\S+) \(\d+ of \d+\)", log)
 
 
 def epochs(log: str) -> list[int]:
@@ -110,33 +103,6 @@ def unfinished_that_look_whole(project: Path) -> list[str]:
         if digest.hexdigest() != record["content"]:
             wrong.append(str(file))
     return wrong
-
-
-def without_seconds(value: Any) -> Any:
-    """The measured times are all that may differ."""
-    if isinstance(value, dict):
-        return {k: without_seconds(v) for k, v in value.items() if k not in ("seconds", "earlier_seconds")}
-    return [without_seconds(v) for v in value] if isinstance(value, list) else value
-
-
-def results(project: Path) -> dict[str, Any]:
-    """Every data set's newest version, without times; files that nothing is known about byte by byte."""
-    found: dict[str, Any] = {}
-    for folder in sorted((project / "data/test").rglob("*Z")):
-        artefact = folder / folder.parent.name
-        name = str(folder.parent.relative_to(project))
-        if artefact.name in ("report.html", "leaderboard_figure.json"):
-            continue  # they show times
-        if artefact.suffix == ".json":
-            found[name] = without_seconds(json.loads(artefact.read_text()))
-        elif artefact.suffix == ".parquet":
-            table = parquet.read_table(artefact)
-            found[name] = repr(table.select([c for c in table.column_names if c != "seconds"]).to_pylist())
-        elif artefact.is_dir():
-            found[name] = {file.name: file.read_bytes() for file in artefact.iterdir()}
-        else:
-            found[name] = artefact.read_bytes()
-    return found
 
 
 @pytest.mark.slow

@@ -27,23 +27,34 @@ ASKED = {
 }
 
 
+# As in a kernel that has just been started, but for what is imported.
+NEW_BEGINNING = """%reset -f
+get_ipython().extension_manager.loaded.discard("kedro.ipython")"""
+
+
 @pytest.fixture(scope="module")
 def found(finished_project: Path) -> dict[str, Any]:
     """Notebook -> what it has found. The notebooks only read, and so they may read the finished project."""
-    said = {}
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("KEDRO_ENV", "test")
-        for name, asked in ASKED.items():
-            said[name] = run(name, asked, finished_project)
-    return said
+        return run(ASKED, finished_project)
 
 
-def run(name: str, asked: str, project: Path) -> Any:
-    """The value of an expression at the end of a notebook that is run in a project's folder."""
-    book = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
-    book.cells.append(nbformat.v4.new_code_cell(f"import json\nprint(json.dumps({asked}))"))
+def run(asked: dict[str, str], project: Path) -> dict[str, Any]:
+    """The value of an expression at the end of each notebook, run in a project's folder.
+
+    One kernel runs them all, so that it imports torch once; each begins without the names of the one before.
+    """
+    book, places = nbformat.v4.new_notebook(), {}
+    for name, expression in asked.items():
+        book.cells += nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4).cells
+        places[name] = len(book.cells)
+        book.cells.append(nbformat.v4.new_code_cell(f"import json\nprint(json.dumps({expression}))"))
+        book.cells.append(nbformat.v4.new_code_cell(NEW_BEGINNING))
+    for number, cell in enumerate(book.cells):
+        cell["id"] = f"cell{number}"  # two notebooks may have the same ids
     NotebookClient(book, timeout=600, resources={"metadata": {"path": str(project)}}).execute()
-    return json.loads(book.cells[-1]["outputs"][0]["text"])
+    return {name: json.loads(book.cells[place]["outputs"][0]["text"]) for name, place in places.items()}
 
 
 def artefact(project: Path, path: str) -> Path:
@@ -83,7 +94,8 @@ def test_own_data_from_a_folder_to_predictions(tmp_path: Path, monkeypatch: pyte
     """The trap is found, and what is left says more than the most frequent digit."""
     monkeypatch.setenv("KEDRO_ENV", "test")
     asked = "dict(leaks=len(leaks), rows=len(predicted), right=right, test=metrics['test'])"
-    found = run("4_your_own_data_set", asked, make_project(tmp_path / "project"))
+    name = "4_your_own_data_set"
+    found = run({name: asked}, make_project(tmp_path / "project"))[name]
     assert found["leaks"] == 10, "one a digit"
     assert found["rows"] == 100
     assert found["right"] > 0.25

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from project_runs import make_project
-from test_kills import results, started
+from run_results import results, started
 
 # One node after the other: what the log names last is what was cut.
 RUN = f"{sys.executable} -m kedro run --env=test --params=compute.cores=1"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +17,8 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 from kedro.io.core import AbstractVersionedDataset
 from PIL import Image
-from project_runs import ROOT, kedro, newest
+from project_runs import ROOT, newest
+from shared_runs import Run, SharedRuns
 
 sys.path.append(str(ROOT / "docs" / "generate"))
 from browser import CHROMIUM_VARIABLE, Visit, chromium, served, show_graph, show_preview, visit
@@ -27,17 +27,13 @@ needs_chromium = pytest.mark.skipif(
     chromium() is None, reason=f"no chromium was found: install one, or name it in {CHROMIUM_VARIABLE}"
 )
 # Characters of a preview, and processor seconds that it takes when everything is imported.
-MOST, LONGEST = 600_000, 1.5
+MOST, LONGEST = 600_000, 5
 
 
 @pytest.fixture(scope="module")
-def built(finished_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(shared_runs: SharedRuns, finished: Run) -> Path:
     """A copy of the finished project, with what `kedro viz-build` writes."""
-    project = tmp_path_factory.mktemp("viz") / "project"
-    shutil.copytree(finished_project, project)
-    done = kedro(project, "viz-build", "--env=test", timeout=600)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return project
+    return shared_runs.run("viz-build", "--env=test", after=finished).project
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +108,7 @@ def test_nothing_that_is_missing_or_broken_stops_the_others(built: Path) -> None
 
 
 @needs_chromium
+@pytest.mark.slow
 def test_graph_is_drawn_without_a_network_and_a_click_shows_a_preview(graph: tuple[Visit, str]) -> None:
     seen, address = graph
     for pipeline in ("predict", "compare", "__default__"):
@@ -152,6 +149,7 @@ def left_to_right(seen: Visit, nodes: str) -> dict[str, float]:
 
 
 @needs_chromium
+@pytest.mark.slow
 def test_previews_are_drawn(graph: tuple[Visit, str]) -> None:
     seen, address = graph
     panel = ".pipeline-metadata__preview-html"
@@ -177,6 +175,7 @@ def test_previews_are_drawn(graph: tuple[Visit, str]) -> None:
 
 
 @needs_chromium
+@pytest.mark.slow
 def test_report_opens_from_the_disk(finished_project: Path) -> None:
     report = newest(finished_project / "data/test/08_reporting/avmnist/report.html")
     with visit() as seen:
@@ -191,6 +190,7 @@ def test_report_opens_from_the_disk(finished_project: Path) -> None:
 
 
 @needs_chromium
+@pytest.mark.slow
 def test_pictures_of_the_documentation_are_made(built: Path, catalog: Any, tmp_path: Path) -> None:
     from pictures import take
 

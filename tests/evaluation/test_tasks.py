@@ -11,13 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mixmas_pipeline.data.sampling import stratified_split, worst_imbalance
 from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.evaluation.metrics import score
 from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import FUSED, MultimodalMixer
-from mixmas_pipeline.pipelines.search.sampling import stratified_split, worst_imbalance
 from mixmas_pipeline.training.inference import compute_logits
 from mixmas_pipeline.training.loss import balancing_weights, multi_head_loss, task_loss
 from mixmas_pipeline.training.parameters import BudgetParameters

@@ -12,9 +12,8 @@ from block_cases import BLOCKS, MIXING
 from pydantic import TypeAdapter, ValidationError
 
 from mixmas_pipeline.models.architecture import Architecture, Patches, Projection, Tokeniser, Values, Vector, token_grid
+from mixmas_pipeline.models.block_reader import Block, UncheckedBlock, parameters_class
 from mixmas_pipeline.models.blocks import BLOCKS as BLOCKS_BY_NAME
-from mixmas_pipeline.models.blocks import parameters_class
-from mixmas_pipeline.models.blocks.base import Block, UncheckedBlock
 from mixmas_pipeline.models.blocks.mlp import MLPParameters
 from mixmas_pipeline.models.blocks.mlp_mixer import MLPMixerParameters
 

@@ -16,7 +16,7 @@ from project_runs import ROOT
 from mixmas_pipeline.config_loader import ARGUMENTS, complete
 from mixmas_pipeline.pipelines.data.custom import DEFAULTS
 from mixmas_pipeline.pipelines.data_sets import DATA_SETS, SECTIONS
-from mixmas_pipeline.runners.resources import ComputeParameters
+from mixmas_pipeline.utils.resources import ComputeParameters
 
 TABLE = {
     "file": "pets.csv",

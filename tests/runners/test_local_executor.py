@@ -9,8 +9,9 @@ import probes
 import pytest
 from kedro.pipeline import Node, Pipeline
 
-from mixmas_pipeline.runners import local_executor, resources
+from mixmas_pipeline.runners import local_executor
 from mixmas_pipeline.runners.local_executor import GpuPool
+from mixmas_pipeline.utils import resources
 
 NAMES = {name: name for name in ("a", "b", "c", "d")}
 

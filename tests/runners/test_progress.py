@@ -27,9 +27,9 @@ from screens import Screen
 
 from mixmas_pipeline.runners import progress, run_status
 from mixmas_pipeline.runners.progress import LiveProgress, RunProgress
-from mixmas_pipeline.runners.resources import ComputeParameters
 from mixmas_pipeline.runners.run_status import NodeInfo, RunStatus
 from mixmas_pipeline.utils.progress import LOGGER, CandidateScored, NodeStarted, PartStarted, StepsDone
+from mixmas_pipeline.utils.resources import ComputeParameters
 
 IMAGE, TRAINING = "search.image", "training"
 

@@ -13,7 +13,7 @@ from kedro.io import DataCatalog, DatasetError, MemoryDataset, Version
 from kedro.pipeline import Node
 
 from mixmas_pipeline.runners import fingerprints
-from mixmas_pipeline.runners.resources import ComputeParameters
+from mixmas_pipeline.utils.resources import ComputeParameters
 
 OLD, NEW = "2026-01-01T00.00.00.000Z", "2026-01-02T00.00.00.000Z"
 
@@ -30,10 +30,10 @@ def test_a_record_is_of_the_version_that_was_saved_and_of_no_other(
     artefact(tmp_path, OLD).save({"v": 1})
     node = Node(probes.stay, "seconds", "x", name="node")
     with pytest.raises(DatasetError, match=f"x: .*{NEW}.* was saved, and is still not seen here"):
-        fingerprints.record(node, {}, DataCatalog({"x": artefact(tmp_path, NEW)}), None)
+        fingerprints.record(node, None, DataCatalog({"x": artefact(tmp_path, NEW)}), None)
     assert not list(tmp_path.rglob("provenance.json"))
     artefact(tmp_path, NEW).save({"v": 2})
-    fingerprints.record(node, {}, DataCatalog({"x": artefact(tmp_path, NEW)}), None)
+    fingerprints.record(node, None, DataCatalog({"x": artefact(tmp_path, NEW)}), None)
     assert [path.parent.name for path in tmp_path.rglob("provenance.json")] == [NEW]
 
 

@@ -13,7 +13,9 @@ import contextlib
 import gc
 import importlib
 import json
+import math
 import os
+import pkgutil
 import re
 import signal
 import subprocess
@@ -23,6 +25,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
+# Third-party modules that functions of the project import when they are called.
+IMPORTED_LATE = (
+    *("IPython", "aiobotocore.session", "kedro_airflow.plugin", "kedro_viz.launchers.cli.main", "matplotlib.pyplot"),
+    *("mlxtend.data", "plotly.express", "pyarrow.dataset"),
+)
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -30,7 +37,7 @@ class Forks:
     """Starts the script and gives it orders."""
 
     def __enter__(self) -> Self:
-        environment = {**os.environ, "COLUMNS": "1000", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         self._process = subprocess.Popen(
             [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
@@ -41,10 +48,16 @@ class Forks:
     ) -> None:
         self._process.communicate()
 
-    def run(self, project: Path, log: Path, arguments: list[str], **order: Any) -> int:
+    def run(self, project: Path, log: Path, arguments: list[str], columns: int = 1000, **order: Any) -> int:
         """Run ``kedro`` in a project folder; the exit status, -9 for a kill.
 
+        The environment variables are this process's.
+
         Args:
+            log: file that takes what it prints.
+            columns: width of its lines.
+            errors: file that takes what it prints to standard error. Default: ``log``.
+            timeout: seconds after which it is killed. Default: none.
             trace: file that takes the list of what has happened, in order: [node, kind, path].
             die: {"node", "kind", "path", "count", "tear"}: kill before that is done for the ``count``th time in that
                 node (``tear``: half of the file to be renamed is cut off first); where it never happens, when the next
@@ -53,7 +66,9 @@ class Forks:
             after: seconds from the start to a kill from outside.
             most: nodes that may begin; when one more does, kill. Default: any number.
         """
-        line = {"project": str(project), "log": str(log), "arguments": arguments, **order}
+        environment = {**os.environ, "COLUMNS": str(columns), "PYTHONDONTWRITEBYTECODE": "1"}
+        where = {"project": str(project), "log": str(log), "environment": environment}
+        line = {**where, "arguments": arguments, **order}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(line) + "\n")
@@ -139,50 +154,65 @@ def _tear(path: Path) -> None:
 
 
 def _child(order: dict[str, Any]) -> NoReturn:
+    """Runs kedro in this fork, and ends it."""
     log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    for descriptor in (1, 2):
-        os.dup2(log, descriptor)
+    os.dup2(log, 1)
+    os.dup2(os.open(order["errors"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC) if "errors" in order else log, 2)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(order["project"])
+    os.environ.clear()
+    os.environ.update(order["environment"])
     sys.argv = ["kedro", *order["arguments"]]
     from kedro.framework.cli.cli import main
+    from kedro.framework.project import LOGGING
 
+    LOGGING.__init__()  # type: ignore[misc]  # it reads the project's logging.yml, as in a process that begins here
     watch = Watch(order)
-    watch.install()
+    if {"trace", "die", "most"} & order.keys():
+        watch.install()
     status: Any = 0
     try:
         main()
     except SystemExit as end:
         status = end.code
-    except BaseException:
-        import traceback
-
-        traceback.print_exc()
-        status = 1
     if "trace" in order:
-        Path(order["trace"]).write_text(json.dumps({"events": watch.events, "modules": sorted(sys.modules)}))
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status if isinstance(status, int) else 1 if status else 0)
+        Path(order["trace"]).write_text(json.dumps({"events": watch.events}))
+    sys.exit(status)
+
+
+def _import_everything() -> None:
+    """What a run imports: all modules of the project, and what they import late."""
+    import mixmas_pipeline
+
+    project = [module.name for module in pkgutil.walk_packages(mixmas_pipeline.__path__, "mixmas_pipeline.")]
+    names = [name for name in project if "__main__" not in name and ".ray" not in name]
+    for name in [*names, *IMPORTED_LATE]:
+        with contextlib.suppress(ImportError):  # an extra that is not installed
+            importlib.import_module(name)
+    gc.freeze()  # a collection in a fork would copy all of the memory
+
+
+def _wait(process: int, seconds: float) -> int:
+    """The exit status of a child, which is killed when the seconds have passed."""
+    end = time.monotonic() + seconds
+    while True:
+        ended, status = os.waitpid(process, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > end:
+            os.kill(process, signal.SIGKILL)
+        time.sleep(0.005)
 
 
 def _serve() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # some modules print when they are imported
+    _import_everything()
     for line in sys.stdin:
         order = json.loads(line)
         if (process := os.fork()) == 0:
             _child(order)
-        if "after" in order:
-            time.sleep(order["after"])
-            os.kill(process, signal.SIGKILL)
-        status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-        if "trace" in order and status == 0:
-            # What the first run has imported, all later ones find imported.
-            for module in json.loads(Path(order["trace"]).read_text())["modules"]:
-                with contextlib.suppress(Exception):
-                    importlib.import_module(module)
-            gc.freeze()  # a collection in a fork would copy all of the memory
+        status = _wait(process, order.get("after", order.get("timeout", math.inf)))
         answers.write(f"{status}\n")
         answers.flush()
 

@@ -193,16 +193,15 @@ def known() -> Iterator[None]:
 
 
 def run(project: Path, *names: str, **changes: Any) -> DataCatalog:
-    """Run pipelines of the project one after the other, in this process; the catalog that loads what they have made."""
+    """Runs pipelines of the project in this process; the catalog that loads what they have made."""
     before = Path.cwd()
     os.chdir(project)
     try:
         with known():
             bootstrap_project(project)
             settings = {"dataset": "planted", **changes}
-            for name in names:
-                with ReusingSession.create(project_path=project, env="test", runtime_params=settings) as session:
-                    session.run(pipeline_names=[name])
+            with ReusingSession.create(project_path=project, env="test", runtime_params=settings) as session:
+                session.run(pipeline_names=list(names))
             with ReusingSession.create(project_path=project, env="test", runtime_params=settings) as session:
                 catalog: DataCatalog = session.load_context().catalog
                 return catalog

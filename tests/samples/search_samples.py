@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
-from mixmas_pipeline.models.architecture import Architecture, Encoder, Input, MLPParameters, Vector
+from mixmas_pipeline.models.architecture import Architecture, Encoder, Input, Vector
+from mixmas_pipeline.models.blocks.mlp import MLPParameters
 from mixmas_pipeline.pipelines.search import nodes
 from mixmas_pipeline.pipelines.search.parameters import MatchParameters, SelectionParameters
 from mixmas_pipeline.pipelines.search.results import CandidateResult, Proposal, StageDecision, TrialResult

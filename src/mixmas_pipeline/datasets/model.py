@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import base64
+import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedro.io import Version
 from kedro.utils import load_obj
 from kedro_datasets._typing import ImagePreview
 
 from mixmas_pipeline.datasets.atomic import AtomicDataset
+from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.models.implementations import implementations
+from mixmas_pipeline.storage.paths import read_bytes
+
+if TYPE_CHECKING:
+    from mixmas_pipeline.models.multimodal import MultimodalMixer
+
+_ARCHITECTURE_FILE = "architecture.json"  # as the model names it, whose module imports torch
 
 
 class ModelDataset(AtomicDataset):
-    """A model as a folder of safetensors and JSON. It loads as a ready ``nn.Module`` in eval mode.
+    """A ``MultimodalMixer`` as a folder of safetensors and JSON. It loads in eval mode.
 
     Args:
-        model_class: dotted path of the class; it has ``save_pretrained(folder)``, ``from_pretrained(folder)`` and
-            ``draw_pretrained(folder)``: a drawing of what is saved there, the bytes of a PNG file.
+        drawing: dotted path of a function from the ``Architecture`` to the bytes of a PNG file.
         filepath, version, metadata: see ``AtomicDataset``.
     """
 
@@ -26,20 +34,31 @@ class ModelDataset(AtomicDataset):
         self,
         *,
         filepath: str,
-        model_class: str,
+        drawing: str,
         version: Version | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self._model_class = model_class
+        self._drawing = drawing
         super().__init__(filepath=filepath, version=version, metadata=metadata)
 
-    def _read(self, path: Path) -> Any:
-        return load_obj(self._model_class).from_pretrained(path)
+    def _read(self, path: Path) -> MultimodalMixer:
+        from mixmas_pipeline.models.multimodal import MultimodalMixer
 
-    def _write(self, path: Path, data: Any) -> None:
+        return MultimodalMixer.from_pretrained(path)
+
+    def _write(self, path: Path, data: MultimodalMixer) -> None:
         data.save_pretrained(path)
 
+    def _document(self) -> Any:
+        """The newest version's architecture as JSON; weights are not read."""
+        path: Any = self._get_load_path()
+        return json.loads(read_bytes(path / _ARCHITECTURE_FILE))
+
+    def code_dependencies(self) -> list[str]:
+        """The blocks of the newest version, "module:Class"."""
+        return implementations(self._document())
+
     def preview(self) -> ImagePreview:
-        """The architecture as a drawing; no weights are read."""
-        drawing = load_obj(self._model_class).draw_pretrained(self._local_copy())
-        return ImagePreview(base64.b64encode(drawing).decode())
+        """The architecture as a drawing."""
+        architecture = Architecture.model_validate(self._document())
+        return ImagePreview(base64.b64encode(load_obj(self._drawing)(architecture)).decode())

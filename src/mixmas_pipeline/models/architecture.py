@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from mixmas_pipeline.data.schema import Task
-from mixmas_pipeline.models.blocks.base import CHECKED, Block, UncheckedBlock
+from mixmas_pipeline.models.block_reader import CHECKED, Block, UncheckedBlock
 from mixmas_pipeline.utils.parameters import Count, Parameters, Positive
 
 FUSED = "fused"  # names the decision among the heads' logits

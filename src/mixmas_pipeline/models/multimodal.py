@@ -132,13 +132,6 @@ class MultimodalMixer(nn.Module):
         save_file(self.state_dict(), folder / WEIGHTS_FILE)
         (folder / ARCHITECTURE_FILE).write_text(self.architecture.model_dump_json(indent=1))
 
-    @staticmethod
-    def draw_pretrained(folder: Path) -> bytes:
-        """The drawing of a saved model's architecture: a PNG file. Weights are not read."""
-        from mixmas_pipeline.plots.architecture import draw_architecture
-
-        return draw_architecture(Architecture.model_validate_json((folder / ARCHITECTURE_FILE).read_text()))
-
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:
         """Read what ``save_pretrained`` wrote. The model is in eval mode.

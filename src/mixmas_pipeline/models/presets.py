@@ -21,7 +21,7 @@ from mixmas_pipeline.models.architecture import (
     Tokeniser,
     Vector,
 )
-from mixmas_pipeline.models.blocks.base import UncheckedBlock
+from mixmas_pipeline.models.block_reader import UncheckedBlock
 from mixmas_pipeline.utils.parameters import suggestion
 
 

@@ -1,10 +1,12 @@
-"""What a result was made from, so that it is reused exactly as long as nothing of that has changed.
+"""What a result was made from. A result is reused as long as nothing of that has changed.
 
-A node's fingerprint has four parts: its code (this project's modules that the node's module imports, directly or
-not, without comments and docstrings), its parameters, the content of its inputs, and the versions of the libraries
-that compute. Beside every saved version lies ``provenance.json`` with the fingerprint it was made under and a hash
-of its own content; that hash is what nodes further down see, so a node that is run again and makes the same thing
-does not make anything else run again.
+A node's fingerprint has the hash of its code, its parameters, the content of its inputs, and the versions of the
+libraries that compute. Its code is every definition that its function and the classes of its data sets depend on (see
+``mixmas_pipeline.utils.code_hash``), and the blocks that it builds: the code builds whatever block is named, so these
+are the blocks that the node's inputs and parameters name.
+
+Beside every saved version lies ``provenance.json`` with the fingerprint it was made under and a hash of its content.
+That hash is what later nodes see: a node that runs again and makes the same thing makes no other node run again.
 """
 
 from __future__ import annotations
@@ -12,20 +14,23 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import time
+from dataclasses import asdict, dataclass, fields
 from functools import cache, partial
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from kedro.io import CatalogProtocol, DatasetError
 from kedro.io.core import AbstractVersionedDataset, VersionNotFoundError
 from kedro.pipeline.node import Node
 
-from mixmas_pipeline.runners.resources import ComputeParameters
+from mixmas_pipeline.models.blocks import BLOCKS
+from mixmas_pipeline.models.implementations import implementations
 from mixmas_pipeline.storage.atomic import is_complete, write_atomically
 from mixmas_pipeline.storage.hashing import hash_path
 from mixmas_pipeline.storage.object_store import object_keys
 from mixmas_pipeline.storage.paths import read_bytes
-from mixmas_pipeline.utils.code_hash import code_hash
+from mixmas_pipeline.utils.code_hash import PACKAGE, PackageCode, package_code
+from mixmas_pipeline.utils.resources import ComputeParameters
 
 if TYPE_CHECKING:
     from mixmas_pipeline.storage.paths import AnyPath
@@ -51,8 +56,50 @@ _LIBRARIES = (
 
 # Inputs that no result depends on: the folder that a killed training resumes from.
 _WITHOUT_EFFECT = ("params:checkpoints",)
+_LIBRARY_DATASETS = ("kedro", "kedro_datasets", "builtins")
+# Builds the blocks of a model. What they are is in the architecture.
+BUILDS_BLOCKS = f"{PACKAGE}.models.encoder:MixerStack"
+# Builds an architecture that is written down in the code, so that neither input nor parameter names its blocks.
+BUILDS_PRESETS = f"{PACKAGE}.models.presets:build"
 
-Fingerprint = dict[str, dict[str, str]]
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a result is made from.
+
+    Attributes:
+        code: module -> hash of the definitions in it that count.
+        libraries: name -> version.
+        parameters: name -> JSON.
+        inputs: name of the data set -> hash of its content.
+        node: what the graph says of the node.
+    """
+
+    code: dict[str, str]
+    libraries: dict[str, str]
+    parameters: dict[str, str]
+    inputs: dict[str, str]
+    node: dict[str, str]
+
+    def to_json(self) -> dict[str, dict[str, str]]:
+        """The parts by name, as they are kept in ``provenance.json``."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, dict[str, str]]) -> Self:
+        """Reads what ``to_json`` gives. A part that is missing is empty, and one that is unknown is left out."""
+        return cls(**{part.name: document.get(part.name, {}) for part in fields(cls)})
+
+    def differences(self, other: Fingerprint) -> list[str]:
+        """What differs, in words: parameters and inputs first, then code, libraries and the node."""
+        named = {"parameters": "", "inputs": "", "code": "code of ", "libraries": "version of ", "node": "the node's "}
+        return [
+            what + key
+            for part, what in named.items()
+            for before, after in [(getattr(self, part), getattr(other, part))]
+            for key in sorted({*before, *after})
+            if before.get(key) != after.get(key)
+        ]
 
 
 def fingerprint(node: Node, catalog: CatalogProtocol, compute: ComputeParameters) -> Fingerprint | None:
@@ -61,25 +108,48 @@ def fingerprint(node: Node, catalog: CatalogProtocol, compute: ComputeParameters
     The number of cores counts as it is written in ``compute``, since the bits of a result depend on the number of
     threads: "all" is the same thing on every machine.
     """
-    parts: Fingerprint = {
-        "code": {node.func.__module__: code_hash(node.func.__module__)},
-        "libraries": _versions(),
-        "parameters": {},
-        "inputs": {},
-        "node": {"name": node.name, "function": node.func.__qualname__, "inputs": json.dumps(_order(node))},
-    }
+    wiring = {"name": node.name, "function": node.func.__qualname__, "inputs": json.dumps(_order(node))}
     if compute.tag(node):
-        parts["node"]["cpus"] = str(compute.share(node).cpus)
+        wiring["cpus"] = str(compute.share(node).cpus)
+    parameters: dict[str, str] = {}
+    inputs: dict[str, str] = {}
     for name in node.inputs:
         if name in _WITHOUT_EFFECT:
             continue
-        if name == "parameters" or name.startswith("params:"):
-            parts["parameters"][name] = _dump(catalog.load(name))
+        if _is_parameter(name):
+            parameters[name] = _dump(catalog.load(name))
         elif (content := input_hash(catalog.get(name))) is not None:
-            parts["inputs"][name] = content
+            inputs[name] = content
         else:
             return None
-    return parts
+    code = package_code().hashes(code_references(node, catalog))
+    return Fingerprint(code, _versions(), parameters, inputs, wiring)
+
+
+def code_references(node: Node, catalog: CatalogProtocol, code: PackageCode | None = None) -> list[str]:
+    """The parts of a node's code, "module:name": its function, the classes of its data sets, its blocks.
+
+    A node builds the blocks that its inputs and parameters name. If it builds blocks and nothing names them, all count.
+
+    Args:
+        code: the source. Default: this package's.
+    """
+    code = code or package_code()
+    names = [name for name in (*node.inputs, *node.outputs) if not _is_parameter(name)]
+    classes = {type(catalog.get(name)) for name in names}
+    references = [_reference(kind) for kind in classes if kind.__module__.partition(".")[0] not in _LIBRARY_DATASETS]
+    references = [_reference(node.func), *sorted(references)]
+    if not code.refers(references, BUILDS_BLOCKS):
+        return references
+    blocks: set[str] = set()
+    for name in node.inputs:
+        if _is_parameter(name):
+            blocks |= set(implementations(json.loads(_dump(catalog.load(name)))))
+        else:
+            blocks |= set(_named_blocks(catalog.get(name)))
+    if not blocks or code.refers(references, BUILDS_PRESETS):
+        blocks = set(BLOCKS.values())
+    return [*references, *sorted(blocks)]
 
 
 def up_to_date(node: Node, wanted: Fingerprint | None, catalog: CatalogProtocol) -> str:
@@ -90,15 +160,15 @@ def up_to_date(node: Node, wanted: Fingerprint | None, catalog: CatalogProtocol)
         dataset = catalog.get(name)
         if (path := _newest(dataset)) is None:
             return f"{name} is not there"
-        known = provenance(dataset)
-        if known is None:
+        recorded = provenance(dataset)
+        if recorded is None:
             return f"{name} has no record of how it was made"
-        if known["stat"] != _stat(path) and known["content"] != hash_path(path):
+        if recorded["stat"] != _stat(path) and recorded["content"] != hash_path(path):
             return f"{name} was altered"
-        if known["fingerprint"] is None:
+        if recorded["fingerprint"] is None:
             return f"{name} was made from an input that was not kept"
-        if differences := _differences(known["fingerprint"], wanted):
-            return f"{differences} changed"
+        if differences := Fingerprint.from_json(recorded["fingerprint"]).differences(wanted):
+            return f"{_shortened(differences)} changed"
     return ""
 
 
@@ -119,7 +189,7 @@ def record(node: Node, made_from: Fingerprint | None, catalog: CatalogProtocol, 
                 "run": run_id,
                 "content": hash_path(path),
                 "stat": _stat(path),
-                "fingerprint": made_from,
+                "fingerprint": made_from and made_from.to_json(),
             },
             indent=1,
         )
@@ -141,9 +211,9 @@ def provenance(dataset: Any) -> dict[str, Any] | None:
 def input_hash(dataset: Any) -> str | None:
     """Identity of a data set's content: declared by a source, recorded beside a version, or hashed now."""
     if hasattr(dataset, "fingerprint"):
-        return f"{dataset.fingerprint()} {code_hash(type(dataset).__module__)}"
-    if known := provenance(dataset):
-        return known["content"]
+        return dataset.fingerprint()
+    if recorded := provenance(dataset):
+        return recorded["content"]
     path = _newest(dataset)
     return None if path is None else hash_path(path)
 
@@ -193,6 +263,22 @@ def _newest(dataset: Any) -> AnyPath | None:
         return None
 
 
+def _named_blocks(dataset: Any) -> list[str]:
+    """The blocks that a data set names, "module:Class": as it declares, or in the JSON of its newest version."""
+    if hasattr(dataset, "code_dependencies"):
+        return dataset.code_dependencies()
+    path = _newest(dataset)
+    return implementations(json.loads(read_bytes(path))) if path is not None and path.suffix == ".json" else []
+
+
+def _is_parameter(name: str) -> bool:
+    return name == "parameters" or name.startswith("params:")
+
+
+def _reference(definition: Any) -> str:
+    return f"{definition.__module__}:{definition.__qualname__}"
+
+
 def _order(node: Node) -> Any:
     return node._inputs if isinstance(node._inputs, str | list | dict) else node.inputs
 
@@ -203,19 +289,6 @@ def _dump(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _differences(old: Fingerprint, new: Fingerprint) -> str:
-    changed = []
-    for part, what in (
-        ("parameters", ""),
-        ("inputs", ""),
-        ("code", "code of "),
-        ("libraries", "version of "),
-        ("node", ""),
-    ):
-        before, after = old.get(part, {}), new[part]
-        changed += [
-            what + (key if part != "node" else f"the node's {key}")
-            for key in sorted({*before, *after})
-            if before.get(key) != after.get(key)
-        ]
-    return ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+def _shortened(differences: list[str]) -> str:
+    more = len(differences) - 3
+    return ", ".join(differences[:3]) + (f" and {more} more" if more > 0 else "")

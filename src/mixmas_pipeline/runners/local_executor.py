@@ -12,9 +12,9 @@ from kedro.pipeline.node import Node
 
 from mixmas_pipeline.runners.executor import NodeResult
 from mixmas_pipeline.runners.remote import RemoteError
-from mixmas_pipeline.runners.resources import ComputeParameters, cores_here, gpus_here, threads
 from mixmas_pipeline.runners.task import TaskFactory
 from mixmas_pipeline.runners.worker import Worker, stop
+from mixmas_pipeline.utils.resources import ComputeParameters, cores_here, gpus_here, threads
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from rich.progress import BarColumn, Progress, Task, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from mixmas_pipeline.runners.resources import ComputeParameters
 from mixmas_pipeline.runners.run_status import NodeInfo, RunStatus
 from mixmas_pipeline.utils.progress import LOGGER, duration
+from mixmas_pipeline.utils.resources import ComputeParameters
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 10.0, 60.0  # seconds between two log lines
 _REFRESH = 0.5  # seconds between two live pictures

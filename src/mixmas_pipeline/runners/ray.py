@@ -18,10 +18,10 @@ from kedro.pipeline.node import Node
 from mixmas_pipeline.runners import ray_worker
 from mixmas_pipeline.runners.executor import Executor, NodeResult
 from mixmas_pipeline.runners.remote import WorkerLost
-from mixmas_pipeline.runners.resources import ComputeParameters
 from mixmas_pipeline.runners.reusing import ReusingRunner
 from mixmas_pipeline.runners.task import TaskFactory
 from mixmas_pipeline.utils.remote_logs import handle_record
+from mixmas_pipeline.utils.resources import ComputeParameters
 
 _log = logging.getLogger(__name__)
 

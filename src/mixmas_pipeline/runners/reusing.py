@@ -21,9 +21,9 @@ from mixmas_pipeline.runners.fingerprints import Fingerprint, fingerprint, recor
 from mixmas_pipeline.runners.local_executor import LocalExecutor
 from mixmas_pipeline.runners.progress import RunProgress
 from mixmas_pipeline.runners.remote import WorkerLost
-from mixmas_pipeline.runners.resources import ComputeParameters
 from mixmas_pipeline.runners.task import TaskFactory
 from mixmas_pipeline.storage.locks import check_locks
+from mixmas_pipeline.utils.resources import ComputeParameters
 
 RERUNS = 2  # of a node whose worker is lost
 _log = logging.getLogger(__name__)

@@ -16,9 +16,9 @@ from kedro.runner.task import Task
 from pluggy import PluginManager
 
 from mixmas_pipeline.datasets.atomic import AtomicDataset
-from mixmas_pipeline.runners.resources import ComputeParameters, threads
 from mixmas_pipeline.utils.progress import NodeStarted, report
 from mixmas_pipeline.utils.remote_logs import SendingHandler, logger_levels, send_all_records
+from mixmas_pipeline.utils.resources import ComputeParameters, threads
 
 _log = logging.getLogger(__name__)
 

@@ -102,14 +102,6 @@ def subfolders(path: AnyPath) -> list[AnyPath]:
     return [path / Path(entry["name"]).name for entry in entries if entry["type"] == "directory"]
 
 
-def last_written(folder: AnyPath) -> float:
-    """When a file was last added to a folder, in seconds since 1970; 0 for an empty folder of a store."""
-    if isinstance(folder, Path):
-        return folder.stat().st_mtime
-    fs = file_system(folder)
-    return max((fs.modified(file).timestamp() for file in fs.find(folder.path)), default=0.0)
-
-
 def flush(written: Path) -> None:
     """Wait until the bytes of a file, or of all files of a folder, are on the disk: a rename must not outlive them."""
     for file in [written] if written.is_file() else sorted(written.rglob("*")):

@@ -2,8 +2,8 @@
 
 The process that wants the model (the node's) takes no part. It writes the job into a file, starts ``torchrun`` with
 ``training.worker`` as the program, and reads the result from the folder of checkpoints. Every worker maps the tables
-from their files; nothing is sent or forked, so the node may run in a daemonic process. The workers end when this
-process ends, however that happens: each holds a connection to it, over which it also sends its log records.
+from their files; nothing is sent or forked, so the node may run in a daemonic process. Log records come back over
+standard output. The workers end when this process ends, however that happens: they read its end from standard input.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pickle
 import re
-import socket
-import socketserver
 import subprocess
 import sys
 import tempfile
 import threading
+from base64 import b64decode
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -36,9 +35,9 @@ from mixmas_pipeline.storage.atomic import write_atomically
 from mixmas_pipeline.storage.paths import as_path, is_remote, remove
 from mixmas_pipeline.training import fit
 from mixmas_pipeline.training.parameters import TrainingParameters
-from mixmas_pipeline.training.worker import LOG_SOCKET, Job
+from mixmas_pipeline.training.worker import RECORD, STARTED_BY_RUN, Job
 from mixmas_pipeline.utils.devices import pick_device
-from mixmas_pipeline.utils.remote_logs import handle_records, logger_levels
+from mixmas_pipeline.utils.remote_logs import handle_record, logger_levels
 
 if TYPE_CHECKING:
     from mixmas_pipeline.storage.paths import AnyPath
@@ -128,54 +127,52 @@ def _run(arguments: list[str], job: str, parameters: TrainingParameters, per_hos
     if parameters.num_nodes > 1:
         _log.info("Waiting for the other hosts. Run there: torchrun %s -m %s %s", " ".join(arguments), _WORKER, job)
         arguments = [*arguments, f"--rdzv-conf=is_host=true,join_timeout={JOIN_TIMEOUT}"]
-    with (
-        tempfile.TemporaryDirectory(prefix="mixmas-", ignore_cleanup_errors=True) as folder,
-        _log_server(f"{folder}/log") as log_socket,
-    ):
+    with tempfile.TemporaryDirectory(prefix="mixmas-") as folder, tempfile.TemporaryFile("w+") as report:
         errors = Path(folder) / "error.json"
-        environment = {
-            **os.environ,
-            # Where this package was found; it need not be installed.
-            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]).strip(
-                ":"
-            ),
-            "OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // per_host)),
-            # torch warns that no parameter is unused (see fit._data_parallel); errors are exceptions.
-            "TORCH_CPP_LOG_LEVEL": os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR"),
-            "TORCHELASTIC_ERROR_FILE": str(errors),
-            LOG_SOCKET: log_socket,
-        }
-        command = [sys.executable, "-m", "torch.distributed.run", *arguments, "--role=process", "--tee=3"]
         process = subprocess.Popen(
-            [*command, f"--log-dir={folder}/output", "-m", _WORKER, job],
+            [sys.executable, "-m", "torch.distributed.run", *arguments, "-m", _WORKER, job],
+            stdin=subprocess.PIPE,  # never written to: its end tells the workers that this process has ended
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
+            stderr=report,
             text=True,
             errors="replace",
-            env=environment,
+            env=os.environ | _environment(per_host) | {"TORCHELASTIC_ERROR_FILE": str(errors)},
         )
+        assert process.stdin is not None
         assert process.stdout is not None
-        report: list[str] = []
-        reader = threading.Thread(target=_show, args=(process.stdout, report), daemon=True)
+        reader = threading.Thread(target=_show, args=(process.stdout,), daemon=True)
         reader.start()
         try:
             code = process.wait()
-            reader.join(1.0)
         finally:
-            process.kill()  # its workers end when the log server does
+            process.stdin.close()
+            process.kill()
             process.wait()
+            reader.join(5.0)
         if code:
-            raise _failure(errors, "".join(report), parameters)
+            report.seek(0)
+            raise _failure(errors, report.read(), parameters)
 
 
-def _show(output: IO[str], report: list[str]) -> None:
-    """Log what the workers print; collect what torchrun prints."""
+def _environment(per_host: int) -> dict[str, str]:
+    return {
+        STARTED_BY_RUN: "1",
+        # Where this package was found; it need not be installed.
+        "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]).strip(":"),
+        "OMP_NUM_THREADS": str(max(1, torch.get_num_threads() // per_host)),
+        # torch warns that no parameter is unused (see fit._data_parallel); errors are exceptions.
+        "TORCH_CPP_LOG_LEVEL": os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR"),
+    }
+
+
+def _show(output: IO[str]) -> None:
+    """Handle the workers' log records as if they had been logged here; log what else the workers print."""
     for line in output:
-        if printed := re.match(r"\[process(\d+)\]:(.*)", line):
-            _log.info("process %s: %s", *printed.groups())
-        else:
-            report.append(line)
+        printed, _, record = line.rstrip().partition(RECORD)
+        if printed:
+            _log.info("training process: %s", printed)
+        if record:
+            handle_record(pickle.loads(b64decode(record)))
 
 
 def _failure(errors: Path, report: str, parameters: TrainingParameters) -> Exception:
@@ -200,27 +197,6 @@ def _failure(errors: Path, report: str, parameters: TrainingParameters) -> Excep
             "seconds; see docs/running.md, Several hosts"
         )
     return RuntimeError(f"{message}. The next run resumes from the last checkpoint")
-
-
-@contextmanager
-def _log_server(path: str) -> Iterator[str]:
-    """Handle the log records that come over a Unix socket. Its end is the end of every worker that still runs."""
-    connected: list[socket.socket] = []
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self) -> None:
-            connected.append(self.request)
-            handle_records(Connection(os.dup(self.request.fileno()), writable=False))
-
-    with socketserver.ThreadingUnixStreamServer(path, Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        try:
-            yield path
-        finally:
-            server.shutdown()
-            for one in connected:
-                with suppress(OSError):  # its worker has ended
-                    one.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -19,8 +19,8 @@ from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.storage.paths import as_path
 from mixmas_pipeline.storage.retention import mark_finished
 from mixmas_pipeline.training import distributed
+from mixmas_pipeline.training.identity import training_code
 from mixmas_pipeline.training.parameters import TrainingParameters
-from mixmas_pipeline.utils.code_hash import code_hash
 
 if TYPE_CHECKING:
     from mixmas_pipeline.storage.paths import AnyPath
@@ -66,8 +66,9 @@ def _identity(
 ) -> str:
     """A name for a training: a hash of code, settings and data. Only checkpoints of this name may be resumed from."""
     digest = hashlib.blake2b(digest_size=12)
-    settings: list[Any] = [architecture.model_dump(mode="json"), training.model_dump(mode="json")]
-    settings += [torch.__version__, pytorch_lightning.__version__, code_hash("mixmas_pipeline.training.fit")]
+    document = architecture.model_dump(mode="json")
+    settings: list[Any] = [document, training.model_dump(mode="json")]
+    settings += [torch.__version__, pytorch_lightning.__version__, training_code(document)]
     digest.update(json.dumps(settings, sort_keys=True).encode())
     for table in (train, validation):
         for array in (table.labels, *table.arrays.values(), *table.present.values()):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import socket
 import sys
 import threading
 import traceback
-from multiprocessing.connection import Connection
+from base64 import b64encode
 from typing import Any
 from uuid import uuid4
 
@@ -24,12 +25,13 @@ from mixmas_pipeline.storage.atomic import is_complete
 from mixmas_pipeline.storage.cache import local_copy
 from mixmas_pipeline.storage.paths import as_path, read_bytes
 from mixmas_pipeline.training import fit
+from mixmas_pipeline.training.identity import training_code
 from mixmas_pipeline.training.parameters import TrainingParameters
-from mixmas_pipeline.utils.code_hash import code_hash
 from mixmas_pipeline.utils.progress import LOGGER
 from mixmas_pipeline.utils.remote_logs import SendingHandler, send_all_records
 
-LOG_SOCKET = "MIXMAS_LOG_SOCKET"  # environment variable; set on the run's host only
+STARTED_BY_RUN = "MIXMAS_STARTED_BY_RUN"  # environment variable; set on the run's host only
+RECORD = "\x1erecord "  # before a log record on standard output
 
 
 class Job(BaseModel, frozen=True):
@@ -59,7 +61,7 @@ def main(file: str) -> None:
         FloatingPointError: the training loss is NaN or infinite.
     """
     job = Job.model_validate_json(read_bytes(as_path(file)))
-    _log_to_run(job)
+    _belong_to_run(job)
     torch.distributed.init_process_group()
     _check_all_agree(job)
     tables = {name: read_table(local_copy(as_path(table))) for name, table in job.tables.items()}
@@ -68,25 +70,25 @@ def main(file: str) -> None:
     torch.distributed.destroy_process_group()
 
 
-def _log_to_run(job: Job) -> None:
-    """Send log records to the process that started the training, and end when it ends. All workers log the same, so
-    only the first one of the run's host sends INFO records. On other hosts warnings go to standard error."""
-    if LOG_SOCKET not in os.environ:
+def _belong_to_run(job: Job) -> None:
+    """On the run's host, send log records to the process that started the training, and end when it ends. All workers
+    log the same, so only the first one sends INFO records. On other hosts warnings go to standard error."""
+    if STARTED_BY_RUN not in os.environ:
         logging.basicConfig(level=logging.WARNING)
         return
-    client = socket.socket(socket.AF_UNIX)
-    client.connect(os.environ[LOG_SOCKET])
-    connection = Connection(client.detach())
+    os.dup2(1, 2)  # standard error is for torchrun's report
+    threading.Thread(target=_end_with_run, daemon=True).start()
     quiet = {} if os.environ["LOCAL_RANK"] == "0" else dict.fromkeys(("mixmas_pipeline", LOGGER), logging.WARNING)
-    send_all_records(SendingHandler(connection.send), {**job.levels, **quiet})
-    threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
+    send_all_records(SendingHandler(_send), {**job.levels, **quiet})
 
 
-def _end_with(connection: Connection) -> None:
-    try:
-        connection.recv_bytes()  # nothing is ever sent: returns when the other end is closed
-    except (EOFError, OSError):
-        os._exit(1)
+def _send(log_record: logging.LogRecord) -> None:
+    os.write(1, f"{RECORD}{b64encode(pickle.dumps(log_record)).decode()}\n".encode())
+
+
+def _end_with_run() -> None:
+    os.read(0, 1)  # nothing is ever written: returns when the other end is closed
+    os._exit(1)
 
 
 def _check_all_agree(job: Job) -> None:
@@ -94,7 +96,7 @@ def _check_all_agree(job: Job) -> None:
     files = [*job.tables.values(), str(as_path(job.checkpoints) / fit.LAST)]
     seen = {
         "job": job.id,
-        "the code of mixmas_pipeline": code_hash(fit.__name__),
+        "the code of mixmas_pipeline": training_code(job.architecture.model_dump(mode="json")),
         "the version of torch": torch.__version__,
         "the version of pytorch_lightning": pytorch_lightning.__version__,
     }
@@ -115,6 +117,5 @@ if __name__ == "__main__":
         main(*sys.argv[1:])
     except BaseException as error:
         if not isinstance(error, FloatingPointError):  # whose message says all
-            traceback.print_exc()
-            sys.stderr.flush()
+            os.write(2, f"process {os.environ['RANK']}: {traceback.format_exc()}".encode())
         os._exit(1)  # a normal exit would wait for the other processes

@@ -1,80 +1,292 @@
-"""A hash of this project's code, so that a result is known to be of the code that is there now."""
+"""Hash the code that can change a result.
+
+The unit is a top-level definition of a module: a function, a class or a constant. From a definition the closure follows
+every name that it loads, through each form of import, to the definitions behind these names. What cannot be resolved
+counts as its whole module: a needless run is only slow, a stale result is a silent wrong answer.
+
+Not counted are comments, docstrings and layout; statements that only log or report progress, and texts made for them
+alone; descriptions of fields; methods that only show an object; and the modules in ``SILENT``.
+"""
 
 from __future__ import annotations
 
 import ast
+import gc
 import hashlib
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
+
+from mixmas_pipeline.utils.code_reading import Module, Reading, Target, local_name, read_module
 
 PACKAGE = __name__.split(".")[0]
-# What only shows artefacts: no result depends on it.
-_SHOWING = {f"{PACKAGE}.datasets.previews", f"{PACKAGE}.datasets.contents"}
+# Modules and packages that never change what a node makes: they run nodes, show artefacts, log, or move bytes.
+SILENT = (
+    *("cli", "hooks", "runners"),
+    *("datasets.atomic", "datasets.contents", "datasets.previews"),
+    "storage.atomic",
+    *("storage.cache", "storage.errors", "storage.event_file", "storage.hashing", "storage.locks"),
+    *("storage.object_store", "storage.paths", "storage.retention"),
+    *("utils.code_hash", "utils.code_reading", "utils.logs", "utils.packaged_project", "utils.progress"),
+    "utils.remote_logs",
+)
+# Strings that name what is in there are not followed: the data says which block a model has (see ``fingerprints``).
+LATE = "models.blocks"
+_REFERENCE = re.compile(r"[A-Za-z_][\w.]*(:[\w.]+)?")
+_WHOLE, _EFFECTS, _MAIN = "*", "", "__main__"
 
 
-@cache
-def code_hash(module: str) -> str:
-    """Hash of a module of this project and of all of this project's modules that it imports, wherever it does so.
+class Definition(NamedTuple):
+    """A top-level definition.
 
-    Comments, docstrings and layout do not count, and neither do the modules that draw previews.
+    Attributes:
+        module: without the package's name, "training.trial"; "" is the package's ``__init__``.
+        name: of the definition; "*" is the whole module, "" what happens when the module is imported.
     """
-    digest = hashlib.blake2b(digest_size=20)
-    for name in sorted(_reachable(module)):
-        digest.update(name.encode())
-        digest.update(_own_hash(name))
-    return digest.hexdigest()
+
+    module: str
+    name: str
 
 
-def _reachable(module: str) -> set[str]:
-    seen: set[str] = set()
-    stack = [module]
-    while stack:
-        name = stack.pop()
-        if name not in seen | _SHOWING and _source(name) is not None:
-            seen.add(name)
-            stack.extend(_imports(name))
-    return seen
+class PackageCode:
+    """The source of a package. Every file is read once.
+
+    Args:
+        root: folder of the package.
+        package: its name.
+        silent: modules and packages that are not followed.
+        late: package whose members are not followed where a string names them.
+    """
+
+    def __init__(self, root: Path, package: str, silent: Sequence[str] = SILENT, late: str = LATE) -> None:
+        self._root, self._package = root, package
+        self._silent, self._late = frozenset(silent), late
+        self._files: dict[str, Path | None] = {}
+        self._modules: dict[str, Module | None] = {}
+        self._read: dict[Definition, tuple[str, frozenset[Definition]]] = {}
+        self._closures: dict[frozenset[str], frozenset[Definition]] = {}
+        self._hashes: dict[frozenset[str], dict[str, str]] = {}
+
+    def closure(self, references: Iterable[str]) -> frozenset[Definition]:
+        """Every definition that the referenced ones depend on, themselves included.
+
+        Args:
+            references: "module:qualified.name", "module.name" or "module", with the package's name. What is in another
+                package is left out.
+        """
+        key = frozenset(references)
+        if key not in self._closures:
+            with _without_collection():
+                self._closures[key] = self._follow(key)
+        return self._closures[key]
+
+    def hashes(self, references: Iterable[str]) -> dict[str, str]:
+        """Module -> hash of the definitions in it that the referenced ones depend on.
+
+        A module outside of the package is hashed as its whole file.
+        """
+        key = frozenset(references)
+        if key not in self._hashes:
+            by_module: dict[str, list[str]] = {}
+            for definition in sorted(self.closure(key)):
+                if text := self._definition(definition)[0]:
+                    by_module.setdefault(definition.module or "__init__", []).append(f"{definition.name} {text}")
+            hashes = {module: _digest("\n".join(texts)) for module, texts in by_module.items()}
+            others = {reference.partition(":")[0] for reference in key if self._local(reference) is None}
+            self._hashes[key] = hashes | {module: _file_hash(module) for module in sorted(others)}
+        return self._hashes[key]
+
+    def refers(self, references: Iterable[str], target: str) -> bool:
+        """Whether the referenced definitions depend on the target, "module:name".
+
+        Raises:
+            ValueError: there is no such target.
+        """
+        module, _, name = target.partition(":")
+        local = local_name(self._package, module)
+        source = None if local is None else self._module(local)
+        if source is None or name not in source.definitions:
+            raise ValueError(f"{target} is not defined")
+        return Definition(source.name, name) in self.closure(references)
+
+    def _follow(self, references: frozenset[str]) -> frozenset[Definition]:
+        stack = [definition for reference in references for definition in self._named(reference)]
+        seen = set(stack)
+        while stack:
+            for definition in self._definition(stack.pop())[1]:
+                if definition not in seen and not self._is_silent(definition.module):
+                    seen.add(definition)
+                    stack.append(definition)
+        return frozenset(seen)
+
+    def _is_silent(self, module: str) -> bool:
+        parts = module.split(".")
+        return any(".".join(parts[:length]) in self._silent for length in range(1, len(parts) + 1))
+
+    # --- what a definition refers to --------------------------------------------------------------------------------
+
+    def _definition(self, definition: Definition) -> tuple[str, frozenset[Definition]]:
+        """The text of a definition, as far as it counts, and what it refers to."""
+        if definition not in self._read:
+            module = self._module(definition.module)
+            assert module is not None
+            if definition.name == _WHOLE:
+                result: tuple[str, set[Definition]] = "", self._whole(module)
+            elif definition.name == _EFFECTS:
+                result = self._effects(module)
+            else:
+                statements = module.main if definition.name == _MAIN else module.definitions[definition.name]
+                reading = module.read(statements)
+                result = (
+                    reading.text if statements else "",
+                    {*self._references(module, reading), *self._run(module.name)},
+                )
+            self._read[definition] = result[0], frozenset(result[1])
+        return self._read[definition]
+
+    def _whole(self, module: Module) -> set[Definition]:
+        members = {Definition(module.name, name) for name in (_EFFECTS, _MAIN, *module.definitions)}
+        return members.union(*(self._lookup(module, name, ()) for name in module.imports))
+
+    def _effects(self, module: Module) -> tuple[str, set[Definition]]:
+        """What happens when the module is imported: its statements, and those of modules that it imports in turn."""
+        reading = module.read(module.effects)
+        references = self._references(module, reading) | self._run(module.name.rpartition(".")[0], *module.imported)
+        for name, decorators in module.decorated.items():
+            used = [name for decorator in decorators for name, _ in module.read([_expression(decorator)]).names]
+            if any(name in module.definitions or name in module.imports for name in used):
+                references.add(Definition(module.name, name))
+        return reading.text if module.effects else "", references
+
+    def _references(self, module: Module, reading: Reading) -> set[Definition]:
+        return self._run(*reading.runs).union(
+            *(self._lookup(module, name, attributes) for name, attributes in reading.names),
+            *(self._imported(target, attributes) for target, attributes in reading.uses),
+            *(self._in_string(text) for text in reading.strings),
+        )
+
+    def _run(self, *modules: str) -> set[Definition]:
+        """What importing the modules runs. A name that is no module runs nothing."""
+        return {Definition(module, _EFFECTS) for module in modules if self._file(module)}
+
+    def _lookup(self, module: Module, name: str, attributes: tuple[str, ...]) -> set[Definition]:
+        """What a module's name stands for, and the attributes taken from it where that is a module itself."""
+        definitions = {Definition(module.name, name)} if name in module.definitions else set()
+        if name in module.imports:
+            definitions |= {Definition(module.name, _EFFECTS), *self._imported(module.imports[name], attributes)}
+        if name == "__name__":
+            definitions.add(Definition(module.name, _MAIN))
+        return definitions
+
+    def _imported(self, target: Target, attributes: tuple[str, ...]) -> set[Definition]:
+        """What an import brings, and the attributes taken from it where that is a module."""
+        names = attributes if target.name is None else (target.name, *attributes)
+        module = self._module(target.module)
+        for position, name in enumerate(names):
+            if module is None:
+                return set()
+            # "from . import nodes" in a package binds what is a module of the package.
+            itself = Target(module.name, name)
+            if name in module.definitions or module.imports.get(name, itself) != itself:
+                return self._lookup(module, name, names[position + 1 :])
+            inner = self._module(f"{module.name}.{name}".strip("."))
+            if inner is None:
+                return {Definition(module.name, _WHOLE), *self._late_exports(module, name)}
+            module = inner
+        return set() if module is None else {Definition(module.name, _WHOLE)}
+
+    def _late_exports(self, package: Module, name: str) -> set[Definition]:
+        """What a package may give by its ``__getattr__``: what its modules call so; if none does, all of them."""
+        if not package.is_package or "__getattr__" not in package.definitions:
+            return set()
+        folder = self._root.joinpath(*package.name.split(".")) if package.name else self._root
+        names = sorted(file.stem for file in folder.glob("*.py") if file.stem != "__init__")
+        modules = [module for child in names if (module := self._module(f"{package.name}.{child}".strip(".")))]
+        definitions = {Definition(module.name, name) for module in modules if name in module.definitions}
+        return definitions or {Definition(module.name, _WHOLE) for module in modules}
+
+    def _in_string(self, text: str) -> set[Definition]:
+        """What a string in the code names: "module:Class" or "module.Class"; nothing if it is another text."""
+        local = self._local(text) if _REFERENCE.fullmatch(text) else None
+        return set() if local is None or f"{local}.".startswith(f"{self._late}.") else self._named(text)
+
+    def _named(self, reference: str) -> set[Definition]:
+        local = self._local(reference)
+        if local is None:
+            return set()
+        parts = local.split(".") if local else []
+        length = len(parts)
+        while length and self._file(".".join(parts[:length])) is None:
+            length -= 1
+        return self._imported(Target(".".join(parts[:length]), None), tuple(parts[length : length + 1]))
+
+    def _local(self, reference: str) -> str | None:
+        return local_name(self._package, reference.replace(":", "."))
+
+    # --- files ------------------------------------------------------------------------------------------------------
+
+    def _file(self, module: str) -> Path | None:
+        if module not in self._files:
+            base = self._root.joinpath(*module.split(".")) if module else self._root
+            files = (base / "__init__.py", *([base.with_name(f"{base.name}.py")] if module else []))
+            self._files[module] = next((file for file in files if file.is_file()), None)
+        return self._files[module]
+
+    def _module(self, name: str) -> Module | None:
+        if name not in self._modules:
+            self._modules[name] = None
+            if file := self._file(name):
+                source = file.read_text(encoding="utf-8")
+                is_package = file.name == "__init__.py"
+                self._modules[name] = read_module(name, self._package, source, is_package=is_package)
+        return self._modules[name]
 
 
 @cache
-def _imports(module: str) -> frozenset[str]:
-    """Names of this project's modules (or of what is in them) that a module imports, or names as "module:Class"."""
-    names: set[str] = set()
-    for statement in ast.walk(_syntax(module)):
-        if isinstance(statement, ast.ImportFrom) and statement.module:
-            names |= {statement.module, *(f"{statement.module}.{alias.name}" for alias in statement.names)}
-        elif isinstance(statement, ast.Import):
-            names |= {alias.name for alias in statement.names}
-        elif isinstance(statement, ast.Constant) and isinstance(statement.value, str):
-            names.add(statement.value.partition(":")[0])
-    return frozenset(name for name in names if name.startswith(f"{PACKAGE}."))
+def package_code() -> PackageCode:
+    """The source of this package."""
+    return PackageCode(Path(__file__).parents[1], PACKAGE)
 
 
-@cache
-def _own_hash(module: str) -> bytes:
-    return hashlib.blake2b(ast.dump(_syntax(module)).encode(), digest_size=20).digest()
+def code_hash(module: str, qualname: str = "") -> str:
+    """Hash of a module of this package and all that it depends on, or of one definition of it.
+
+    Args:
+        qualname: of a function, a class or a method. Default: the whole module.
+    """
+    return combined_hash([f"{module}:{qualname}".rstrip(":")])
 
 
-@cache
-def _source(module: str) -> Path | None:
-    """The file of one of this project's modules, found without importing anything; None for what is no module."""
-    base = Path(__file__).parents[1].joinpath(*module.split(".")[1:])
-    return next((file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()), None)
+def combined_hash(references: Iterable[str]) -> str:
+    """One hash of all that the references, "module:name" or "module", depend on."""
+    return _digest(json.dumps(package_code().hashes(references), sort_keys=True))
 
 
-@cache
-def _syntax(module: str) -> ast.AST:
-    path = _source(module)
-    assert path is not None
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and body:
-            first = body[0]
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = body[1:] or [ast.Pass()]
-    return tree
+def _expression(value: ast.expr) -> ast.stmt:
+    return ast.Expr(value)
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Syntax trees are many objects without cycles: looking for cycles in them takes longer than making them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+
+
+def _file_hash(module: str) -> str:
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return _digest(Path(file).read_text(encoding="utf-8")) if file else "unknown"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from logging.handlers import QueueHandler
-from multiprocessing.connection import Connection
 from typing import IO
 
 _log = logging.getLogger(__name__)
@@ -52,15 +51,6 @@ def send_all_records(handler: SendingHandler, levels: dict[str, int]) -> None:
 def handle_record(record: logging.LogRecord) -> None:
     """Handle a record that another process has sent."""
     logging.getLogger(record.name).handle(record)
-
-
-def handle_records(connection: Connection) -> None:
-    """Handle all records that arrive over a connection, until it ends."""
-    try:
-        while True:
-            handle_record(connection.recv())
-    except (EOFError, OSError):
-        return
 
 
 def log_output(lines: Iterable[str] | IO[str], name: Callable[[], str]) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from planted_films import table
 from scipy.stats import t
-from test_generic import table
 
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.pipelines.compare import nodes

@@ -21,8 +21,8 @@ from mixmas_pipeline.pipelines.describe import duplicates, estimate, judging, no
 from mixmas_pipeline.pipelines.search import nodes as searching
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.plots.text import estimate_sentences
-from mixmas_pipeline.runners.resources import ComputeParameters
 from mixmas_pipeline.training.parameters import TrainingParameters
+from mixmas_pipeline.utils.resources import ComputeParameters
 
 NAMES = ("photo", "facts")
 METRICS = {"multiclass": "accuracy", "binary": "f1", "multilabel": "f1_weighted", "regression": "r2"}

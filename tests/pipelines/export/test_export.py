@@ -55,7 +55,7 @@ def folder_of(project: Path) -> Path:
 
 def model_of(project: Path) -> MultimodalMixer:
     place = str(artefact(project, "06_models/avmnist/model"))
-    return ModelDataset(filepath=place, model_class="mixmas_pipeline.models.multimodal.MultimodalMixer").load()
+    return ModelDataset(filepath=place, drawing="mixmas_pipeline.plots.architecture.draw_document").load()
 
 
 def table_of(project: Path, split: str) -> MultimodalTable:

@@ -27,7 +27,8 @@ from mixmas_pipeline.pipelines.validate_search.proposals import Builder
 from mixmas_pipeline.pipelines.validate_search.searches import Trials, jointly, stage_by_stage
 from mixmas_pipeline.training.parameters import BudgetParameters
 
-SEEDS = range(20)
+# Five of them in the fast tests.
+SEEDS = [*range(5), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(5, 20))]
 SELECTION = SelectionParameters(metric="accuracy", resamples=100)
 MIXES, NO_MIXING = {"block": "mlp_mixer", "token_dim": 8, "channel_dim": 16}, {"block": "mlp"}
 # Of four tokens in a row it mixes the first with the third and the second with the fourth, no others.
@@ -142,7 +143,7 @@ def test_the_fusion_network_that_mixes_tokens_is_chosen(seed: int) -> None:
     assert ranked(proposals, sample, holdout, seed) == ["mixes", "no_mixing"]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_both_searches_find_the_planted_combination_at_the_same_cost(seed: int) -> None:
     """The joint search is given no less than the other took, and may exceed it by a trial."""
     sample, holdout = (table(200, 100 * seed + part, {"left": 1, "right": 1}) for part in (0, 1))

@@ -10,14 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_samples import brightness_table
 
+from mixmas_pipeline.data.sampling import margin_for, sample_size, stratified_split, worst_imbalance
 from mixmas_pipeline.pipelines.search.parameters import SampleParameters
-from mixmas_pipeline.pipelines.search.sampling import (
-    draw_samples,
-    margin_for,
-    sample_size,
-    stratified_split,
-    worst_imbalance,
-)
+from mixmas_pipeline.pipelines.search.sampling import draw_samples
 
 # --- Size
 

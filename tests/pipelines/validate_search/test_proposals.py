@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from test_generic import space, table
+from planted_films import space, table
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters

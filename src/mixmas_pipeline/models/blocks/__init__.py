@@ -6,12 +6,6 @@ To add a block: write its file here, with a subclass of ``BlockParameters`` and 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from mixmas_pipeline.models.blocks.base import BlockParameters
-
 # Name -> the class of its hyperparameters.
 BLOCKS: dict[str, str] = {
     "mlp_mixer": "mixmas_pipeline.models.blocks.mlp_mixer:MLPMixerParameters",
@@ -20,13 +14,3 @@ BLOCKS: dict[str, str] = {
     "monarch_mixer": "mixmas_pipeline.models.blocks.monarch_mixer:MonarchMixerParameters",
     "mlp": "mixmas_pipeline.models.blocks.mlp:MLPParameters",
 }
-
-
-def parameters_class(name: str) -> type[BlockParameters]:
-    """Import a block's file, and torch with it.
-
-    Raises:
-        KeyError: ``BLOCKS`` has no block of this name.
-    """
-    module, _, attribute = BLOCKS[name].partition(":")
-    return getattr(import_module(module), attribute)

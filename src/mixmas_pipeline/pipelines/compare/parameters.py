@@ -8,7 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mixmas_pipeline.models import presets
 from mixmas_pipeline.models.architecture import Preset
-from mixmas_pipeline.models.blocks.base import UNCHECKED
+from mixmas_pipeline.models.block_reader import UNCHECKED
 from mixmas_pipeline.utils.parameters import Distinct, Parameters, Positive, Seed
 
 

@@ -21,11 +21,11 @@ from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.pipelines.search.results import FUSION_FUNCTION, FUSION_NETWORK, Proposal
-from mixmas_pipeline.runners.resources import ComputeParameters, cores_here, gpus_here, threads
 from mixmas_pipeline.training import fit, lightning_module
 from mixmas_pipeline.training.parameters import BudgetParameters, TrainingParameters
 from mixmas_pipeline.training.trial import run_trials
 from mixmas_pipeline.utils.devices import computing_in, pick_device, pick_precision
+from mixmas_pipeline.utils.resources import ComputeParameters, cores_here, gpus_here, threads
 
 SECONDS = 12.0  # that timing all candidates may take, about
 _REPEATS = 3

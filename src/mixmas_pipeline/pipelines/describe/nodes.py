@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.pipelines.search.results import Proposal
-from mixmas_pipeline.runners.resources import ComputeParameters
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.lazy import lazy
+from mixmas_pipeline.utils.resources import ComputeParameters
 
 if TYPE_CHECKING:
     import pandas as pd

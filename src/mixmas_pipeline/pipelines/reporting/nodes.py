@@ -9,7 +9,7 @@ import numpy as np
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.pipelines.search.parameters import SelectionParameters
-from mixmas_pipeline.pipelines.search.results import SamplingReport
+from mixmas_pipeline.pipelines.search.results import SamplingReport, SettingsReport
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ def draw_patterns(patterns: pd.DataFrame) -> Any:
 
 
 def write_report(
+    settings: SettingsReport,
     sampling: SamplingReport,
     architecture: Architecture,
     leaderboard: pd.DataFrame,
@@ -131,6 +132,7 @@ def write_report(
 
     return render(
         title=train.schema.source or "MixMAS",
+        settings=settings,
         sampling=sampling,
         architecture=architecture,
         leaderboard=leaderboard,

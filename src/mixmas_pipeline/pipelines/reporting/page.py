@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from mixmas_pipeline.models.architecture import Architecture
-from mixmas_pipeline.pipelines.search.results import SamplingReport
+from mixmas_pipeline.pipelines.search.results import SamplingReport, SettingsReport
 
 _TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{{ title }}: MixMAS report</title>
@@ -26,6 +26,8 @@ pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; font-size: 13px; }
 <p class="note">The search trained on {{ sampling.sample.rows }} and scored on {{ sampling.holdout.rows }} of
 {{ sampling.population }} training examples. Full training stopped on the validation split; the test split was read
 once, after everything was chosen.</p>
+<p class="note">Checked against the task and the training rows before the search:
+{% for path, value in settings.items() %}{{ path }} = {{ value }}{{ "; " if not loop.last else "." }}{% endfor %}</p>
 <h2>Result</h2>
 <table><tr><th></th>{% for split in metrics %}<th>{{ split }}</th>{% endfor %}</tr>
 {% for name in score_names %}<tr><td>{{ name }}</td>{% for split in metrics %}<td>
@@ -78,6 +80,7 @@ leans on each. Rows that lack some, or modality_dropout, teach it." }}</p>
 def render(
     *,
     title: str,
+    settings: SettingsReport,
     sampling: SamplingReport,
     architecture: Architecture,
     leaderboard: pd.DataFrame,
@@ -101,6 +104,7 @@ def render(
         .from_string(_TEMPLATE)
         .render(
             title=title,
+            settings={**settings.metrics, **settings.balances, **settings.modality_dropouts},
             sampling=sampling,
             architecture=json.dumps(short, indent=2),
             task=architecture.task,

@@ -8,12 +8,27 @@ from mixmas_pipeline.pipelines.reporting import nodes
 
 NAMESPACE = "reporting"
 MODEL_FIGURES = ("history_figure", "heads_figure", "confusion_figure")
+# What the report reads besides, under the data set's own names for it.
+REPORT_NEEDS = (
+    "architecture",
+    "leaderboard",
+    "metrics",
+    "class_scores",
+    "patterns",
+    "examples",
+    "architecture_drawing",
+    "train",
+    "leaderboard_figure",
+    "candidate_curves",
+    *MODEL_FIGURES,
+    "class_figure",
+    "patterns_figure",
+)
 
 
 def create_pipeline(dataset: str) -> Pipeline:
     """Nodes of the namespace ``reporting``."""
     named = f"{dataset}.{{}}".format
-    figures = ("leaderboard_figure", "candidate_curves", *MODEL_FIGURES, "class_figure", "patterns_figure")
     return Pipeline(
         [
             Node(nodes.draw_examples, named("train"), named("examples"), name="draw_examples", namespace=NAMESPACE),
@@ -55,17 +70,10 @@ def create_pipeline(dataset: str) -> Pipeline:
             Node(
                 nodes.write_report,
                 {
+                    "settings": named("search.settings"),
                     "sampling": named("search.sampling"),
-                    "architecture": named("architecture"),
-                    "leaderboard": named("leaderboard"),
-                    "metrics": named("metrics"),
-                    "class_scores": named("class_scores"),
-                    "patterns": named("patterns"),
-                    "examples": named("examples"),
                     "mistakes": named("mistakes_picture"),
-                    "architecture_drawing": named("architecture_drawing"),
-                    "train": named("train"),
-                    **{figure: named(figure) for figure in figures},
+                    **{name: named(name) for name in REPORT_NEEDS},
                 },
                 named("report"),
                 name="write_report",

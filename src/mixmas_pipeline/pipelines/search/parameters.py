@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 
 from mixmas_pipeline.evaluation.metrics import Metric
 from mixmas_pipeline.models.architecture import FUSION_FUNCTIONS, FusionFunction, Tokeniser
-from mixmas_pipeline.models.blocks.base import BlockParameters, LateBlock
+from mixmas_pipeline.models.block_reader import LateBlock
+from mixmas_pipeline.models.blocks.base import BlockParameters
 from mixmas_pipeline.training.parameters import BudgetParameters
 from mixmas_pipeline.utils.parameters import Count, Distinct, Fraction, NonNegative, Parameters, Positive, Seed
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
 
+from mixmas_pipeline.data.sampling import margin_for
 from mixmas_pipeline.pipelines.search.parameters import SampleParameters
 from mixmas_pipeline.pipelines.search.results import FUSION_FUNCTION, FUSION_NETWORK
-from mixmas_pipeline.pipelines.search.sampling import margin_for
 from mixmas_pipeline.pipelines.validate_search.results import (
     STAGE_BY_STAGE,
     AgreementSummary,

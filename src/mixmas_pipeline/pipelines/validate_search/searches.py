@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mixmas_pipeline.data.sampling import stratified_split
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.metrics import Metric
 from mixmas_pipeline.evaluation.presence import restrict
@@ -16,7 +17,6 @@ from mixmas_pipeline.evaluation.tasks import strata_of, task_of
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.pipelines.search.parameters import SelectionParameters
 from mixmas_pipeline.pipelines.search.results import CandidateResult, Proposal, TrialResult
-from mixmas_pipeline.pipelines.search.sampling import stratified_split
 from mixmas_pipeline.pipelines.search.selection import rank
 from mixmas_pipeline.pipelines.search.trials import plain_labels
 from mixmas_pipeline.pipelines.validate_search.budgets import training_flops

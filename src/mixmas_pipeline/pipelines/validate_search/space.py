@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from mixmas_pipeline.models.blocks.base import CHECKED
+from mixmas_pipeline.models.block_reader import CHECKED
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.pipelines.search.results import FUSION_FUNCTION, FUSION_NETWORK
 from mixmas_pipeline.pipelines.validate_search.results import SubSpace

@@ -13,8 +13,8 @@ from kedro.io import DataCatalog, MemoryDataset
 
 from mixmas_pipeline import pipeline_registry
 from mixmas_pipeline.config_loader import ProjectConfigLoader
+from mixmas_pipeline.data.sampling import sample_size, sample_sizes
 from mixmas_pipeline.pipelines.data.custom.defaults import merge, patch
-from mixmas_pipeline.pipelines.search.sampling import sample_size, sample_sizes
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).parents[4]

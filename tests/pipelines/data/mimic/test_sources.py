@@ -163,7 +163,7 @@ def test_damaged_gzip_is_refused_or_harmless(table: str, tmp_path: Path) -> None
     (place / f"{table}.csv").unlink()
     file, harmless = place / f"{table}.csv.gz", []
     messages: list[str] = []
-    positions = {*range(10), *np.linspace(10, len(whole) - 9, 25, dtype=int), *range(len(whole) - 8, len(whole))}
+    positions = {*range(10), *np.linspace(10, len(whole) - 9, 10, dtype=int), *range(len(whole) - 8, len(whole))}
     for position in sorted(positions):
         damaged = bytearray(whole)
         damaged[position] ^= 1 << position % 8

@@ -54,8 +54,8 @@ def _written(rows: pd.DataFrame, table: TableParameters) -> np.ndarray:
 def _drawn(rows: pd.DataFrame, table: TableParameters, shares: FractionParameters, groups: np.ndarray) -> np.ndarray:
     """Whole groups are dealt out, of rows without groups each row, so that every label is spread evenly; a group counts
     for each label that it has."""
+    from mixmas_pipeline.data.sampling import stratified_split
     from mixmas_pipeline.evaluation.tasks import task_of
-    from mixmas_pipeline.pipelines.search.sampling import stratified_split
 
     classes = learn_classes(rows, table)
     strata, _ = task_of(table.task).strata(encode(rows, table, classes), tuple(classes))

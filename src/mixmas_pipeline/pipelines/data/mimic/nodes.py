@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mixmas_pipeline.data.sampling import stratified_split
 from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.pipelines.data.mimic import variables
 from mixmas_pipeline.pipelines.data.mimic.parameters import (
@@ -20,7 +21,6 @@ from mixmas_pipeline.pipelines.data.mimic.parameters import (
 )
 from mixmas_pipeline.pipelines.data.mimic.sources import MimicTables
 from mixmas_pipeline.pipelines.data.mimic.variables import HOURS, SERIES, STATIC
-from mixmas_pipeline.pipelines.search.sampling import stratified_split
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:

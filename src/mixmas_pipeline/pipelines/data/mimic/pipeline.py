@@ -16,28 +16,14 @@ def create_pipeline(parameters: MIMICParameters) -> Pipeline:
     Args:
         parameters: their ``input`` decides where the graph begins.
     """
+    return Pipeline([*_stays_and_events(parameters), *_tables()])
+
+
+def _stays_and_events(parameters: MIMICParameters) -> list[Node]:
+    """From the raw files to ``mimic.stays`` and ``mimic.events``."""
     stays, events = "mimic.stays", "mimic.events"
-    examples = {split: f"mimic.{split}_stays" for split in nodes.SPLITS}
-    if parameters.input == "tables":
-        steps = [
-            Node(
-                nodes.select_stays,
-                ["mimic.raw_tables", "params:mimic.cohort"],
-                stays,
-                name="select_stays",
-                namespace=NAMESPACE,
-            ),
-            Node(
-                extraction.extract_events,
-                ["mimic.raw_tables", stays, "params:mimic.extraction"],
-                [events, "mimic.extraction"],
-                name="extract_events",
-                namespace=NAMESPACE,
-                tags="preparation",
-            ),
-        ]
-    else:
-        steps = [
+    if parameters.input == "im_pk":
+        return [
             Node(
                 nodes.read_pickle,
                 ["mimic.raw_pickle", "params:mimic.labels"],
@@ -46,7 +32,31 @@ def create_pipeline(parameters: MIMICParameters) -> Pipeline:
                 namespace=NAMESPACE,
             )
         ]
-    steps += [
+    return [
+        Node(
+            nodes.select_stays,
+            ["mimic.raw_tables", "params:mimic.cohort"],
+            stays,
+            name="select_stays",
+            namespace=NAMESPACE,
+        ),
+        Node(
+            extraction.extract_events,
+            ["mimic.raw_tables", stays, "params:mimic.extraction"],
+            [events, "mimic.extraction"],
+            name="extract_events",
+            namespace=NAMESPACE,
+            tags="preparation",
+        ),
+    ]
+
+
+def _tables() -> list[Node]:
+    """From stays and events to an aligned table per split."""
+    stays, events = "mimic.stays", "mimic.events"
+    examples = {split: f"mimic.{split}_stays" for split in nodes.SPLITS}
+    made_with = (events, "mimic.statistics", "params:mimic.labels", "params:mimic.source", "params:mimic.mask_as_input")
+    return [
         Node(
             nodes.split_patients,
             [stays, events, "params:mimic.labels", "params:mimic.split"],
@@ -61,17 +71,15 @@ def create_pipeline(parameters: MIMICParameters) -> Pipeline:
             name="fit_statistics",
             namespace=NAMESPACE,
         ),
+        *(
+            Node(
+                nodes.build_table,
+                [examples[split], *made_with],
+                f"mimic.{split}",
+                name=f"build_{split}",
+                namespace=NAMESPACE,
+                tags="preparation",
+            )
+            for split in nodes.SPLITS
+        ),
     ]
-    made_with = (events, "mimic.statistics", "params:mimic.labels", "params:mimic.source", "params:mimic.mask_as_input")
-    steps += [
-        Node(
-            nodes.build_table,
-            [examples[split], *made_with],
-            f"mimic.{split}",
-            name=f"build_{split}",
-            namespace=NAMESPACE,
-            tags="preparation",
-        )
-        for split in nodes.SPLITS
-    ]
-    return Pipeline(steps)

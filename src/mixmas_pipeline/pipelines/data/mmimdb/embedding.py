@@ -87,9 +87,7 @@ def embed_plots(
     seconds = time.perf_counter() - started
     tokens = pd.DataFrame({"id": taken["id"].to_numpy(), "tokens": lengths, "whole": whole})
     info = {
-        "model": encoder.name,
-        "revision": encoder.revision,
-        "content": encoder.content,
+        **_encoder_names(encoder),
         "architecture": type(model).__name__,
         "hidden": hidden,
         "max_tokens": text.max_tokens,
@@ -104,6 +102,10 @@ def embed_plots(
     cut = f"{info['truncated']:.1%} cut at {text.max_tokens} tokens"
     _log.info("%d plots, %.0f tokens each, %s, in %s", len(ids), info["mean_tokens"], cut, duration(seconds))
     return embeddings, tokens, info
+
+
+def _encoder_names(encoder: EncoderFiles) -> dict[str, Any]:
+    return {"model": encoder.name, "revision": encoder.revision, "content": encoder.content}
 
 
 def _token_counts(lengths: np.ndarray, whole: np.ndarray) -> dict[str, Any]:

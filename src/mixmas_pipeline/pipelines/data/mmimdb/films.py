@@ -129,36 +129,46 @@ class FilmFiles:
             for member in archive.infolist():
                 if classify(name := member.filename):
                     self._check_size(name, member.file_size)
-                    try:
-                        with archive.open(member) as stream:
-                            content = stream.read(_LARGEST + 1)
-                    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
-                        raise DatasetError(f"{self.path} is damaged at {name}: {error}") from error
-                    yield self._file(name, content, 1)
+                    yield self._file(name, self._member(archive, member), 1)
+
+    def _member(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+        """A member's bytes, at most one more than a file may have."""
+        try:
+            with archive.open(member) as stream:
+                return stream.read(_LARGEST + 1)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+            raise DatasetError(f"{self.path} is damaged at {member.filename}: {error}") from error
 
     def _read_tar(self) -> Iterator[FilmFile]:
-        passed = 0
         with self.path.open("rb") as raw:
             opener = _DECOMPRESS.get(raw.read(2))
             raw.seek(0)
             try:
-                plain = _Rationed(opener(raw) if opener else raw, self.path)
-                # Read once from the beginning to the end: a compressed archive cannot be jumped about in.
-                with tarfile.open(fileobj=plain, mode="r|") as archive:
-                    for member in archive:
-                        refuse_outside(self.path, member.name)  # tarfile's own filters are newer than Python 3.11.0
-                        # Only a plain file's size is that of its bytes: a folder or a sparse file may state any.
-                        plain.allow(member.size if (whole := member.isreg() and not member.issparse()) else 0)
-                        if not classify(member.name):
-                            continue
-                        stream = archive.extractfile(member) if whole else None
-                        if stream is None:
-                            raise DatasetError(f"{self.path}: {member.name} is no plain file but a link or the like")
-                        self._check_size(member.name, member.size)
-                        yield self._file(member.name, stream.read(), raw.tell() - passed)
-                        passed = raw.tell()
+                yield from self._tar_files(raw, _Rationed(opener(raw) if opener else raw, self.path))
             except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, RecursionError) as error:
                 raise DatasetError(f"{self.path} is no whole .zip, .tar or .tar.gz (truncated?): {error}") from error
+
+    def _tar_files(self, raw: BinaryIO, plain: _Rationed) -> Iterator[FilmFile]:
+        """Read once from the beginning to the end: a compressed archive cannot be jumped about in.
+
+        Args:
+            raw: the archive as it lies on the disk.
+            plain: the same, decompressed.
+        """
+        passed = 0
+        with tarfile.open(fileobj=plain, mode="r|") as archive:
+            for member in archive:
+                refuse_outside(self.path, member.name)  # tarfile's own filters are newer than Python 3.11.0
+                # Only a plain file's size is that of its bytes: a folder or a sparse file may state any.
+                plain.allow(member.size if (whole := member.isreg() and not member.issparse()) else 0)
+                if not classify(member.name):
+                    continue
+                stream = archive.extractfile(member) if whole else None
+                if stream is None:
+                    raise DatasetError(f"{self.path}: {member.name} is no plain file but a link or the like")
+                self._check_size(member.name, member.size)
+                yield self._file(member.name, stream.read(), raw.tell() - passed)
+                passed = raw.tell()
 
     def _check_size(self, name: str, size: int) -> None:
         if size > _LARGEST:

@@ -260,8 +260,6 @@ def read_hdf5(source: FilmArrays, pictures: PictureParameters, scratch: str | Pa
             splits; a film is there twice or its plot is not in the JSON files; a word is not in the vocabulary; JSON
             files name other genres.
     """
-    from PIL import Image
-
     with source.open() as file, RowFile(scratch, (3, pictures.height, pictures.width), np.uint8) as rows:
         ids = [value.decode() if isinstance(value, bytes) else str(value) for value in _rows(file, "imdb_ids")]
         splits = _hdf5_splits(file, source.path, ids)
@@ -275,19 +273,26 @@ def read_hdf5(source: FilmArrays, pictures: PictureParameters, scratch: str | Pa
             for start in range(0, len(ids), _HDF5_CHUNK):
                 block = _rows(file, "images", slice(start, start + _HDF5_CHUNK))
                 for film, picture in zip(ids[start:], _as_rgb(block, subtracted), strict=False):
-                    image = np.ascontiguousarray(picture.transpose(1, 2, 0))
-                    height, width = image.shape[:2]
-                    resized = image
-                    if (height, width) != (pictures.height, pictures.width):
-                        size = (pictures.width, pictures.height)
-                        resized = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
-                    digest = hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
-                    kept, known = _with_channels_first(resized, Picture("", width, height, file_hash=digest))
+                    kept, known = _resized(picture, pictures)
                     looked_at[film] = {"row": len(rows), **asdict(known)}
                     rows.append(kept[None])
                 progress.advance(len(block))
         records = _hdf5_records(source, file, ids, genres)
         return _film_frame(splits, records, looked_at), rows.array()
+
+
+def _resized(picture: np.ndarray, pictures: PictureParameters) -> tuple[np.ndarray, Picture]:
+    """A picture (3, height, width) of the HDF5 file at the size that is asked for, and what is known of it."""
+    from PIL import Image
+
+    image = np.ascontiguousarray(picture.transpose(1, 2, 0))
+    height, width = image.shape[:2]
+    resized = image
+    if (height, width) != (pictures.height, pictures.width):
+        size = (pictures.width, pictures.height)
+        resized = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
+    digest = hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
+    return _with_channels_first(resized, Picture("", width, height, file_hash=digest))
 
 
 def _rows(file: Any, name: str, rows: slice = slice(None)) -> np.ndarray:

@@ -10,8 +10,8 @@ import pytest
 from graphs import pipelines
 from kedro.pipeline import Node
 
-from mixmas_pipeline.runners import resources
-from mixmas_pipeline.runners.resources import ComputeParameters
+from mixmas_pipeline.utils import resources
+from mixmas_pipeline.utils.resources import ComputeParameters
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import sys
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from mixmas_pipeline.models.block_reader import CHECKED, UNCHECKED, Block, LateBlock, UncheckedBlock
 from mixmas_pipeline.models.blocks import BLOCKS
-from mixmas_pipeline.models.blocks.base import CHECKED, UNCHECKED, Block, LateBlock, UncheckedBlock
 from mixmas_pipeline.models.blocks.hyper_mixer import HyperMixerParameters
 
 WRITTEN = {"block": "hyper_mixer", "channel_dim": 8, "tied": True}
@@ -72,7 +72,7 @@ def test_a_value_out_of_range_is_refused_late() -> None:
 
 def test_reading_parameters_imports_no_block_and_no_torch() -> None:
     code = (
-        "import sys; from pydantic import TypeAdapter; from mixmas_pipeline.models.blocks.base import LateBlock;"
+        "import sys; from pydantic import TypeAdapter; from mixmas_pipeline.models.block_reader import LateBlock;"
         "TypeAdapter(LateBlock).validate_python({'block': 'ramlp', 'channel_dim': 'wide'});"
         "sys.exit('torch' in sys.modules or 'mixmas_pipeline.models.blocks.ramlp' in sys.modules)"
     )

@@ -1,0 +1,385 @@
+"""Fingerprints follow meaning: an edit makes exactly those nodes run again whose numbers it can change."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import probes
+import pytest
+from code_edits import AUDIO, IMAGE, NETWORK, Demo, Edit, blocks_of, function_of
+from kedro.io import DataCatalog, MemoryDataset
+from kedro.pipeline import Node
+from planted import planted
+
+from mixmas_pipeline.models.blocks import BLOCKS
+from mixmas_pipeline.runners import fingerprints
+from mixmas_pipeline.runners.fingerprints import Fingerprint, code_references
+from mixmas_pipeline.utils.code_hash import PACKAGE, SILENT, package_code
+
+# What trains candidates, and what trains whole models. The estimate of a search's cost times both.
+TRIALS = {"search.train_candidate", "search.finish_candidate"}
+TRIALS |= {"validate_search.train_combination", "validate_search.search_within_budget", "describe.estimate_cost"}
+TRAININGS = {"training.train_model", "compare.tune", "compare.train_seeds", "describe.estimate_cost"}
+TRAINS = TRIALS | TRAININGS
+# What makes architectures. All but the last two match candidates in parameters.
+MATCHES = {"search.propose_encoders", "search.propose_fusion_networks", "describe.plan_search"}
+MATCHES |= {"validate_search.enumerate_combinations", "validate_search.search_within_budget"}
+PROPOSES = MATCHES | {"search.propose_fusion_functions", "compare.line_up"}
+ANSWERS = {"training.evaluate_model", "compare.evaluate_contenders", "predict.predict_new_rows"}
+EXPORTS = {"export.convert", "export.assemble"}
+DRAWS_ARCHITECTURE = {"reporting.draw_architecture", "export.assemble"}
+BUILDS = TRAINS | PROPOSES | ANSWERS | EXPORTS | DRAWS_ARCHITECTURE
+SELECTS = {"search.decide", "search.choose", "validate_search.search_within_budget"}
+SAMPLES = {"search.sample_for_search", "describe.plan_search", "describe.estimate_cost"}
+CHECKS = {"search.check_parameters", "describe.plan_search"}
+# They use the class of a task, some methods of which score.
+USE_TASKS = {"search.sample_for_search", "search.check_parameters", "validate_search.draw_truth_rows"}
+USE_TASKS |= {"describe.measure_tables", "describe.find_leaks", "describe.plan_search"}
+USE_TASKS |= {"reporting.draw_examples", "reporting.draw_mistakes", "predict.predict_new_rows", "export.assemble"}
+
+# No node runs again.
+NEVER = [
+    Edit("log text", "training/lightning.py", '"trained for %d epochs, %s"', '"trained %d epochs, %s"'),
+    Edit("log text of a trial", "pipelines/search/nodes.py", "%.1f s a seed", "%.1f s per seed"),
+    Edit("log level", "pipelines/search/nodes.py", '_log.info("%s is dropped', '_log.warning("%s is dropped'),
+    Edit("docstring", "training/loss.py", '"""The loss above.', '"""The loss.'),
+    Edit("comment", "training/trial.py", "# Dropout draws", "# It draws"),
+    Edit("layout", "training/trial.py", "    return pieces\n", "\n    return (pieces)\n"),
+    Edit("preview of a document", "datasets/artefacts.py", "more = len(value) - PREVIEW_ROWS", "more = len(value)"),
+    Edit("preview of a table", "datasets/previews.py", 'if getattr(value, "ndim", 0):', "if value:"),
+    Edit("preview of a model", "datasets/model.py", "b64encode(load_obj(self._drawing)", "b64encode(bytes()"),
+    Edit("help text", "cli/__init__.py", "Environment whose data root is pruned.", "The environment."),
+    Edit("progress text of a trial", "training/trial.py", "step {done} of {steps}", "step {done} / {steps}"),
+    Edit("progress text of a training", "training/lightning.py", "of at most {epochs}, step", "of {epochs}, step"),
+    Edit("progress text of a node", "pipelines/compare/judging.py", '"Scoring models"', '"Scoring"'),
+    Edit("progress", "utils/progress.py", "_EVENT = 0.5", "_EVENT = 0.25"),
+    Edit("summary table", "hooks/summary.py", "candidates {sizes} of", "{sizes} of"),
+    Edit("tracking", "hooks/tracking.py", 'separator: str = "."', 'separator: str = "/"'),
+    Edit("runner", "runners/reusing.py", "RERUNS = 2", "RERUNS = 3"),
+    Edit("retention", "storage/retention.py", "reverse=True)\n    return", "reverse=False)\n    return"),
+    Edit("atomic save", "storage/paths.py", "return path.read_bytes() if", "return path.open('rb').read() if"),
+    Edit("repr", "data/table.py", "def __repr__(self) -> str:", "def __repr__(self) -> str:\n        print(1)"),
+    Edit("extra_repr", "models/blocks/layers.py", 'return f"p={self.p}"', 'return f"probability={self.p}"'),
+    Edit("wiring", "pipelines/search/pipeline.py", 'name="conclude"', 'name="end"'),
+]
+# Nodes that draw, write or export run again. None trains.
+SHOWN = [
+    Edit("box colour", "plots/architecture.py", '"#f1f1f1"', '"#f2f2f2"', DRAWS_ARCHITECTURE),
+    Edit("confusion figure", "plots/figures.py", '"found", "missed"', '"hit", "missed"', {"reporting.draw_model"}),
+    Edit("report page", "pipelines/reporting/page.py", "max-width: 1180px", "x: 1px", {"reporting.write_report"}),
+    Edit("description page", "pipelines/describe/page.py", "<h2>Findings", "<h2>Found", {"describe.write_page"}),
+    Edit("card text", "pipelines/export/card.py", "## Intended use", "## Use", {"export.assemble"}),
+    Edit("export default", "pipelines/export/parameters.py", "Positive = 1e-4", "Positive = 1e-3", EXPORTS),
+]
+# What can change a number.
+MEANT = [
+    Edit(
+        "layer shared by blocks",
+        "models/blocks/layers.py",
+        "(dim, hidden), nn.GELU()",
+        "(dim, hidden), nn.ReLU()",
+        BUILDS,
+    ),
+    Edit("tokeniser", "models/encoder.py", "x.permute(0, 2, 4, 1, 3, 5)", "x.permute(0, 4, 2, 1, 3, 5)", BUILDS),
+    Edit("fusion rule", "models/fusion.py", "else union | mask", "else union & mask", BUILDS),
+    Edit("mean of a head", "models/multimodal.py", ".sum(dim=1).clamp(min=1)", ".sum(dim=1).clamp(min=2)", BUILDS),
+    Edit("loss", "training/loss.py", "(1 - weight) / len(auxiliary)", "(2 - weight) / len(auxiliary)", TRAINS),
+    Edit("schedule", "training/trial.py", "0.5 * (1 + math.cos", "0.4 * (1 + math.cos", TRAINS),
+    Edit(
+        "batch order",
+        "training/trial.py",
+        "seed * 1_000_003",
+        "seed * 1_000_033",
+        TRAINS | {"validate_search.lay_out_budgets"},
+    ),
+    Edit("curve", "training/trial.py", "_CURVE_POINTS = 40", "_CURVE_POINTS = 50", TRIALS),
+    Edit("early stopping", "training/lightning.py", "self.wait_count >= self", "self.wait_count > self", TRAININGS),
+    Edit("present mask", "evaluation/presence.py", "draws >= dropout", "draws > dropout", TRAINS),
+    Edit("known rows", "evaluation/presence.py", "if rows.all():", "if rows.any():", TRAINS | SELECTS),
+    Edit(
+        "metric",
+        "evaluation/metrics.py",
+        "f1 = 2 * hits / np.maximum(support",
+        "f1 = hits / np.maximum(support",
+        TRAINS | SELECTS | USE_TASKS | {"training.evaluate_model", "compare.evaluate_contenders"},
+    ),
+    Edit("chance", "evaluation/metrics.py", "float(np.std(shuffled))", "float(np.var(shuffled))", SELECTS),
+    Edit(
+        "thresholds",
+        "evaluation/metrics.py",
+        "def best_thresholds(",
+        "def best_thresholds(*,",
+        {"training.evaluate_model"},
+    ),
+    Edit(
+        "input statistics",
+        "training/statistics.py",
+        "max(count, 1) - mean**2",
+        "max(count - 1, 1) - mean**2",
+        MATCHES - {"search.propose_fusion_networks"} | {"compare.line_up", "training.train_model"},
+    ),
+    Edit(
+        "sampling",
+        "pipelines/search/sampling.py",
+        "rng.permutation(rows)",
+        "rng.permutation(rows)[::-1]",
+        SAMPLES | {"validate_search.draw_truth_rows", "validate_search.search_within_budget", "mimic.split_patients"},
+    ),
+    Edit(
+        "sample size",
+        "pipelines/search/sampling.py",
+        "z**2 * p",
+        "z * p",
+        SAMPLES | {"validate_search.lay_out_budgets"},
+    ),
+    Edit(
+        "tie rule",
+        "pipelines/search/selection.py",
+        "<= selection.tie",
+        "< selection.tie",
+        {"search.choose", "validate_search.search_within_budget"},
+    ),
+    Edit("cheaper candidate", "pipelines/search/selection.py", 'return result["flops"], ', "return ", SELECTS),
+    Edit("drop rule", "pipelines/search/selection.py", "> behind * error", ">= behind * error", {"search.decide"}),
+    Edit("race", "pipelines/search/nodes.py", "len(left) > 1 else []", "len(left) > 2 else []", {"search.decide"}),
+    Edit("leaderboard", "pipelines/search/nodes.py", "ascending=[False,", "ascending=[True,", {"search.choose"}),
+    Edit("matching", "models/cost.py", "_WIDEST = 1 << 17", "_WIDEST = 1 << 16", MATCHES),
+    Edit(
+        "cost",
+        "models/cost.py",
+        "counter.get_total_flops()",
+        "2 * counter.get_total_flops()",
+        PROPOSES | EXPORTS | DRAWS_ARCHITECTURE,
+    ),
+    Edit(
+        "preset",
+        "models/presets.py",
+        "Patches(patch=14), 128",
+        "Patches(patch=14), 64",
+        {"compare.line_up", "compare.evaluate_contenders"},  # the latter checks the baseline's name
+    ),
+    Edit("mistakes", "pipelines/training/evaluation.py", "MISTAKES = 12", "MISTAKES = 20", {"training.evaluate_model"}),
+    Edit(
+        "interval",
+        "pipelines/compare/judging.py",
+        "(1 + compare.conf",
+        "(2 + compare.conf",
+        {"compare.evaluate_contenders"},
+    ),
+    Edit(
+        "agreement",
+        "pipelines/validate_search/agreement.py",
+        'truth["scores"], ddof=1',
+        'truth["scores"], ddof=0',
+        {"validate_search.measure_agreement"},
+    ),
+    Edit("spectrogram", "data/sound.py", "torch.hann_window", "torch.hamming_window", {"avmnist.build_table"}),
+    Edit(
+        "pairing",
+        "pipelines/data/avmnist/nodes.py",
+        "default_rng(pairing.seed)",
+        "default_rng(1)",
+        {"avmnist.pair_digits"},
+    ),
+    Edit("silence", "pipelines/data/avmnist/sound.py", "float = 0.01", "float = 0.02", {"avmnist.resample_clips"}),
+    Edit(
+        "text embedding",
+        "data/text_embedding.py",
+        "states[keep].float()",
+        "states[keep].half()",
+        {"mmimdb.embed_plots"},
+    ),
+    Edit(
+        "default of training",
+        "training/parameters.py",
+        "patience: int = Field(ge=1)",
+        "patience: int = Field(3, ge=1)",
+        TRAININGS | CHECKS | {"training.evaluate_model"},
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    return Demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.mark.parametrize("edit", [*NEVER, *SHOWN, *MEANT], ids=lambda edit: edit.name)
+def test_an_edit_runs_exactly_these_nodes_again(edit: Edit, demo: Demo) -> None:
+    assert demo.functions(demo.changed(edit)) == edit.changed
+
+
+def test_what_shows_results_trains_nothing_again() -> None:
+    assert not {name for edit in (*NEVER, *SHOWN) for name in edit.changed} & TRAINS
+
+
+@pytest.mark.parametrize(
+    ("block", "old", "new"),
+    [
+        ("ramlp", "x + self.channel_mixing", "x - self.channel_mixing"),
+        ("hyper_mixer", "second @ summary", "second @ -summary"),
+        ("mlp_mixer", "x + self.channel_mixing", "x - self.channel_mixing"),
+    ],
+)
+def test_a_blocks_formula_trains_again_what_has_the_block(block: str, old: str, new: str, demo: Demo) -> None:
+    changed = demo.changed(Edit(block, f"models/blocks/{block}.py", old, new))
+    trained = {node.name: node for node in demo.nodes if function_of(node) in TRAINS | ANSWERS}
+    expected = {name for name, node in trained.items() if block in {b for i in node.inputs for b in blocks_of(i)}}
+    expected |= {name for name in trained if name.endswith("describe.estimate_cost")}  # all of the search space
+    assert changed & set(trained) == expected
+    assert set() < expected < set(trained)
+
+
+def test_the_samples_of_the_edits_are_as_they_say() -> None:
+    assert blocks_of("avmnist.search.image.ramlp_architecture") == ["ramlp"]
+    assert blocks_of("avmnist.model") == [IMAGE, AUDIO, NETWORK]
+    combination = "avmnist.validate_search.truth.ramlp__hyper_mixer__max__mlp_mixer_architecture"
+    assert blocks_of(combination) == ["ramlp", "hyper_mixer", "mlp_mixer"]
+    assert blocks_of("avmnist.train") == []
+
+
+def test_names_that_the_rules_give_exist() -> None:
+    code = package_code()
+    for target in (fingerprints.BUILDS_BLOCKS, fingerprints.BUILDS_PRESETS):
+        code.refers([], target)
+    root = Path(fingerprints.__file__).parents[1]
+    missing = [
+        n for n in SILENT if not ((f := root.joinpath(*n.split("."))).is_dir() or f.with_suffix(".py").is_file())
+    ]
+    assert missing == []
+
+
+class Trace:
+    """The definitions of this package that are executed in this thread, as (module, name)."""
+
+    def __init__(self) -> None:
+        self.found: set[tuple[str, str]] = set()
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
+        module = frame.f_globals.get("__name__", "")
+        name, _, method = frame.f_code.co_qualname.partition(".")
+        ours = event == "call" and module.startswith(f"{PACKAGE}.")
+        # Not what dataclasses make, nor what is run to show something.
+        if ours and hasattr(sys.modules[module], name) and method not in ("__repr__", "extra_repr"):
+            self.found.add((module.removeprefix(f"{PACKAGE}."), name))
+
+
+def executed(function: Callable[..., Any], *arguments: Any, **named: Any) -> tuple[Any, set[tuple[str, str]]]:
+    """What a node's function returns, and the definitions that its second call executes, when all is imported."""
+    function(*arguments, **named)
+    trace = Trace()
+    before = sys.getprofile()
+    sys.setprofile(trace)
+    try:
+        result = function(*arguments, **named)
+    finally:
+        sys.setprofile(before)
+    return result, trace.found
+
+
+def test_all_that_nodes_execute_is_in_their_fingerprints(tmp_path: Path) -> None:
+    """Of a small search and training. The closure is found in the source; here the nodes run."""
+    from mixmas_pipeline.pipelines.search import nodes as search
+    from mixmas_pipeline.pipelines.search.parameters import (
+        FusionNetworkStage,
+        MatchParameters,
+        SampleParameters,
+        SelectionParameters,
+    )
+    from mixmas_pipeline.pipelines.training.evaluation import evaluate_model
+    from mixmas_pipeline.pipelines.training.nodes import train_model
+    from mixmas_pipeline.training.parameters import BudgetParameters, TrainingParameters
+
+    def run(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        result, found = executed(function, *arguments, **named)
+        reference = f"{function.__module__}:{function.__qualname__}"
+        closure = package_code().closure([reference, *BLOCKS.values()])
+        silent = tuple(f"{name}." for name in SILENT)
+        counted = {entry for entry in found if not f"{entry[0]}.".startswith(silent)}
+        assert counted - {tuple(definition) for definition in closure} == set(), function.__name__
+        assert (reference.removeprefix(f"{PACKAGE}.").split(":")[0], function.__name__) in counted
+        return result
+
+    train = planted("multiclass", ("photo", "facts"), 300, 0, missing={"facts": 0.2})
+    samples = SampleParameters(seed=0, margin=0.1, holdout_margin=0.1, balance=0.5)
+    sample, holdout, _ = run(search.sample_for_search, train, samples)
+    blocks = {name: {"block": name, "channel_dim": 16} for name in ("mlp_mixer", "ramlp")}
+    patches = {"type": "patches", "patch": 4}
+    stage = {"reference": "mlp_mixer", "candidates": blocks, "tokeniser": patches, "hidden_dim": 8, "depth": 1}
+    encoders = {"photo": stage, "facts": {**stage, "tokeniser": {"type": "values"}}}
+    encoders["facts"]["candidates"] = dict.fromkeys(("mlp_mixer", "other"), blocks["mlp_mixer"])
+    selection = SelectionParameters(metric="accuracy", resamples=50)
+    budget = BudgetParameters(learning_rate=0.01, steps=4, extended_steps=4, seeds=(0, 1), device="cpu")
+    proposals = run(search.propose_encoders, sample, encoders, MatchParameters(tolerance=0.5))
+    choices = {}
+    for modality, space in encoders.items():
+        names = space["candidates"]
+        results = {
+            name: run(search.train_candidate, proposals[f"{modality}.{name}"], sample, holdout, budget, selection)
+            for name in names
+        }
+        decision = run(search.decide, selection, budget, holdout, **results)
+        results = {
+            name: run(search.finish_candidate, result, decision, sample, holdout, budget, selection)
+            for name, result in results.items()
+        }
+        choices[modality], *tables = run(search.choose, selection, holdout, decision, **results)
+    network = FusionNetworkStage(reference="mlp_mixer", candidates={"mlp_mixer": blocks["mlp_mixer"]}, depth=1)
+    fused = run(search.propose_fusion_functions, sample, ["max"], network, **choices)["max"]
+    result = run(search.train_candidate, fused, sample, holdout, budget, selection)
+    decision = run(search.decide, selection, budget, holdout, max=result)
+    choice, *tables = run(search.choose, selection, holdout, decision, max=result)
+    architecture, *_ = run(search.conclude, choice, *tables)
+    settings = TrainingParameters(
+        seed=0, max_epochs=2, patience=2, metric="accuracy", learning_rate=0.01, modality_dropout=0.2, accelerator="cpu"
+    )
+    model, _ = run(train_model, architecture, train, holdout, settings, tmp_path)
+    run(evaluate_model, model, train, holdout, sample, settings)
+
+
+PARTS: dict[str, dict[str, str]] = {
+    "code": {"training.trial": "1", "training.loss": "2"},
+    "libraries": {"torch": "2.13"},
+    "parameters": {"params:a": "{}"},
+    "inputs": {"train": "abc"},
+    "node": {"name": "n"},
+}
+
+
+def test_a_fingerprint_is_kept_as_json() -> None:
+    kept = Fingerprint(**PARTS)
+    assert kept.to_json() == PARTS
+    assert Fingerprint.from_json(json.loads(json.dumps(kept.to_json()))) == kept
+    old = {**PARTS, "code": {"mixmas_pipeline.training": "0"}, "more": {}}  # of another version of this package
+    assert Fingerprint.from_json(old).code == {"mixmas_pipeline.training": "0"}
+    assert Fingerprint.from_json({}) == Fingerprint({}, {}, {}, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("part", "new", "expected"),
+    [
+        ("code", {"training.trial": "other", "training.loss": "2"}, ["code of training.trial"]),
+        ("code", {"training.loss": "2", "models.fusion": "3"}, ["code of models.fusion", "code of training.trial"]),
+        ("libraries", {"torch": "2.14"}, ["version of torch"]),
+        ("parameters", {"params:a": "[]"}, ["params:a"]),
+        ("inputs", {"train": "def"}, ["train"]),
+        ("node", {"name": "n", "cpus": "2"}, ["the node's cpus"]),
+        ("node", {"name": "n"}, []),
+    ],
+)
+def test_differences_are_named(part: str, new: dict[str, str], expected: list[str]) -> None:
+    other = Fingerprint(**{**PARTS, part: new})
+    assert Fingerprint(**PARTS).differences(other) == expected
+    assert sorted(other.differences(Fingerprint(**PARTS))) == sorted(expected)
+
+
+def test_the_code_of_a_node_that_is_not_of_the_package_is_its_whole_file() -> None:
+    catalog = DataCatalog({"seconds": MemoryDataset(0.0), "x": MemoryDataset()})
+    references = code_references(Node(probes.stay, "seconds", "x", name="node"), catalog)
+    assert references == [f"{probes.stay.__module__}:stay"]
+    assert set(package_code().hashes(references)) == {probes.stay.__module__}
