@@ -38,7 +38,7 @@ def models() -> list[type[BaseModel]]:
 def configured() -> list[type[BaseModel]]:
     """The models that the configuration may have: the sections of a data set, and every model in their fields."""
     data_sets = import_module("mixmas_pipeline.pipelines.data_sets")
-    compute = import_module("mixmas_pipeline.runners.resources").ComputeParameters
+    compute = import_module("mixmas_pipeline.utils.resources").ComputeParameters
     preparations = [data_set.parameters for data_set in data_sets.DATA_SETS.values()]
     reached: dict[type[BaseModel], None] = {}
 
