@@ -22,26 +22,52 @@ _BOUNDS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "length
 
 @cache
 def models() -> list[type[BaseModel]]:
-    """Every parameter model of the package, in the order of modules and lines."""
+    """Every model of the package that extends ``Parameters``, in the order of modules and lines."""
     base = import_module("mixmas_pipeline.utils.parameters").Parameters
-    found = []
+    models = []
     for file in sorted((ROOT / "mixmas_pipeline").rglob("*.py")):
         text = file.read_text(encoding="utf-8")
         classes = [node.name for node in ast.parse(text).body if isinstance(node, ast.ClassDef) and node.bases]
         if not classes or not re.search(r"^class \w+\((\w*Parameters)\):", text, re.MULTILINE):
             continue
         members = vars(import_module(".".join(file.relative_to(ROOT).with_suffix("").parts)))
-        found += [members[c] for c in classes if issubclass(members[c], base) and is_complete(members[c])]
-    return found
+        models += [members[c] for c in classes if issubclass(members[c], base) and is_complete(members[c])]
+    return models
+
+
+def configured() -> list[type[BaseModel]]:
+    """The models that the configuration may have: the sections of a data set, and every model in their fields."""
+    data_sets = import_module("mixmas_pipeline.pipelines.data_sets")
+    compute = import_module("mixmas_pipeline.utils.resources").ComputeParameters
+    preparations = [data_set.parameters for data_set in data_sets.DATA_SETS.values()]
+    reached: dict[type[BaseModel], None] = {}
+
+    def reach(model: type[BaseModel]) -> None:
+        if model not in reached:
+            reached[model] = None
+            for field in model.model_fields.values():
+                for part in contained(field.annotation):
+                    reach(part)
+
+    for root in (*data_sets.SECTIONS.values(), compute, *preparations, data_sets.CustomParameters):
+        reach(root)
+    return list(reached)
+
+
+def contained(annotation: Any) -> list[type[BaseModel]]:
+    """The models in a type."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return members(annotation)
+    return [model for part in typing.get_args(annotation) for model in contained(part)]
 
 
 def is_complete(model: type[BaseModel]) -> bool:
-    """Whether a model says itself which keys it has. A block that is not checked does not."""
+    """Whether a model declares all its keys. An unchecked block does not."""
     return model.model_config.get("extra") != "allow"
 
 
 def meanings(model: type[BaseModel]) -> dict[str, str]:
-    """Field -> its text under "Attributes:" of the class that says it, or of one that it extends."""
+    """Field -> its text under "Attributes:" in the docstring of the class, or of one that it extends."""
     texts: dict[str, str] = {}
     for parent in reversed(model.__mro__):
         if not (parent.__module__.startswith("mixmas_pipeline.") and parent.__doc__):
@@ -54,17 +80,17 @@ def meanings(model: type[BaseModel]) -> dict[str, str]:
                 texts |= {name.strip(): " ".join(text.split()) for name in names.split(",")}
     for name, field in model.model_fields.items():
         if is_tag(field.annotation):
-            texts.setdefault(name, "always this: it says which of several models is meant.")
+            texts.setdefault(name, "always this value: it selects the model.")
     return texts
 
 
 def is_tag(annotation: Any) -> bool:
-    """Whether a field has one possible value, by which a union's members are told apart."""
+    """Whether a field has one possible value, which selects a member of a union."""
     return typing.get_origin(annotation) is Literal and len(typing.get_args(annotation)) == 1
 
 
 def describe(annotation: Any) -> tuple[str, list[str]]:
-    """A type in words, and the bounds that it carries."""
+    """A type in words, and its bounds."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         text, bounds = describe(arguments[0])
@@ -91,28 +117,28 @@ def describe(annotation: Any) -> tuple[str, list[str]]:
 
 
 def limits(metadata: Any) -> list[str]:
-    """Bounds among a field's metadata: "≥ 1"."""
-    found = []
+    """Bounds in a field's metadata: "≥ 1"."""
+    bounds = []
     for item in metadata:
         for part in (item, *getattr(item, "metadata", ())):
-            found += [f"{sign} {getattr(part, key)}" for key, sign in _BOUNDS.items() if hasattr(part, key)]
-    return list(dict.fromkeys(found))
+            bounds += [f"{sign} {getattr(part, key)}" for key, sign in _BOUNDS.items() if hasattr(part, key)]
+    return list(dict.fromkeys(bounds))
 
 
 def title(model: type[BaseModel]) -> str:
-    """A model's name; of several models of one name, with the package that it is of."""
+    """A model's name, with its package if other models have the same name."""
     if [other.__name__ for other in models()].count(model.__name__) == 1:
         return model.__name__
     return f"{model.__name__} {model.__module__.split('.')[-2]}"
 
 
 def anchor(model: type[BaseModel]) -> str:
-    """The name that Markdown gives to a model's heading in links."""
+    """The anchor that Markdown gives to a model's heading."""
     return title(model).lower().replace(" ", "-")
 
 
 def members(model: type[BaseModel]) -> list[type[BaseModel]]:
-    """The models that a type stands for: itself; the class of all blocks stands for each block."""
+    """The models that a class stands for: itself, except that the base class of blocks stands for every block."""
     blocks = import_module("mixmas_pipeline.models.blocks")
     if model is not import_module("mixmas_pipeline.models.blocks.base").BlockParameters:
         return [model]
@@ -120,12 +146,13 @@ def members(model: type[BaseModel]) -> list[type[BaseModel]]:
 
 
 def table(model: type[BaseModel]) -> str:
-    """One row a key: meaning, type or values, default, range."""
+    """One row per key: meaning, type or values, default, range."""
     texts, rows = meanings(model), ["| key | meaning | type | default | range |", "|---|---|---|---|---|"]
     for name, field in model.model_fields.items():
         kind, bounds = describe(field.annotation)
         if field.default_factory is not None:
-            default = "empty"
+            is_model = isinstance(field.default_factory, type) and issubclass(field.default_factory, BaseModel)
+            default = "its defaults" if is_model else "empty"
         elif field.default is PydanticUndefined:
             default = "required"
         else:
@@ -139,17 +166,18 @@ def table(model: type[BaseModel]) -> str:
 def page() -> str:
     """The whole page, in Markdown."""
     parts = [
-        "# Parameters\n\nEvery key that the configuration may have, by parameter model; made from the code. A "
-        "key that is not here, a wrong type or a value out of range ends the run before any work. Of a data set, "
-        "`search` is a [SearchParameters](#searchparameters), `training` a [TrainingParameters](#trainingparameters), "
-        "`compare` a [CompareParameters](#compareparameters), `validate_search` a "
-        "[ValidateSearchParameters](#validatesearchparameters), `predict` a [PredictParameters](#predictparameters), "
-        "`export` an [ExportParameters](#exportparameters); its other keys are those of "
-        "[AVMNISTParameters](#avmnistparameters), [MIMICParameters](#mimicparameters), "
-        "[MMIMDBParameters](#mmimdbparameters) or, for a data set of one's own, "
-        "[CustomParameters](#customparameters). `compute` is a [ComputeParameters](#computeparameters)."
+        "# Parameters\n\nEvery key that the configuration may have, by parameter model; made from the code. An unknown "
+        "key, a wrong type or a value out of range ends the run before any work.\n\nTop-level keys are `dataset` (the "
+        "active data set), `reuse` (true or false), `tracking` (true or false), `compute` (a "
+        "[ComputeParameters](#computeparameters)), `custom` (the defaults of custom data sets), and one section per "
+        "data set.\n\nIn the section of a data set, `search` is a [SearchParameters](#searchparameters), "
+        "`training` a [TrainingParameters](#trainingparameters), `compare` a [CompareParameters](#compareparameters), "
+        "`validate_search` a [ValidateSearchParameters](#validatesearchparameters), `predict` a "
+        "[PredictParameters](#predictparameters) and `export` an [ExportParameters](#exportparameters). The other keys "
+        "are those of [AVMNISTParameters](#avmnistparameters), [MIMICParameters](#mimicparameters), "
+        "[MMIMDBParameters](#mmimdbparameters) or, for a custom data set, [CustomParameters](#customparameters)."
     ]
-    for model in models():
+    for model in configured():
         if model.model_fields:
             summary = inspect.cleandoc(model.__doc__ or "").split("\n\nAttributes:")[0]
             parts.append(f"## {title(model)}\n\n{summary}\n\n{table(model)}")

@@ -142,7 +142,7 @@ def _remedy(dataset: Any, parameters: dict[str, Any], known: Iterable[str]) -> s
     """What to do about an unknown data set."""
     if isinstance(parameters.get(dataset), dict):
         guess = get_close_matches(custom.TABLE, parameters[dataset], n=1)
-        return f"its section has no table{f', but {guess[0]!r}' if guess else ''}: see docs/own.md"
+        return f"its section has no table{f', but {guess[0]!r}' if guess else ''}: see docs/custom.md"
     guess = get_close_matches(str(dataset), known, n=1)
     return f"expected one of {sorted(known)}{f'; did you mean {guess[0]}?' if guess else ''}"
 

@@ -1,4 +1,4 @@
-"""Real data sets of other kinds, by nothing but the YAML of docs/own_examples.md: does a small run learn them?"""
+"""Real data sets of other kinds, by nothing but the YAML of docs/custom_examples.md: does a small run learn them?"""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRAINING = {"max_epochs": 15, "patience": 15, "learning_rate": 0.005}
 
 def shown() -> dict[str, str]:
     """Data set -> its YAML on the page."""
-    page = (ROOT / "docs/own_examples.md").read_text()
+    page = (ROOT / "docs/custom_examples.md").read_text()
     return {name: block for block, name in re.findall(r"```yaml\n(dataset: (\w+)\n.*?)```", page, flags=re.DOTALL)}
 
 

@@ -17,7 +17,7 @@ from project_runs import ROOT, newest
 from shared_runs import Run, SharedRuns
 
 from mixmas_pipeline import pipeline_registry
-from mixmas_pipeline.cli import viz_build
+from mixmas_pipeline.cli.viz_build import viz_build_command
 from mixmas_pipeline.datasets.table import TableDataset
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 from mixmas_pipeline.storage.paths import as_path, is_remote
@@ -106,7 +106,7 @@ def test_options_of_viz_are_known(command: str) -> None:
     from kedro_viz.launchers.cli.run import run
 
     words = shlex.split(command)[1:]
-    known, arguments = (viz_build, words[1:]) if words[0] == "viz-build" else (run, words[2:])
+    known, arguments = (viz_build_command, words[1:]) if words[0] == "viz-build" else (run, words[2:])
     assert words[0] == "viz-build" or words[1] == "run"
     assert known.make_context(known.name, arguments).params
 

@@ -50,15 +50,25 @@ def test_formulas_are_mathml(site: Path) -> None:
 
 
 def test_reference_has_docstrings(site: Path) -> None:
-    assert "finite population correction" in (site / "reference" / "learning.html").read_text()
+    assert "finite population correction" in (site / "reference" / "data.html").read_text()
 
 
 @pytest.mark.parametrize("model", pages.models(), ids=lambda model: model.__name__)
-def test_every_parameter_has_a_meaning_and_is_on_the_page(model: type) -> None:
+def test_every_field_of_a_model_has_a_meaning(model: type) -> None:
     texts = pages.meanings(model)
     for name in model.model_fields:
         assert texts.get(name), f"{model.__module__}.{model.__name__}: no meaning of {name} under Attributes:"
     assert not set(pages.meanings(model)) - set(model.model_fields), "a meaning of what is no field"
+
+
+def test_page_of_parameters_has_what_the_configuration_may_have_and_no_result() -> None:
+    page = pages.page()
+    headings = re.findall(r"^## (.+)$", page, flags=re.MULTILINE)
+    expected = {"BudgetParameters", "RaMLPParameters", "Patches", "TimeSeriesParameters", "RayParameters", "Preset"}
+    assert expected <= set(headings)
+    assert not {"CandidateResult", "Choice", "ExportedConfig"} & set(headings)
+    assert len(headings) == len(set(headings))
+    assert set(re.findall(r"\(#([\w-]+)\)", page)) <= {heading.lower().replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize(

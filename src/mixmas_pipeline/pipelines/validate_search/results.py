@@ -18,7 +18,14 @@ STAGE_BY_STAGE, JOINT = "stage by stage", "joint (TPE)"
 
 
 class SubSpace(Parameters):
-    """The candidates that take part: ``SearchParameters`` without samples, budget and selection."""
+    """The candidates that take part: ``SearchParameters`` without samples, budget and selection.
+
+    Attributes:
+        match: how candidates are given the same number of parameters.
+        encoders: modality -> its candidates.
+        fusion_functions: candidates.
+        fusion_network: its candidates.
+    """
 
     match: MatchParameters
     encoders: dict[str, EncoderStage]
