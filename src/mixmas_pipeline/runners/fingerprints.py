@@ -34,6 +34,8 @@ from mixmas_pipeline.utils.code_hash import PACKAGE, PackageCode, package_code
 from mixmas_pipeline.utils.resources import ComputeParameters
 
 if TYPE_CHECKING:
+    from kedro.validation.core import ValidatorSpec
+
     from mixmas_pipeline.storage.paths import AnyPath
 
 PROVENANCE_FILE = "provenance.json"
@@ -112,8 +114,8 @@ def fingerprint(node: Node, catalog: CatalogProtocol, compute: ComputeParameters
     wiring = {"name": node.name, "function": node.func.__qualname__, "inputs": json.dumps(_order(node))}
     if compute.tag(node):
         wiring["cpus"] = str(compute.share(node).cpus)
-    for name in _datasets(node):
-        if options := _options(name, catalog):
+    for name, mode in _datasets(node):
+        if options := _options(name, mode, catalog):
             wiring[f"data set {name}"] = json.dumps(options, sort_keys=True)
     parameters: dict[str, str] = {}
     inputs: dict[str, str] = {}
@@ -139,7 +141,7 @@ def code_references(node: Node, catalog: CatalogProtocol, code: PackageCode | No
         code: the source. Default: this package's.
     """
     code = code or package_code()
-    used = {reference for name in _datasets(node) for reference in _dataset_code(name, catalog)}
+    used = {reference for name, mode in _datasets(node) for reference in _dataset_code(name, mode, catalog)}
     references = [_reference(node.func), *sorted(used)]
     if not code.refers(references, BUILDS_BLOCKS):
         return references
@@ -265,26 +267,35 @@ def _newest(dataset: Any) -> AnyPath | None:
         return None
 
 
-def _datasets(node: Node) -> list[str]:
-    return [name for name in (*node.inputs, *node.outputs) if not _is_parameter(name)]
+def _datasets(node: Node) -> list[tuple[str, str]]:
+    """The node's data sets, each with what the node does with it: "load" or "save"."""
+    loaded = [(name, "load") for name in node.inputs if not _is_parameter(name)]
+    return [*loaded, *((name, "save") for name in node.outputs)]
 
 
-def _dataset_code(name: str, catalog: CatalogProtocol) -> Iterator[str]:
+def _validator(name: str, mode: str, catalog: CatalogProtocol) -> ValidatorSpec | None:
+    """What the catalog checks a data set with when it is loaded or saved."""
+    specs: dict[str, ValidatorSpec] = getattr(catalog, "validator_specs", {})
+    validator = specs.get(name)
+    return validator if validator is not None and validator.enabled and mode in validator.on else None
+
+
+def _dataset_code(name: str, mode: str, catalog: CatalogProtocol) -> Iterator[str]:
     """What loads and saves a data set: its class, and what of this package the catalog names for it."""
     dataset: Any = catalog.get(name)
     if type(dataset).__module__.partition(".")[0] not in _LIBRARY_DATASETS:
         yield _reference(type(dataset))
     named = dataset.configured_classes() if hasattr(dataset, "configured_classes") else []
-    if validator := getattr(catalog, "validator_specs", {}).get(name):
+    if validator := _validator(name, mode, catalog):
         named = [*named, validator.class_path]
     yield from (path for path in named if path.startswith(f"{PACKAGE}."))
 
 
-def _options(name: str, catalog: CatalogProtocol) -> dict[str, Any]:
+def _options(name: str, mode: str, catalog: CatalogProtocol) -> dict[str, Any]:
     """How the catalog says that a data set is read and written; empty if its class decides that alone."""
     dataset: Any = catalog.get(name)
     options: dict[str, Any] = {"dataset": dataset.file_options} if hasattr(dataset, "file_options") else {}
-    if validator := getattr(catalog, "validator_specs", {}).get(name):
+    if validator := _validator(name, mode, catalog):
         options["validator"] = validator.to_config()
     return options
 
