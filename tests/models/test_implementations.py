@@ -18,8 +18,8 @@ from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.training.identity import training_code
 
 DRAWING = "mixmas_pipeline.plots.architecture.draw_document"
-HYPER = "mixmas_pipeline.models.blocks.hyper_mixer:HyperMixerBlock"
-MLP = "mixmas_pipeline.models.blocks.mlp_mixer:MLPMixerBlock"
+HYPER = "mixmas_pipeline.models.blocks.hyper_mixer:HyperMixerParameters"
+MLP = "mixmas_pipeline.models.blocks.mlp_mixer:MLPMixerParameters"
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_every_implementation_is_a_class() -> None:
 def test_a_model_names_its_blocks(make_architecture: Callable[..., Architecture], tmp_path: Path) -> None:
     model = ModelDataset(filepath=str(tmp_path / "model"), drawing=DRAWING)
     model.save(MultimodalMixer(make_architecture(image="hyper_mixer")))
-    assert model.code_dependencies() == [HYPER, MLP]
+    assert model.blocks() == [HYPER, MLP]
     assert base64.b64decode(model.preview()).startswith(b"\x89PNG")
 
 

@@ -29,52 +29,72 @@ TRAINS = TRIALS | TRAININGS
 # What makes architectures. All but the last two match candidates in parameters.
 MATCHES = {"search.propose_encoders", "search.propose_fusion_networks", "describe.plan_search"}
 MATCHES |= {"validate_search.enumerate_combinations", "validate_search.search_within_budget"}
-PROPOSES = MATCHES | {"search.propose_fusion_functions", "compare.line_up"}
+PROPOSES = MATCHES | {"search.propose_fusion_functions", "compare.propose_contenders"}
 ANSWERS = {"training.evaluate_model", "compare.evaluate_contenders", "predict.predict_new_rows"}
 EXPORTS = {"export.convert", "export.assemble"}
 DRAWS_ARCHITECTURE = {"reporting.draw_architecture", "export.assemble"}
 BUILDS = TRAINS | PROPOSES | ANSWERS | EXPORTS | DRAWS_ARCHITECTURE
 SELECTS = {"search.decide", "search.choose", "validate_search.search_within_budget"}
+SCORES = TRAINS | SELECTS | {"training.evaluate_model", "compare.evaluate_contenders", "export.assemble"}
 SAMPLES = {"search.sample_for_search", "describe.plan_search", "describe.estimate_cost"}
+SPLITS = SAMPLES | {"validate_search.draw_truth_rows", "validate_search.search_within_budget", "mimic.split_patients"}
 CHECKS = {"search.check_parameters", "describe.plan_search"}
 # They use the class of a task, some methods of which score.
-USE_TASKS = {"search.sample_for_search", "search.check_parameters", "validate_search.draw_truth_rows"}
-USE_TASKS |= {"describe.measure_tables", "describe.find_leaks", "describe.plan_search"}
-USE_TASKS |= {"reporting.draw_examples", "reporting.draw_mistakes", "predict.predict_new_rows", "export.assemble"}
+USE_TASKS = {"search.check_parameters", "describe.plan_search", "reporting.draw_examples", "reporting.draw_mistakes"}
+USE_TASKS |= {"predict.predict_new_rows"}
+DRAWS = {"reporting.draw_search", "reporting.draw_model", "reporting.draw_patterns", "compare.draw_comparison"}
+DRAWS |= {"predict.draw_contributions", "validate_search.draw_agreement", "describe.conclude"}
+DRAWS_EXAMPLES = {"reporting.draw_examples", "reporting.draw_mistakes"}
+PICTURES = {"reporting.draw_architecture", "reporting.write_report"} | DRAWS_EXAMPLES
 
 # No node runs again.
 NEVER = [
-    Edit("log text", "training/lightning.py", '"trained for %d epochs, %s"', '"trained %d epochs, %s"'),
-    Edit("log text of a trial", "pipelines/search/nodes.py", "%.1f s a seed", "%.1f s per seed"),
+    Edit("log text", "training/lightning_module.py", '"trained for %d epochs, %s"', '"trained %d epochs, %s"'),
+    Edit("log text of a trial", "pipelines/search/trials.py", "%.1f s per seed", "%.1f s a seed"),
     Edit("log level", "pipelines/search/nodes.py", '_log.info("%s is dropped', '_log.warning("%s is dropped'),
     Edit("docstring", "training/loss.py", '"""The loss above.', '"""The loss.'),
     Edit("comment", "training/trial.py", "# Dropout draws", "# It draws"),
-    Edit("layout", "training/trial.py", "    return pieces\n", "\n    return (pieces)\n"),
-    Edit("preview of a document", "datasets/artefacts.py", "more = len(value) - PREVIEW_ROWS", "more = len(value)"),
+    Edit("layout", "training/batches.py", "    return pieces\n", "\n    return (pieces)\n"),
+    Edit("preview of a document", "datasets/contents.py", "PREVIEW_ROWS = 40", "PREVIEW_ROWS = 50"),
     Edit("preview of a table", "datasets/previews.py", 'if getattr(value, "ndim", 0):', "if value:"),
     Edit("preview of a model", "datasets/model.py", "b64encode(load_obj(self._drawing)", "b64encode(bytes()"),
-    Edit("help text", "cli/__init__.py", "Environment whose data root is pruned.", "The environment."),
+    Edit("preview of a file", "datasets/atomic_file.py", "return show(path) if", "return None if"),
+    Edit("help text", "cli/prune.py", "Environment whose data root is pruned.", "The environment."),
     Edit("progress text of a trial", "training/trial.py", "step {done} of {steps}", "step {done} / {steps}"),
-    Edit("progress text of a training", "training/lightning.py", "of at most {epochs}, step", "of {epochs}, step"),
-    Edit("progress text of a node", "pipelines/compare/judging.py", '"Scoring models"', '"Scoring"'),
-    Edit("progress", "utils/progress.py", "_EVENT = 0.5", "_EVENT = 0.25"),
-    Edit("summary table", "hooks/summary.py", "candidates {sizes} of", "{sizes} of"),
-    Edit("tracking", "hooks/tracking.py", 'separator: str = "."', 'separator: str = "/"'),
-    Edit("runner", "runners/reusing.py", "RERUNS = 2", "RERUNS = 3"),
-    Edit("retention", "storage/retention.py", "reverse=True)\n    return", "reverse=False)\n    return"),
-    Edit("atomic save", "storage/paths.py", "return path.read_bytes() if", "return path.open('rb').read() if"),
+    Edit(
+        "progress text of a training", "training/lightning_module.py", "of at most {epochs}, step", "of {epochs}, step"
+    ),
+    Edit("progress text of a node", "pipelines/compare/evaluation.py", '"Scoring models"', '"Scoring"'),
+    Edit("progress event", "pipelines/training/nodes.py", 'PartStarted("training", 1, 1)', 'PartStarted("all", 1, 1)'),
+    Edit("progress", "utils/progress.py", "_EVENT_INTERVAL = 0.5", "_EVENT_INTERVAL = 0.25"),
+    Edit("summary table", "hooks/summary.py", "_WIDTH = 130", "_WIDTH = 120"),
+    Edit("tracking", "hooks/tracking.py", '"leaderboard", "patterns", "comp', '"patterns", "comp'),
+    Edit("runner's loop", "runners/reusing.py", "RERUNS = 2", "RERUNS = 3"),
+    Edit("retention", "storage/retention.py", "version.version, reverse=True)", "version.version, reverse=False)"),
+    Edit("save", "storage/paths.py", "return path.read_bytes() if", "return path.open('rb').read() if"),
+    Edit("atomic save", "datasets/atomic.py", "self._write(partial, data))", "self._write(partial, data), 1)"),
     Edit("repr", "data/table.py", "def __repr__(self) -> str:", "def __repr__(self) -> str:\n        print(1)"),
     Edit("extra_repr", "models/blocks/layers.py", 'return f"p={self.p}"', 'return f"probability={self.p}"'),
     Edit("wiring", "pipelines/search/pipeline.py", 'name="conclude"', 'name="end"'),
+    Edit(
+        "another block", "models/blocks/__init__.py", '    "mlp":', '    "new": "mixmas_pipeline.new:New",\n    "mlp":'
+    ),
+    Edit("resume of embeddings", "storage/retention.py", '_FINISHED = "finished"', '_FINISHED = "done"'),
 ]
 # Nodes that draw, write or export run again. None trains.
 SHOWN = [
-    Edit("box colour", "plots/architecture.py", '"#f1f1f1"', '"#f2f2f2"', DRAWS_ARCHITECTURE),
-    Edit("confusion figure", "plots/figures.py", '"found", "missed"', '"hit", "missed"', {"reporting.draw_model"}),
+    Edit("box colour", "plots/style.py", '"data": "#f1f1f1"', '"data": "#f2f2f2"', DRAWS_ARCHITECTURE),
+    Edit("arrow of the drawing", "plots/architecture.py", "0.19 * len", "0.2 * len", DRAWS_ARCHITECTURE),
+    Edit("palette of figures", "plots/style.py", '"#2f6db5"', '"#2f6db6"', DRAWS),
+    Edit("look of figures", "plots/style.py", '"plotly_white"', '"plotly_dark"', DRAWS),
+    Edit("confusion figure", "plots/training.py", '"found", "missed"', '"hit", "missed"', {"reporting.draw_model"}),
     Edit("report page", "pipelines/reporting/page.py", "max-width: 1180px", "x: 1px", {"reporting.write_report"}),
     Edit("description page", "pipelines/describe/page.py", "<h2>Findings", "<h2>Found", {"describe.write_page"}),
     Edit("card text", "pipelines/export/card.py", "## Intended use", "## Use", {"export.assemble"}),
     Edit("export default", "pipelines/export/parameters.py", "Positive = 1e-4", "Positive = 1e-3", EXPORTS),
+    Edit("durations in words", "utils/durations.py", "{whole} s", "{whole} sec", {"describe.write_page"}),
+    Edit("caption of an example", "plots/examples.py", 'f"no {name}"', 'f"without {name}"', DRAWS_EXAMPLES),
+    Edit("file of a picture", "datasets/png.py", "path.write_bytes(data)", "path.write_bytes(data + data)", PICTURES),
 ]
 # What can change a number.
 MEANT = [
@@ -85,35 +105,50 @@ MEANT = [
         "(dim, hidden), nn.ReLU()",
         BUILDS,
     ),
-    Edit("tokeniser", "models/encoder.py", "x.permute(0, 2, 4, 1, 3, 5)", "x.permute(0, 4, 2, 1, 3, 5)", BUILDS),
+    Edit("tokeniser", "models/tokenisers.py", "x.permute(0, 2, 4, 1, 3, 5)", "x.permute(0, 4, 2, 1, 3, 5)", BUILDS),
     Edit("fusion rule", "models/fusion.py", "else union | mask", "else union & mask", BUILDS),
     Edit("mean of a head", "models/multimodal.py", ".sum(dim=1).clamp(min=1)", ".sum(dim=1).clamp(min=2)", BUILDS),
     Edit("loss", "training/loss.py", "(1 - weight) / len(auxiliary)", "(2 - weight) / len(auxiliary)", TRAINS),
-    Edit("schedule", "training/trial.py", "0.5 * (1 + math.cos", "0.4 * (1 + math.cos", TRAINS),
+    Edit("optimiser", "training/optimiser.py", "torch.optim.AdamW(", "torch.optim.Adam(", TRAINS),
+    Edit("schedule", "training/optimiser.py", "0.5 * (1 + math.cos", "0.4 * (1 + math.cos", TRAINS),
     Edit(
         "batch order",
-        "training/trial.py",
+        "training/batches.py",
         "seed * 1_000_003",
         "seed * 1_000_033",
-        TRAINS | {"validate_search.lay_out_budgets"},
+        TRAINS | {"validate_search.lay_out_budgets"},  # it counts the batches of an epoch
     ),
-    Edit("curve", "training/trial.py", "_CURVE_POINTS = 40", "_CURVE_POINTS = 50", TRIALS),
-    Edit("early stopping", "training/lightning.py", "self.wait_count >= self", "self.wait_count > self", TRAININGS),
-    Edit("present mask", "evaluation/presence.py", "draws >= dropout", "draws > dropout", TRAINS),
-    Edit("known rows", "evaluation/presence.py", "if rows.all():", "if rows.any():", TRAINS | SELECTS),
+    Edit("loss curve", "training/loss_curve.py", "_POINTS = 40", "_POINTS = 50", TRIALS),
+    Edit("early stopping", "training/checkpoints.py", "self.wait_count >= self", "self.wait_count > self", TRAININGS),
+    Edit("modality dropout", "training/modality_dropout.py", "draws >= dropout", "draws > dropout", TRAINS),
+    Edit(
+        "present mask",
+        "evaluation/presence.py",
+        "mask |= table.present",
+        "mask &= table.present",
+        TRAINS | SELECTS | {"compare.evaluate_contenders"},
+    ),
+    Edit("restriction to rows", "evaluation/presence.py", "if rows.all():", "if rows.any():", TRAINS | SELECTS),
     Edit(
         "metric",
         "evaluation/metrics.py",
         "f1 = 2 * hits / np.maximum(support",
         "f1 = hits / np.maximum(support",
-        TRAINS | SELECTS | USE_TASKS | {"training.evaluate_model", "compare.evaluate_contenders"},
+        SCORES | USE_TASKS,
     ),
-    Edit("chance", "evaluation/metrics.py", "float(np.std(shuffled))", "float(np.var(shuffled))", SELECTS),
+    Edit("chance", "evaluation/significance.py", "float(np.std(shuffled))", "float(np.var(shuffled))", SELECTS),
+    Edit(
+        "noise of a difference",
+        "evaluation/significance.py",
+        "np.std(by_seed, ddof=1)",
+        "np.std(by_seed, ddof=0)",
+        SELECTS | {"compare.evaluate_contenders"},
+    ),
     Edit(
         "thresholds",
         "evaluation/metrics.py",
-        "def best_thresholds(",
-        "def best_thresholds(*,",
+        "f1 >= f1.max() - 1e-12",
+        "f1 >= f1.max()",
         {"training.evaluate_model"},
     ),
     Edit(
@@ -121,33 +156,47 @@ MEANT = [
         "training/statistics.py",
         "max(count, 1) - mean**2",
         "max(count - 1, 1) - mean**2",
-        MATCHES - {"search.propose_fusion_networks"} | {"compare.line_up", "training.train_model"},
+        MATCHES - {"search.propose_fusion_networks"} | {"compare.propose_contenders", "training.train_model"},
     ),
+    Edit("sampling", "data/sampling.py", "rng.permutation(rows)", "rng.permutation(rows)[::-1]", SPLITS),
     Edit(
-        "sampling",
-        "pipelines/search/sampling.py",
-        "rng.permutation(rows)",
-        "rng.permutation(rows)[::-1]",
-        SAMPLES | {"validate_search.draw_truth_rows", "validate_search.search_within_budget", "mimic.split_patients"},
+        "strata",
+        "evaluation/strata.py",
+        "_RANGES = 10",
+        "_RANGES = 20",
+        SPLITS - {"mimic.split_patients"}
+        | {"describe.measure_tables", "describe.find_leaks", "reporting.draw_examples"},
     ),
     Edit(
         "sample size",
-        "pipelines/search/sampling.py",
-        "z**2 * p",
-        "z * p",
+        "data/sampling.py",
+        "n = z**2 * p",
+        "n = z * p",
         SAMPLES | {"validate_search.lay_out_budgets"},
     ),
     Edit(
         "tie rule",
         "pipelines/search/selection.py",
-        "<= selection.tie",
-        "< selection.tie",
+        "<= tie * errors",
+        "< tie * errors",
         {"search.choose", "validate_search.search_within_budget"},
     ),
-    Edit("cheaper candidate", "pipelines/search/selection.py", 'return result["flops"], ', "return ", SELECTS),
-    Edit("drop rule", "pipelines/search/selection.py", "> behind * error", ">= behind * error", {"search.decide"}),
-    Edit("race", "pipelines/search/nodes.py", "len(left) > 1 else []", "len(left) > 2 else []", {"search.decide"}),
-    Edit("leaderboard", "pipelines/search/nodes.py", "ascending=[False,", "ascending=[True,", {"search.choose"}),
+    Edit(
+        "price of a candidate",
+        "pipelines/search/selection.py",
+        "return result.flops, result.para",
+        "return result.para",
+        {"search.choose", "validate_search.search_within_budget"},
+    ),
+    Edit("elimination", "pipelines/search/selection.py", "> behind * error", ">= behind * error", {"search.decide"}),
+    Edit(
+        "end of a stage",
+        "pipelines/search/nodes.py",
+        "len(left) > 1 else ()",
+        "len(left) > 2 else ()",
+        {"search.decide"},
+    ),
+    Edit("leaderboard", "pipelines/search/tables.py", "ascending=[False,", "ascending=[True,", {"search.choose"}),
     Edit("matching", "models/cost.py", "_WIDEST = 1 << 17", "_WIDEST = 1 << 16", MATCHES),
     Edit(
         "cost",
@@ -161,12 +210,12 @@ MEANT = [
         "models/presets.py",
         "Patches(patch=14), 128",
         "Patches(patch=14), 64",
-        {"compare.line_up", "compare.evaluate_contenders"},  # the latter checks the baseline's name
+        {"compare.propose_contenders", "compare.evaluate_contenders"},  # the latter checks the baseline's name
     ),
     Edit("mistakes", "pipelines/training/evaluation.py", "MISTAKES = 12", "MISTAKES = 20", {"training.evaluate_model"}),
     Edit(
         "interval",
-        "pipelines/compare/judging.py",
+        "pipelines/compare/evaluation.py",
         "(1 + compare.conf",
         "(2 + compare.conf",
         {"compare.evaluate_contenders"},
@@ -174,8 +223,8 @@ MEANT = [
     Edit(
         "agreement",
         "pipelines/validate_search/agreement.py",
-        'truth["scores"], ddof=1',
-        'truth["scores"], ddof=0',
+        '"spread": float(np.std(result.scores, ddof=1))',
+        '"spread": float(np.std(result.scores, ddof=0))',
         {"validate_search.measure_agreement"},
     ),
     Edit("spectrogram", "data/sound.py", "torch.hann_window", "torch.hamming_window", {"avmnist.build_table"}),
@@ -186,6 +235,13 @@ MEANT = [
         "default_rng(1)",
         {"avmnist.pair_digits"},
     ),
+    Edit(
+        "check of the alignment",
+        "pipelines/data/avmnist/nodes.py",
+        "counts[least] < 0.5 *",
+        "counts[least] < 0.4 *",
+        {"avmnist.build_table"},
+    ),
     Edit("silence", "pipelines/data/avmnist/sound.py", "float = 0.01", "float = 0.02", {"avmnist.resample_clips"}),
     Edit(
         "text embedding",
@@ -193,6 +249,13 @@ MEANT = [
         "states[keep].float()",
         "states[keep].half()",
         {"mmimdb.embed_plots"},
+    ),
+    Edit(
+        "rows in a file",
+        "storage/memory_maps.py",
+        "np.ascontiguousarray(rows, dtype=self._dtype).data",
+        "np.ascontiguousarray(rows, dtype=self._dtype)[::-1].data",
+        {"mmimdb.read_raw", "mmimdb.embed_plots", "mmimdb.build_table"},
     ),
     Edit(
         "default of training",
@@ -336,7 +399,7 @@ def test_all_that_nodes_execute_is_in_their_fingerprints(tmp_path: Path) -> None
     choice, *tables = run(search.choose, selection, holdout, decision, max=result)
     architecture, *_ = run(search.conclude, choice, *tables)
     settings = TrainingParameters(
-        seed=0, max_epochs=2, patience=2, metric="accuracy", learning_rate=0.01, modality_dropout=0.2, accelerator="cpu"
+        seed=0, max_epochs=2, patience=2, metric="accuracy", learning_rate=0.01, modality_dropout=0.2, device="cpu"
     )
     model, _ = run(train_model, architecture, train, holdout, settings, tmp_path)
     run(evaluate_model, model, train, holdout, sample, settings)

@@ -147,7 +147,7 @@ class Demo:
     def _write(dataset: Any, document: str) -> None:
         """As a version of a document, or of a model of which only the architecture is read."""
         path = Path(dataset._get_save_path())
-        if hasattr(dataset, "code_dependencies"):
+        if hasattr(dataset, "blocks"):
             path = path / "architecture.json"
         if path.suffix == ".json":
             path.parent.mkdir(parents=True)

@@ -56,7 +56,7 @@ def test_name_of_a_training_depends_on_code_settings_and_data(monkeypatch: pytes
         resumable._identity(plan, train, validation, parameters(batch_size=8)),
     ]
     assert resumable._identity(architecture(), table(20, 0), table(10, 1), parameters()) == names[0]
-    monkeypatch.setattr(resumable, "code_hash", lambda module: "other code")
+    monkeypatch.setattr(resumable, "training_code", lambda document: "other code")
     names.append(resumable._identity(plan, train, validation, given))
     monkeypatch.undo()
     monkeypatch.setattr(torch, "__version__", "0.1")

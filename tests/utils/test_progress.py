@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from mixmas_pipeline.utils.progress import LOGGER, PartStarted, Progress, StepsDone, duration, report
+from mixmas_pipeline.utils.progress import LOGGER, PartStarted, Progress, StepsDone, report
 
 
 def test_events_and_lines_are_few_and_the_rate_counts_only_new_steps(
@@ -32,16 +32,3 @@ def test_an_event_is_no_line(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     report(PartStarted("seed", 1, 2))
     assert not caplog.records
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        pytest.param(4, "4.0 s", id="seconds"),
-        pytest.param(59.6, "1 min 0 s", id="rounded up"),
-        pytest.param(200, "3 min 20 s", id="minutes"),
-        pytest.param(7500, "2 h 5 min", id="hours"),
-    ],
-)
-def test_durations_in_words(seconds: float, text: str) -> None:
-    assert duration(seconds) == text

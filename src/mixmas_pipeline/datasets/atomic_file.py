@@ -28,6 +28,9 @@ class AtomicFile(AtomicDataset):
         preview: dotted path of a function that shows the file in kedro-viz, from its path on this machine. Default
             None: the other data set's own preview.
         version, metadata: see ``AtomicDataset``.
+
+    Attributes:
+        file_options: ``dataset``.
     """
 
     def __init__(
@@ -39,8 +42,12 @@ class AtomicFile(AtomicDataset):
         version: Version | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self._dataset, self._preview = dataset, preview
+        self.file_options, self._preview = dataset, preview
         super().__init__(filepath=filepath, version=version, metadata=metadata)
+
+    def configured_classes(self) -> list[str]:
+        """The other data set's class, as the catalog names it."""
+        return [str(self.file_options["type"])]
 
     def _read(self, path: Path) -> Any:
         return _unwrapped(self._at(path).load)
@@ -49,12 +56,12 @@ class AtomicFile(AtomicDataset):
         _unwrapped(self._at(path).save, data)
 
     def _at(self, path: Path) -> Any:
-        return AbstractDataset.from_config("", {**self._dataset, "filepath": str(path)})
+        return AbstractDataset.from_config("", {**self.file_options, "filepath": str(path)})
 
     @property
     def preview(self) -> Callable[[], Any]:
         """Show the newest version. kedro-viz takes the kind of preview from the annotation of what it calls."""
-        kind: Any = parse_dataset_definition({**self._dataset})[0]
+        kind: Any = parse_dataset_definition({**self.file_options})[0]
         show = load_obj(self._preview) if self._preview else kind.preview
 
         @wraps(show)
@@ -65,7 +72,7 @@ class AtomicFile(AtomicDataset):
         return preview
 
     def _describe(self) -> dict[str, Any]:
-        return {**super()._describe(), "dataset": self._dataset["type"]}
+        return {**super()._describe(), "dataset": self.file_options["type"]}
 
 
 def _unwrapped(call: Callable[..., Any], *arguments: Any) -> Any:

@@ -41,6 +41,10 @@ class DocumentDataset(AtomicDataset):
         document = json.dumps(data.model_dump(mode="json"), indent=1, allow_nan=False)
         path.write_text(document, encoding="utf-8")
 
+    def configured_classes(self) -> list[str]:
+        """The model's class, whose code decides what is read and written."""
+        return [self._model]
+
     def preview(self) -> JSONPreview:
         """The document; of longer lists the beginning."""
         return document(self._local_copy())

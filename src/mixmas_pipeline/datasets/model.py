@@ -54,7 +54,7 @@ class ModelDataset(AtomicDataset):
         path: Any = self._get_load_path()
         return json.loads(read_bytes(path / _ARCHITECTURE_FILE))
 
-    def code_dependencies(self) -> list[str]:
+    def blocks(self) -> list[str]:
         """The blocks of the newest version, "module:Class"."""
         return implementations(self._document())
 

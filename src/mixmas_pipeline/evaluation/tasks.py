@@ -1,4 +1,4 @@
-"""Tasks, one object per task: metrics, dummy baseline, strata and columns of predictions. The loss is in
+"""Tasks, one object per task: metrics, dummy baseline and columns of predictions. The loss is in
 ``training.loss``.
 
 Labels are those of a ``MultimodalTable``; predicted labels have the same shape. The *dummy baseline* predicts without
@@ -14,8 +14,6 @@ import numpy as np
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.metrics import predict, r2, score
-
-_BINS = 10  # ranges of a regression target that a sample keeps in proportion
 
 
 class Task:
@@ -58,10 +56,6 @@ class Task:
     def dummy_prediction(self, train: MultimodalTable) -> np.ndarray:
         """The dummy baseline's prediction, as one row's label: the most frequent class."""
         return train.label_matrix().sum(axis=0).argmax()
-
-    def strata(self, labels: np.ndarray, classes: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:
-        """The strata that a sample keeps in proportion, (n, strata) booleans, and their names. Here the classes."""
-        return labels[:, None] == np.arange(len(classes)), list(classes)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """(n, classes) float64."""
@@ -182,9 +176,6 @@ class Multilabel(Task):
             predictions, key=lambda p: score("f1_weighted", matrix, np.broadcast_to(p, matrix.shape), len(counts))
         )
 
-    def strata(self, labels: np.ndarray, classes: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:
-        return labels.astype(bool), list(classes)
-
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         import torch
 
@@ -216,18 +207,6 @@ class Regression(Task):
     def dummy_prediction(self, train: MultimodalTable) -> np.ndarray:
         """The targets' means on the training split."""
         return train.labels.astype(np.float64).mean(axis=0)
-
-    def strata(self, labels: np.ndarray, classes: tuple[str, ...]) -> tuple[np.ndarray, list[str]]:
-        """Up to ten ranges of each target, between its quantiles."""
-        members, names = [], []
-        for column, target in zip(labels.T, classes, strict=True):
-            cuts = np.unique(np.quantile(column, np.linspace(0, 1, min(_BINS, max(2, len(column) // 30)) + 1)))
-            which = np.searchsorted(cuts[1:-1], column, side="right")
-            for number, b in enumerate(np.unique(which), start=1):
-                members.append(which == b)
-                low, high = column[which == b].min(), column[which == b].max()
-                names.append(f"{target} {number}: {low:.4g} to {high:.4g}")
-        return np.stack(members, axis=1), names
 
     def scores(self, labels: np.ndarray, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
         """R2 (the mean over the targets, and each target's); per target the root mean squared error, the mean absolute
@@ -302,14 +281,6 @@ _TASKS = {task.name: task for task in (Task(), Binary(), Multilabel(), Regressio
 def task_of(name: str) -> Task:
     """The task of this name."""
     return _TASKS[name]
-
-
-def strata_of(table: MultimodalTable) -> tuple[np.ndarray, list[str]]:
-    """The strata that a sample of a table keeps in proportion, (n, strata) booleans, and their names: those of its
-    task, and per modality that some rows lack the rows that have it."""
-    strata, names = task_of(table.schema.task).strata(table.labels, table.schema.classes)
-    partial = {name: mask for name, mask in table.present.items() if not mask.all()}
-    return np.column_stack([strata, *partial.values()]), [*names, *(f"with {name}" for name in partial)]
 
 
 def check_settings(task: str, metrics: Mapping[str, str], balances: Mapping[str, str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mixmas_pipeline.utils.progress import duration
+from mixmas_pipeline.utils.durations import duration
 
 
 def findings_verdict(findings: list[dict[str, Any]]) -> str:

@@ -1,9 +1,9 @@
 """What a result was made from. A result is reused as long as nothing of that has changed.
 
 A node's fingerprint has the hash of its code, its parameters, the content of its inputs, and the versions of the
-libraries that compute. Its code is every definition that its function and the classes of its data sets depend on (see
-``mixmas_pipeline.utils.code_hash``), and the blocks that it builds: the code builds whatever block is named, so these
-are the blocks that the node's inputs and parameters name.
+libraries that compute. Its code is every definition that its function, its data sets and their validators depend on
+(see ``mixmas_pipeline.utils.code_hash``), and the blocks that it builds: the code builds whatever block is named, so
+these are the blocks that the node's inputs and parameters name.
 
 Beside every saved version lies ``provenance.json`` with the fingerprint it was made under and a hash of its content.
 That hash is what later nodes see: a node that runs again and makes the same thing makes no other node run again.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from functools import cache, partial
 from pathlib import Path, PurePath
@@ -33,6 +34,8 @@ from mixmas_pipeline.utils.code_hash import PACKAGE, PackageCode, package_code
 from mixmas_pipeline.utils.resources import ComputeParameters
 
 if TYPE_CHECKING:
+    from kedro.validation.core import ValidatorSpec
+
     from mixmas_pipeline.storage.paths import AnyPath
 
 PROVENANCE_FILE = "provenance.json"
@@ -111,6 +114,9 @@ def fingerprint(node: Node, catalog: CatalogProtocol, compute: ComputeParameters
     wiring = {"name": node.name, "function": node.func.__qualname__, "inputs": json.dumps(_order(node))}
     if compute.tag(node):
         wiring["cpus"] = str(compute.share(node).cpus)
+    for name, mode in _datasets(node):
+        if options := _options(name, mode, catalog):
+            wiring[f"data set {name}"] = json.dumps(options, sort_keys=True)
     parameters: dict[str, str] = {}
     inputs: dict[str, str] = {}
     for name in node.inputs:
@@ -127,7 +133,7 @@ def fingerprint(node: Node, catalog: CatalogProtocol, compute: ComputeParameters
 
 
 def code_references(node: Node, catalog: CatalogProtocol, code: PackageCode | None = None) -> list[str]:
-    """The parts of a node's code, "module:name": its function, the classes of its data sets, its blocks.
+    """The parts of a node's code, "module:name": its function, its data sets and their validators, its blocks.
 
     A node builds the blocks that its inputs and parameters name. If it builds blocks and nothing names them, all count.
 
@@ -135,10 +141,8 @@ def code_references(node: Node, catalog: CatalogProtocol, code: PackageCode | No
         code: the source. Default: this package's.
     """
     code = code or package_code()
-    names = [name for name in (*node.inputs, *node.outputs) if not _is_parameter(name)]
-    classes = {type(catalog.get(name)) for name in names}
-    references = [_reference(kind) for kind in classes if kind.__module__.partition(".")[0] not in _LIBRARY_DATASETS]
-    references = [_reference(node.func), *sorted(references)]
+    used = {reference for name, mode in _datasets(node) for reference in _dataset_code(name, mode, catalog)}
+    references = [_reference(node.func), *sorted(used)]
     if not code.refers(references, BUILDS_BLOCKS):
         return references
     blocks: set[str] = set()
@@ -263,10 +267,43 @@ def _newest(dataset: Any) -> AnyPath | None:
         return None
 
 
+def _datasets(node: Node) -> list[tuple[str, str]]:
+    """The node's data sets, each with what the node does with it: "load" or "save"."""
+    loaded = [(name, "load") for name in node.inputs if not _is_parameter(name)]
+    return [*loaded, *((name, "save") for name in node.outputs)]
+
+
+def _validator(name: str, mode: str, catalog: CatalogProtocol) -> ValidatorSpec | None:
+    """What the catalog checks a data set with when it is loaded or saved."""
+    specs: dict[str, ValidatorSpec] = getattr(catalog, "validator_specs", {})
+    validator = specs.get(name)
+    return validator if validator is not None and validator.enabled and mode in validator.on else None
+
+
+def _dataset_code(name: str, mode: str, catalog: CatalogProtocol) -> Iterator[str]:
+    """What loads and saves a data set: its class, and what of this package the catalog names for it."""
+    dataset: Any = catalog.get(name)
+    if type(dataset).__module__.partition(".")[0] not in _LIBRARY_DATASETS:
+        yield _reference(type(dataset))
+    named = dataset.configured_classes() if hasattr(dataset, "configured_classes") else []
+    if validator := _validator(name, mode, catalog):
+        named = [*named, validator.class_path]
+    yield from (path for path in named if path.startswith(f"{PACKAGE}."))
+
+
+def _options(name: str, mode: str, catalog: CatalogProtocol) -> dict[str, Any]:
+    """How the catalog says that a data set is read and written; empty if its class decides that alone."""
+    dataset: Any = catalog.get(name)
+    options: dict[str, Any] = {"dataset": dataset.file_options} if hasattr(dataset, "file_options") else {}
+    if validator := _validator(name, mode, catalog):
+        options["validator"] = validator.to_config()
+    return options
+
+
 def _named_blocks(dataset: Any) -> list[str]:
     """The blocks that a data set names, "module:Class": as it declares, or in the JSON of its newest version."""
-    if hasattr(dataset, "code_dependencies"):
-        return dataset.code_dependencies()
+    if hasattr(dataset, "blocks"):
+        return dataset.blocks()
     path = _newest(dataset)
     return implementations(json.loads(read_bytes(path))) if path is not None and path.suffix == ".json" else []
 

@@ -18,7 +18,8 @@ from rich.table import Column
 from rich.text import Text
 
 from mixmas_pipeline.runners.run_status import NodeInfo, RunStatus
-from mixmas_pipeline.utils.progress import LOGGER, duration
+from mixmas_pipeline.utils.durations import duration
+from mixmas_pipeline.utils.progress import LOGGER
 from mixmas_pipeline.utils.resources import ComputeParameters
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 10.0, 60.0  # seconds between two log lines

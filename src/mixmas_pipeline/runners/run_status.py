@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import NamedTuple
 
-from mixmas_pipeline.utils.progress import CandidateScored, Event, NodeStarted, PartStarted, StepsDone, duration
+from mixmas_pipeline.utils.durations import duration
+from mixmas_pipeline.utils.progress import CandidateScored, Event, NodeStarted, PartStarted, StepsDone
 
 _NAMED = 4  # nodes under way that a log line names
 

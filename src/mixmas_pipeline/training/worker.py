@@ -96,7 +96,7 @@ def _check_all_agree(job: Job) -> None:
     files = [*job.tables.values(), str(as_path(job.checkpoints) / fit.LAST)]
     seen = {
         "job": job.id,
-        "the code of mixmas_pipeline": training_code(job.architecture.model_dump(mode="json")),
+        "the code of mixmas_pipeline": training_code(job.architecture.model_dump(mode="json"), "training.worker:main"),
         "the version of torch": torch.__version__,
         "the version of pytorch_lightning": pytorch_lightning.__version__,
     }

@@ -35,8 +35,9 @@ SILENT = (
     *("utils.code_hash", "utils.code_reading", "utils.logs", "utils.packaged_project", "utils.progress"),
     "utils.remote_logs",
 )
-# Strings that name what is in there are not followed: the data says which block a model has (see ``fingerprints``).
-LATE = "models.blocks"
+# A table of classes of which the data says which are used (see ``runners.fingerprints``): the table itself counts for
+# nothing, so that another entry in it changes no result.
+LATE = "models.blocks:BLOCKS"
 _REFERENCE = re.compile(r"[A-Za-z_][\w.]*(:[\w.]+)?")
 _WHOLE, _EFFECTS, _MAIN = "*", "", "__main__"
 
@@ -60,12 +61,12 @@ class PackageCode:
         root: folder of the package.
         package: its name.
         silent: modules and packages that are not followed.
-        late: package whose members are not followed where a string names them.
+        late: "module:name" of a table that does not count, nor what it names.
     """
 
     def __init__(self, root: Path, package: str, silent: Sequence[str] = SILENT, late: str = LATE) -> None:
         self._root, self._package = root, package
-        self._silent, self._late = frozenset(silent), late
+        self._silent, self._late = frozenset(silent), Definition(*late.split(":"))
         self._files: dict[str, Path | None] = {}
         self._modules: dict[str, Module | None] = {}
         self._read: dict[Definition, tuple[str, frozenset[Definition]]] = {}
@@ -135,8 +136,11 @@ class PackageCode:
         if definition not in self._read:
             module = self._module(definition.module)
             assert module is not None
-            if definition.name == _WHOLE:
-                result: tuple[str, set[Definition]] = "", self._whole(module)
+            result: tuple[str, set[Definition]]
+            if definition == self._late:
+                result = "", set()
+            elif definition.name == _WHOLE:
+                result = "", self._whole(module)
             elif definition.name == _EFFECTS:
                 result = self._effects(module)
             else:
@@ -212,8 +216,7 @@ class PackageCode:
 
     def _in_string(self, text: str) -> set[Definition]:
         """What a string in the code names: "module:Class" or "module.Class"; nothing if it is another text."""
-        local = self._local(text) if _REFERENCE.fullmatch(text) else None
-        return set() if local is None or f"{local}.".startswith(f"{self._late}.") else self._named(text)
+        return self._named(text) if _REFERENCE.fullmatch(text) else set()
 
     def _named(self, reference: str) -> set[Definition]:
         local = self._local(reference)

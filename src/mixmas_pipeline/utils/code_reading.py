@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 STAR = "*"
 _PROGRESS = "utils.progress"
-_SHOWING = {"preview", "__repr__", "extra_repr", "_describe", "code_dependencies"}
+_SHOWING = {"preview", "__repr__", "extra_repr", "_describe"}
 _LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 # Tests in which these alone are called have no effect.
 _PURE = {"all", "any", "isinstance", "len"}

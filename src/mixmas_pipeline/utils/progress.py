@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from mixmas_pipeline.utils.durations import duration
+
 LOGGER = __name__
 _EVENT_INTERVAL = 0.5  # seconds between two events of the same work
 _log = logging.getLogger(LOGGER)
@@ -128,13 +130,3 @@ class Progress:
             seconds = (now - self._start) / new * (self._total - self._done)
             line += f", {'at most' if self._at_most else 'about'} {duration(seconds)} left"
         return f"{line}; {note}" if note else line
-
-
-def duration(seconds: float) -> str:
-    """Seconds in convenient units: "12 s", "3 min 20 s", "2 h 5 min"."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

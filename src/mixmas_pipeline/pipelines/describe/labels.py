@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mixmas_pipeline.data.table import MultimodalTable
-from mixmas_pipeline.evaluation.tasks import task_of
+from mixmas_pipeline.evaluation.strata import label_strata
 from mixmas_pipeline.pipelines.describe.findings import counted, finding, standard_errors
 
 RARE = 10  # training examples
@@ -30,7 +30,7 @@ def label_facts(splits: dict[str, MultimodalTable]) -> dict[str, Any]:
         return {"targets": {split: _targets(table, edges) for split, table in splits.items()}}
     counts, without = {}, {}
     for split, table in splits.items():
-        members, names = task_of(schema.task).strata(table.labels, schema.classes)
+        members, names = label_strata(schema.task, table.labels, schema.classes)
         counts[split] = {name: int(n) for name, n in zip(names, members.sum(axis=0), strict=True)}
         without[split] = int((~members.any(axis=1)).sum())
     return {"classes": counts, "without": without}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mixmas_pipeline.data.table import MultimodalTable
-from mixmas_pipeline.evaluation.tasks import task_of
+from mixmas_pipeline.evaluation.strata import label_strata
 from mixmas_pipeline.pipelines.describe.findings import Severity, finding
 
 _NUMBERS = 20_000_000  # looked at, at most: of wide modalities fewer rows
@@ -130,7 +130,7 @@ def _summarised(values: np.ndarray, kind: str, padded: bool) -> np.ndarray:
 def _rankings(values: np.ndarray, labels: np.ndarray, train: MultimodalTable) -> list[dict[str, Any]]:
     from scipy.stats import rankdata
 
-    members, names = task_of(train.schema.task).strata(labels, train.schema.classes)
+    members, names = label_strata(train.schema.task, labels, train.schema.classes)
     if train.schema.task == "binary":
         members, names = members[:, 1:], names[1:]
     inside = members.sum(axis=0)
@@ -150,7 +150,7 @@ def _rankings(values: np.ndarray, labels: np.ndarray, train: MultimodalTable) ->
 
 
 def _lookups(values: np.ndarray, labels: np.ndarray, train: MultimodalTable, known: set[int]) -> list[dict[str, Any]]:
-    members, names = task_of(train.schema.task).strata(labels, train.schema.classes)
+    members, names = label_strata(train.schema.task, labels, train.schema.classes)
     several = train.schema.task == "multilabel"
     answers = [(f"label {n!r}", column) for n, column in zip(names, members.T, strict=True)] if several else []
     found = []

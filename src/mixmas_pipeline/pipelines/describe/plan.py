@@ -11,7 +11,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from mixmas_pipeline.data.table import MultimodalTable
-from mixmas_pipeline.evaluation.tasks import check_settings, strata_of
+from mixmas_pipeline.evaluation.strata import strata_of
+from mixmas_pipeline.evaluation.tasks import check_settings
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.pipelines.describe.findings import counted, finding
 from mixmas_pipeline.pipelines.search import sampling

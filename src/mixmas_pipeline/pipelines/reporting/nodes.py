@@ -21,6 +21,7 @@ else:
 def draw_examples(train: MultimodalTable) -> bytes:
     """Two training examples of each of the first six classes, as they are given to the models; none twice, though it
     may have several of them. Of a regression: twelve between the smallest and the largest value of the first target."""
+    from mixmas_pipeline.evaluation.strata import label_strata
     from mixmas_pipeline.evaluation.tasks import task_of
     from mixmas_pipeline.plots.examples import example_picture
 
@@ -29,7 +30,7 @@ def draw_examples(train: MultimodalTable) -> bytes:
         order = labels[:, 0].argsort(kind="stable")
         rows = order[np.linspace(0, len(order) - 1, min(12, len(order))).round().astype(int)]
         return example_picture(*_titled(train.take(rows), task.label_texts(labels[rows], train.schema.classes)))
-    left = task.strata(labels, train.schema.classes)[0].copy()
+    left = label_strata(task.name, labels, train.schema.classes)[0].copy()
     rows, names = [], []
     for c in [*range(min(6, left.shape[1]))] * 2:
         if left[:, c].any():

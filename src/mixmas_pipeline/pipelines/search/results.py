@@ -86,11 +86,6 @@ class Proposal(Parameters):
     flops: int
     architecture: Architecture
 
-    @property
-    def price(self) -> tuple[int, int, str]:
-        """Smallest for the cheapest: FLOPs per example, then parameters, then the name."""
-        return self.flops, self.parameters, self.candidate
-
 
 class TrialResult(Parameters):
     """A candidate trained from one seed.

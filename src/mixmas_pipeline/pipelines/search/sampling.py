@@ -8,7 +8,7 @@ import numpy as np
 
 from mixmas_pipeline.data.sampling import sample_sizes, stratified_split, worst_imbalance
 from mixmas_pipeline.data.table import MultimodalTable
-from mixmas_pipeline.evaluation.tasks import strata_of
+from mixmas_pipeline.evaluation.strata import strata_of
 from mixmas_pipeline.pipelines.search.parameters import SampleParameters
 from mixmas_pipeline.pipelines.search.results import SampleReport, SamplingReport
 

@@ -107,7 +107,7 @@ def break_tie(
 
     This is the one-standard-error rule (Breiman, Friedman, Olshen and Stone 1984, section 3.4.3), with the standard
     error of the paired difference. Cheaper means fewer FLOPs per example, then fewer parameters, then the name that
-    comes first (``Proposal.price``).
+    comes first (``_price``).
 
     Args:
         ranked: the candidates, ``best`` among them.
@@ -119,11 +119,11 @@ def break_tie(
         The winner; all tied candidates, in the order of ``ranked``.
     """
     tied = [r for r in ranked if r is best or _mean(best) - _mean(r) <= tie * errors[r.candidate]]
-    return min(tied, key=lambda r: r.price), tied
+    return min(tied, key=_price), tied
 
 
 def _all_at_chance(results: Sequence[CandidateResult], at_chance: list[str], chances: dict[str, Chance]) -> Ranking:
-    winner = min(results, key=lambda r: r.price).candidate
+    winner = min(results, key=_price).candidate
     reason = (
         f"No candidate was clearly above chance after {results[0].trials[0].steps} steps: none was ranked, and the "
         "cheapest was taken. Raise the budget (extended_steps) or the sample (a smaller margin)."
@@ -155,6 +155,11 @@ def _reason(
 
 def _mean(result: CandidateResult) -> float:
     return float(np.mean(result.scores))
+
+
+def _price(result: CandidateResult) -> tuple[int, int, str]:
+    """Smallest for the cheapest: FLOPs per example, then parameters, then the name."""
+    return result.flops, result.parameters, result.candidate
 
 
 def _rank_key(result: CandidateResult) -> tuple[float, int, int, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mixmas_pipeline.data.sampling import sample_sizes, stratified_split
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.metrics import Metric
-from mixmas_pipeline.evaluation.tasks import strata_of
+from mixmas_pipeline.evaluation.strata import strata_of
 from mixmas_pipeline.pipelines.search.parameters import SampleParameters, SelectionParameters
 from mixmas_pipeline.pipelines.validate_search.budgets import budget_grid, trial_budget
 from mixmas_pipeline.pipelines.validate_search.parameters import ProxyParameters, TruthParameters

@@ -13,7 +13,8 @@ from mixmas_pipeline.data.sampling import stratified_split
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.metrics import Metric
 from mixmas_pipeline.evaluation.presence import restrict
-from mixmas_pipeline.evaluation.tasks import strata_of, task_of
+from mixmas_pipeline.evaluation.strata import strata_of
+from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.pipelines.search.parameters import SelectionParameters
 from mixmas_pipeline.pipelines.search.results import CandidateResult, Proposal, TrialResult

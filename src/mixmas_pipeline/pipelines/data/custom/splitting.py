@@ -55,10 +55,10 @@ def _drawn(rows: pd.DataFrame, table: TableParameters, shares: FractionParameter
     """Whole groups are dealt out, of rows without groups each row, so that every label is spread evenly; a group counts
     for each label that it has."""
     from mixmas_pipeline.data.sampling import stratified_split
-    from mixmas_pipeline.evaluation.tasks import task_of
+    from mixmas_pipeline.evaluation.strata import label_strata
 
     classes = learn_classes(rows, table)
-    strata, _ = task_of(table.task).strata(encode(rows, table, classes), tuple(classes))
+    strata, _ = label_strata(table.task, encode(rows, table, classes), tuple(classes))
     count = int(groups.max()) + 1
     members = np.zeros((count, strata.shape[1]), bool)
     np.logical_or.at(members, groups, strata)

@@ -31,8 +31,9 @@ from mixmas_pipeline.storage.memory_maps import RowFile, release
 from mixmas_pipeline.storage.paths import as_path
 from mixmas_pipeline.storage.retention import mark_finished
 from mixmas_pipeline.utils.code_hash import code_hash
+from mixmas_pipeline.utils.durations import duration
 from mixmas_pipeline.utils.lazy import lazy
-from mixmas_pipeline.utils.progress import Progress, duration
+from mixmas_pipeline.utils.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,7 +209,14 @@ def _identity(encoder: EncoderFiles, ids: list[np.ndarray], text: TextParameters
     import transformers
 
     digest = hashlib.blake2b(digest_size=12)
-    settings = [encoder.content, text.max_tokens, text.batch_tokens, precision, device, code_hash(__name__)]
+    settings = [
+        encoder.content,
+        text.max_tokens,
+        text.batch_tokens,
+        precision,
+        device,
+        code_hash(__name__, "embed_plots"),
+    ]
     digest.update(json.dumps([*settings, torch.__version__, transformers.__version__]).encode())
     for tokens in ids:
         digest.update(len(tokens).to_bytes(4, "little") + tokens.tobytes())
