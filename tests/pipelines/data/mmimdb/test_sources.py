@@ -19,11 +19,9 @@ from kedro.io import DatasetError
 from mmimdb_samples import SMALL, SPLITS, Films, poster, record, write_folder, write_tar, write_zip
 from text_encoder import write_encoder
 
-from mixmas_pipeline.datasets.array import ArrayDataset
 from mixmas_pipeline.datasets.text_encoder import EncoderDataset
 from mixmas_pipeline.pipelines.data.mmimdb import reading
 from mixmas_pipeline.pipelines.data.mmimdb.films import FilmFiles, FilmFilesDataset, classify
-from mixmas_pipeline.storage.memory_maps import RowFile
 
 
 def dataset(path: Path, mirror: str = "movies/movies.zip") -> FilmFilesDataset:
@@ -229,29 +227,6 @@ def test_only_films_count() -> None:
     assert classify("x/split.json") == ("split", "")
     for other in ("dataset/", "dataset/readme.txt", "0000001.jpeg", "__MACOSX/dataset/1.jpeg", "dataset/.x.json"):
         assert classify(other) is None
-
-
-# --- arrays larger than memory ------------------------------------------------------------------------------------
-def test_rows_survive_the_file_they_were_written_to(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    wanted = rng.integers(0, 255, (70, 3, 5), dtype=np.uint8)
-    with RowFile(tmp_path, (3, 5), np.uint8) as rows:
-        for part in np.array_split(wanted, 7):
-            rows.append(part)
-        with pytest.raises(ValueError, match=r"rows of shape \(5, 3\); expected \(3, 5\)"):
-            rows.append(np.zeros((1, 5, 3)))
-        array = rows.array()
-    np.testing.assert_array_equal(array, wanted)
-    assert not list(tmp_path.iterdir()), "the file has no name"
-    kept = ArrayDataset(filepath=str(tmp_path / "a.npy"))
-    kept.save(array)
-    loaded = kept.load()
-    np.testing.assert_array_equal(loaded, wanted)
-    assert isinstance(loaded, np.memmap)
-    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), wanted)
-    with RowFile(tmp_path, (3,), np.float16) as nothing:
-        kept.save(nothing.array())
-    assert kept.load().shape == (0, 3)
 
 
 # --- encoders -----------------------------------------------------------------------------------------------------
