@@ -284,16 +284,6 @@ def test_sizes_of_functions(tmp_path: Path) -> None:
 # Modules whose tests still lie under another name. Gets shorter.
 NO_TEST_MODULE: set[str] = {
     "cli/configuration.py",
-    "datasets/array.py",
-    "datasets/arrays.py",
-    "datasets/column.py",
-    "datasets/download.py",
-    "datasets/errors.py",
-    "datasets/model.py",
-    "datasets/named_file.py",
-    "datasets/png.py",
-    "datasets/text_encoder.py",
-    "datasets/user_files.py",
     "pipelines/compare/contenders.py",
     "pipelines/compare/evaluation.py",
     "pipelines/compare/parameters.py",
