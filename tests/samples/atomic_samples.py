@@ -77,3 +77,8 @@ class Folder(AtomicDataset):
 
     def _read(self, path: Path) -> dict[str, str]:
         return {file.name: file.read_text() for file in (path / "deep").iterdir()}
+
+
+def files(folder: Path) -> list[str]:
+    """Every file below a folder, by its relative path."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())

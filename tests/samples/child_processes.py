@@ -1,7 +1,10 @@
-"""Which processes a process has started."""
+"""Other processes: started for a test, or by a process."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,3 +28,12 @@ def command(pid: int) -> bytes:
     with suppress(FileNotFoundError, ProcessLookupError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
+
+
+def python(code: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start a Python process, which stands for another machine. It can import the helpers of the tests."""
+    samples = str(Path(__file__).parent)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [samples, os.environ.get("PYTHONPATH")]))}
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, env=environment
+    )

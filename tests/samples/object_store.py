@@ -18,6 +18,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from mixmas_pipeline.storage.cache import cache_folder
+
 BUCKET = "bucket"
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "a-secret-key", "AWS_DEFAULT_REGION": "us-east-1"}
 
@@ -138,3 +140,8 @@ def start(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
         time.sleep(0.05)
     process.kill()
     raise RuntimeError("the S3 server does not answer")
+
+
+def forget_copies() -> None:
+    """Make this machine one that has loaded nothing yet."""
+    shutil.rmtree(cache_folder(), ignore_errors=True)

@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from artefact_samples import DATASETS, assert_same, sample, small_table
+from artefact_samples import DATASETS, assert_same, sample
 from atomic_samples import Broken, Folder, Interrupted, JSONFile
+from child_processes import python
 from kedro.io import DatasetError
 from kedro.io.core import Version, VersionNotFoundError
-from object_store import ObjectStore
+from object_store import ObjectStore, forget_copies
 
-from mixmas_pipeline.datasets.table import TableDataset
 from mixmas_pipeline.runners import fingerprints
-from mixmas_pipeline.storage.atomic import write_atomically
-from mixmas_pipeline.storage.cache import cache_folder, local_copy
-from mixmas_pipeline.storage.errors import StorageError
+from mixmas_pipeline.storage.cache import cache_folder
 from mixmas_pipeline.storage.object_store import complete_versions
 from mixmas_pipeline.storage.paths import as_path
 
 LATEST = Version(None, None)
-SAMPLES = str(Path(__file__).parents[1] / "samples")
-
-
-def python(code: str, *arguments: str) -> subprocess.Popen[str]:
-    """Another process, as another machine has it."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [SAMPLES, os.environ.get("PYTHONPATH")]))}
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, env=environment
-    )
-
-
-def forget_copies() -> None:
-    """As on a machine that has loaded nothing yet."""
-    shutil.rmtree(cache_folder(), ignore_errors=True)
 
 
 @pytest.mark.parametrize("kind", DATASETS)
@@ -263,78 +242,6 @@ def test_versions_of_other_machines_are_seen(object_store: ObjectStore) -> None:
         assert dataset.load() == {"run": version}
 
 
-FORK = """
-import multiprocessing, sys
-from kedro.io.core import Version
-from atomic_samples import JSONFile
-
-dataset = JSONFile(filepath=sys.argv[1], version=Version(None, "v1"))
-dataset.save({"run": 1})
-def load():
-    return dataset.load()
-with multiprocessing.get_context("fork").Pool(1) as pool:
-    print(pool.apply_async(load).get(timeout=60))
-"""
-
-
-def test_a_forked_process_asks_for_itself(object_store: ObjectStore) -> None:
-    """As a worker of Kedro's ParallelRunner, which has the catalog of the process that it was forked from."""
-    assert python(FORK, f"{object_store.url}/a.json").communicate(timeout=120)[0] == "{'run': 1}\n"
-
-
-LOAD = """
-import sys, time
-from pathlib import Path
-from mixmas_pipeline.storage.paths import as_path
-from mixmas_pipeline.datasets.table import TableDataset
-
-store = as_path(sys.argv[1]).fs
-get = store.get_file
-def counted(*arguments):
-    print("fetched")
-    time.sleep(1)
-    get(*arguments)
-store.get_file = counted
-dataset = TableDataset(filepath=sys.argv[1])
-Path(sys.argv[2]).touch()
-while len(list(Path(sys.argv[2]).parent.iterdir())) < 4:
-    time.sleep(0.01)
-table = dataset.load()
-print(int(table.arrays["image"].sum()), table.arrays["image"].flags.owndata)
-"""
-
-
-def test_several_processes_load_at_once_and_fetch_once(object_store: ObjectStore, tmp_path: Path) -> None:
-    url, table = f"{object_store.url}/table.arrow", small_table(2000)
-    TableDataset(filepath=url).save(table)
-    forget_copies()
-    (tmp_path / "ready").mkdir()
-    processes = [python(LOAD, url, str(tmp_path / "ready" / str(i))) for i in range(4)]
-    said = [process.communicate(timeout=120)[0].splitlines() for process in processes]
-    assert [process.returncode for process in processes] == [0] * 4
-    assert sum(lines.count("fetched") for lines in said) == 1
-    total = int(table.arrays["image"].sum())
-    assert {lines[-1] for lines in said} == {f"{total} False"}, "the content is mapped, not copied"
-
-
-def test_what_was_just_saved_is_not_fetched(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    url = f"{object_store.url}/table.arrow"
-    monkeypatch.setattr(as_path(url).fs, "get_file", None)  # type: ignore[union-attr]
-    dataset = TableDataset(filepath=url)
-    dataset.save(small_table())
-    assert_same("table", dataset.load(), small_table())
-
-
-def test_overwritten_object_is_fetched_again_and_leaves_one_copy(object_store: ObjectStore) -> None:
-    path = as_path(f"{object_store.url}/last.ckpt")
-    for content in ("one", "two"):
-        write_atomically(path, lambda partial, content=content: partial.write_text(content))
-        assert local_copy(path).read_text() == content
-    path.fs.pipe_file(str(path), b"by another machine")  # type: ignore[union-attr]
-    assert local_copy(path).read_text() == "by another machine"
-    assert len(list(cache_folder().rglob("last.ckpt"))) == 1
-
-
 def test_altered_artefact_is_noticed(object_store: ObjectStore) -> None:
     dataset = JSONFile(filepath=f"{object_store.url}/a.json", version=Version(None, "v1"))
     dataset.save({"run": 1})
@@ -372,30 +279,3 @@ def test_memory_needs_no_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         Folder(filepath=url, version=Version(None, version)).save({"a": version})
     assert [Path(found).parent.name for found in complete_versions(as_path(url))] == ["v2", "v1"]  # type: ignore[arg-type]
     assert Folder(filepath=url, version=LATEST).load() == {"a": "v2"}
-
-
-def test_urls_of_this_machine_are_paths(tmp_path: Path) -> None:
-    assert as_path(f"file://{tmp_path}") == as_path(str(tmp_path)) == tmp_path
-
-
-def test_unsound_and_unknown_stores_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    refused = r"^sftp://host/data: sftp:// is not known .* expected one of s3, .*Mount it"
-    with pytest.raises(StorageError, match=refused):
-        as_path("sftp://host/data")
-    with pytest.raises(DatasetError, match=refused):  # in the catalog, the same text
-        JSONFile(filepath="sftp://host/data")
-    monkeypatch.setitem(sys.modules, "gcsfs", None)
-    with pytest.raises(StorageError, match=r"gs://bucket/a: the package that reads gs:// is not installed: .*gcsfs"):
-        as_path("gs://bucket/a")
-
-
-def test_local_paths_import_nothing_of_it(tmp_path: Path) -> None:
-    code = (
-        "import sys; from atomic_samples import JSONFile; from kedro.io.core import Version;"
-        "d = JSONFile(filepath=sys.argv[1], version=Version(None, 'v1')); d.save({}); d.load();"
-        "print(json.dumps([m for m in ('upath', 's3fs', 'filelock') if m in sys.modules]))"
-    )
-    process = python("import json;" + code, str(tmp_path / "a.json"))
-    said, _ = process.communicate(timeout=60)
-    assert json.loads(said) == []
-    assert os.listdir(tmp_path) == ["a.json"]  # noqa: PTH208

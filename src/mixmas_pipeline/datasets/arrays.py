@@ -21,7 +21,8 @@ class ArraysDataset(AtomicDataset):
     def _write(self, path: Path, data: dict[str, np.ndarray]) -> None:
         from safetensors.numpy import save_file
 
-        save_file(data, path)
+        # safetensors writes the bytes as they lie in memory, also of an array whose columns come first.
+        save_file({name: np.asarray(array, order="C") for name, array in data.items()}, path)
 
     def preview(self) -> ImagePreview:
         """The arrays as pictures. Only the parts that are shown are read."""

@@ -75,7 +75,13 @@ def release(*arrays: np.ndarray) -> None:
 
 
 def write_array(data: np.ndarray, path: Path) -> None:
-    """Write a ``.npy`` file. Only a chunk of the array is in memory at a time."""
+    """Write a ``.npy`` file. Only a chunk of the array is in memory at a time.
+
+    Raises:
+        ValueError: the array holds Python objects.
+    """
+    if data.dtype.hasobject:
+        raise ValueError(f"an array of {data.dtype} holds Python objects; expected plain values (texts: .astype(str))")
     with path.open("wb") as sink:
         header = np.lib.format.header_data_from_array_1_0(np.empty((0, *data.shape[1:]), data.dtype))
         np.lib.format.write_array_header_2_0(sink, {**header, "shape": data.shape})

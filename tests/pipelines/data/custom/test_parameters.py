@@ -13,7 +13,6 @@ from kedro.io import DataCatalog, MemoryDataset
 
 from mixmas_pipeline import pipeline_registry
 from mixmas_pipeline.config_loader import ProjectConfigLoader
-from mixmas_pipeline.data.sampling import sample_size, sample_sizes
 from mixmas_pipeline.pipelines.data.custom.defaults import merge, patch
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
@@ -215,19 +214,6 @@ def test_a_tokeniser_of_another_type_replaces_the_old_one() -> None:
     assert merge(old, {"tokeniser": {"patch": 4}})["tokeniser"] == {"type": "patches", "patch": 4}
 
 
-@given(st.integers(10, 100_000))
-def test_automatic_samples_leave_something_over(rows: int) -> None:
-    sample, holdout = sample_sizes(rows, "auto", "auto", 1.96, 0.5)
-    assert sample == min(rows // 2, sample_size(rows, margin=0.03))
-    assert holdout == min(int(0.3 * rows), sample_size(rows, margin=0.03))
-    assert sample + holdout < rows
-    written = sample_size(rows, margin=0.1)
-    sample, holdout = sample_sizes(rows, 0.1, "auto", 1.96, 0.5)
-    assert sample == written, "what is written is not touched"
-    assert sample + holdout <= max(rows, written + 1)
-    assert sample_sizes(rows, 0.1, 0.2, 1.96, 0.5) == (written, sample_size(rows, margin=0.2))
-
-
 def test_more_combinations_than_can_be_listed_make_no_pipeline() -> None:
     """Six modalities have 3^6 encoders times 4 functions times 2 networks."""
     modalities = {f"view{i}": {"kind": "tabular", "columns": [f"v{i}_*"]} for i in range(6)}
@@ -250,7 +236,7 @@ def test_a_run_says_why_there_is_no_such_pipeline(monkeypatch: pytest.MonkeyPatc
         raise ValueError("Failed to find the pipeline")
 
     monkeypatch.setattr(KedroSession, "run", run)
-    monkeypatch.setattr("mixmas_pipeline.pipeline_registry.why_left_out", {"validate_search": "too many"}.get)
+    monkeypatch.setattr("mixmas_pipeline.session.why_left_out", {"validate_search": "too many"}.get)
     session = ReusingSession.__new__(ReusingSession)
     with pytest.raises(ValueError, match="too many"):
         session.run(pipeline_names=["validate_search"])

@@ -9,9 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from custom_samples import pets, table
-from kedro.io import DatasetError
 
-from mixmas_pipeline.datasets.named_file import NamedFileDataset
 from mixmas_pipeline.pipelines.data.custom import nodes
 from mixmas_pipeline.pipelines.data.custom.cells import ID, NUMBER, numbers, words
 from mixmas_pipeline.pipelines.data.custom.reading import read_frame, read_rows
@@ -111,19 +109,3 @@ def test_arrays_are_not_unpickled_and_are_of_one_length(tmp_path: Path) -> None:
 def test_whole_numbers_are_the_same_words_whether_others_are_missing_or_not() -> None:
     assert words(pd.DataFrame({"a": [1.0, np.nan, 2.5]}), "a") == ["1", None, "2.5"]
     assert words(pd.DataFrame({"a": [1, 2]}), "a") == ["1", "2"]
-
-
-def test_files_that_parameters_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(pets(3), tmp_path / "pets.csv")
-    here = NamedFileDataset(filepath=str(tmp_path / "pets.csv"), key="pets.table.file")
-    assert here.load() == tmp_path / "pets.csv"
-    before = here.fingerprint()
-    write(pets(4), tmp_path / "pets.csv")
-    assert here.fingerprint() != before
-    with pytest.raises(DatasetError, match=r"nothing.csv does not exist; pets.table.file names it"):
-        NamedFileDataset(filepath=str(tmp_path / "nothing.csv"), key="pets.table.file").load()
-    monkeypatch.setenv("MIXMAS_MIRROR", str(tmp_path))
-    monkeypatch.setenv("MIXMAS_CACHE", str(tmp_path / "cache"))
-    there = NamedFileDataset(filepath="https://example.org/data/pets.csv?raw=1", key="pets.table.file")
-    assert there.load().read_bytes() == (tmp_path / "pets.csv").read_bytes()
-    assert there.load().name == "pets.csv"
