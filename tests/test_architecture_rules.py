@@ -298,8 +298,6 @@ NO_TEST_MODULE: set[str] = {
     "pipelines/compare/evaluation.py",
     "pipelines/compare/parameters.py",
     "pipelines/compare/results.py",
-    "pipelines/data/avmnist/nodes.py",
-    "pipelines/data/avmnist/parameters.py",
     "pipelines/data/custom/cells.py",
     "pipelines/data/custom/defaults.py",
     "pipelines/data/custom/kinds/arrays.py",
