@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from mixmas_pipeline.pipelines.data.mimic.parameters import (
     LabelParameters,
     SplitParameters,
 )
-from mixmas_pipeline.pipelines.data.mimic.sources import MimicTables
+from mixmas_pipeline.pipelines.data.mimic.sources import MimicTables, MimicTablesDataset
 
 COLUMNS = {
     "ADMISSIONS": "row_id subject_id hadm_id admittime dischtime deathtime admission_type diagnosis",
@@ -35,6 +36,7 @@ COLUMNS = {
 ENTRY = pd.Timestamp("2150-03-01 10:30:00")
 Tables = dict[str, pd.DataFrame]
 Prepared = dict[str, Any]
+Prepare = Callable[..., Prepared]
 
 CHART = {
     220045: (90, 10, "bpm"),
@@ -49,6 +51,7 @@ CHART = {
 LAB = {51006: (20, 5, "mg/dL"), 51301: (9, 2, "K/uL"), 50882: (24, 2, "mEq/L"), 50983: (140, 3, "mEq/L")}
 LAB |= {50971: (4, 0.3, "mEq/L"), 50885: (1, 0.2, "mg/dL")}
 OUTPUT = {226559: (80, 20, "mL")}
+EVENT_TABLES = ("CHARTEVENTS", "LABEVENTS", "OUTPUTEVENTS")
 
 
 def small_tables(patients: int = 30, seed: int = 0, hours: int = 36) -> Tables:
@@ -104,6 +107,17 @@ def write_tables(tables: Tables, folder: Path, *, upper: bool = False, zipped: b
         file = f"{name if upper else name.lower()}.csv"
         (folder / f"{file}.gz").write_bytes(gzip.compress(text)) if zipped else (folder / file).write_bytes(text)
     return folder
+
+
+def dataset(folder: Path) -> MimicTablesDataset:
+    return MimicTablesDataset(filepath=str(folder), mirror="mimic-iii-demo")
+
+
+def read_all(folder: Path, verify: bool = True) -> pd.DataFrame:
+    """The events of a folder of tables."""
+    source = dataset(folder).load()
+    parameters = ExtractionParameters(threads=2, verify=verify)
+    return extract_events(source, nodes.select_stays(source, CohortParameters()), parameters)[0]
 
 
 def prepare(tables: MimicTables, labels: LabelParameters, mask_as_input: bool = False, threads: int = 2) -> Prepared:

@@ -7,17 +7,19 @@ import json
 import tarfile
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 from text_encoder import WORDS
 
 from mixmas_pipeline.pipelines.data.mmimdb.parameters import PictureParameters
 
 Films = dict[str, bytes]
+Select = Callable[..., tuple[pd.DataFrame, pd.DataFrame]]
 
 SMALL = PictureParameters(height=24, width=16, threads=2)
 
@@ -98,3 +100,16 @@ def write_few_films(archive: Path, folder: Path) -> None:
         (folder / "split.json").write_text(json.dumps(splits))
         names = {f"dataset/{film}" for ids in splits.values() for film in ids}
         films.extractall(folder, [name for name in films.namelist() if name.rpartition(".")[0] in names])
+
+
+def films(count: int = 30) -> pd.DataFrame:
+    """Every seventh film is left out."""
+    frame = pd.DataFrame({"id": [f"{i:07d}" for i in range(count)], "plot": [plot(i) for i in range(count)]})
+    return frame.assign(left_out=["no picture" if i % 7 == 3 else "" for i in range(count)])
+
+
+def giant() -> bytes:
+    """A PNG of 8 kB that is decoded to 64 million pixels."""
+    stream = io.BytesIO()
+    Image.new("1", (8000, 8000)).save(stream, "PNG")
+    return stream.getvalue()

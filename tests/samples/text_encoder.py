@@ -1,8 +1,12 @@
-"""A tiny text encoder."""
+"""A tiny text encoder, and the plain calls that embeddings are compared with."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+import numpy as np
+
+from mixmas_pipeline.data.text_embedding import EncoderFiles
 
 WORDS = [
     "the",
@@ -39,3 +43,19 @@ def write_encoder(folder: Path, hidden: int = 16, layers: int = 2, positions: in
     config = BertConfig(vocab_size=len(words), max_position_embeddings=positions, initializer_range=0.5, **shape)
     BertModel(config).save_pretrained(folder)
     return folder
+
+
+def reference(encoder: EncoderFiles, texts: list[str], max_tokens: int) -> list[np.ndarray]:
+    """One text at a time, padded to the whole length as published code does."""
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    tokeniser = AutoTokenizer.from_pretrained(encoder.folder)
+    model = AutoModel.from_pretrained(encoder.folder).eval()
+    states = []
+    for text in texts:
+        padded = tokeniser(text, truncation=True, max_length=max_tokens, padding="max_length", return_tensors="pt")
+        with torch.no_grad():
+            hidden = model(**padded).last_hidden_state[0]
+        states.append(hidden[padded["attention_mask"][0].bool()].numpy())
+    return states

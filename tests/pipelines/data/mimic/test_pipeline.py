@@ -8,11 +8,9 @@ import graphs
 import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
-from pydantic import ValidationError
 
 from mixmas_pipeline import pipeline_registry
 from mixmas_pipeline.config_loader import ProjectConfigLoader
-from mixmas_pipeline.pipelines.data.mimic.parameters import ExtractionParameters, LabelParameters, SplitParameters
 from mixmas_pipeline.utils.code_hash import package_code
 
 
@@ -111,20 +109,3 @@ def test_a_change_of_other_nodes_does_not_stream_the_tables_again() -> None:
     mimic = {name.rpartition(".")[2] for name in reached if ".mimic." in name}
     assert mimic == {"extraction", "parameters", "sources", "variables"}
     assert not [name for name in reached if name.startswith(("data.table", "training", "models"))]
-
-
-@pytest.mark.parametrize("edges", [(48, 24), (24, 24), (0, 24), ()])
-def test_edges_increase(edges: tuple[float, ...]) -> None:
-    with pytest.raises(ValidationError, match="edges"):
-        LabelParameters(edges=edges)
-
-
-def test_parameters_in_range() -> None:
-    with pytest.raises(ValidationError, match="leave nothing to train on"):
-        SplitParameters(seed=0, validation=0.5, test=0.5)
-    with pytest.raises(ValidationError, match="memory_limit"):
-        ExtractionParameters(memory_limit="lots")
-    assert LabelParameters(edges=(12, 720, 8760)).classes == (
-        *("within 12 hours", "12 hours to 30 days", "30 days to 1 year"),
-        "over 1 year or alive",
-    )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import shutil
-import threading
-import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -14,27 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from kedro.io import DatasetError
-from mimic_samples import Tables, prepare, same_inputs, small_tables, write_tables
+from mimic_samples import Tables, dataset, prepare, read_all, same_inputs, small_tables, write_tables
 
 from mixmas_pipeline.pipelines.data.mimic import nodes
-from mixmas_pipeline.pipelines.data.mimic.extraction import extract_events
-from mixmas_pipeline.pipelines.data.mimic.parameters import CohortParameters, ExtractionParameters, LabelParameters
-from mixmas_pipeline.pipelines.data.mimic.sources import MimicTablesDataset
-
-
-def dataset(folder: Path) -> MimicTablesDataset:
-    return MimicTablesDataset(filepath=str(folder), mirror="mimic-iii-demo")
+from mixmas_pipeline.pipelines.data.mimic.parameters import LabelParameters
 
 
 @pytest.fixture
 def copy(folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(folder, tmp_path / "copy"))
-
-
-def read_all(folder: Path, verify: bool = True) -> pd.DataFrame:
-    source = dataset(folder).load()
-    parameters = ExtractionParameters(threads=2, verify=verify)
-    return extract_events(source, nodes.select_stays(source, CohortParameters()), parameters)[0]
 
 
 @pytest.mark.parametrize("upper", [False, True])
@@ -254,25 +240,3 @@ def test_tables_of_two_versions(copy: Path, tables: Tables) -> None:
 def test_nothing_is_written(folder: Path) -> None:
     with pytest.raises(DatasetError, match="only read"):
         dataset(folder).save("anything")  # type: ignore[arg-type]
-
-
-def test_interrupted_extraction_leaves_nothing_running(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The query would take minutes."""
-    from mixmas_pipeline.pipelines.data.mimic import extraction
-
-    asked = iter([0])
-
-    def interrupted() -> int:
-        try:
-            return next(asked)
-        except StopIteration:
-            raise KeyboardInterrupt from None
-
-    monkeypatch.setattr(extraction, "_megabytes_read", interrupted)
-    slow = "INSERT INTO raw SELECT 0, 0, '', sum(sqrt(range)), '', false, '' FROM range(1000000000000)"
-    monkeypatch.setattr(extraction, "_READ", slow)
-    running, start = threading.active_count(), time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        read_all(folder)
-    assert time.monotonic() - start < 30
-    assert threading.active_count() == running
