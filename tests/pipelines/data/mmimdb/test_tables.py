@@ -1,6 +1,0 @@
-"""Tables that are larger than memory."""
-
-from __future__ import annotations
-
-
-# --- size ---------------------------------------------------------------------------------------------------------
