@@ -14,7 +14,6 @@ from kedro.io import DataCatalog, MemoryDataset
 from mixmas_pipeline import pipeline_registry
 from mixmas_pipeline.config_loader import ProjectConfigLoader
 from mixmas_pipeline.data.sampling import sample_size, sample_sizes
-from mixmas_pipeline.pipelines.data.custom.defaults import merge, patch
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).parents[4]
@@ -202,19 +201,6 @@ def test_new_rows_may_come_as_arrays() -> None:
         registered({"table": TABLE, "predict": {"rows": "x.csv"}})
 
 
-@given(st.integers(4, 600))
-def test_patches_cut_a_side_into_at_most_16(side: int) -> None:
-    found = patch(side)
-    assert side % found == 0
-    assert 1 <= side // found <= 16
-
-
-def test_a_tokeniser_of_another_type_replaces_the_old_one() -> None:
-    old = {"tokeniser": {"type": "patches", "patch": 8}, "depth": 2}
-    assert merge(old, {"tokeniser": {"type": "values"}}) == {"tokeniser": {"type": "values"}, "depth": 2}
-    assert merge(old, {"tokeniser": {"patch": 4}})["tokeniser"] == {"type": "patches", "patch": 4}
-
-
 @given(st.integers(10, 100_000))
 def test_automatic_samples_leave_something_over(rows: int) -> None:
     sample, holdout = sample_sizes(rows, "auto", "auto", 1.96, 0.5)
@@ -250,7 +236,7 @@ def test_a_run_says_why_there_is_no_such_pipeline(monkeypatch: pytest.MonkeyPatc
         raise ValueError("Failed to find the pipeline")
 
     monkeypatch.setattr(KedroSession, "run", run)
-    monkeypatch.setattr("mixmas_pipeline.pipeline_registry.why_left_out", {"validate_search": "too many"}.get)
+    monkeypatch.setattr("mixmas_pipeline.session.why_left_out", {"validate_search": "too many"}.get)
     session = ReusingSession.__new__(ReusingSession)
     with pytest.raises(ValueError, match="too many"):
         session.run(pipeline_names=["validate_search"])
