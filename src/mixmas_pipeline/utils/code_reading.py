@@ -17,6 +17,10 @@ _SHOWING = {"preview", "__repr__", "extra_repr", "_describe"}
 _LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 # Tests in which these alone are called have no effect.
 _PURE = {"all", "any", "isinstance", "len"}
+# Functions and methods that the arguments of a log statement may call. Another call may draw a random number or take
+# from an iterator, so the statement counts.
+_FOR_TEXTS = _PURE | {"counted", "duration", "float", "format", "int", "items", "join", "keys", "max", "mean", "min"}
+_FOR_TEXTS |= {"nunique", "repr", "round", "rstrip", "sorted", "str", "strip", "sum", "tolist", "values"}
 _BODIES = {"body", "orelse", "finalbody"}
 _BINDS = (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
 
@@ -282,7 +286,7 @@ class _Reader:
         for statement in statements:
             if self._is_idle(statement):
                 continue
-            if self._scopes[-1].is_function and (name := _text_name(statement)):
+            if self._scopes[-1].is_function and (name := self._text_name(statement)):
                 self._text(name, statement)
             else:
                 self._emit(statement)
@@ -298,7 +302,7 @@ class _Reader:
             return pure and all(self._is_idle(inner) for inner in (*statement.body, *statement.orelse))
         if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)):
             return False
-        if any(isinstance(node, _BINDS) for node in ast.walk(statement)):
+        if self._may_act(*_arguments(statement.value)):
             return False
         call = statement.value.func
         if isinstance(call, ast.Attribute) and (name := _dotted(call.value)):
@@ -307,6 +311,21 @@ class _Reader:
             if self._reports and name in self._names.progress:
                 return True
         return self._is_progress(call)
+
+    def _may_act(self, *expressions: ast.expr) -> bool:
+        """Whether evaluating the expressions may do something, beside giving values for a text."""
+        stack: list[ast.AST] = list(expressions)
+        while stack:
+            node = stack.pop()
+            if isinstance(node, _BINDS) or (isinstance(node, ast.Call) and not self._is_for_texts(node.func)):
+                return True
+            if not isinstance(node, ast.Lambda):
+                stack += ast.iter_child_nodes(node)
+        return False
+
+    def _is_for_texts(self, function: ast.expr) -> bool:
+        name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+        return name in _FOR_TEXTS or self._is_progress(function)
 
     def _is_progress(self, function: ast.expr) -> bool:
         """Whether the function (or class) comes from the module of progress."""
@@ -355,6 +374,18 @@ class _Reader:
             meter = all(self._is_imported_progress(names, *_chain(function)) for function in made)
             (names.progress if meter else names.stored).add(name)
         return names
+
+    def _text_name(self, statement: ast.stmt) -> str | None:
+        """The name of a text or a function that the statement makes, which has no other effect."""
+        if isinstance(statement, ast.FunctionDef) and not statement.decorator_list:
+            arguments = statement.args
+            defaults = [default for default in (*arguments.defaults, *arguments.kw_defaults) if default is not None]
+            return None if self._may_act(*defaults) else statement.name
+        if not isinstance(statement, ast.Assign) or len(statement.targets) > 1:
+            return None
+        target, value = statement.targets[0], statement.value
+        is_text = isinstance(value, ast.JoinedStr) or (isinstance(value, ast.Constant) and isinstance(value.value, str))
+        return target.id if is_text and isinstance(target, ast.Name) and not self._may_act(value) else None
 
     def _text(self, name: str, statement: ast.stmt) -> None:
         scope, out = self._scopes[-1], self._out
@@ -420,7 +451,7 @@ class _Reader:
         arguments = node.args
         self._out.append(type(node).__name__)
         if not isinstance(node, ast.Lambda):
-            self._out.append(node.name)
+            self._out += (node.name, len(node.decorator_list))
             self._scopes[-1].bound.add(node.name)
             for decorator in node.decorator_list:
                 self._emit(decorator)
@@ -443,7 +474,7 @@ class _Reader:
             self._emit(node.annotation)
 
     def _class(self, node: ast.ClassDef) -> None:
-        self._out += ("ClassDef", node.name)
+        self._out += ("ClassDef", node.name, len(node.decorator_list), len(node.bases))
         self._scopes[-1].bound.add(node.name)
         for part in (*node.decorator_list, *node.bases, *node.keywords):
             self._emit(part)
@@ -497,11 +528,14 @@ class _Reader:
     def _with(self, node: ast.With | ast.AsyncWith) -> None:
         self._out.append(type(node).__name__)
         for item in node.items:
-            if isinstance(item.context_expr, ast.Call) and self._is_progress(item.context_expr.func):
+            if self._makes_progress(item.context_expr):
                 self._bind_progress(item.optional_vars)
             else:
                 self._emit(item)
         self._body(node.body)
+
+    def _makes_progress(self, value: ast.expr) -> bool:
+        return isinstance(value, ast.Call) and self._is_progress(value.func) and not self._may_act(*_arguments(value))
 
     def _bind_progress(self, target: ast.expr | None) -> None:
         if isinstance(target, ast.Name):
@@ -510,7 +544,7 @@ class _Reader:
             self._emit(target)
 
     def _assignment(self, node: ast.Assign) -> None:
-        if isinstance(node.value, ast.Call) and self._is_progress(node.value.func) and len(node.targets) == 1:
+        if self._makes_progress(node.value) and len(node.targets) == 1:
             self._bind_progress(node.targets[0])
         else:
             self._generic(node, node._fields)
@@ -592,15 +626,8 @@ def _is_progress(target: Target, attributes: tuple[str, ...]) -> bool:
     return f"{path}.".startswith(f"{_PROGRESS}.")
 
 
-def _text_name(statement: ast.stmt) -> str | None:
-    """The name of a text or a function that the statement makes, which has no other effect."""
-    if isinstance(statement, ast.FunctionDef) and not statement.decorator_list:
-        return statement.name
-    if not isinstance(statement, ast.Assign) or len(statement.targets) > 1:
-        return None
-    target, value = statement.targets[0], statement.value
-    is_text = isinstance(value, ast.JoinedStr) or (isinstance(value, ast.Constant) and isinstance(value.value, str))
-    return target.id if is_text and isinstance(target, ast.Name) else None
+def _arguments(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(keyword.value for keyword in call.keywords)]
 
 
 def _makes_logger(value: ast.expr | None) -> bool:
