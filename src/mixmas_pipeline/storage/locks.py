@@ -97,7 +97,7 @@ class DataRootLock(ABC):
         _held.discard(self)
         try:
             self._write({**self._read(), "holder": None})
-        except (DataRootBusy, OSError) as error:  # a full disk, for example; the lock itself is what counts
+        except Exception as error:  # a full disk or a lost network, for example; the lock itself is what counts
             _log.warning("%s", error)
         finally:
             self._give_up()
@@ -260,7 +260,7 @@ class LeaseLock(DataRootLock):
             self._storage.rm_file(self._object(self._number))
             raise
         for number in numbers[1:]:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # one that stays does no harm: it is not the highest
                 self._storage.rm_file(self._object(number))
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
         self._thread.start()
