@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from mixmas_pipeline.cli import prune
 from mixmas_pipeline.cli.prune import Age, format_bytes
+from mixmas_pipeline.storage.locks import locked
 
 
 @pytest.mark.parametrize(
@@ -30,3 +35,16 @@ def test_what_is_no_age_is_refused_with_examples(text: str) -> None:
 )
 def test_sizes(number: float, text: str) -> None:
     assert format_bytes(number) == text
+
+
+def test_a_data_root_in_use_is_a_message_without_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "01_raw").mkdir()
+    configuration = {"globals": {"data_root": str(tmp_path)}}
+    monkeypatch.setattr(prune, "load_configuration", lambda metadata, env: configuration)
+    project = SimpleNamespace(project_path=tmp_path)
+    with locked(tmp_path):
+        result = CliRunner().invoke(prune.prune_command, ["--yes"], obj=project)
+        listed = CliRunner().invoke(prune.prune_command, [], obj=project)
+    assert isinstance(result.exception, SystemExit)
+    assert f"Error: The data root {tmp_path} is in use by" in result.output
+    assert listed.exit_code == 0

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from mixmas_pipeline.hooks.data_root import DataRootHooks, storage_advice
+from mixmas_pipeline.storage import retention
 from mixmas_pipeline.storage.locks import DataRootBusy
 
 RUN = {"run_id": "2026-01-01T00.00.00.000Z"}
@@ -71,3 +72,19 @@ def test_the_next_run_can_begin_when_a_run_has_ended(ends_well: bool, tmp_path: 
         first.on_pipeline_error(ValueError("a node failed"))
     second.before_pipeline_run(RUN)
     second.after_pipeline_run()
+
+
+def test_the_lock_ends_with_the_run_even_if_checkpoints_cannot_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = hooks_of(tmp_path / "data"), hooks_of(tmp_path / "data")
+
+    def fail(root: Path) -> None:
+        raise OSError("the store cannot be reached")
+
+    monkeypatch.setattr(retention, "sweep_checkpoints", fail)
+    first.before_pipeline_run(RUN)
+    with pytest.raises(OSError, match="cannot be reached"):
+        first.after_pipeline_run()
+    second.before_pipeline_run(RUN)
+    second.on_pipeline_error(ValueError("a node failed"))

@@ -80,6 +80,47 @@ def test_a_worker_that_is_killed_while_idle_costs_nothing(
     assert "run again" not in caplog.text
 
 
+def test_a_worker_that_was_just_killed_can_be_stopped() -> None:
+    """Other workers must be stopped after it."""
+    worker = Worker(None)
+    assert worker._executor.submit(os.getpid).result(60)
+    worker._pid = worker._executor.submit(os.getpid).result(60)
+    os.kill(worker._pid, signal.SIGKILL)
+    while is_alive(worker._pid):
+        time.sleep(0.05)
+    worker.interrupt()
+    worker.close()
+
+
+def test_a_record_that_cannot_be_read_does_not_stop_the_reading(caplog: pytest.LogCaptureFixture) -> None:
+    """Unread, the pipe would fill up and the worker would wait for ever."""
+    worker = Worker(None)
+    messages, _ = worker._ends_of_worker
+    messages.send_bytes(b"no pickle")
+    messages.send(None)
+    reader = worker._readers[0]
+    reader.start()
+    assert worker._all_records_handled.wait(10)
+    worker.close()
+    assert not reader.is_alive()
+    assert "a log record cannot be read" in caplog.text
+
+
+def test_output_of_a_process_that_outlives_its_worker_is_left_alone() -> None:
+    """The reader of the output waits as long as that process has the pipe. Were its descriptor closed and given to
+    another pipe, it would take what is sent there."""
+    worker = Worker(None)
+    held = os.dup(worker._ends_of_worker[1].fileno())
+    worker._readers[1].start()
+    number = worker._output.fileno()
+    worker.close()
+    assert worker._readers[1].is_alive()
+    assert os.fstat(number)
+    os.close(held)
+    worker._readers[1].join(10)
+    assert not worker._readers[1].is_alive()
+
+
 def test_the_environment_is_that_of_the_worker() -> None:
     worker = Worker("7")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import logging
 import os
 import socket
 import threading
@@ -254,6 +255,20 @@ def server() -> Iterator[str]:
 def download(cached: Path, url: str, sha256: str | None = BODY_SHA256) -> Path:
     """``fetch`` from an address."""
     return fetch(cached, Source("set/file", url, sha256))
+
+
+@pytest.mark.usefixtures("no_mirror")
+def test_logged_progress_ends_at_the_size(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """pooch fills the bar once more at the end, which must not count the bytes twice."""
+    monkeypatch.setattr(downloads, "_PROGRESS_EVERY", -1.0)
+    monkeypatch.setattr(downloads, "_CHUNK", len(BODY))
+    caplog.set_level(logging.INFO, downloads.__name__)
+    download(tmp_path / "table.csv", f"{server}/table.csv")
+    size = f"{len(BODY) / 1e6:.1f}"
+    progress = [record.getMessage().strip() for record in caplog.records if " of " in record.getMessage()]
+    assert progress == [f"{size} of {size} MB"] * 2
 
 
 @pytest.mark.usefixtures("no_mirror")

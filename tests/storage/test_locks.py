@@ -353,6 +353,19 @@ def test_run_that_was_overtaken_twice_gives_way(url: str, monkeypatch: pytest.Mo
     assert list(leases(url)) == [2]
 
 
+def test_an_answer_that_was_lost_does_not_lock_a_run_out(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store has created the lease, the client has sent the request again, and the store refuses that."""
+    clock, create, answers = Clock(), LeaseLock._create, [False]
+    monkeypatch.setattr(LeaseLock, "_create", lambda lock: create(lock) and (answers.pop() if answers else True))
+    first = lease(url, clock).acquire(EARLY)
+    assert not answers
+    first.check()
+    with pytest.raises(DataRootBusy, match=f"process {os.getpid()}"):
+        lease(url, clock).acquire(LATE)
+    first.release()
+    lease(url, clock).acquire(LATE).release()
+
+
 def test_earlier_leases_are_cleared_away_and_the_last_run_is_remembered(url: str) -> None:
     for run in (EARLY, LATE, None):
         lease(url, Clock()).acquire(run).release()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import os
+import pickle
 import shutil
 import signal
 import socket
@@ -12,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +31,7 @@ from mixmas_pipeline.datasets.table import TableDataset
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.training import distributed, lightning_module
 from mixmas_pipeline.training.inference import compute_logits
+from mixmas_pipeline.training.worker import RECORD
 from mixmas_pipeline.utils.progress import LOGGER, StepsDone
 
 MakeTable = Callable[..., MultimodalTable]
@@ -306,3 +310,17 @@ def test_two_processes_make_the_steps_of_one(
     there = validation.present["series"]
     by_hand = (logits["series"].argmax(axis=1) == validation.labels)[there].mean()
     assert history["validation_accuracy_series"][best] == pytest.approx(by_hand)
+
+
+def test_a_broken_record_does_not_stop_the_reading(caplog: pytest.LogCaptureFixture) -> None:
+    """Two workers' long lines may be mixed. Unread, the pipe would fill up and the workers would wait for ever."""
+    caplog.set_level(logging.INFO, "mixmas_pipeline")
+    record = logging.makeLogRecord({"name": "mixmas_pipeline.x", "msg": "whole", "levelno": logging.INFO})
+    line = f"{RECORD}{b64encode(pickle.dumps(record)).decode()}"
+    distributed._show(io.StringIO(f"{line[:50]}{line[:50]}\n{RECORD}!\nprinted{line}\n"))
+    messages = [record.getMessage() for record in caplog.records]
+    assert [message.startswith("A log record of a training process cannot be read") for message in messages[:2]] == [
+        True,
+        True,
+    ]
+    assert messages[2:] == ["training process: printed", "whole"]

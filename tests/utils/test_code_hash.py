@@ -278,6 +278,33 @@ OTHER = {
         "def f(x):\n    _log.info(y := 1)\n    return y",
         "def f(x):\n    _log.info(y := 2)\n    return y",
     ),
+    "random number in a log": ("def f(r):\n    return r()", "def f(r):\n    _log.info('%s', r())\n    return r()"),
+    "random number in a log under a condition": (
+        "def f(x, r):\n    return r()",
+        "def f(x, r):\n    if x:\n        _log.info('%s', r.random())\n    return r()",
+    ),
+    "iterator in a log": ("def f(i):\n    return next(i)", "def f(i):\n    _log.info(next(i))\n    return next(i)"),
+    "random number in a text for a log": (
+        "def f(r):\n    return r()",
+        "def f(r):\n    t = f'{r()}'\n    _log.info(t)\n    return r()",
+    ),
+    "random number in an event": ("def f(r):\n    return r()", "def f(r):\n    tell(r())\n    return r()"),
+    "random number for progress": (
+        "def f(r):\n    with Progress(3, 'x') as p:\n        return r()",
+        "def f(r):\n    with Progress(r(), 'x') as p:\n        return r()",
+    ),
+    "random number in a default of a text's function": (
+        "def f(r):\n    return r()",
+        "def f(r):\n    def t(x=r()):\n        return x\n    return r()",
+    ),
+    "decorator or base": (
+        "def f():\n    class A(B):\n        x = 1\n    return A",
+        "def f():\n    @B\n    class A:\n        x = 1\n    return A",
+    ),
+    "decorator or annotation": (
+        "def f():\n    def g() -> d:\n        return 1\n    return g",
+        "def f():\n    @d\n    def g():\n        return 1\n    return g",
+    ),
     "another's method of the same name": ("def f(x):\n    x.advance(1)", "def f(x):\n    x.advance(2)"),
     "another's function of the same name": (
         "def f(tell):\n    tell(1)",

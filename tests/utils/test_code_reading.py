@@ -6,7 +6,8 @@ import ast
 
 import pytest
 
-from mixmas_pipeline.utils.code_reading import Binding, Module, Reading, Target, Use, local_name, read_module
+from mixmas_pipeline.utils.code_modules import Binding, Module, Target, local_name, read_module
+from mixmas_pipeline.utils.code_reading import Reading, Use, read_definition
 
 
 def module(text: str, name: str = "a.b", *, is_package: bool = False) -> Module:
@@ -15,7 +16,7 @@ def module(text: str, name: str = "a.b", *, is_package: bool = False) -> Module:
 
 def reading(text: str, name: str = "f") -> Reading:
     made = module(text)
-    return made.read(made.definitions[name])
+    return read_definition(made, made.definitions[name])
 
 
 @pytest.mark.parametrize(("name", "expected"), [("p", ""), ("p.a.b", "a.b"), ("pp.a", None), ("a.p", None), ("", None)])
@@ -105,7 +106,7 @@ BASE = "import logging\nlog = logging.getLogger()\ndef f(x):\n    return x + 1\n
         ("def f(x):\n    return x + 2\n", False),
         ("def f(x):\n    return x + True\n", False),
         ("def f(y):\n    return y + 1\n", False),
-        ("def f(x):\n    log.info(x.pop())\n    return x + 1\n", True),
+        ("def f(x):\n    log.info(x.pop())\n    return x + 1\n", False),
         ("def f(x):\n    other.info(x)\n    return x + 1\n", False),
     ],
 )

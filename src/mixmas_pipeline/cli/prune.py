@@ -46,7 +46,21 @@ def prune_command(
     nothing while a run uses the data root. It also deletes what killed runs have left: unfinished files, and
     checkpoints of trainings, which no run can resume afterwards.
     """
-    from mixmas_pipeline.storage.locks import data_root, locked
+    from mixmas_pipeline.storage.locks import DataRootBusy, data_root, locked
+    from mixmas_pipeline.storage.paths import subfolders
+
+    root = data_root(load_configuration(metadata, env)["globals"], metadata.project_path)
+    if not subfolders(root):
+        raise click.ClickException(f"there is no data root {root}: nothing has been run in this environment")
+    try:
+        with locked(root) if yes else nullcontext():
+            _prune(root, keep, older_than, yes)
+    except DataRootBusy as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _prune(root: AnyPath, keep: int, older_than: timedelta | None, yes: bool) -> None:
+    """Delete, or list, what is superfluous in an existing data root, which is locked for deleting."""
     from mixmas_pipeline.storage.paths import remove, subfolders
     from mixmas_pipeline.storage.retention import (
         checkpoint_folder,
@@ -58,22 +72,18 @@ def prune_command(
         sweep,
     )
 
-    root = data_root(load_configuration(metadata, env)["globals"], metadata.project_path)
-    if not subfolders(root):
-        raise click.ClickException(f"there is no data root {root}: nothing has been run in this environment")
-    with locked(root) if yes else nullcontext():
-        versions = saved_versions(root)
-        old, checkpoints = superfluous(versions, keep, older_than), subfolders(checkpoint_folder(root))
-        unfinished = [*leftovers(root), *checkpoints]
-        rows = [(saved.dataset, saved.version, size(saved.artefact.parent)) for saved in old]
-        rows += [(path, "unfinished", size(path)) for path in unfinished]
-        _print_table(root, rows)
-        if yes:
-            for saved in old:
-                delete(saved)
-            sweep(root)
-            for path in checkpoints:
-                remove(path)
+    versions = saved_versions(root)
+    old, checkpoints = superfluous(versions, keep, older_than), subfolders(checkpoint_folder(root))
+    unfinished = [*leftovers(root), *checkpoints]
+    rows = [(saved.dataset, saved.version, size(saved.artefact.parent)) for saved in old]
+    rows += [(path, "unfinished", size(path)) for path in unfinished]
+    _print_table(root, rows)
+    if yes:
+        for saved in old:
+            delete(saved)
+        sweep(root)
+        for path in checkpoints:
+            remove(path)
     kept = sum(map(len, versions.values())) - len(old)
     total = format_bytes(sum(row[2] for row in rows))
     click.echo(

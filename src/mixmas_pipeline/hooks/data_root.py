@@ -76,10 +76,12 @@ class DataRootHooks:
         from mixmas_pipeline.storage.locks import data_root
         from mixmas_pipeline.storage.retention import sweep_checkpoints
 
-        if threading.get_ident() in self._held:
-            context = self._session.context
-            sweep_checkpoints(data_root(context.config_loader["globals"], context.project_path))
-        self._release()
+        try:
+            if threading.get_ident() in self._held:
+                context = self._session.context
+                sweep_checkpoints(data_root(context.config_loader["globals"], context.project_path))
+        finally:  # Kedro calls no other hook then
+            self._release()
 
     @hook_impl(trylast=True)
     def on_pipeline_error(self, error: Exception) -> None:

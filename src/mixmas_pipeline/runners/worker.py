@@ -16,6 +16,7 @@ import sys
 import threading
 import warnings
 from concurrent.futures import BrokenExecutor, Future, wait
+from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 
@@ -25,6 +26,7 @@ from mixmas_pipeline.runners.remote import RemoteError, WorkerLost, run_packed_t
 from mixmas_pipeline.utils.remote_logs import handle_record, log_output
 
 _PR_SET_PDEATHSIG = 1
+_log = logging.getLogger(__name__)
 _PATIENCE = 10.0  # seconds for a node to remove its unfinished files, or for its last records to arrive
 # Without pgrep loky can only kill the worker itself, which is enough.
 warnings.filterwarnings("ignore", message="Failed to kill subprocesses", module=r"loky\.")
@@ -91,7 +93,8 @@ class Worker:
     def interrupt(self) -> None:
         """Stop the node and let the process remove unfinished files; do not wait for it."""
         if self._pid:
-            os.kill(self._pid, signal.SIGTERM)
+            with suppress(ProcessLookupError):  # it has just been killed
+                os.kill(self._pid, signal.SIGTERM)
 
     def close(self) -> None:
         """End the process at once and handle its last records and output."""
@@ -102,8 +105,9 @@ class Worker:
         for reader in self._readers:
             if reader.ident is not None:
                 reader.join(1.0)  # longer only if the node started a process that is still alive
-        self._messages.close()
-        self._output.close()
+        for reader, end in zip(self._readers, (self._messages, self._output), strict=True):
+            if not reader.is_alive():  # else it would go on with whatever next gets the number of its file descriptor
+                end.close()
 
     def _read_messages(self) -> None:
         while True:
@@ -111,6 +115,9 @@ class Worker:
                 message = self._messages.recv()
             except (EOFError, OSError):
                 return
+            except Exception as error:  # go on: if nothing read the pipe any more, the worker would wait for ever
+                _log.warning("%s: a log record cannot be read: %s", self._node, error)
+                continue
             if isinstance(message, logging.LogRecord):
                 handle_record(message)
             elif message is None:
@@ -147,6 +154,7 @@ def _reason(message: str) -> str:
 
 # --- in the worker ---------------------------------------------------------------------------------------------------
 _messages: Connection
+_sending = threading.Lock()  # a thread of the node may log while the node ends
 
 
 def _start(messages: Connection, output: Connection, parent: int) -> None:
@@ -166,14 +174,19 @@ def _start(messages: Connection, output: Connection, parent: int) -> None:
         os.dup2(output.fileno(), descriptor)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     _messages = messages
-    _messages.send(os.getpid())
+    _send(os.getpid())
+
+
+def _send(message: logging.LogRecord | int | None) -> None:
+    with _sending:
+        _messages.send(message)
 
 
 def _run(packed: bytes) -> RemoteError | None:
     try:
-        return run_packed_task(packed, _messages.send)
+        return run_packed_task(packed, _send)
     finally:
-        _messages.send(None)
+        _send(None)
 
 
 def _end_with(parent: int) -> None:

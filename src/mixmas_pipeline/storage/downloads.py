@@ -143,7 +143,8 @@ class _LoggedProgress:
             _log.info("  %.1f of %.1f MB", self._received / 1e6, self.total / 1e6)
 
     def reset(self) -> None:
-        """pooch calls this before it fills the bar a last time."""
+        """Count from 0: pooch calls this before it fills the bar a last time."""
+        self._received = 0
 
     def close(self) -> None:
         """Nothing is open."""

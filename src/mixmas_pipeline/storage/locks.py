@@ -25,6 +25,7 @@ from datetime import datetime
 from pathlib import Path
 from socket import gethostname
 from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
 
 from mixmas_pipeline.storage.paths import as_path
 
@@ -97,7 +98,7 @@ class DataRootLock(ABC):
         _held.discard(self)
         try:
             self._write({**self._read(), "holder": None})
-        except (DataRootBusy, OSError) as error:  # a full disk, for example; the lock itself is what counts
+        except Exception as error:  # a full disk or a lost network, for example; the lock itself is what counts
             _log.warning("%s", error)
         finally:
             self._give_up()
@@ -251,16 +252,18 @@ class LeaseLock(DataRootLock):
                 "dead.",
             )
         self._number = numbers[-1] + 1
-        self._record = {"last_run": before.get("last_run"), "holder": _this_process()}
-        if not self._create():
-            raise self._busy(self._read_number(self._number).get("holder"))
+        self._record = {"last_run": before.get("last_run"), "holder": _this_process(), "token": uuid4().hex}
+        # Its own object, if the store's answer was lost and the request was sent again.
+        if not self._create() and (other := self._read_number(self._number)).get("token") != self._record["token"]:
+            raise self._busy(other.get("holder"))
         try:
             self._confirm()
         except BaseException:
             self._storage.rm_file(self._object(self._number))
             raise
+        self._last_beat = self._clock()
         for number in numbers[1:]:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):  # one that stays does no harm: it is not the highest
                 self._storage.rm_file(self._object(number))
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
         self._thread.start()
@@ -287,7 +290,6 @@ class LeaseLock(DataRootLock):
             if error.errno == errno.EINVAL:  # a store's answer 412, if it does not name the condition as Amazon's does
                 return False
             raise
-        self._last_beat = self._clock()
         return True
 
     def _give_up(self) -> None:

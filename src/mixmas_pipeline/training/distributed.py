@@ -166,13 +166,20 @@ def _environment(per_host: int) -> dict[str, str]:
 
 
 def _show(output: IO[str]) -> None:
-    """Handle the workers' log records as if they had been logged here; log what else the workers print."""
+    """Handle the workers' log records as if they had been logged here; log what else the workers print.
+
+    Workers share the pipe, so lines longer than its atomic writes may be mixed. Such a record is logged as it is: if
+    nothing read the pipe any more, it would fill up, and the workers would wait for ever.
+    """
     for line in output:
         printed, _, record = line.rstrip().partition(RECORD)
         if printed:
             _log.info("training process: %s", printed)
         if record:
-            handle_record(pickle.loads(b64decode(record)))
+            try:
+                handle_record(pickle.loads(b64decode(record)))
+            except Exception as error:
+                _log.warning("A log record of a training process cannot be read (%s): %.200s", error, record)
 
 
 def _failure(errors: Path, report: str, parameters: TrainingParameters) -> Exception:

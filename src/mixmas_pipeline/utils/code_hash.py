@@ -4,8 +4,9 @@ The unit is a top-level definition of a module: a function, a class or a constan
 every name that it loads, through each form of import, to the definitions behind these names. What cannot be resolved
 counts as its whole module: a needless run is only slow, a stale result is a silent wrong answer.
 
-Not counted are comments, docstrings and layout; statements that only log or report progress, and texts made for them
-alone; descriptions of fields; methods that only show an object; and the modules in ``SILENT``.
+Not counted are comments, docstrings and layout; statements that only log or report progress (a call in them that may do
+more than give a value for the text counts), and texts made for them alone; descriptions of fields; methods that only
+show an object; and the modules in ``SILENT``.
 """
 
 from __future__ import annotations

@@ -91,11 +91,25 @@ class _Reader:
         for statement in statements:
             if self._reports.is_idle(statement):
                 continue
-            if self._texts is not None and (name := _text_name(statement)):
+            if self._texts is not None and (name := self._text_name(statement)):
                 self._text(name, statement, self._texts)
             else:
                 self._emit(statement)
         self._out.append("}")
+
+    def _text_name(self, statement: ast.stmt) -> str | None:
+        """The name of a text or a function that the statement makes, which has no other effect."""
+        if isinstance(statement, ast.FunctionDef) and not statement.decorator_list:
+            arguments = statement.args
+            defaults = [default for default in (*arguments.defaults, *arguments.kw_defaults) if default is not None]
+            return None if self._reports.may_act(*defaults) else statement.name
+        if not isinstance(statement, ast.Assign) or len(statement.targets) > 1:
+            return None
+        target, value = statement.targets[0], statement.value
+        is_text = isinstance(value, ast.JoinedStr) or (isinstance(value, ast.Constant) and isinstance(value.value, str))
+        if not is_text or not isinstance(target, ast.Name) or self._reports.may_act(value):
+            return None
+        return target.id
 
     def _text(self, name: str, statement: ast.stmt, texts: list[_Text]) -> None:
         self._has_texts = True
@@ -166,7 +180,8 @@ class _Reader:
 
     def _class(self, node: ast.ClassDef) -> None:
         self._out += ("ClassDef", node.name)
-        self._list([*node.decorator_list, *node.bases, *node.keywords, *getattr(node, "type_params", [])])
+        for part in (node.decorator_list, node.bases, node.keywords, getattr(node, "type_params", [])):
+            self._list(part)
         outside, self._texts = self._texts, None
         self._inside(node, [entry for entry in node.body if getattr(entry, "name", None) not in _SHOWING])
         self._texts = outside
@@ -221,13 +236,13 @@ class _Reader:
                 self._imports.setdefault(name, []).append(target)
 
     def _withitem(self, node: ast.withitem) -> None:
-        if isinstance(node.context_expr, ast.Call) and self._reports.is_progress(node.context_expr.func):
+        if self._reports.makes_progress(node.context_expr):
             self._target_of_progress(node.optional_vars)
         else:
             self._generic(node)
 
     def _assignment(self, node: ast.Assign) -> None:
-        if isinstance(node.value, ast.Call) and self._reports.is_progress(node.value.func) and len(node.targets) == 1:
+        if self._reports.makes_progress(node.value) and len(node.targets) == 1:
             self._target_of_progress(node.targets[0])
         else:
             self._generic(node)
@@ -266,14 +281,3 @@ def _flat(parts: list[Any]) -> Iterator[Any]:
             yield from _flat(part)
         else:
             yield part
-
-
-def _text_name(statement: ast.stmt) -> str | None:
-    """The name of a text or a function that the statement makes, which has no other effect."""
-    if isinstance(statement, ast.FunctionDef) and not statement.decorator_list:
-        return statement.name
-    if not isinstance(statement, ast.Assign) or len(statement.targets) > 1:
-        return None
-    target, value = statement.targets[0], statement.value
-    is_text = isinstance(value, ast.JoinedStr) or (isinstance(value, ast.Constant) and isinstance(value.value, str))
-    return target.id if is_text and isinstance(target, ast.Name) else None

@@ -11,6 +11,10 @@ from mixmas_pipeline.utils.code_modules import PROGRESS, Module, Target, chain, 
 _LOGGING = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 # Tests in which these alone are called have no effect.
 _PURE = {"all", "any", "isinstance", "len"}
+# Functions and methods that the arguments of a log statement may call. Another call may draw a random number or take
+# from an iterator, so the statement counts.
+_FOR_TEXTS = _PURE | {"counted", "duration", "float", "format", "int", "items", "join", "keys", "max", "mean", "min"}
+_FOR_TEXTS |= {"nunique", "repr", "round", "rstrip", "sorted", "str", "strip", "sum", "tolist", "values"}
 _BINDS = (ast.NamedExpr, ast.Await, ast.Yield, ast.YieldFrom)
 
 
@@ -31,9 +35,29 @@ class Reports:
         if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)):
             return False
         function = statement.value.func
-        if self._logs(function) or self.is_progress(function):
-            return not any(isinstance(node, _BINDS) for node in ast.walk(statement))
+        return (self._logs(function) or self._is_progress(function)) and not self._arguments_act(statement.value)
+
+    def makes_progress(self, value: ast.expr) -> bool:
+        """Whether the expression makes a report of progress, and does nothing else."""
+        return isinstance(value, ast.Call) and self._is_progress(value.func) and not self._arguments_act(value)
+
+    def may_act(self, *expressions: ast.expr) -> bool:
+        """Whether evaluating the expressions may do something, beside giving values for a text."""
+        stack: list[ast.AST] = list(expressions)
+        while stack:
+            node = stack.pop()
+            if isinstance(node, _BINDS) or (isinstance(node, ast.Call) and not self._is_for_texts(node.func)):
+                return True
+            if not isinstance(node, ast.Lambda):
+                stack += ast.iter_child_nodes(node)
         return False
+
+    def _arguments_act(self, call: ast.Call) -> bool:
+        return self.may_act(*call.args, *(keyword.value for keyword in call.keywords))
+
+    def _is_for_texts(self, function: ast.expr) -> bool:
+        name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+        return name in _FOR_TEXTS or self._is_progress(function)
 
     def _logs(self, function: ast.expr) -> bool:
         """Whether it is a method of a logger, or of what reports progress."""
@@ -42,7 +66,7 @@ class Reports:
             return name not in self._bound
         return bool(name) and self._module.reports_progress and self._is_meter(name)
 
-    def is_progress(self, function: ast.expr) -> bool:
+    def _is_progress(self, function: ast.expr) -> bool:
         """Whether the function (or class) comes from the module of progress."""
         if not self._module.reports_progress:
             return False
