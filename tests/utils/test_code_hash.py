@@ -99,11 +99,18 @@ def test_forms_of_use(text: str, expected: set[str], tmp_path: Path) -> None:
         ("class f:\n    h = 1\n    def method(self):\n        return h()", True),
         ("def f(x):\n    return x.h", False),
         ("def f():\n    return lambda x=h: x", True),
+        ("class f:\n    x: h", True),
+        ("class f:\n    x: list[h] = 1", True),
+        ("class f:\n    def method(self, x: h) -> None:\n        pass", True),
+        ("class f:\n    def method(self) -> h:\n        pass", True),
+        ("def f():\n    x: h = 1\n    return x", True),
         ("def f(x):\n    match x:\n        case h():\n            return 1", True),
     ],
 )
-def test_a_local_variable_hides_a_name_where_python_says_so(body: str, used: bool, tmp_path: Path) -> None:
-    assert reached(package(tmp_path, a=f"from p.b import h\n{body}", b=B)) == ({"b.h"} if used else set())
+@pytest.mark.parametrize("first", ["", "from __future__ import annotations\n"], ids=["evaluated", "postponed"])
+def test_a_local_variable_hides_a_name_where_python_says_so(first: str, body: str, used: bool, tmp_path: Path) -> None:
+    made = package(tmp_path, a=f"{first}from p.b import h\n{body}", b=B)
+    assert reached(made) == ({"b.h"} if used else set())
 
 
 def test_re_exports_are_followed(tmp_path: Path) -> None:
