@@ -388,3 +388,51 @@ def test_late_imports_of_this_package_are_followed() -> None:
     ]
     blocks = {name for name in found if name.startswith("models.blocks.")}
     assert blocks == {"models.blocks.base"}, "the data names the blocks"
+
+
+KIND_MODULES = ("audio", "embedding", "image", "tabular", "text", "time_series")
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        pytest.param(
+            "pipelines.data.custom.nodes:learn_modality",
+            {f"pipelines.data.custom.kinds.{kind}.{name}" for kind in KIND_MODULES for name in ("learn", "prepare")},
+            id="modules in a table",
+        ),
+        pytest.param(
+            "pipelines.search.nodes:train_candidate",
+            {f"evaluation.tasks.{task}" for task in ("Task", "Binary", "Multilabel", "Regression")},
+            id="objects by name",
+        ),
+        pytest.param(
+            "pipelines.compare.nodes:propose_contenders",
+            {"models.presets.PRESETS", "models.presets._mixer", "models.presets.build"},
+            id="presets by name",
+        ),
+        pytest.param(
+            "models.blocks.ramlp:RaMLPParameters",
+            {"models.blocks.ramlp.RaMLPBlock", "models.blocks.ramlp.on_grid", "models.blocks.layers.MLP"},
+            id="a block of its parameters",
+        ),
+        pytest.param(
+            "models.architecture:Architecture",
+            {"models.blocks.base.UncheckedBlock", "models.blocks.base._known", "models.blocks.parameters_class"},
+            id="validators in annotations",
+        ),
+        pytest.param(
+            "training.distributed:train",
+            {"training.worker.main", "training.worker.Job", "training.fit.fit"},
+            id="a program by its module's name",
+        ),
+        pytest.param(
+            "pipelines.reporting.nodes:draw_search",
+            {"plots.search.leaderboard_figure", "pipelines.reporting.nodes.pd", "utils.lazy.lazy", "utils.lazy._Lazy"},
+            id="lazy modules",
+        ),
+    ],
+)
+def test_the_forms_of_late_use_in_this_package_are_followed(reference: str, expected: set[str]) -> None:
+    closure = code.package_code().closure([f"mixmas_pipeline.{reference}"])
+    assert expected - {f"{module}.{name}" for module, name in closure} == set()
