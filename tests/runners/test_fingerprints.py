@@ -17,8 +17,9 @@ from tracing import traced
 
 from mixmas_pipeline.models.blocks import BLOCKS
 from mixmas_pipeline.runners import fingerprints
-from mixmas_pipeline.runners.fingerprints import Fingerprint, code_references
+from mixmas_pipeline.runners.fingerprints import Fingerprint, code_references, fingerprint
 from mixmas_pipeline.utils.code_hash import PACKAGE, SILENT, package_code
+from mixmas_pipeline.utils.resources import ComputeParameters
 
 # What trains candidates, and what trains whole models. The estimate of a search's cost times both.
 TRIALS = {"search.train_candidate", "search.finish_candidate"}
@@ -428,3 +429,64 @@ def test_the_code_of_a_node_that_is_not_of_the_package_is_its_whole_file() -> No
     references = code_references(Node(probes.stay, "seconds", "x", name="node"), catalog)
     assert references == [f"{probes.stay.__module__}:stay"]
     assert set(package_code().hashes(references)) == {probes.stay.__module__}
+
+
+CHECK = "mixmas_pipeline.pipelines.data.avmnist.nodes.check_alignment"
+JSON = {"type": "json.JSONDataset", "save_args": {"indent": 1}}
+
+
+def catalog_of(folder: Path, changes: dict[str, Any] | None = None) -> DataCatalog:
+    """A document, which is loaded, and a table, which is saved and checked.
+
+    Args:
+        changes: keys of the table's entry.
+    """
+    table = {
+        "type": "mixmas_pipeline.datasets.AtomicFile",
+        "filepath": str(folder / "table.json"),
+        "dataset": JSON,
+        "validator": {"class": CHECK, "on": ["save"]},
+        **(changes or {}),
+    }
+    document = {
+        "type": "mixmas_pipeline.datasets.DocumentDataset",
+        "filepath": str(folder / "choice.json"),
+        "model": "mixmas_pipeline.pipelines.search.results.Choice",
+        "versioned": True,
+    }
+    return DataCatalog.from_config({"choice": document, "table": table})
+
+
+def test_what_the_catalog_names_is_code_of_the_nodes_that_use_it(tmp_path: Path) -> None:
+    catalog = catalog_of(tmp_path)
+    saves = code_references(Node(probes.stay, "choice", "table", name="saves"), catalog)
+    assert {"mixmas_pipeline.pipelines.search.results.Choice", CHECK} < set(saves)
+    assert "mixmas_pipeline.datasets.atomic_file:AtomicFile" in saves
+    loads = code_references(Node(probes.stay, "table", "other", name="loads"), catalog)
+    assert CHECK not in loads, "the table is checked when it is saved"
+
+
+@pytest.mark.parametrize(
+    ("changes", "same"),
+    [
+        ({}, True),
+        ({"filepath": "elsewhere.json", "metadata": {"layer": "raw"}, "preview": CHECK}, True),
+        ({"dataset": {**JSON, "save_args": {"indent": 2}}}, False),
+        ({"dataset": {"type": "yaml.YAMLDataset"}}, False),
+        ({"validator": {"class": CHECK, "on": ["save"], "options": {"share": 0.4}}}, False),
+        ({"validator": {"class": CHECK, "on": ["load"]}}, False),
+    ],
+    ids=["same", "place and preview", "options", "type", "options of the check", "no check"],
+)
+def test_how_the_catalog_reads_and_writes_is_part_of_the_fingerprint(
+    changes: dict[str, Any], same: bool, tmp_path: Path
+) -> None:
+    def made(catalog: DataCatalog) -> Fingerprint:
+        catalog["params:seconds"] = MemoryDataset(0.0)
+        result = fingerprint(Node(probes.stay, "params:seconds", "table", name="node"), catalog, ComputeParameters())
+        assert result is not None
+        return result
+
+    differences = made(catalog_of(tmp_path)).differences(made(catalog_of(tmp_path, changes)))
+    assert (differences == []) is same
+    assert same or "the node's data set table" in differences

@@ -99,11 +99,18 @@ def test_forms_of_use(text: str, expected: set[str], tmp_path: Path) -> None:
         ("class f:\n    h = 1\n    def method(self):\n        return h()", True),
         ("def f(x):\n    return x.h", False),
         ("def f():\n    return lambda x=h: x", True),
+        ("class f:\n    x: h", True),
+        ("class f:\n    x: list[h] = 1", True),
+        ("class f:\n    def method(self, x: h) -> None:\n        pass", True),
+        ("class f:\n    def method(self) -> h:\n        pass", True),
+        ("def f():\n    x: h = 1\n    return x", True),
         ("def f(x):\n    match x:\n        case h():\n            return 1", True),
     ],
 )
-def test_a_local_variable_hides_a_name_where_python_says_so(body: str, used: bool, tmp_path: Path) -> None:
-    assert reached(package(tmp_path, a=f"from p.b import h\n{body}", b=B)) == ({"b.h"} if used else set())
+@pytest.mark.parametrize("first", ["", "from __future__ import annotations\n"], ids=["evaluated", "postponed"])
+def test_a_local_variable_hides_a_name_where_python_says_so(first: str, body: str, used: bool, tmp_path: Path) -> None:
+    made = package(tmp_path, a=f"{first}from p.b import h\n{body}", b=B)
+    assert reached(made) == ({"b.h"} if used else set())
 
 
 def test_re_exports_are_followed(tmp_path: Path) -> None:
@@ -408,3 +415,51 @@ def test_late_imports_of_this_package_are_followed() -> None:
     ]
     blocks = {name for name in found if name.startswith("models.blocks.")}
     assert blocks == {"models.blocks.base"}, "the data names the blocks"
+
+
+KIND_MODULES = ("audio", "embedding", "image", "tabular", "text", "time_series")
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [
+        pytest.param(
+            "pipelines.data.custom.nodes:learn_modality",
+            {f"pipelines.data.custom.kinds.{kind}.{name}" for kind in KIND_MODULES for name in ("learn", "prepare")},
+            id="modules in a table",
+        ),
+        pytest.param(
+            "pipelines.search.nodes:train_candidate",
+            {f"evaluation.tasks.{task}" for task in ("Task", "Binary", "Multilabel", "Regression")},
+            id="objects by name",
+        ),
+        pytest.param(
+            "pipelines.compare.nodes:propose_contenders",
+            {"models.presets.PRESETS", "models.presets._mixer", "models.presets.build"},
+            id="presets by name",
+        ),
+        pytest.param(
+            "models.blocks.ramlp:RaMLPParameters",
+            {"models.blocks.ramlp.RaMLPBlock", "models.blocks.ramlp.on_grid", "models.blocks.layers.MLP"},
+            id="a block of its parameters",
+        ),
+        pytest.param(
+            "models.architecture:Architecture",
+            {"models.blocks.base.UncheckedBlock", "models.blocks.base._known", "models.blocks.parameters_class"},
+            id="validators in annotations",
+        ),
+        pytest.param(
+            "training.distributed:train",
+            {"training.worker.main", "training.worker.Job", "training.fit.fit"},
+            id="a program by its module's name",
+        ),
+        pytest.param(
+            "pipelines.reporting.nodes:draw_search",
+            {"plots.search.leaderboard_figure", "pipelines.reporting.nodes.pd", "utils.lazy.lazy", "utils.lazy._Lazy"},
+            id="lazy modules",
+        ),
+    ],
+)
+def test_the_forms_of_late_use_in_this_package_are_followed(reference: str, expected: set[str]) -> None:
+    closure = code.package_code().closure([f"mixmas_pipeline.{reference}"])
+    assert expected - {f"{module}.{name}" for module, name in closure} == set()

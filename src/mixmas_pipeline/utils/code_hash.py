@@ -164,10 +164,8 @@ class PackageCode:
         reading = read_definition(module, module.effects)
         references = self._references(module, reading) | self._run(module.name.rpartition(".")[0], *module.imported)
         for name, decorators in module.decorated.items():
-            used = [
-                name for decorator in decorators for name, _ in read_definition(module, [_expression(decorator)]).names
-            ]
-            if any(name in module.definitions or name in module.imports for name in used):
+            used = read_definition(module, [ast.Expr(decorator) for decorator in decorators]).names
+            if any(used_name in module.definitions or used_name in module.imports for used_name, _ in used):
                 references.add(Definition(module.name, name))
         return reading.text if module.effects else "", references
 
@@ -272,10 +270,6 @@ def code_hash(module: str, qualname: str = "") -> str:
 def combined_hash(references: Iterable[str]) -> str:
     """One hash of all that the references, "module:name" or "module", depend on."""
     return _digest(json.dumps(package_code().hashes(references), sort_keys=True))
-
-
-def _expression(value: ast.expr) -> ast.stmt:
-    return ast.Expr(value)
 
 
 @contextmanager

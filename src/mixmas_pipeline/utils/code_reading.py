@@ -68,6 +68,7 @@ class _Reader:
         self._reports = Reports(module, statements)
         self._out: list[Any] = []
         self._loads: list[Load] = []
+        self._annotations: list[Load] = []
         self._imports: dict[str, list[Target]] = {}
         self._used: set[Use] = set()
         self._runs: set[str] = set()
@@ -79,7 +80,7 @@ class _Reader:
     def read(self) -> Reading:
         """Read the definition."""
         self._body(self._statements)
-        loads = frozenset(self._loads)
+        loads = frozenset([*self._loads, *self._annotations])
         self._used |= {Use(target, attributes) for name, attributes in loads for target in self._imports.get(name, [])}
         origins = {name: self._module.origins[name] for name, _ in loads if name in self._module.origins}
         parts = list(_flat(self._out)) if self._has_texts else self._out
@@ -172,7 +173,8 @@ class _Reader:
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         self._out += (type(node).__name__, node.name)
-        self._list([*node.decorator_list, node.returns, node.args, *getattr(node, "type_params", [])])
+        self._list([*node.decorator_list, node.args, *getattr(node, "type_params", [])])
+        self._annotation(node.returns)
         outside, self._texts = self._texts, []
         before = len(self._loads)
         self._inside(node, node.body, lambda: self._drop_texts(self._texts or [], before))
@@ -219,8 +221,19 @@ class _Reader:
 
     def _argument(self, node: ast.arg) -> None:
         self._out += ("arg", node.arg)
-        if node.annotation is not None:
-            self._emit(node.annotation)
+        self._annotation(node.annotation)
+
+    def _annotated(self, node: ast.AnnAssign) -> None:
+        self._out.append("AnnAssign")
+        self._list([node.target, node.value])
+        self._annotation(node.annotation)
+
+    def _annotation(self, node: ast.expr | None) -> None:
+        """All its names count: Python's symbol tables have no annotations where their evaluation is postponed."""
+        before = len(self._loads)
+        self._list([node])
+        self._annotations += self._loads[before:]
+        del self._loads[before:]
 
     def _declared(self, node: ast.Global | ast.Nonlocal) -> None:
         self._generic(node)
@@ -265,6 +278,7 @@ _HANDLERS: dict[type, Any] = {
     ast.AsyncFunctionDef: _Reader._function,
     ast.ClassDef: _Reader._class,
     ast.arg: _Reader._argument,
+    ast.AnnAssign: _Reader._annotated,
     ast.Global: _Reader._declared,
     ast.Nonlocal: _Reader._declared,
     ast.Import: _Reader._import,
