@@ -283,10 +283,6 @@ def test_sizes_of_functions(tmp_path: Path) -> None:
 
 # Modules whose tests still lie under another name. Gets shorter.
 NO_TEST_MODULE: set[str] = {
-    "pipelines/compare/contenders.py",
-    "pipelines/compare/evaluation.py",
-    "pipelines/compare/parameters.py",
-    "pipelines/compare/results.py",
     "pipelines/export/card.py",
     "pipelines/export/latency.py",
     "pipelines/export/nodes.py",
@@ -295,15 +291,4 @@ NO_TEST_MODULE: set[str] = {
     "pipelines/predict/parameters.py",
     "pipelines/reporting/nodes.py",
     "pipelines/reporting/page.py",
-    "pipelines/search/parameters.py",
-    "pipelines/search/trials.py",
-    "pipelines/training/evaluation.py",
-    "pipelines/training/nodes.py",
-    "pipelines/validate_search/budgets.py",
-    "pipelines/validate_search/full_training.py",
-    "pipelines/validate_search/nodes.py",
-    "pipelines/validate_search/parameters.py",
-    "pipelines/validate_search/results.py",
-    "pipelines/validate_search/searches.py",
-    "pipelines/validate_search/space.py",
 }

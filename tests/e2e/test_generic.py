@@ -162,16 +162,3 @@ def test_unlabelled_films_do_not_break_the_sample() -> None:
     data.labels[:20] = 0
     sample, holdout, _ = nodes.sample_for_search(data, SampleParameters(seed=0, margin=0.1, holdout_margin=0.1))
     assert not set(sample.ids) & set(holdout.ids)
-
-
-def test_training_names_the_row_with_a_nan(tmp_path: Path) -> None:
-    data = table(60, 5)
-    data.arrays["plot"][7, 0, 0] = np.nan
-    settings = TrainingParameters(seed=0, max_epochs=1, patience=1, metric="f1_weighted", learning_rate=0.01)
-    stage = space().encoders["plot"]
-    sample = table(60, 6)
-    proposal = nodes.propose_encoders(
-        sample, {name: s.model_dump() for name, s in space().encoders.items()}, MatchParameters(tolerance=0.3)
-    )[f"plot.{stage.reference}"]
-    with pytest.raises(ValueError, match=r"column 'plot', row 7 \(id 5-7\): NaN"):
-        training.train_model(proposal.architecture, data, table(30, 8), settings, tmp_path)

@@ -20,9 +20,6 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
-from mixmas_pipeline.training.parameters import TrainingParameters
-from mixmas_pipeline.training.statistics import with_statistics
-
 NAMES = ("photo", "facts")
 PIPELINES = ("reporting", "compare", "validate_search")
 
@@ -153,50 +150,6 @@ def test_six_modalities_some_of_which_are_missing(tmp_path: Path) -> None:
     most = np.bincount(splits["train"].labels).argmax()
     assert (kept["photo_alone_seed_0"][~there] == most).all()
     assert "With modalities missing" in catalog.load("planted.report")
-
-
-def test_dropping_modalities_in_training_helps_where_they_are_missing(tmp_path: Path) -> None:
-    """Each of three modalities tells a third of the variance: with dropout one alone comes near to that."""
-    from mixmas_pipeline.pipelines.training.evaluation import score_patterns
-    from mixmas_pipeline.training.fit import train
-    from mixmas_pipeline.training.inference import compute_logits
-
-    names, cpu = ("photo", "pulse", "facts"), torch.device("cpu")
-    splits = [planted.planted("regression", names, rows, seed, targets=1) for seed, rows in enumerate((600, 150, 300))]
-    section = planted.parameters(names, "r2")
-    scores = {}
-    for dropout in (0.0, 0.3):
-        settings = TrainingParameters.model_validate({**section["training"], "modality_dropout": dropout})
-        plan = {**section["compare"]["baseline"], "task": "regression", "classes": ["price"]}
-        plan["inputs"] = {name: {"shape": planted.MODALITIES[name][1], "mean": 0, "std": 1} for name in names}
-        plan["targets"] = {"mean": [0], "std": [1]}
-        architecture = with_statistics(plan, splits[0])
-        model, _ = train(architecture, splits[0], splits[1], settings, tmp_path / str(dropout))
-        found = score_patterns(model, splits[2], compute_logits(model, splits[2], cpu)["fused"])
-        scores[dropout] = found.set_index("pattern")["score_when_masked"]
-        assert scores[dropout][" + ".join(names)] > 0.85
-    alone = list(names)
-    assert scores[0.3][alone].mean() > 0.2
-    assert scores[0.3][alone].mean() > scores[0.0][alone].mean() + 0.08
-
-
-def test_sets_of_more_than_six_modalities_are_not_all_scored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the limit at 3: four modalities alone, all but one, all, and the pair that occurs."""
-    from mixmas_pipeline.models.multimodal import MultimodalMixer
-    from mixmas_pipeline.pipelines.training import evaluation
-    from mixmas_pipeline.training.inference import compute_logits
-
-    names = ("photo", "pulse", "facts", "graph")
-    test = planted.planted("binary", names, 40, 0, {"photo": 0.3, "graph": 0.3})
-    plan = {**planted.parameters(names, "f1")["compare"]["baseline"], "task": "binary", "classes": ["well", "ill"]}
-    plan["inputs"] = {name: {"shape": planted.MODALITIES[name][1], "mean": 0, "std": 1} for name in names}
-    model = MultimodalMixer(with_statistics(plan, test)).eval()
-    fused = compute_logits(model, test, torch.device("cpu"))["fused"]
-    assert len(evaluation.score_patterns(model, test, fused)) == 15
-    monkeypatch.setattr(evaluation, "ALL_SETS", 3)
-    found = evaluation.score_patterns(model, test, fused)
-    assert len(found) == 4 + 4 + 1 + 1
-    assert "pulse + facts" in set(found["pattern"])
 
 
 def test_one_modality(tmp_path: Path) -> None:

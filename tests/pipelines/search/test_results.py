@@ -4,40 +4,11 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 from pydantic import ValidationError
 from search_samples import LABELS, result
 
-from mixmas_pipeline.pipelines.search.results import CandidateResult, TrialResult
-from mixmas_pipeline.pipelines.search.trials import plain_labels
-
-
-def trial(predicted: object) -> TrialResult:
-    return TrialResult.model_validate(
-        {"seed": 0, "steps": 1, "score": 0.5, "predicted": predicted, "losses": [[1, 0.7]], "seconds": 0.1}
-    )
-
-
-@pytest.mark.parametrize(
-    ("task", "predicted"),
-    [
-        ("multiclass", np.array([3, 0, 2])),
-        ("multilabel", np.array([[True, False], [False, False]])),
-        ("regression", np.array([[1.0], [2.0]], dtype=np.float32)),
-        ("regression", np.array([[1.0, 2.5], [0.1, -3.0]], dtype=np.float32)),
-    ],
-    ids=["classes", "label_sets", "whole_numbers", "numbers"],
-)
-def test_predicted_labels_survive_json(task: str, predicted: np.ndarray) -> None:
-    """The array that is read back has the same values; a regression's numbers stay floats."""
-    before = trial(plain_labels(predicted, task))
-    text = json.dumps(before.model_dump(mode="json"))
-    after = TrialResult.model_validate(json.loads(text))
-    assert after == before
-    array = np.array(after.predicted)
-    np.testing.assert_array_equal(array, predicted)
-    assert array.dtype == (np.float64 if task == "regression" else np.int64)
+from mixmas_pipeline.pipelines.search.results import CandidateResult
 
 
 def test_a_candidate_result_is_flat_and_loads_as_it_was() -> None:
