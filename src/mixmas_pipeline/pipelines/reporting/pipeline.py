@@ -7,6 +7,10 @@ from kedro.pipeline import Node, Pipeline
 from mixmas_pipeline.pipelines.reporting import nodes
 
 NAMESPACE = "reporting"
+SHOWN = (
+    *("architecture", "leaderboard", "metrics", "class_scores", "patterns", "examples", "architecture_drawing"),
+    "train",
+)
 MODEL_FIGURES = ("history_figure", "heads_figure", "confusion_figure")
 
 
@@ -56,16 +60,8 @@ def create_pipeline(dataset: str) -> Pipeline:
                 nodes.write_report,
                 {
                     "sampling": named("search.sampling"),
-                    "architecture": named("architecture"),
-                    "leaderboard": named("leaderboard"),
-                    "metrics": named("metrics"),
-                    "class_scores": named("class_scores"),
-                    "patterns": named("patterns"),
-                    "examples": named("examples"),
                     "mistakes": named("mistakes_picture"),
-                    "architecture_drawing": named("architecture_drawing"),
-                    "train": named("train"),
-                    **{figure: named(figure) for figure in figures},
+                    **{name: named(name) for name in (*SHOWN, *figures)},
                 },
                 named("report"),
                 name="write_report",
