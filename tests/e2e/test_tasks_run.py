@@ -149,7 +149,7 @@ def test_six_modalities_some_of_which_are_missing(tmp_path: Path) -> None:
     kept = catalog.load("planted.compare.predictions")
     most = np.bincount(splits["train"].labels).argmax()
     assert (kept["photo_alone_seed_0"][~there] == most).all()
-    assert "With modalities missing" in catalog.load("planted.report")
+    assert "With missing modalities" in catalog.load("planted.report")
 
 
 def test_one_modality(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_one_modality(tmp_path: Path) -> None:
     assert list(catalog.load("planted.patterns")["pattern"]) == ["pulse"]
     assert set(catalog.load("planted.comparison")["contender"]) == {"baseline", "searched", "training mean"}
     assert list(catalog.load("planted.combinations")["combination"].sort_values()) == ["mixer", "mlp"]
-    assert "With modalities missing" not in catalog.load("planted.report")
+    assert "With missing modalities" not in catalog.load("planted.report")
 
 
 def test_the_only_modality_cannot_be_dropped(tmp_path: Path) -> None:

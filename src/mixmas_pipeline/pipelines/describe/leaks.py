@@ -222,10 +222,10 @@ def _findings(name: str, strengths: list[_Strength], names: list[str]) -> list[F
     """One finding per feature, with all that it predicts."""
     findings = []
     for feature in sorted({s.feature for s in strengths}):
-        own = [s for s in strengths if s.feature == feature]
-        predicted = ", ".join(s.tells for s in own[:3]) + ", ..." * (len(own) > 3)
-        least = min(s.score for s in own)
-        what = f"{names[feature]} alone predicts {predicted} ({own[0].measure} at least {least:.3f})"
+        of_feature = [s for s in strengths if s.feature == feature]
+        predicted = ", ".join(s.tells for s in of_feature[:3]) + ", ..." * (len(of_feature) > 3)
+        least = min(s.score for s in of_feature)
+        what = f"{names[feature]} alone predicts {predicted} ({of_feature[0].measure} at least {least:.3f})"
         advice = "Was it made from the label, or only available after it? Then leave it out"
         findings.append(finding("warning", what, advice, split="train", modality=name))
     return findings

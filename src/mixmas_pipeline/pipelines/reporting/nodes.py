@@ -19,8 +19,9 @@ else:
 
 
 def draw_examples(train: MultimodalTable) -> bytes:
-    """Two training examples of each of the first six classes, as they are given to the models; none twice, though it
-    may have several of them. Of a regression: twelve between the smallest and the largest value of the first target."""
+    """Two training examples of each of the first six classes, as the models receive them. No example is shown twice,
+    even if it has two of the classes. For a regression: twelve examples from the smallest to the largest value of the
+    first target."""
     from mixmas_pipeline.evaluation.strata import label_strata
     from mixmas_pipeline.evaluation.tasks import task_of
     from mixmas_pipeline.plots.examples import example_picture
@@ -41,7 +42,7 @@ def draw_examples(train: MultimodalTable) -> bytes:
 
 
 def _titled(shown: MultimodalTable, captions: list[str]) -> tuple[MultimodalTable, list[str]]:
-    """The captions, with the examples' titles where they have some."""
+    """The captions, with the examples' titles if they have titles."""
     titles = shown.extra.get("title")
     return shown, captions if titles is None else [f"{c}: {t}" for c, t in zip(captions, titles, strict=True)]
 
@@ -54,9 +55,7 @@ def draw_architecture(architecture: Architecture) -> bytes:
 
 
 def draw_search(leaderboard: pd.DataFrame, losses: pd.DataFrame, selection: SelectionParameters) -> tuple[Any, Any]:
-    """Returns:
-    The leaderboard figure; the candidates' learning curves.
-    """
+    """The leaderboard figure, and the candidates' learning curves."""
     from mixmas_pipeline.plots.search import candidate_curves, leaderboard_figure
 
     return leaderboard_figure(leaderboard, selection.metric), candidate_curves(losses)
@@ -69,9 +68,12 @@ def draw_model(
     thresholds: dict[str, float],
     architecture: Architecture,
 ) -> tuple[Any, Any, Any, pd.DataFrame, Any]:
-    """Returns:
-    Learning curves, heads, confusion; scores of each class as a table and as bars. Of a regression what is predicted
-    against what is true; scores of each target, and the errors.
+    """Figures of the trained model, and its scores per class.
+
+    Returns:
+        Figures of the learning curves, the heads and the confusion matrix; the scores per class as a table and as bars.
+        For a regression predictions against targets instead of the confusion matrix; the scores per target, and the
+        errors.
     """
     from mixmas_pipeline.evaluation.class_scores import class_scores, target_scores
     from mixmas_pipeline.plots import training as figures
@@ -93,22 +95,22 @@ def draw_model(
 
 
 def draw_mistakes(mistakes: MultimodalTable) -> bytes:
-    """The test examples that the model got wrong with the greatest confidence, or with the largest errors."""
+    """The test examples with the most confident mistakes, or with the largest errors."""
     from mixmas_pipeline.evaluation.tasks import task_of
     from mixmas_pipeline.plots.examples import example_picture
 
     task = task_of(mistakes.schema.task)
     truth = task.label_texts(mistakes.labels, mistakes.schema.classes)
-    said = zip(truth, mistakes.extra["predicted"], mistakes.extra[task.error_size], strict=True)
+    rows = zip(truth, mistakes.extra["predicted"], mistakes.extra[task.error_size], strict=True)
     if mistakes.schema.task == "regression":
-        return example_picture(mistakes, [f"{t}, predicted {p} ({c:.1f} deviations off)" for t, p, c in said])
+        return example_picture(mistakes, [f"{t}, predicted {p} ({c:.1f} deviations off)" for t, p, c in rows])
     return example_picture(
-        mistakes, [f"{t}, taken for {p} ({c:.0%})" if t != p else f"no mistake: {t}" for t, p, c in said]
+        mistakes, [f"{t}, taken for {p} ({c:.0%})" if t != p else f"no mistake: {t}" for t, p, c in rows]
     )
 
 
 def draw_patterns(patterns: pd.DataFrame) -> Any:
-    """The scores of every set of modalities that may be there."""
+    """The scores per set of present modalities."""
     from mixmas_pipeline.plots.training import patterns_figure
 
     return patterns_figure(patterns)

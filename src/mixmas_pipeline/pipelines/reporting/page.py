@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Hashable
 from typing import Any
 
+import jinja2
 import pandas as pd
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
 
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.pipelines.search.results import SamplingReport, SettingsReport
@@ -24,7 +28,7 @@ pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; font-size: 13px; }
 <script>{{ plotly | safe }}</script></head><body>
 <h1>{{ title }}</h1>
 <p class="note">The search trained on {{ sampling.sample.rows }} and scored on {{ sampling.holdout.rows }} of
-{{ sampling.population }} training examples. Full training stopped on the validation split; the test split was read
+{{ sampling.population }} training examples. Full training stopped on the validation split. The test split was read
 once, after everything was chosen.</p>
 <p class="note">Checked against the task and the training rows before the search:
 {% for path, value in settings.items() %}{{ path }} = {{ value }}{{ "; " if not loop.last else "." }}{% endfor %}</p>
@@ -59,19 +63,19 @@ once, after everything was chosen.</p>
 {{ figure("history_figure") }}{{ figure("confusion_figure") }}{{ figure("class_figure") }}
 <table><tr>{% for column in class_columns %}<th>{{ column }}</th>{% endfor %}</tr>
 {% for row in class_rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>
-{% if patterns|length > 1 %}<h2>With modalities missing</h2>
-<p class="note">The fused answer's {{ patterns[0].metric }} on the test split, for every set of modalities. "Exactly
-these": the examples that come with them and nothing else. "Shown these only": all that have them, the model seeing
-nothing else. {{ "In training, too, some examples lacked some modality." if patterns[0].trained_with_missing else
-"In training every example had all of them, so to answer without some is new to the model: the figures say how much it
-leans on each. Rows that lack some, or modality_dropout, teach it." }}</p>
-<table><tr><th>modalities</th><th>examples with exactly these</th><th>score</th><th>examples with these</th>
-<th>score, shown these only</th></tr>
+{% if patterns|length > 1 %}<h2>With missing modalities</h2>
+<p class="note">The fused head's {{ patterns[0].metric }} on the test split, per set of modalities. "Exactly these":
+examples with these modalities and no other. "Only these": all examples with these modalities, the others masked.
+{{ "Some training examples also lacked a modality." if patterns[0].trained_with_missing else "All training examples had
+all modalities, so the model never learned to predict without one: the scores show how much it depends on each. It
+learns that from rows that lack a modality, or with modality_dropout." }}</p>
+<table><tr><th>modalities</th><th>examples with exactly these</th><th>score</th><th>examples with at least
+these</th><th>score with only these</th></tr>
 {% for row in patterns %}<tr><td>{{ row.pattern }}</td><td>{{ row.rows }}</td>
 <td>{{ "%.3f" | format(row.score) if row.score == row.score }}</td><td>{{ row.rows_with_more }}</td>
 <td>{{ "%.3f" | format(row.score_when_masked) if row.score_when_masked == row.score_when_masked }}</td></tr>
 {% endfor %}</table>{{ figure("patterns_figure") }}{% endif %}
-<h2>{{ "Largest errors" if task == "regression" else "What it got wrong, most confident first" }}</h2>
+<h2>{{ "Largest errors" if task == "regression" else "Most confident mistakes" }}</h2>
 <p><img alt="mistakes" src="data:image/png;base64,{{ pictures.mistakes }}"></p>
 </body></html>
 """
@@ -91,11 +95,8 @@ def render(
     figures: dict[str, Any],
 ) -> str:
     """Fill the template; all text is escaped. plotly's script is part of the page."""
-    import jinja2
-    from markupsafe import Markup
-    from plotly.offline import get_plotlyjs
 
-    def figure(name: str) -> Markup:
+    def figure_html(name: str) -> Markup:
         return Markup(figures[name].to_html(full_html=False, include_plotlyjs=False, div_id=name))
 
     short = architecture.model_dump(mode="json", include={"task", "encoders", "fusion"})
@@ -118,13 +119,14 @@ def render(
                 for row in class_scores.itertuples(index=False)
             ],
             pictures={name: base64.b64encode(png).decode() for name, png in pictures.items()},
-            figure=figure,
+            figure=figure_html,
             plotly=get_plotlyjs(),
         )
     )
 
 
-def _stage_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:
+def _stage_rows(rows: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """The leaderboard's rows, with the scores by seed and notes as text."""
     seeds = [column for column in rows if column.startswith("seed_")]
     tie = rows["tied"].sum() > 1
     records = rows.to_dict("records")
@@ -136,5 +138,5 @@ def _stage_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:
             ("at chance", not record["above_chance"]),
             (f"dropped after {record['trials']} seeds", record["dropped"]),
         )
-        record["notes"] = ", ".join(note for note, said in notes if said)
+        record["notes"] = ", ".join(note for note, applies in notes if applies)
     return records
