@@ -291,8 +291,6 @@ NO_TEST_MODULE: set[str] = {
     "pipelines/export/latency.py",
     "pipelines/export/nodes.py",
     "pipelines/export/parameters.py",
-    "pipelines/reporting/nodes.py",
-    "pipelines/reporting/page.py",
     "pipelines/search/parameters.py",
     "pipelines/search/trials.py",
     "pipelines/training/evaluation.py",
