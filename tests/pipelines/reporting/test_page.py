@@ -70,7 +70,7 @@ def page(make_architecture: Callable[..., Architecture]) -> Callable[..., str]:
                 source="", population=8, classes={"a": 6, SCRIPT: 2}, sample=sample, holdout=sample
             ),
             "architecture": make_architecture(),
-            "leaderboard": leaderboard({"candidate": SCRIPT, "chosen": True, "reason": SCRIPT}),
+            "leaderboard": leaderboard({"candidate": SCRIPT, "chosen": True, "tied": True, "reason": SCRIPT}),
             "metrics": {"validation": {"accuracy": 0.75, "loss": 1.25}, "test": {"accuracy": 0.625}},
             "class_scores": pd.DataFrame({"class": ["a", SCRIPT], "f1": [0.12345, 1.0]}),
             "patterns": pd.DataFrame([{**pattern, "metric": "accuracy", "trained_with_missing": False}]),
