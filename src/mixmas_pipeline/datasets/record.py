@@ -9,44 +9,81 @@ from typing import Any
 
 from kedro.io import DatasetError
 from kedro_datasets._typing import JSONPreview
+from pydantic import BaseModel, ConfigDict, Field
 
 from mixmas_pipeline.datasets.atomic import AtomicDataset
 from mixmas_pipeline.storage.paths import read_bytes
 
-_KEYS = ("dataset", "run", "content", "fingerprint")
+
+class MadeFrom(BaseModel):
+    """What a version was made from.
+
+    Attributes:
+        code: module -> hash of the definitions that count.
+        parameters: name -> JSON.
+        inputs: data set -> hash of its content.
+        libraries: name -> version.
+        node: what the graph says of the node.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    code: dict[str, str] = Field(default_factory=dict)
+    parameters: dict[str, str] = Field(default_factory=dict)
+    inputs: dict[str, str] = Field(default_factory=dict)
+    libraries: dict[str, str] = Field(default_factory=dict)
+    node: dict[str, str] = Field(default_factory=dict)
+
+
+class Provenance(BaseModel):
+    """How a version was made.
+
+    Attributes:
+        dataset: name in the catalog.
+        run: that made it.
+        content: hash by which the records of later results name this version.
+        fingerprint: what it was made from.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    dataset: str
+    run: str
+    content: str
+    fingerprint: MadeFrom
 
 
 class RecordDataset(AtomicDataset):
     """The record of how the newest version of another data set was made. It is only read.
 
-    It loads as a dictionary of "dataset", its name; "run"; "content", the hash that it goes by in the records of what
-    was made from it; and "fingerprint" with the code, the parameters, the hashes of the inputs and the libraries'
-    versions that it was made from. It is empty if there is no record, after a run with another runner than this
-    project's.
+    It loads as a ``Provenance``, or as None if there is no record: a run with a runner of another project writes none.
 
     Args:
         filepath: the other data set's.
         version, metadata: see ``AtomicDataset``.
     """
 
-    def load(self) -> dict[str, Any]:
+    def load(self) -> Provenance | None:
         path: Any = self._get_load_path()
         return self._read(path)
 
     def fingerprint(self) -> str:
         """A hash of the record."""
-        return hashlib.blake2b(json.dumps(self.load(), sort_keys=True).encode(), digest_size=20).hexdigest()
+        return hashlib.blake2b(self._json().encode(), digest_size=20).hexdigest()
 
-    def _read(self, path: Any) -> dict[str, Any]:
+    def _read(self, path: Any) -> Provenance | None:
         try:
-            record = json.loads(read_bytes(path.parent / "provenance.json"))
+            return Provenance.model_validate(json.loads(read_bytes(path.parent / "provenance.json")))
         except (FileNotFoundError, ValueError):
-            return {}
-        return {key: record[key] for key in _KEYS} if record.get("fingerprint") else {}
+            return None
 
     def _write(self, path: Path, data: None) -> None:
         raise DatasetError(f"{self._filepath} is recorded when it is made; the record is only read")
 
+    def _json(self) -> str:
+        record = self.load()
+        return json.dumps(record.model_dump() if record else {}, sort_keys=True)
+
     def preview(self) -> JSONPreview:
         """The whole record."""
-        return JSONPreview(json.dumps(self.load()))
+        return JSONPreview(self._json())

@@ -243,16 +243,16 @@ def render_estimate(dataset: str, description: Any, estimate: Any) -> Iterable[s
     return estimate_sentences(estimate, description).values()
 
 
-def render_export(dataset: str, report: dict[str, Any]) -> Iterator[Table]:
+def render_export(dataset: str, report: Any) -> Iterator[Table]:
     """Each exported form's deviation from the model, and its latency."""
-    size = f"{report['parameters']:,} parameters, {report['flops_per_example'] / 1e6:.2f} MFLOP/example"
+    size = f"{report.parameters:,} parameters, {report.flops_per_example / 1e6:.2f} MFLOP/example"
     numbers = ("largest difference", "examples a call", "median ms", "90th percentile ms")
     table = _table(f"{dataset}: exported, {size}", ["form"], numbers)
-    for row in report["latency"]:
-        differences = report["differences"].get(row["form"])
+    for row in report.latency:
+        differences = report.differences.get(row.form)
         largest = f"{max(differences.values()):.1e}" if differences else ""
-        table.add_row(row["form"], largest, str(row["examples"]), f"{row['median_ms']:.3f}", f"{row['p90_ms']:.3f}")
-    table.caption = f"{report['threads']} thread, {report['machine']['cpu']}"
+        table.add_row(row.form, largest, str(row.examples), f"{row.median_ms:.3f}", f"{row.p90_ms:.3f}")
+    table.caption = f"{report.threads} thread, {report.machine.cpu}"
     yield table
 
 

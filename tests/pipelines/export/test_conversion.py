@@ -176,9 +176,9 @@ def test_times_of_all_forms_are_taken_in_turn(monkeypatch: pytest.MonkeyPatch) -
     found = latency.measure_latency({"a": form("a", 1), "b": form("b", 3)}, model, table, (1, 32))
     calls = latency.WARM_UP + latency.CALLS
     assert order == [("a", 1), ("b", 1)] * calls + [("a", 32), ("b", 32)] * calls
-    keys = [(row["form"], row["examples"], row["calls"]) for row in found]
+    keys = [(row.form, row.examples, row.calls) for row in found]
     assert keys == [(name, size, latency.CALLS) for size in (1, 32) for name in ("a", "b")]
-    assert [row["median_ms"] for row in found] == pytest.approx([1, 3, 1, 3])
-    assert found[1]["p90_ms"] == pytest.approx(3, abs=48)
+    assert [row.median_ms for row in found] == pytest.approx([1, 3, 1, 3])
+    assert found[1].p90_ms == pytest.approx(3, abs=48)
     slow = latency.measure_latency({"a": form("a", 4000)}, model, table, (1,))
-    assert slow[0]["calls"] == latency.FEWEST_CALLS
+    assert slow[0].calls == latency.FEWEST_CALLS

@@ -1,4 +1,4 @@
-"""`kedro run --pipeline=export` on a finished run: the folder it writes is complete, true to the run, and of use."""
+"""`kedro run --pipeline=export` on a finished run writes a complete folder that works and agrees with the run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,12 @@ from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.datasets.model import ModelDataset
 from mixmas_pipeline.datasets.record import RecordDataset
 from mixmas_pipeline.datasets.table import TableDataset
+from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.cost import cost
 from mixmas_pipeline.models.exported import ExportedModel, pretrained_files
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.pipelines.export import conversion
-from mixmas_pipeline.pipelines.export.nodes import check_same_training
+from mixmas_pipeline.pipelines.export.artefacts import Artefacts, check_same_training
 from mixmas_pipeline.plots.architecture import draw_architecture
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
@@ -135,8 +137,8 @@ def test_loaded_models_answer_as_the_run_did(exported: Path) -> None:
 def test_figures_of_the_card_are_the_artefacts(exported: Path) -> None:
     head, body = front_matter((folder_of(exported) / "README.md").read_text())
     metrics = json.loads(artefact(exported, "07_model_output/avmnist/metrics.json").read_text())
-    told = {m["name"]: m["value"] for m in head["model-index"][0]["results"][0]["metrics"]}
-    assert told == {name: value for name, value in metrics["test"].items() if "," not in name}
+    listed = {m["name"]: m["value"] for m in head["model-index"][0]["results"][0]["metrics"]}
+    assert listed == {name: value for name, value in metrics["test"].items() if "," not in name}
     assert head["license"] == "cc0-1.0"
     scores = table(body, "|  | validation | test |")
     assert [row[0] for row in scores] == list(metrics["test"])
@@ -145,8 +147,8 @@ def test_figures_of_the_card_are_the_artefacts(exported: Path) -> None:
     assert "accuracy, most frequent class" in metrics["test"]
     assert table(body, "| split") == [
         ["training", "400", "search and training"],
-        ["validation", "60", "when to stop"],
-        ["test", "1000", "read once, after everything was chosen"],
+        ["validation", "60", "early stopping"],
+        ["test", "1000", "scores, after everything was chosen"],
     ]
     board = pd.read_parquet(artefact(exported, "08_reporting/avmnist/leaderboard.parquet"))
     chosen = board[board["chosen"]].set_index("stage")
@@ -213,36 +215,56 @@ def test_code_that_is_shown_works(exported: Path) -> None:
             assert names["logits"].shape == (3, 10)
 
 
-def test_a_model_and_scores_of_different_runs_are_refused(exported: Path) -> None:
-    model, validation = model_of(exported), table_of(exported, "validation")
-    architecture = json.loads(artefact(exported, "06_models/avmnist/architecture.json").read_text())
-    metrics = json.loads(artefact(exported, "07_model_output/avmnist/metrics.json").read_text())
-    made = json.loads((folder_of(exported).parent / "provenance.json").read_text())["fingerprint"]["inputs"]
-    files = ("metrics.json", "thresholds.json", "predictions.parquet", "patterns.parquet")
-    assert {f"avmnist.training.record.{file}" for file in files} < set(made)
-    record, *measured = (
-        RecordDataset(filepath=str(exported / "data/test" / place), version=Version(None, None)).load()
-        for place in ("06_models/avmnist/model", *(f"07_model_output/avmnist/{file}" for file in files))
+MEASURED = ("metrics.json", "thresholds.json", "predictions.parquet", "patterns.parquet")
+
+
+def artefacts_of(project: Path) -> Artefacts:
+    """What the check reads; the rest is not set."""
+    records = (
+        RecordDataset(filepath=str(project / "data/test" / path), version=Version(None, None)).load()
+        for path in ("06_models/avmnist/model", *(f"07_model_output/avmnist/{file}" for file in MEASURED))
     )
-    scored = {f"{Path(file).stem}_record": found for file, found in zip(files, measured, strict=True)}
-    check = partial(check_same_training, model, validation, architecture)
-    check(metrics, record, scored)
-    inputs = {**scored["metrics_record"]["fingerprint"]["inputs"], "avmnist.model": "another"}
-    of_another = {**scored["metrics_record"], "fingerprint": {"inputs": inputs}}
-    for name in scored:
-        words = rf"newest {name.removesuffix('_record')} are not of the newest model \(run .*\); .* --pipeline=training"
+    names = ("record", *(f"{Path(file).stem}_record" for file in MEASURED))
+    unset = dict.fromkeys(("sampling", "leaderboard", "history", "thresholds", "predictions", "patterns"))
+    return Artefacts(
+        architecture=Architecture.model_validate_json(
+            artefact(project, "06_models/avmnist/architecture.json").read_text()
+        ),
+        metrics=json.loads(artefact(project, "07_model_output/avmnist/metrics.json").read_text()),
+        **unset,  # type: ignore[arg-type]
+        **dict(zip(names, records, strict=True)),  # type: ignore[arg-type]
+    )
+
+
+def test_a_model_and_scores_of_different_runs_are_refused(exported: Path) -> None:
+    made = json.loads((folder_of(exported).parent / "provenance.json").read_text())["fingerprint"]["inputs"]
+    assert {f"avmnist.training.record.{file}" for file in MEASURED} < set(made)
+    check = partial(check_same_training, model_of(exported), table_of(exported, "validation"))
+    artefacts = artefacts_of(exported)
+    check(artefacts)
+    record = artefacts.metrics_record
+    assert record is not None
+    made_from = record.fingerprint.model_copy(update={"inputs": {**record.fingerprint.inputs, "avmnist.model": "x"}})
+    of_another = record.model_copy(update={"fingerprint": made_from})
+    for name in artefacts.measured:
+        words = rf"newest {name} are not of the newest model \(run .*\); .* --pipeline=training"
         with pytest.raises(ValueError, match=words):
-            check(metrics, record, {**scored, name: of_another})
-    other = {**metrics, "validation": {**metrics["validation"], "accuracy": metrics["validation"]["accuracy"] + 0.05}}
-    check(other, record, scored)  # what is recorded decides
-    for known, some in (({}, scored), (record, {**scored, "patterns_record": {}})):
-        check(metrics, known, some)
+            check(replace(artefacts, **{f"{name}_record": of_another}))
+    validation = {**artefacts.metrics["validation"], "accuracy": artefacts.metrics["validation"]["accuracy"] + 0.05}
+    other = {**artefacts.metrics, "validation": validation}
+    check(replace(artefacts, metrics=other))  # the record decides
+    for missing in ("record", "patterns_record"):
+        unrecorded = replace(artefacts, **{missing: None})
+        check(unrecorded)
         with pytest.raises(ValueError, match=r"scores are not of the newest model: its accuracy .*--pipeline=training"):
-            check(other, known, some)
+            check(replace(unrecorded, metrics=other))
     functions = {"concat": "max", "max": "sum", "mean": "max", "sum": "max"}
-    fusion = {**architecture["fusion"], "function": functions[architecture["fusion"]["function"]]}
+    fusion = artefacts.architecture.fusion
+    assert fusion is not None
+    changed = fusion.model_copy(update={"function": functions[fusion.function]})
+    searched = artefacts.architecture.model_copy(update={"fusion": changed})
     with pytest.raises(ValueError, match=r"another architecture than the model's \(its fusion\)"):
-        check_same_training(model, validation, {**architecture, "fusion": fusion}, metrics, record, scored)
+        check(replace(artefacts, architecture=searched))
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The trained model as a folder that is used without this project: weights, ONNX, torch.export, model card."""
+"""The trained model as a folder for use without this project: weights, ONNX, torch.export, model card."""
 
 from mixmas_pipeline.pipelines.export.pipeline import create_pipeline
 

@@ -1,7 +1,7 @@
-"""A trained model in forms that run without this project's code, each held against the model itself.
+"""A trained model in forms that run without this project's code, each compared with the model itself.
 
-Both forms take the stored values, any number of examples at once. What was traced with is zeros: no row of the data is
-in a file.
+Both forms take the stored values of any number of examples. They are traced with zeros, so no row of the data is in a
+file.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ Run = Callable[[Tensors, Tensors], Tensors]  # inputs and presence by modality -
 
 
 def check_installed(formats: Sequence[ExportFormat]) -> None:
-    """Refuse a format whose packages are not there.
+    """Refuse a format whose packages are not installed.
 
     Raises:
-        ModuleNotFoundError: it says what to install.
+        ModuleNotFoundError: the message says what to install.
     """
     packages = ("onnx", "onnxscript", "onnxruntime") if "onnx" in formats else ()
     if missing := [name for name in packages if importlib.util.find_spec(name) is None]:
@@ -45,20 +45,21 @@ def check_installed(formats: Sequence[ExportFormat]) -> None:
 
 
 class _Portable(nn.Module):
-    """The model, for other runtimes: not all of them compare or select values of every stored type, so these become
-    floats first, as standardising would make them. With one modality there is one output: its head's is the same."""
+    """The model for other runtimes. Stored values become floats first, as standardising would make them, because not
+    every runtime compares or selects values of every type. With one modality there is one output, because its head's
+    output is the same."""
 
     def __init__(self, model: MultimodalMixer) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, inputs: Tensors, present: Tensors | None = None) -> Tensors:
-        said = self.model({name: x.float() for name, x in inputs.items()}, present)
-        return said if len(inputs) > 1 else {FUSED: said[FUSED]}
+        logits: Tensors = self.model({name: x.float() for name, x in inputs.items()}, present)
+        return logits if len(inputs) > 1 else {FUSED: logits[FUSED]}
 
 
 def convert(form: ExportFormat, model: MultimodalMixer, dtypes: dict[str, str]) -> tuple[bytes, Run]:
-    """The model as a file's content, and what runs that content. See ``trace`` for the arguments."""
+    """The model as a file's content, and a function that runs that content. See ``trace`` for the arguments."""
     program = trace(model, dtypes)
     if form == "torch_export":
         content = to_pt2(program)
@@ -68,24 +69,24 @@ def convert(form: ExportFormat, model: MultimodalMixer, dtypes: dict[str, str]) 
 
 
 def versions(formats: Sequence[ExportFormat]) -> dict[str, str]:
-    """Of the libraries that made and ran these formats."""
+    """Versions of the libraries that made and ran these formats."""
     used = ("torch", "onnx", "onnxscript", "onnxruntime") if "onnx" in formats else ("torch",)
     return {name: importlib.metadata.version(name) for name in used}
 
 
 def trace(model: MultimodalMixer, dtypes: dict[str, str]) -> torch.export.ExportedProgram:
-    """The model as a graph, for any batch size. It takes what the model takes: ``inputs`` and, if some modality is
-    optional, ``present`` with all of those.
+    """The model as a graph, for any batch size. Its arguments are the model's: ``inputs`` and, if there are optional
+    modalities, ``present`` with all of them.
 
     Args:
         model: in eval mode, on the CPU.
         dtypes: modality -> its stored type.
     """
-    known = model.architecture.inputs
+    given = model.architecture.inputs
     arguments: list[Tensors] = [
-        {name: torch.zeros(2, *i.shape, dtype=getattr(torch, dtypes[name])) for name, i in known.items()}
+        {name: torch.zeros(2, *i.shape, dtype=getattr(torch, dtypes[name])) for name, i in given.items()}
     ]
-    if optional := [name for name, i in known.items() if i.optional]:
+    if optional := [name for name, i in given.items() if i.optional]:
         arguments.append({name: torch.ones(2, dtype=torch.bool) for name in optional})
     batch = torch.export.Dim("batch", min=1)
     shapes = tuple({name: {0: batch} for name in argument} for argument in arguments)
@@ -97,14 +98,14 @@ def trace(model: MultimodalMixer, dtypes: dict[str, str]) -> torch.export.Export
 
 
 def to_pt2(program: torch.export.ExportedProgram) -> bytes:
-    """The program as the file ``torch.export.load`` reads."""
+    """The program as a file for ``torch.export.load``."""
     buffer = io.BytesIO()
     torch.export.save(program, buffer)
     return buffer.getvalue()
 
 
 def open_pt2(content: bytes) -> Run:
-    """What runs a program. Only what was written here is to be opened: ``torch.export.load`` may unpickle."""
+    """A function that runs a program. Open only your own files: ``torch.export.load`` may unpickle."""
     module = torch.export.load(io.BytesIO(content)).module()
 
     @torch.inference_mode()
@@ -115,7 +116,7 @@ def open_pt2(content: bytes) -> Run:
 
 
 def to_onnx(program: torch.export.ExportedProgram, model: MultimodalMixer) -> bytes:
-    """The program as an ONNX file. Its inputs are the modalities, and "present.{modality}" of optional ones; its
+    """The program as an ONNX file. Its inputs are the modalities, and "present.{modality}" for optional ones; its
     outputs "fused" and, with more than one modality, "head.{modality}"."""
     inputs, optional, outputs = _onnx_names(model)
     with _quiet():
@@ -134,10 +135,10 @@ def to_onnx(program: torch.export.ExportedProgram, model: MultimodalMixer) -> by
 
 
 def open_onnx(content: bytes, model: MultimodalMixer) -> Run:
-    """What runs an ONNX file in ONNX Runtime, on one thread of the CPU.
+    """A function that runs an ONNX file in ONNX Runtime, on one thread of the CPU.
 
     Raises:
-        ValueError: its inputs or outputs have other names than the model's.
+        ValueError: the names of its inputs or outputs differ from the model's.
     """
     import onnxruntime
 
@@ -145,31 +146,31 @@ def open_onnx(content: bytes, model: MultimodalMixer) -> Run:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     inputs, optional, outputs = _onnx_names(model)
-    for expected, found in (
+    for expected, actual in (
         ([*inputs, *(f"present.{name}" for name in optional)], [i.name for i in session.get_inputs()]),
         (outputs, [o.name for o in session.get_outputs()]),
     ):
-        if set(expected) != set(found):
-            raise ValueError(f"the ONNX file has the inputs or outputs {found}; expected {expected}")
+        if set(expected) != set(actual):
+            raise ValueError(f"the ONNX file has the inputs or outputs {actual}; expected {expected}")
 
     def run(values: Tensors, present: Tensors) -> Tensors:
         feed = {name: values[name].numpy() for name in inputs}
         feed |= {f"present.{name}": present[name].numpy() for name in optional}
-        said = session.run(outputs, feed)
-        return {name.removeprefix("head."): torch.from_numpy(o) for name, o in zip(outputs, said, strict=True)}
+        logits = session.run(outputs, feed)
+        return {name.removeprefix("head."): torch.from_numpy(o) for name, o in zip(outputs, logits, strict=True)}
 
     return run
 
 
 def batches(table: MultimodalTable, model: MultimodalMixer, size: int) -> Iterator[tuple[Tensors, Tensors]]:
-    """The table's first ``size`` rows (from the first again if there are fewer), as a model takes them: inputs and
-    presence. Then, for each optional modality, the same without it in every other row."""
+    """The table's first ``size`` rows (repeated if there are fewer) as a model's inputs and presence. Then, for each
+    optional modality, the same rows without it in every other row."""
     rows = np.arange(size) % len(table)
-    known = model.architecture.inputs
-    inputs = {name: torch.from_numpy(np.array(table.arrays[name][rows])) for name in known}
+    given = model.architecture.inputs
+    inputs = {name: torch.from_numpy(np.array(table.arrays[name][rows])) for name in given}
     present = {
         name: torch.from_numpy(np.array(table.present.get(name, np.ones(len(table), bool))[rows]))
-        for name, i in known.items()
+        for name, i in given.items()
         if i.optional
     }
     yield inputs, present
@@ -182,39 +183,46 @@ def largest_differences(model: MultimodalMixer, run: Run, table: MultimodalTable
 
     Args:
         model: in eval mode, on the CPU.
-        tolerance: a difference may be so large, and, where the model's output is larger than 1, so many times it.
+        run: the form to compare.
+        table: rows to run on.
+        tolerance: the largest difference that is allowed; for outputs above 1, relative to the output.
 
     Raises:
-        ValueError: a difference is larger, or is no number; it names batch size and output.
+        ValueError: a difference is larger, or not a number; the message names batch size and output.
     """
-    found = {}
+    differences = {}
     for size in CHECKED_BATCHES:
         largest = 0.0
         for inputs, present in batches(table, model, size):
             with torch.inference_mode():
-                wanted = model(inputs, present)
-            for head, said in run(inputs, present).items():
-                difference = (said.double() - wanted[head].double()).abs()
-                if not (difference <= tolerance * wanted[head].double().abs().clamp(min=1)).all():
-                    raise ValueError(
-                        f"output {head!r} differs by {float(difference.max()):.3g} from the model's, with {size} "
-                        f"examples; at most {tolerance:g} is allowed (export.tolerance)"
-                    )
-                largest = max(largest, float(difference.max()))
-        found[str(size)] = largest
-    return found
+                expected = model(inputs, present)
+            for head, logits in run(inputs, present).items():
+                difference = _difference(head, logits.double(), expected[head].double(), tolerance)
+                largest = max(largest, difference)
+        differences[str(size)] = largest
+    return differences
+
+
+def _difference(head: str, logits: Tensor, expected: Tensor, tolerance: float) -> float:
+    difference = (logits - expected).abs()
+    if not (difference <= tolerance * expected.abs().clamp(min=1)).all():
+        raise ValueError(
+            f"output {head!r} differs by {float(difference.max()):.3g} from the model's, with {len(logits)} examples; "
+            f"at most {tolerance:g} is allowed (export.tolerance)"
+        )
+    return float(difference.max())
 
 
 def _onnx_names(model: MultimodalMixer) -> tuple[list[str], list[str], list[str]]:
-    """Inputs, those of them that are optional, and outputs, in the order of the graph."""
-    known = model.architecture.inputs
-    heads = [f"head.{name}" for name in known] if len(known) > 1 else []
-    return list(known), [name for name, i in known.items() if i.optional], [FUSED, *heads]
+    """Names of the inputs, of the optional inputs, and of the outputs, in the order of the graph."""
+    given = model.architecture.inputs
+    heads = [f"head.{name}" for name in given] if len(given) > 1 else []
+    return list(given), [name for name, i in given.items() if i.optional], [FUSED, *heads]
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the progress messages of torch's exporters, which say nothing of the result."""
+    """Silence the progress messages of torch's exporters."""
     loggers: list[Any] = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -15,12 +15,12 @@ class ExportParameters(Parameters):
     Attributes:
         formats: in addition to the weights: "torch_export" (model.pt2), "onnx" (model.onnx; needs the extra "export").
             Default both.
-        tolerance: largest difference between an output and the model's, absolute, and relative to outputs larger than
-            1; beyond it the export fails. Default 0.0001.
-        licence: of the model, an identifier as the Hugging Face Hub has them, for example "apache-2.0". Default null:
-            the card says that none is given.
-        intended_use: what the model is for, in a sentence or more; for the card. Default null: the card says that
-            nothing is said.
+        tolerance: largest difference between an output and the model's; for outputs above 1, relative to the output.
+            Beyond it the export fails. Default 0.0001.
+        licence: of the model, one of the Hugging Face Hub's identifiers, for example "apache-2.0". Default null: the
+            card says that there is none.
+        intended_use: what the model is for, in one or more sentences, for the card. Default null: the card says that it
+            is not stated.
     """
 
     formats: Annotated[tuple[ExportFormat, ...], Distinct] = ("torch_export", "onnx")

@@ -1,4 +1,4 @@
-"""The graph from what the newest training has left to ``exported``. It trains nothing."""
+"""The graph from the newest training's results to ``exported``. It trains nothing."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from mixmas_pipeline.pipelines.export import nodes
 
 NAMESPACE = "export"
 # What the card describes.
-_FOUND = ("sampling", "architecture", "leaderboard", "history", "metrics", "thresholds", "predictions", "patterns")
+_RESULTS = ("sampling", "architecture", "leaderboard", "history", "metrics", "thresholds", "predictions", "patterns")
 
-# What was measured on the model; each is held against it by the record beside its file.
-_SCORED = ("metrics.json", "thresholds.json", "predictions.parquet", "patterns.parquet")
+# Files of results that were measured on the model. The records beside them name the model.
+_MEASURED = ("metrics.json", "thresholds.json", "predictions.parquet", "patterns.parquet")
 
 
 def create_pipeline(dataset: str) -> Pipeline:
@@ -22,7 +22,7 @@ def create_pipeline(dataset: str) -> Pipeline:
     space = named("export")
     parameters = {"export": f"params:{space}"}
     programs, report = f"{space}.programs", named("export_report")
-    found = {name: named("search.sampling" if name == "sampling" else name) for name in _FOUND}
+    results = {name: named("search.sampling" if name == "sampling" else name) for name in _RESULTS}
     return Pipeline(
         [
             Node(
@@ -31,17 +31,17 @@ def create_pipeline(dataset: str) -> Pipeline:
                 [programs, report],
                 name="convert",
                 namespace=NAMESPACE,
-                tags="training",  # takes as many cores, so that nothing else runs while times are measured
+                tags="training",  # it uses as many cores, so that nothing else runs while times are measured
             ),
             Node(
                 nodes.assemble,
                 {
                     **{name: named(name) for name in ("model", "train", "validation")},
                     "record": named("training.record"),
-                    **{f"{Path(file).stem}_record": named(f"training.record.{file}") for file in _SCORED},
+                    **{f"{Path(file).stem}_record": named(f"training.record.{file}") for file in _MEASURED},
                     "programs": programs,
                     "report": report,
-                    **found,
+                    **results,
                     **parameters,
                 },
                 named("exported"),

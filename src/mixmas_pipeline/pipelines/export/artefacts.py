@@ -1,0 +1,92 @@
+"""What the newest search, training and evaluation left, and a check that it belongs together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+import torch
+
+from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.datasets.record import Provenance
+from mixmas_pipeline.evaluation.metrics import score
+from mixmas_pipeline.evaluation.tasks import task_of
+from mixmas_pipeline.models.architecture import FUSED, Architecture
+from mixmas_pipeline.models.multimodal import MultimodalMixer
+from mixmas_pipeline.pipelines.search.results import SamplingReport
+from mixmas_pipeline.training.inference import compute_logits
+
+# Without a record the score is computed again, maybe on another machine: rounding may change a prediction or two.
+_SAME_SCORE = 0.01
+_REMEDY = "expected the results of one run: kedro run --pipeline=training (with the same --env)"
+
+
+@dataclass(frozen=True)
+class Artefacts:
+    """The newest results of each pipeline.
+
+    Attributes:
+        sampling, architecture, leaderboard: of the search.
+        history: of the training, one row per epoch.
+        metrics: split -> metric -> score.
+        thresholds: for a multilabel task, class -> probability above which it is predicted.
+        predictions: of the test split.
+        patterns: test scores by the modalities that are present.
+        record: how the model was made; None if it is not recorded.
+        metrics_record, thresholds_record, predictions_record, patterns_record: how these results were made.
+    """
+
+    sampling: SamplingReport
+    architecture: Architecture
+    leaderboard: pd.DataFrame
+    history: pd.DataFrame
+    metrics: dict[str, dict[str, float]]
+    thresholds: dict[str, float]
+    predictions: pd.DataFrame
+    patterns: pd.DataFrame
+    record: Provenance | None
+    metrics_record: Provenance | None
+    thresholds_record: Provenance | None
+    predictions_record: Provenance | None
+    patterns_record: Provenance | None
+
+    @property
+    def measured(self) -> dict[str, Provenance | None]:
+        """Results that were measured on the model -> how they were made."""
+        return {
+            "metrics": self.metrics_record,
+            "thresholds": self.thresholds_record,
+            "predictions": self.predictions_record,
+            "patterns": self.patterns_record,
+        }
+
+
+def check_same_training(model: MultimodalMixer, validation: MultimodalTable, artefacts: Artefacts) -> None:
+    """Refuse a search, a model and scores that do not belong together. Each is the newest version, and a run may have
+    ended between them.
+
+    Raises:
+        ValueError: the search chose another architecture than the model's; results were measured on another model; or,
+            without a record, the model's score on the validation split differs from the recorded one.
+    """
+    for part in ("task", "classes", "encoders", "fusion"):
+        if getattr(artefacts.architecture, part) != getattr(model.architecture, part):
+            raise ValueError(f"the newest search chose another architecture than the model's (its {part}); {_REMEDY}")
+    record = artefacts.record
+    for name, measured in artefacts.measured.items():
+        if record and measured and measured.fingerprint.inputs.get(record.dataset) != record.content:
+            raise ValueError(f"the newest {name} are not of the newest model (run {record.run}); {_REMEDY}")
+    if not record or not all(artefacts.measured.values()):
+        _check_score(model, validation, artefacts.metrics)
+
+
+def _check_score(model: MultimodalMixer, validation: MultimodalTable, metrics: dict[str, dict[str, float]]) -> None:
+    task = task_of(model.architecture.task)
+    logits = compute_logits(model, validation, torch.device("cpu"))[FUSED]
+    actual = score(task.headline, validation.labels, task.predict(logits), len(model.architecture.classes))
+    expected = metrics["validation"][task.headline]
+    if not abs(actual - expected) <= _SAME_SCORE:
+        raise ValueError(
+            f"the newest scores are not of the newest model: its {task.headline} on the validation split is "
+            f"{actual:.4f}; the metrics have {expected:.4f}; {_REMEDY}"
+        )
