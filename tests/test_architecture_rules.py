@@ -283,12 +283,4 @@ def test_sizes_of_functions(tmp_path: Path) -> None:
 
 # Modules whose tests still lie under another name. Gets shorter.
 NO_TEST_MODULE: set[str] = {
-    "pipelines/export/card.py",
-    "pipelines/export/latency.py",
-    "pipelines/export/nodes.py",
-    "pipelines/export/parameters.py",
-    "pipelines/predict/nodes.py",
-    "pipelines/predict/parameters.py",
-    "pipelines/reporting/nodes.py",
-    "pipelines/reporting/page.py",
 }

@@ -15,7 +15,7 @@ from mixmas_pipeline.data.table import TASKS, Modality, MultimodalTable, TableSc
 from mixmas_pipeline.models.architecture import FUSION_FUNCTIONS, Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import MultimodalMixer
-from mixmas_pipeline.pipelines.export import conversion, latency
+from mixmas_pipeline.pipelines.export import conversion
 
 pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 
@@ -155,30 +155,3 @@ def test_a_format_without_its_packages_is_refused(monkeypatch: pytest.MonkeyPatc
     conversion.check_installed(["torch_export"])
     with pytest.raises(ModuleNotFoundError, match=r"onnx needs onnxscript: pip install 'mixmas_pipeline\[export\]'"):
         conversion.check_installed(["torch_export", "onnx"])
-
-
-def test_times_of_all_forms_are_taken_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a clock that only the forms move: 1 ms and 3 ms a call, but every tenth of the second form's takes 50."""
-    model, table = model_of("mlp"), table_of("mlp")
-    clock, order = [0.0], []
-    monkeypatch.setattr(latency.time, "perf_counter", lambda: clock[0])
-
-    def form(name: str, milliseconds: float) -> conversion.Run:
-        def run(inputs: dict[str, Tensor], present: dict[str, Tensor]) -> dict[str, Tensor]:
-            assert torch.get_num_threads() == 1
-            order.append((name, len(inputs["facts"])))
-            slow = name == "b" and len(order) % 20 == 0
-            clock[0] += (50 if slow else milliseconds) / 1000
-            return {}
-
-        return run
-
-    found = latency.measure_latency({"a": form("a", 1), "b": form("b", 3)}, model, table, (1, 32))
-    calls = latency.WARM_UP + latency.CALLS
-    assert order == [("a", 1), ("b", 1)] * calls + [("a", 32), ("b", 32)] * calls
-    keys = [(row.form, row.examples, row.calls) for row in found]
-    assert keys == [(name, size, latency.CALLS) for size in (1, 32) for name in ("a", "b")]
-    assert [row.median_ms for row in found] == pytest.approx([1, 3, 1, 3])
-    assert found[1].p90_ms == pytest.approx(3, abs=48)
-    slow = latency.measure_latency({"a": form("a", 4000)}, model, table, (1,))
-    assert slow[0].calls == latency.FEWEST_CALLS

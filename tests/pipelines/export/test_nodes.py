@@ -1,0 +1,74 @@
+"""The exported folder and the report of its forms."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from export_samples import artefacts, report
+
+from mixmas_pipeline.models.encoder import initialised
+from mixmas_pipeline.models.exported import ExportedModel
+from mixmas_pipeline.models.multimodal import MultimodalMixer
+from mixmas_pipeline.pipelines.export import conversion, latency, nodes
+from mixmas_pipeline.pipelines.export.parameters import ExportParameters
+from mixmas_pipeline.plots import architecture
+
+
+@pytest.fixture
+def model(make_architecture: Callable) -> MultimodalMixer:
+    return initialised(MultimodalMixer, 3, make_architecture()).eval()
+
+
+def test_a_folder_holds_a_model_that_loads_and_answers_the_same(
+    model: MultimodalMixer, make_table: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, rows = make_table(rows=6), make_table(rows=4)
+    results = vars(artefacts(model.architecture))
+    monkeypatch.setattr(architecture, "draw_architecture", lambda _: b"drawing")
+    files = nodes.assemble(model, train, rows, {"model.pt2": b"program"}, report(), **results)
+    assert set(files) == {
+        *("README.md", "architecture.json", "architecture.png", "config.json", "model.pt2", "model.safetensors"),
+    }
+    config = json.loads(files["config.json"])
+    others = files.keys() - {"README.md", "config.json"}
+    assert config["files"] == {name: hashlib.sha256(files[name]).hexdigest() for name in others}
+    assert config["inputs"]["series"]["shape"] == [5, 3]
+    assert b"| training | 6 |" in files["README.md"]
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    inputs = {name: np.array(array) for name, array in rows.arrays.items()}
+    answer = ExportedModel.from_pretrained(tmp_path)(inputs)["fused"]
+    with torch.inference_mode():
+        expected = model({name: torch.from_numpy(array) for name, array in inputs.items()})["fused"]
+    assert torch.equal(answer, expected)
+
+
+def test_the_report_counts_the_bytes_and_the_parameters(
+    model: MultimodalMixer, make_table: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversion, "convert", lambda *_: (b"program", latency.eager(model)))
+    monkeypatch.setattr(latency, "measure_latency", lambda runs, *_: report().latency if len(runs) == 2 else ())
+    programs, made = nodes.convert(model, make_table(rows=4), ExportParameters(formats=("torch_export",)))
+    assert programs == {"model.pt2": b"program"}
+    assert made.files["model.pt2"] == 7
+    assert made.parameters == sum(p.numel() for p in model.parameters())
+    assert set(made.differences["torch_export"].values()) == {0.0}
+    assert made.latency == report().latency
+
+
+def test_another_answer_names_the_file(
+    model: MultimodalMixer, make_table: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @torch.inference_mode()
+    def double(inputs: conversion.Tensors, present: conversion.Tensors) -> conversion.Tensors:
+        return {head: 2 * logits + 1 for head, logits in model(inputs, present).items()}
+
+    monkeypatch.setattr(conversion, "convert", lambda *_: (b"program", double))
+    with pytest.raises(ValueError, match=r"model\.pt2: output '\w+' differs by .* at most 0\.0001 is allowed"):
+        nodes.convert(model, make_table(rows=4), ExportParameters(formats=("torch_export",)))
