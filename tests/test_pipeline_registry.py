@@ -15,6 +15,7 @@ from kedro.runner import SequentialRunner, ThreadRunner
 from project_runs import ROOT
 
 from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline import session as sessions
 from mixmas_pipeline.runners.reusing import ReusingRunner
 from mixmas_pipeline.session import ReusingSession
 
@@ -108,7 +109,7 @@ def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
 
 def test_a_session_checks_blocks_before_another_runner_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[bool] = []
-    monkeypatch.setattr(pipeline_registry, "check_blocks", lambda: checked.append(True))
+    monkeypatch.setattr(sessions, "check_blocks", lambda: checked.append(True))
     monkeypatch.setattr(KedroSession, "load_context", lambda self: None)
     monkeypatch.setattr(KedroSession, "run", lambda self, **arguments: self.load_context())
     session = ReusingSession.__new__(ReusingSession)
