@@ -12,6 +12,7 @@ import pytest
 from graphs import configuration, pipelines
 from kedro.framework.session import KedroSession
 from kedro.runner import SequentialRunner, ThreadRunner
+from kedro.validation import ParameterValidator, type_extractor
 from project_runs import ROOT
 
 from mixmas_pipeline import pipeline_registry
@@ -130,3 +131,12 @@ def test_kedros_own_validation_of_parameters_imports_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.stdout.strip().endswith("FusionNetworkStage False"), done.stdout + done.stderr
+
+
+def test_kedros_own_validation_of_parameters_warns_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It warns of a union of types at the start of every run, whichever pipeline runs."""
+    warnings: list[Any] = []
+    monkeypatch.setattr(type_extractor.logger, "warning", lambda *arguments: warnings.append(arguments))
+    parameters = configuration("base")["parameters"]
+    assert ParameterValidator(pipelines("base")).validate_raw_params(parameters)
+    assert not warnings
