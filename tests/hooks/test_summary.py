@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ FINDINGS = pd.DataFrame(
     [("warning", "60 rows [only]", "test", "image", "3, 4", "Make the split larger")],
     columns=["severity", "what", "split", "modality", "rows", "advice"],
 )
-DESCRIPTION: dict[str, Any] = {"source": "pets[bold].csv", "rows": {"train": 4000, "test": 60}, "task": "binary"}
+DESCRIPTION = SimpleNamespace(source="pets[bold].csv", rows={"train": 4000, "test": 60}, task="binary")
 
 
 def echo(value: object) -> object:

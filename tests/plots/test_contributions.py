@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import pytest
 
@@ -13,20 +11,15 @@ CONTRIBUTIONS = pd.DataFrame({"modality": ["image", "audio"] * 3, "contribution"
 
 
 @pytest.mark.parametrize(
-    ("facts", "labels", "axis"),
+    ("flipped", "labels", "axis"),
     [
-        (
-            [{"flipped": 0.25}, {"flipped": 0.5}],
-            ["image<br>25% flip without it", "audio<br>50% flip without it"],
-            "probab",
-        ),
-        ([{}, {}], ["image", "audio"], "value"),
+        ({"image": 0.25, "audio": 0.5}, ["image<br>25% flip without it", "audio<br>50% flip without it"], "probab"),
+        ({}, ["image", "audio"], "value"),
     ],
     ids=["classes", "regression"],
 )
-def test_boxes(facts: list[dict[str, Any]], labels: list[str], axis: str) -> None:
-    summary = {"modalities": dict(zip(("image", "audio"), facts, strict=True))}
-    figure = contributions_figure(CONTRIBUTIONS, summary)
+def test_boxes(flipped: dict[str, float], labels: list[str], axis: str) -> None:
+    figure = contributions_figure(CONTRIBUTIONS, flipped)
     assert [box.name for box in figure.data] == labels
     assert [list(box.y) for box in figure.data] == [[0.1, 0.3, 0.5], [-0.2, 0.0, 0.4]]
     assert figure.layout.yaxis.title.text.startswith(axis)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import probes
@@ -15,6 +13,7 @@ from code_edits import AUDIO, IMAGE, NETWORK, Demo, Edit, blocks_of, function_of
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node
 from planted import planted
+from tracing import traced
 
 from mixmas_pipeline.models.blocks import BLOCKS
 from mixmas_pipeline.runners import fingerprints
@@ -317,36 +316,19 @@ def test_names_that_the_rules_give_exist() -> None:
     assert missing == []
 
 
-class Trace:
-    """The definitions of this package that are executed in this thread, as (module, name)."""
-
-    def __init__(self) -> None:
-        self.found: set[tuple[str, str]] = set()
-
-    def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
-        module = frame.f_globals.get("__name__", "")
-        name, _, method = frame.f_code.co_qualname.partition(".")
-        ours = event == "call" and module.startswith(f"{PACKAGE}.")
-        # Not what dataclasses make, nor what is run to show something.
-        if ours and hasattr(sys.modules[module], name) and method not in ("__repr__", "extra_repr"):
-            self.found.add((module.removeprefix(f"{PACKAGE}."), name))
-
-
 def executed(function: Callable[..., Any], *arguments: Any, **named: Any) -> tuple[Any, set[tuple[str, str]]]:
     """What a node's function returns, and the definitions that its second call executes, when all is imported."""
     function(*arguments, **named)
-    trace = Trace()
-    before = sys.getprofile()
-    sys.setprofile(trace)
-    try:
+    with traced() as trace:
         result = function(*arguments, **named)
-    finally:
-        sys.setprofile(before)
-    return result, trace.found
+    return result, trace.executed
 
 
 def test_all_that_nodes_execute_is_in_their_fingerprints(tmp_path: Path) -> None:
-    """Of a small search and training. The closure is found in the source; here the nodes run."""
+    """Of a small search and training. The closure is read from the source; here the nodes run.
+
+    ``tests/e2e/test_traced_run.py`` does the same for all pipelines, with their data sets.
+    """
     from mixmas_pipeline.pipelines.search import nodes as search
     from mixmas_pipeline.pipelines.search.parameters import (
         FusionNetworkStage,

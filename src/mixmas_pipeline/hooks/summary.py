@@ -203,26 +203,26 @@ def render_agreement_summary(dataset: str, summary: Any) -> Iterator[str]:
     yield "\n".join(lines)
 
 
-def render_predictions(dataset: str, summary: dict[str, Any]) -> Iterator[Table]:
+def render_predictions(dataset: str, summary: Any) -> Iterator[Table]:
     """Each modality's contribution to the predictions of new rows; the scores, if the rows have labels."""
     numbers = ("contribution", "mean size of it", "decisions that flip", "its head agrees")
-    title = f"{dataset}: {summary['rows']} rows predicted, without one modality each"
+    title = f"{dataset}: {summary.rows} rows predicted, without one modality each"
     table = _table(title, ["modality"], numbers)
-    for modality, row in summary["modalities"].items():
-        shares = [f"{row[key]:.1%}" if key in row else "" for key in ("flipped", "head_agrees")]
-        table.add_row(modality, f"{row['mean_contribution']:+.4f}", f"{row['mean_absolute_contribution']:.4f}", *shares)
-    if summary["scores"]:
-        table.caption = "on these rows: " + ", ".join(f"{name} {v:.4f}" for name, v in summary["scores"].items())
+    for modality, row in summary.modalities.items():
+        shares = [f"{getattr(row, key):.1%}" if hasattr(row, key) else "" for key in ("flipped", "head_agrees")]
+        table.add_row(modality, f"{row.mean_contribution:+.4f}", f"{row.mean_absolute_contribution:.4f}", *shares)
+    if summary.scores:
+        table.caption = "on these rows: " + ", ".join(f"{name} {v:.4f}" for name, v in summary.scores.items())
     yield table
 
 
-def render_description(dataset: str, description: dict[str, Any], findings: pd.DataFrame) -> Iterator[RenderableType]:
+def render_description(dataset: str, description: Any, findings: pd.DataFrame) -> Iterator[RenderableType]:
     """The size of the data, the findings with advice, and whether a search would stop."""
-    rows = ", ".join(f"{count:,} {split}" for split, count in description["rows"].items())
-    yield f"{description['source']}: {rows} rows; {description['task']}"
+    rows = ", ".join(f"{count:,} {split}" for split, count in description.rows.items())
+    yield f"{description.source}: {rows} rows; {description.task}"
     if len(findings):
         yield _findings_table(dataset, findings)
-    yield Text(findings_verdict(findings.to_dict("records")), style="bold")
+    yield Text(findings_verdict(findings["severity"]), style="bold")
 
 
 def _findings_table(dataset: str, findings: pd.DataFrame) -> Table:
@@ -238,9 +238,9 @@ def _findings_table(dataset: str, findings: pd.DataFrame) -> Table:
     return table
 
 
-def render_estimate(dataset: str, description: dict[str, Any], estimate: dict[str, Any]) -> Iterable[str]:
+def render_estimate(dataset: str, description: Any, estimate: Any) -> Iterable[str]:
     """Time and memory of a search and a training; nothing if a search would stop."""
-    return estimate_sentences(estimate, description).values() if estimate else ()
+    return estimate_sentences(estimate, description).values()
 
 
 def render_export(dataset: str, report: dict[str, Any]) -> Iterator[Table]:

@@ -151,9 +151,9 @@ def _record(
 
     kept = flatten({key: parameters[key] for key in (dataset, "compute") if key in parameters})
     metrics = _numbers(values.get("metrics", {}))
-    metrics |= _numbers(values.get("prediction_summary", {}), "predict/")
-    if "agreement_summary" in values:
-        metrics |= _numbers(values["agreement_summary"].model_dump(), "validate_search/")
+    for kind, prefix in (("prediction_summary", "predict/"), ("agreement_summary", "validate_search/")):
+        if kind in values:
+            metrics |= _numbers(values[kind].model_dump(), prefix)
     if "comparison" in tables:
         rows = tables["comparison"]
         metrics |= {f"compare/{name}": float(s) for name, s in zip(rows["contender"], rows["score"], strict=True)}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -13,11 +14,22 @@ from mixmas_pipeline.plots.style import PALETTE, styled
 _SHARE = {"title_text": "share of the split's rows", "tickformat": ".0%"}
 
 
-def balance_figure(facts: dict[str, Any]) -> go.Figure:
-    """Each class's share of each split's rows, as bars; for a regression, a histogram per target."""
-    labels, rows = facts["labels"], facts["rows"]
-    if "targets" in labels:
-        return _histograms(labels["targets"], rows)
+class Histogram(Protocol):
+    """Edges of bins, and the rows per bin."""
+
+    @property
+    def edges(self) -> Sequence[float]: ...
+    @property
+    def histogram(self) -> Sequence[int]: ...
+
+
+def class_balance_figure(classes: Mapping[str, Mapping[str, int]], rows: Mapping[str, int]) -> go.Figure:
+    """Each class's share of each split's rows, as bars.
+
+    Args:
+        classes: split -> class -> examples.
+        rows: split -> rows.
+    """
     figure = go.Figure(
         [
             go.Bar(
@@ -27,22 +39,35 @@ def balance_figure(facts: dict[str, Any]) -> go.Figure:
                 marker_color=colour,
                 hovertext=[f"{n} of {rows[split]}" for n in counts.values()],
             )
-            for colour, (split, counts) in zip(PALETTE, labels["classes"].items(), strict=False)
+            for colour, (split, counts) in zip(PALETTE, classes.items(), strict=False)
         ]
     )
     figure.update_xaxes(type="category")
     return _labels_by_split(figure, style.BALANCE_HEIGHT)
 
 
-def _histograms(targets: dict[str, Any], rows: dict[str, int]) -> go.Figure:
+def target_histograms(targets: Mapping[str, Mapping[str, Histogram]], rows: Mapping[str, int]) -> go.Figure:
+    """A histogram per regression target, with a line per split.
+
+    Args:
+        targets: split -> target -> histogram.
+        rows: split -> rows.
+    """
     names = list(targets["train"])
     figure = make_subplots(rows=len(names), cols=1, subplot_titles=names)
     for number, name in enumerate(names, start=1):
-        for colour, (split, facts) in zip(PALETTE, targets.items(), strict=False):
-            edges, shares = facts[name]["edges"], [n / rows[split] for n in facts[name]["histogram"]]
+        for colour, (split, histograms) in zip(PALETTE, targets.items(), strict=False):
+            shares = [n / rows[split] for n in histograms[name].histogram]
             line = {"color": colour, "shape": "hv"}
             figure.add_trace(
-                go.Scatter(x=edges, y=[*shares, 0], name=split, line=line, legendgroup=split, showlegend=number == 1),
+                go.Scatter(
+                    x=list(histograms[name].edges),
+                    y=[*shares, 0],
+                    name=split,
+                    line=line,
+                    legendgroup=split,
+                    showlegend=number == 1,
+                ),
                 row=number,
                 col=1,
             )

@@ -1,58 +1,67 @@
-"""Artefacts in sentences, for the pages and for the tables that end a run."""
+"""A description's findings and an estimate in sentences, for the pages and for the tables that end a run."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from mixmas_pipeline.utils.durations import duration
 
 
-def findings_verdict(findings: list[dict[str, Any]]) -> str:
-    """The findings of a description in one sentence: whether a search would stop, and how many findings there are.
+def findings_verdict(severities: Iterable[str]) -> str:
+    """Whether a search would stop, and how many findings there are.
 
     Args:
-        findings: rows of the table ``findings``.
+        severities: "error", "warning" or "note", one per finding.
     """
-    counts = {severity: sum(f["severity"] == severity for f in findings) for severity in ("error", "warning")}
-    errors, warnings = (f"{n} {severity}{'s' * (n > 1)}" for severity, n in counts.items())
+    counts = Counter(severities)
+    errors, warnings = (f"{counts[s]} {s}{'s' * (counts[s] > 1)}" for s in ("error", "warning"))
     if counts["error"]:
-        return f"A search would stop: {errors}{f'; beside them {warnings}' if counts['warning'] else ''}."
+        return f"A search would stop: {errors}{f' and {warnings}' if counts['warning'] else ''}."
     if counts["warning"]:
-        return f"A search would run; {warnings}: where its scores would mislead, or what it would miss."
-    return "A search would run, and nothing was found that speaks against it."
+        return f"A search would run; {warnings}: scores may mislead, or the model may not learn something."
+    return "A search would run. Nothing speaks against it."
 
 
-def estimate_sentences(estimate: dict[str, Any], description: dict[str, Any]) -> dict[str, str]:
-    """The estimated cost in sentences, by subject: search, training, memory."""
-    search, training, size = (estimate[part] for part in ("search", "training", "bytes"))
-    plan = description["search"]
-    load, cores = estimate["load"], estimate["cores"]
-    busy = ""
-    if load > cores + 1:
-        on = f" The machine is busy (load {load:.0f} on {cores} cores)"
-        busy = f"{on}; alone on it: {duration(search['alone_seconds'])}."
+def estimate_sentences(estimate: Any, description: Any) -> dict[str, str]:
+    """The estimated cost in sentences, by subject: search, training, memory. Empty if nothing was timed.
+
+    Args:
+        estimate: ``Estimate`` of the pipeline describe, of which plots know nothing but its attributes.
+        description: its ``Description``.
+    """
+    if estimate.search is None:
+        return {}
+    search, plan, memory = estimate.search, description.search, estimate.bytes
+    busy = estimate.load > estimate.cores + 1
+    alone = ""
+    if busy:
+        load = f"load {estimate.load:.0f} on {estimate.cores} cores"
+        alone = f" The machine is busy ({load}); without other programs: {duration(search.alone_seconds)}."
     return {
         "search": (
-            f"Search: about {duration(search['seconds'])} ({duration(search['least_seconds'])} to "
-            f"{duration(search['most_seconds'])}) on {estimate['device']}: {search['candidates']} candidates, "
-            f"{search['trials']} trainings of {search['steps'] // search['trials']} steps, {search['at_once']} at "
-            f"once, on {plan['sample']:,} rows, scored on {plan['holdout']:,}.{busy}"
+            f"Search: about {duration(search.seconds)} ({duration(search.least_seconds)} to "
+            f"{duration(search.most_seconds)}) on {estimate.device}: {search.candidates} candidates, "
+            f"{search.trials} trials of {search.steps // search.trials} steps, {search.at_once} at "
+            f"once, trained on {plan.sample:,} rows, scored on {plan.holdout:,}.{alone}"
         ),
-        "training": f"Full training: {_training_sentence(training, description['rows']['train'], alone=bool(busy))}",
+        "training": f"Full training: {_training_sentence(estimate.training, description.rows['train'], busy)}",
         "memory": (
-            f"Memory: about {size['at_once'] / 1e6:,.0f} MB for the trials at once, beside 500 MB a process; the "
-            f"largest takes {size['largest_trial'] / 1e6:,.0f} MB, the samples {size['samples'] / 1e6:,.0f} MB."
+            f"Memory: about {memory.at_once / 1e6:,.0f} MB for the trials that run at once, in addition to 500 MB per "
+            f"process; {memory.largest_trial / 1e6:,.0f} MB for the largest trial, {memory.samples / 1e6:,.0f} MB for "
+            "the samples."
         ),
     }
 
 
-def _training_sentence(training: dict[str, Any], rows: int, *, alone: bool) -> str:
-    if "failed" in training:
-        return f"not timed, for it failed: {training['failed']}"
+def _training_sentence(training: Any, rows: int, busy: bool) -> str:
+    if failed := getattr(training, "failed", None):
+        return f"not timed, because it failed: {failed}"
     sentence = (
-        f"at most {duration(training['seconds'])}: {training['epochs']} epochs of "
-        f"{duration(training['seconds_an_epoch'])}, {rows:,} rows."
+        f"at most {duration(training.seconds)}: {training.epochs} epochs of "
+        f"{duration(training.seconds_an_epoch)}, {rows:,} rows."
     )
-    if alone:
-        sentence += f" Alone on the machine: {duration(training['alone_seconds_an_epoch'] * training['epochs'])}."
+    if busy:
+        sentence += f" Without other programs: {duration(training.alone_seconds_an_epoch * training.epochs)}."
     return sentence

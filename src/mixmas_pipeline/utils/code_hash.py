@@ -22,18 +22,19 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from mixmas_pipeline.utils.code_reading import Module, Reading, Target, local_name, read_module
+from mixmas_pipeline.utils.code_modules import Module, Target, local_name, read_module
+from mixmas_pipeline.utils.code_reading import Reading, read_definition
 
 PACKAGE = __name__.split(".")[0]
 # Modules and packages that never change what a node makes: they run nodes, show artefacts, log, or move bytes.
+# (Not ``datasets.atomic_file`` and ``storage.memory_maps``: they decide which bytes are written.)
 SILENT = (
     *("cli", "hooks", "runners"),
-    *("datasets.atomic", "datasets.contents", "datasets.previews"),
-    "storage.atomic",
-    *("storage.cache", "storage.errors", "storage.event_file", "storage.hashing", "storage.locks"),
+    *("datasets.atomic", "datasets.contents", "datasets.errors", "datasets.previews"),
+    *("storage.atomic", "storage.cache", "storage.errors", "storage.event_file", "storage.hashing", "storage.locks"),
     *("storage.object_store", "storage.paths", "storage.retention"),
-    *("utils.code_hash", "utils.code_reading", "utils.logs", "utils.packaged_project", "utils.progress"),
-    "utils.remote_logs",
+    *("utils.code_hash", "utils.code_modules", "utils.code_reading", "utils.code_reports"),
+    *("utils.logs", "utils.packaged_project", "utils.progress", "utils.remote_logs"),
 )
 # A table of classes of which the data says which are used (see ``runners.fingerprints``): the table itself counts for
 # nothing, so that another entry in it changes no result.
@@ -145,7 +146,7 @@ class PackageCode:
                 result = self._effects(module)
             else:
                 statements = module.main if definition.name == _MAIN else module.definitions[definition.name]
-                reading = module.read(statements)
+                reading = read_definition(module, statements)
                 result = (
                     reading.text if statements else "",
                     {*self._references(module, reading), *self._run(module.name)},
@@ -159,10 +160,12 @@ class PackageCode:
 
     def _effects(self, module: Module) -> tuple[str, set[Definition]]:
         """What happens when the module is imported: its statements, and those of modules that it imports in turn."""
-        reading = module.read(module.effects)
+        reading = read_definition(module, module.effects)
         references = self._references(module, reading) | self._run(module.name.rpartition(".")[0], *module.imported)
         for name, decorators in module.decorated.items():
-            used = [name for decorator in decorators for name, _ in module.read([_expression(decorator)]).names]
+            used = [
+                name for decorator in decorators for name, _ in read_definition(module, [_expression(decorator)]).names
+            ]
             if any(name in module.definitions or name in module.imports for name in used):
                 references.add(Definition(module.name, name))
         return reading.text if module.effects else "", references

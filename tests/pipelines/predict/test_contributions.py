@@ -15,6 +15,7 @@ from mixmas_pipeline.models.architecture import FUSED, Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.pipelines.predict.contributions import predict_rows
+from mixmas_pipeline.pipelines.predict.results import PredictionSummary
 
 CPU = torch.device("cpu")
 THRESHOLDS = {"a": 0.45, "b": 0.5, "c": 0.55}
@@ -75,11 +76,11 @@ def test_contributions_of_one_class(make_table: Callable, make_architecture: Cal
             assert one["log_odds_contribution"] == pytest.approx(expected, abs=1e-5)
             assert one["flips"] == (int(np.argmax(left)) != decided)
     share = found.contributions.groupby("modality")["flips"].mean()
-    for name, row in found.summary["modalities"].items():
-        assert row["flipped"] == pytest.approx(share[name])
+    for name, row in found.summary.modalities.items():
+        assert row.flipped == pytest.approx(share[name])
         sizes = found.predicted[f"{name}_contribution"].abs()
-        assert row["mean_absolute_contribution"] == pytest.approx(sizes.mean())
-    assert found.summary["scores"]["accuracy"] == pytest.approx(found.predicted["correct"].mean())
+        assert row.mean_absolute_contribution == pytest.approx(sizes.mean())
+    assert found.summary.scores["accuracy"] == pytest.approx(found.predicted["correct"].mean())
 
 
 def test_contributions_of_every_label_that_is_set(make_table: Callable, make_architecture: Callable) -> None:
@@ -132,7 +133,7 @@ def test_one_modality_has_nothing_to_be_left_out_of(make_table: Callable, make_a
     found = predict_rows(model_of(make_architecture(modalities=("image",))), table, {}, CPU)
     assert list(found.predicted) == ["id", "predicted", "confidence", *(f"probability_{c}" for c in "abc")]
     assert len(found.contributions) == 0
-    assert found.summary == {"rows": 5, "modalities": {}, "scores": {}}
+    assert found.summary == PredictionSummary(rows=5, modalities={}, scores={})
 
 
 def test_rows_in_batches_are_rows_alone(make_table: Callable, make_architecture: Callable) -> None:

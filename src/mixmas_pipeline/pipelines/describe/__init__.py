@@ -1,4 +1,4 @@
-"""What is in a data set, what is wrong with it, and what a search of it will take: before anything is searched."""
+"""Before a search: what a data set holds, what is wrong with it, and how long the search will take."""
 
 from mixmas_pipeline.pipelines.describe.pipeline import create_pipeline
 

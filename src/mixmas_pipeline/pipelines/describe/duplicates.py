@@ -1,83 +1,74 @@
-"""Examples that are there twice: bit for bit, whole or in one modality; within a split and across."""
+"""Duplicates, bit for bit: whole examples or one modality's values, within a split and across splits."""
 
 from __future__ import annotations
 
 import hashlib
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mixmas_pipeline.data.table import Modality, MultimodalTable, chunks
-from mixmas_pipeline.pipelines.describe.findings import Severity, counted, finding
+from mixmas_pipeline.pipelines.describe.findings import counted, finding
+from mixmas_pipeline.pipelines.describe.results import WHOLE, DuplicateFacts, Finding, Repetitions, Severity
 
-WHOLE = ""  # in place of a modality: the example as a whole
-_RICH = 0.9  # share of distinct training values from which on a modality's value tells an example from others
-_SAME_VALUE = 0.01  # of the training rows
+_RICH = 0.9  # share of distinct training values from which on equal values of a modality are a finding
+_DECIDES = 0.995  # share of the training rows
 _SHOWN = 5
-_OF_ROWS = (
-    "{rows} of {late} in {early} too, bit for bit",
-    "{rows} that repeat an earlier one",
-    "{rows} with equals that have another label",
-)
-_OF_VALUES = (
-    "{rows} of {late} with a value that is in {early} too, bit for bit",
-    "{rows} that repeat the value of an earlier one",
-    "{rows} with the value of rows that have another label",
-)
+_OF_ROWS = {
+    "across": "{rows} of {late} also in {early}, bit for bit",
+    "within": "{rows} that repeat an earlier row",
+    "conflicting": "{rows} with an equal row that has another label",
+}
+_OF_VALUES = {
+    "across": "{rows} of {late} with a value that also occurs in {early}, bit for bit",
+    "within": "{rows} that repeat the value of an earlier row",
+    "conflicting": "{rows} with the value of a row that has another label",
+}
 
 
 def digests(table: MultimodalTable) -> dict[str, np.ndarray]:
-    """A number for each row's value of each modality, and of all of them under ``WHOLE``: (n,) uint64. Rows have the
-    same number if and, for all practical purposes, only if they hold the same bits (64 bits of BLAKE2b). Of a modality
-    that a row lacks it is 0."""
-    found = {}
-    for name, array in table.arrays.items():
-        there = table.present.get(name, np.ones(len(table), bool))
-        numbers = np.zeros(len(table), np.uint64)
-        for part in chunks(array):
-            rows = part.start + np.flatnonzero(there[part])
-            numbers[rows] = _numbers(array[part][there[part]])
-        found[name] = numbers
-    return {**found, WHOLE: _numbers(np.stack(list(found.values()), axis=1))}
+    """A hash of each row's value of each modality, and of the whole row under ``WHOLE``: (n,) uint64.
 
-
-def find_duplicates(splits: dict[str, MultimodalTable]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Returns:
-    Facts: same_ids, pair of splits -> ids in both; values, modality (or ``WHOLE``) -> ``repetitions``. And findings.
+    Equal hashes mean equal bits, for all practical purposes (64 bits of BLAKE2b). The hash of a missing modality is 0.
     """
-    numbers = {split: digests(table) for split, table in splits.items()}
-    answers = {split: _numbers(table.labels) for split, table in splits.items()}
-    modalities = list(splits["train"].schema.modalities)
-    values: dict[str, Any] = {}
-    for name in [WHOLE, *(modalities if len(modalities) > 1 else [])]:
+    hashes = {}
+    for name, array in table.arrays.items():
+        present = table.present.get(name, np.ones(len(table), bool))
+        column = np.zeros(len(table), np.uint64)
+        for part in chunks(array):
+            rows = part.start + np.flatnonzero(present[part])
+            column[rows] = _hashes(array[part][present[part]])
+        hashes[name] = column
+    return {**hashes, WHOLE: _hashes(np.stack(list(hashes.values()), axis=1))}
+
+
+def find_duplicates(splits: dict[str, MultimodalTable]) -> tuple[DuplicateFacts, list[Finding]]:
+    """Repetitions of whole rows and, with two or more modalities, of each modality's values."""
+    hashes = {split: digests(table) for split, table in splits.items()}
+    labels = {split: _hashes(table.labels) for split, table in splits.items()}
+    schema = splits["train"].schema.modalities
+    values: dict[str, Repetitions] = {}
+    for name in [WHOLE, *(schema if len(schema) > 1 else [])]:
         frame = pd.concat(
             pd.DataFrame(
-                {"split": split, "id": table.ids.astype(str), "digest": numbers[split][name], "label": answers[split]}
+                {"split": split, "id": table.ids.astype(str), "digest": hashes[split][name], "label": labels[split]}
             )
             for split, table in splits.items()
         )
         values[name] = repetitions(frame[frame["digest"] != 0])
     same_ids = _same_ids(splits)
-    found = [_id_finding(pair, ids) for pair, ids in same_ids.items() if ids]
+    findings = [_id_finding(pair, ids) for pair, ids in same_ids.items() if ids]
     for name, facts in values.items():
-        found += _findings(name, facts, values[WHOLE], splits["train"].schema.modalities)
-    return {"same_ids": {pair: len(ids) for pair, ids in same_ids.items()}, "values": values}, found
+        findings += _findings(name, facts, values[WHOLE], schema)
+    return DuplicateFacts(same_ids={pair: len(ids) for pair, ids in same_ids.items()}, values=values), findings
 
 
-def repetitions(frame: pd.DataFrame) -> dict[str, Any]:
+def repetitions(frame: pd.DataFrame) -> Repetitions:
     """How often values are repeated.
 
     Args:
         frame: split, id, digest and label of each row.
-
-    Returns:
-        distinct: share of distinct values among the training rows; most: rows of the most frequent one there; within:
-        split -> rows that repeat another row of it; across: "test, train" -> rows of the first that are in the second
-        too; conflicting: rows whose value has other labels elsewhere; examples: of each of these, and decides.
-        decides: share of the training rows whose label is their value's most frequent, where values are few (at most a
-        tenth of the rows); else null.
     """
     of = dict(list(frame.groupby("split", sort=False)))
     train = of.get("train", frame.iloc[:0])
@@ -95,35 +86,35 @@ def repetitions(frame: pd.DataFrame) -> dict[str, Any]:
     repeated = frame[frame["digest"].duplicated(keep=False)]
     labels = repeated.groupby("digest")["label"].transform("nunique")
     conflicting = repeated[labels > 1]
-    return {
-        "distinct": len(counts) / max(len(train), 1),
-        "most": int(counts.iloc[0]) if len(counts) else 0,
-        "within": within,
-        "across": across,
-        "conflicting": len(conflicting),
-        "examples": {**examples, "conflicting": _groups(conflicting)},
-        "decides": _decides(train) if 0 < len(counts) <= len(train) / 10 else None,
-    }
+    return Repetitions(
+        distinct=len(counts) / max(len(train), 1),
+        most=int(counts.iloc[0]) if len(counts) else 0,
+        within=within,
+        across=across,
+        conflicting=len(conflicting),
+        examples={**examples, "conflicting": _groups(conflicting)},
+        decides=_decides(train) if 0 < len(counts) <= len(train) / 10 else None,
+    )
 
 
-def _numbers(rows: np.ndarray) -> np.ndarray:
+def _hashes(rows: np.ndarray) -> np.ndarray:
     hashed = [hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=8).digest() for row in rows]
-    return np.maximum(np.frombuffer(b"".join(hashed), np.uint64), 1)  # 0 is kept for what is missing
+    return np.maximum(np.frombuffer(b"".join(hashed), np.uint64), 1)  # 0 stands for a missing modality
 
 
-def _groups(rows: pd.DataFrame) -> list[str]:
-    """The first few sets of equal rows: "train 12 = test 7"."""
+def _groups(rows: pd.DataFrame) -> tuple[str, ...]:
+    """The first few groups of equal rows: "train 12 = test 7"."""
     rows = rows[rows["digest"].duplicated(keep=False)]
     kept = rows[rows["digest"].isin(rows["digest"].drop_duplicates().head(_SHOWN))]
     names = kept["split"] + " " + kept["id"]
-    return [" = ".join(group.head(_SHOWN)) for _, group in names.groupby(kept["digest"], sort=False)]
+    return tuple(" = ".join(group.head(_SHOWN)) for _, group in names.groupby(kept["digest"], sort=False))
 
 
 def _decides(train: pd.DataFrame) -> float | None:
-    """None where that is no wonder: most rows have the same label."""
+    """``Repetitions.decides``. None if fewer than 10 rows have another label than the most frequent one."""
     counts = train.groupby(["digest", "label"]).size()
-    right, blind = counts.groupby("digest").max().sum(), train["label"].value_counts().iloc[0]
-    return float(right / len(train)) if len(train) - blind >= 10 else None
+    right, most_frequent = counts.groupby("digest").max().sum(), train["label"].value_counts().iloc[0]
+    return float(right / len(train)) if len(train) - most_frequent >= 10 else None
 
 
 def _same_ids(splits: dict[str, MultimodalTable]) -> dict[str, list[str]]:
@@ -131,37 +122,49 @@ def _same_ids(splits: dict[str, MultimodalTable]) -> dict[str, list[str]]:
     return {f"{late}, {early}": sorted(ids[late] & ids[early]) for early, late in combinations(ids, 2)}
 
 
-def _id_finding(pair: str, ids: list[str]) -> dict[str, Any]:
-    what = f"{counted(len(ids), 'id')} in {' and in '.join(pair.split(', '))}"
-    advice = "If they are the same examples, take them out of one: scores would be of what was learnt by heart"
+def _id_finding(pair: str, ids: list[str]) -> Finding:
+    what = f"{counted(len(ids), 'id')} in both {' and '.join(pair.split(', '))}"
+    advice = "If these are the same examples, remove them from one split: scores would reward memorising"
     return finding("warning", what, advice, split=pair, rows=ids, count=len(ids))
 
 
-def _findings(
-    name: str, facts: dict[str, Any], whole: dict[str, Any], schema: dict[str, Modality]
-) -> list[dict[str, Any]]:
-    found = []
-    if facts["decides"] is not None and facts["decides"] >= 0.995:
-        what = f"the exact value alone says the label of {facts['decides']:.1%} of the training rows; values are few"
-        found.append(finding("warning", what, "Was it made from the label? Then leave it out", modality=name))
-    if name != WHOLE and (facts["distinct"] < _RICH or schema[name].kind == "tabular"):
-        return found  # equal values are in its nature
-    said, beyond = (_OF_ROWS, {}) if name == WHOLE else (_OF_VALUES, whole)  # what whole rows have is said of them
-    for pair, count in facts["across"].items():
-        if count > beyond.get("across", {}).get(pair, 0):
+def _findings(name: str, facts: Repetitions, whole: Repetitions, schema: dict[str, Modality]) -> list[Finding]:
+    findings = []
+    if facts.decides is not None and facts.decides >= _DECIDES:
+        what = f"a few distinct values alone predict the label of {facts.decides:.1%} of the training rows"
+        advice = "Were they made from the label? Then leave them out"
+        findings.append(finding("warning", what, advice, modality=name))
+    if name == WHOLE:
+        return findings + _repetition_findings(WHOLE, facts, None)
+    if facts.distinct < _RICH or schema[name].kind == "tabular":
+        return findings  # equal values are normal
+    return findings + _repetition_findings(name, facts, whole)
+
+
+def _repetition_findings(name: str, facts: Repetitions, whole: Repetitions | None) -> list[Finding]:
+    """Findings about a modality beyond those about whole rows.
+
+    Args:
+        whole: repetitions of whole rows, which are reported already. None if ``facts`` are these.
+    """
+    findings = []
+    sentences = _OF_VALUES if whole else _OF_ROWS
+    for pair, count in facts.across.items():
+        if count > (whole.across.get(pair, 0) if whole else 0):
             late, early = pair.split(", ")
-            what = said[0].format(rows=counted(count, "row"), late=late, early=early)
-            advice = f"Take the copies out of {early}: scores would be of what was learnt by heart"
-            rows = facts["examples"][pair]
-            found.append(finding("warning", what, advice, split=pair, modality=name, rows=rows, count=count))
-    for split, count in facts["within"].items():
-        if count > beyond.get("within", {}).get(split, 0):
-            what, advice = said[1].format(rows=counted(count, "row")), "Keep one of each, if that is not on purpose"
-            rows = facts["examples"][split]
-            found.append(finding("note", what, advice, split=split, modality=name, rows=rows, count=count))
-    if (count := facts["conflicting"]) > beyond.get("conflicting", 0):
-        what, rows = said[2].format(rows=counted(count, "row")), facts["examples"]["conflicting"]
-        severity: Severity = "warning" if name == WHOLE else "note"
-        advice = "No model can get both right: which label is true?"
-        found.append(finding(severity, what, advice, modality=name, rows=rows, count=count))
-    return found
+            what = sentences["across"].format(rows=counted(count, "row"), late=late, early=early)
+            advice = f"Remove the copies from {early}: scores would reward memorising"
+            rows = facts.examples[pair]
+            findings.append(finding("warning", what, advice, split=pair, modality=name, rows=rows, count=count))
+    for split, count in facts.within.items():
+        if count > (whole.within.get(split, 0) if whole else 0):
+            what = sentences["within"].format(rows=counted(count, "row"))
+            advice, rows = "Keep one of each, unless they are intended", facts.examples[split]
+            findings.append(finding("note", what, advice, split=split, modality=name, rows=rows, count=count))
+    count = facts.conflicting
+    if count > (whole.conflicting if whole else 0):
+        what, rows = sentences["conflicting"].format(rows=counted(count, "row")), facts.examples["conflicting"]
+        severity: Severity = "note" if whole else "warning"
+        advice = "No model can predict both labels: which one is right?"
+        findings.append(finding(severity, what, advice, modality=name, rows=rows, count=count))
+    return findings

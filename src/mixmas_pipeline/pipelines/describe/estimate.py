@@ -1,4 +1,4 @@
-"""What a search and a full training will take: timed on a few optimiser steps of every candidate, on the sample."""
+"""Time and memory of a search and a full training, from a few optimiser steps of every candidate on the sample."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +20,19 @@ from mixmas_pipeline.evaluation.presence import restrict
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import MultimodalMixer
+from mixmas_pipeline.pipelines.describe.results import (
+    CandidateCost,
+    Estimate,
+    FailedCandidate,
+    FailedTraining,
+    Memory,
+    SearchCost,
+    Speed,
+    TimedCandidate,
+    TrainingCost,
+    TrialTime,
+    TrialTimes,
+)
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.pipelines.search.results import FUSION_FUNCTION, FUSION_NETWORK, Proposal
 from mixmas_pipeline.training import fit, lightning_module
@@ -27,91 +41,186 @@ from mixmas_pipeline.training.trial import run_trials
 from mixmas_pipeline.utils.devices import computing_in, pick_device, pick_precision
 from mixmas_pipeline.utils.resources import ComputeParameters, cores_here, gpus_here, threads
 
-SECONDS = 12.0  # that timing all candidates may take, about
+SECONDS = 12.0  # for timing all candidates, approximately
 _REPEATS = 3
 _BATCHES, _EPOCHS = 8, 3  # of the full training that is timed
 
+Candidate = TimedCandidate | FailedCandidate
+
+
+class Tables(NamedTuple):
+    """The search's samples and the full training's splits."""
+
+    sample: MultimodalTable
+    holdout: MultimodalTable
+    train: MultimodalTable
+    validation: MultimodalTable
+
+
+def estimate(
+    proposals: Sequence[Proposal],
+    tables: Tables,
+    search: SearchParameters,
+    training: TrainingParameters,
+    compute: ComputeParameters,
+) -> Estimate:
+    """Time every candidate and a full training of the last candidate's architecture.
+
+    Args:
+        proposals: one or more.
+        tables: samples and splits.
+        search, training, compute: settings.
+    """
+    device = pick_device(search.budget.device)
+    slots = trials_at_once(compute, device)
+    with threads(compute.shares.trial.threads):
+        candidates = time_candidates(proposals, tables.sample, tables.holdout, search)
+    alone = _epoch_alone(candidates[-1], tables, search.budget.batch_size)
+    with threads(compute.shares.training.threads):
+        cost = _training_cost(proposals[-1], tables, training, alone)
+    return Estimate(
+        device=device.type,
+        cores=cores_here(),
+        load=load(),
+        candidates=tuple(candidates),
+        search=search_cost(candidates, search, slots),
+        training=cost,
+        bytes=_memory(candidates, tables, slots),
+    )
+
+
+def nothing_timed(search: SearchParameters) -> Estimate:
+    """The estimate of a search that would stop."""
+    return Estimate(device=search.budget.device, cores=cores_here(), load=load())
+
+
+def load() -> float:
+    """Mean number of processes that wanted a core in the last minute; 0 where the system does not count them."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+
 
 def time_candidates(
-    proposals: list[Proposal], sample: MultimodalTable, holdout: MultimodalTable, search: SearchParameters
-) -> list[dict[str, Any]]:
-    """Returns:
-    For each proposal stage, candidate, parameters, flops; bytes that it works with beside the sample; seconds: median,
-    fastest, slowest of up to three measurements, and working (of the processor, which other programs do not add to),
-    each as the seconds to begin and to score, and those of a step; seconds_a_trial. Of one that fails: failed, the
-    error's words, in place of the seconds.
-    """
+    proposals: Sequence[Proposal], sample: MultimodalTable, holdout: MultimodalTable, search: SearchParameters
+) -> list[Candidate]:
+    """Size and times of each candidate, or the error that its training raises."""
     allowed = SECONDS / max(1, len(proposals))
-    return [_timed(proposal, sample, holdout, search, allowed) for proposal in proposals]
+    candidates: list[Candidate] = []
+    for proposal in proposals:
+        size = proposal.model_dump(include={"stage", "candidate", "parameters", "flops"})
+        cost = CandidateCost(**size, bytes=working_bytes(proposal.architecture, sample, search.budget))
+        try:
+            times = _time_candidate(proposal, sample, holdout, search, allowed)
+        except FloatingPointError as error:
+            candidates.append(FailedCandidate(**cost.model_dump(), failed=str(error)))
+            continue
+        seconds = times.median.fixed + search.budget.steps * times.median.step
+        candidates.append(TimedCandidate(**cost.model_dump(), seconds=times, seconds_a_trial=seconds))
+    return candidates
 
 
-def time_training(
-    proposal: Proposal, train: MultimodalTable, validation: MultimodalTable, training: TrainingParameters
-) -> float:
-    """Seconds of an epoch of full training in one process: from short epochs on a part of both splits."""
-    architecture = proposal.architecture
-    share = min(1.0, _BATCHES * training.batch_size / len(train))
+def _time_candidate(
+    proposal: Proposal, sample: MultimodalTable, holdout: MultimodalTable, search: SearchParameters, allowed: float
+) -> TrialTimes:
+    """Time the candidate's first seeds up to three times, for about ``allowed`` seconds.
 
-    def part(table: MultimodalTable) -> MultimodalTable:
-        rows = np.linspace(0, len(table) - 1, max(2, round(share * len(table)))).astype(int)
-        return restrict(table.take(rows), architecture.inputs)
+    Raises:
+        FloatingPointError: the loss is not finite.
+    """
+    budget = search.budget
+    label = f"timing {proposal.stage} {proposal.candidate}"
 
-    settings = training.model_copy(update={"max_epochs": _EPOCHS, "patience": _EPOCHS, "devices": 1, "num_nodes": 1})
-    quiet = logging.getLogger(lightning_module.__name__)
-    level = quiet.level
-    quiet.setLevel(logging.WARNING)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            _, history = fit.train(architecture, part(train), part(validation), settings, Path(folder))
-    finally:
-        quiet.setLevel(level)
-    return float(history["seconds"].iloc[1:].median()) / share
+    def spend(steps: int) -> np.ndarray:
+        """Wall time and processor time per seed."""
+        before = time.process_time()
+        trials = run_trials(
+            proposal.architecture, sample, holdout, budget, steps, budget.first_seeds, search.selection.metric, label
+        )
+        return np.array([sum(trial.seconds for trial in trials), time.process_time() - before]) / len(trials)
+
+    one, per_step = _measure_steps(spend, allowed, len(budget.first_seeds), budget.steps)
+    cores = 1 if pick_device(budget.device).type == "cuda" else torch.get_num_threads()
+    wall, working = np.transpose(per_step)
+
+    def trial_time(step: float, one_step: float, divisor: int = 1) -> TrialTime:
+        return TrialTime(max(one_step - step, 0.0) / divisor, step / divisor)
+
+    return TrialTimes(
+        median=trial_time(float(np.median(wall)), float(one[0])),
+        fastest=trial_time(float(wall.min()), float(one[0])),
+        slowest=trial_time(float(wall.max()), float(one[0])),
+        working=trial_time(float(np.median(working)), float(one[1]), cores),
+    )
 
 
-def total(candidates: list[dict[str, Any]], search: SearchParameters, slots: int) -> dict[str, Any]:
-    """The search's seconds, if every candidate is trained with every seed and no stage is extended; alone_seconds: the
-    same on a machine that does nothing else; least: at the fastest that was measured, and if a race ends every stage
-    after the first seeds; most: at the slowest, and if every stage is extended. And the trials' number and steps."""
+def _measure_steps(
+    spend: Callable[[int], np.ndarray], allowed: float, seeds: int, most_steps: int
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Seconds of a trial of one step, and measurements of the seconds per step.
+
+    Args:
+        spend: number of steps -> seconds per seed.
+        allowed: seconds after which no further measurement begins.
+        seeds: that ``spend`` trains.
+        most_steps: of a measurement.
+    """
+    start = time.perf_counter()
+    spend(1)  # what a process does only once
+    one, few = spend(1), 5
+    measured: list[np.ndarray] = []
+    while not measured or (len(measured) < _REPEATS and time.perf_counter() - start < allowed):
+        measured.append(np.maximum(spend(1 + few) - one, 0.0) / few)
+        left = (allowed - (time.perf_counter() - start)) / seeds / _REPEATS
+        few = int(np.clip((left - one[0]) / max(measured[-1][0], 1e-6), 3, most_steps))
+    return one, measured
+
+
+def search_cost(candidates: Sequence[Candidate], search: SearchParameters, slots: int) -> SearchCost:
+    """Add up the candidates' times.
+
+    Args:
+        candidates: as of ``time_candidates``.
+        search: seeds, steps and elimination.
+        slots: trials that run at the same time.
+    """
     budget = search.budget
     seeds, first = len(budget.seeds), len(budget.first_seeds)
-    stages = dict.fromkeys(one["stage"] for one in candidates)
-    together = [stage for stage in stages if stage not in (FUSION_FUNCTION, FUSION_NETWORK)]
-    phases = [phase for phase in (together, [FUSION_FUNCTION], [FUSION_NETWORK]) if set(phase) & set(stages)]
+    stages = dict.fromkeys(one.stage for one in candidates)
+    encoders = [stage for stage in stages if stage not in (FUSION_FUNCTION, FUSION_NETWORK)]
+    phases = [phase for phase in (encoders, [FUSION_FUNCTION], [FUSION_NETWORK]) if set(phase) & set(stages)]
 
-    def seconds(speed: str, *trainings: tuple[int, int]) -> float:
-        """Of all stages, if each candidate is trained so many times with so many steps, and then so many with so many
-        before its stage goes on."""
-        work = [
-            [count * trial_seconds(one, steps, speed) for one in candidates if one["stage"] in phase]
+    def seconds(speed: Speed, *rounds: tuple[int, int]) -> float:
+        """Of all stages. A stage trains each candidate in rounds of (seeds, steps), one after the other."""
+        durations = [
+            [count * trial_seconds(one, steps, speed) for one in candidates if one.stage in phase]
             for phase in phases
-            for count, steps in trainings
+            for count, steps in rounds
         ]
-        return sum(makespan(own, slots) for own in work)
+        return sum(makespan(of_round, slots) for of_round in durations)
 
     begin, rest = (first, budget.steps), (seeds - first, budget.steps)
     extended = budget.extended_steps > budget.steps
-    return {
-        "candidates": len(candidates),
-        "trials": len(candidates) * seeds,
-        "steps": len(candidates) * seeds * budget.steps,
-        "at_once": slots,
-        "seconds": seconds("median", begin, rest),
-        "alone_seconds": seconds("working", begin, rest),
-        "least_seconds": seconds("fastest", begin),
-        "most_seconds": seconds("slowest", begin, (seeds, budget.extended_steps) if extended else rest),
-    }
+    return SearchCost(
+        candidates=len(candidates),
+        trials=len(candidates) * seeds,
+        steps=len(candidates) * seeds * budget.steps,
+        at_once=slots,
+        seconds=seconds("median", begin, rest),
+        alone_seconds=seconds("working", begin, rest),
+        least_seconds=seconds("fastest", begin),
+        most_seconds=seconds("slowest", begin, (seeds, budget.extended_steps) if extended else rest),
+    )
 
 
-def trial_seconds(candidate: dict[str, Any], steps: int, speed: str) -> float:
-    """Of one seed; 0 of one that failed. ``speed``: which of those measured."""
-    if "failed" in candidate:
+def trial_seconds(candidate: Candidate, steps: int, speed: Speed) -> float:
+    """Seconds of one trial; 0 if the candidate failed."""
+    if isinstance(candidate, FailedCandidate):
         return 0.0
-    beside, step = candidate["seconds"][speed]
-    return float(beside + steps * step)
+    measured: TrialTime = getattr(candidate.seconds, speed)
+    return measured.fixed + steps * measured.step
 
 
 def makespan(seconds: Sequence[float], slots: int) -> float:
-    """When the last of these is done, if each begins as soon as one of the slots is free, in this order."""
+    """When the last task ends, if each begins, in this order, as soon as a slot is free."""
     free = [0.0] * slots
     for one in seconds:
         free.sort()
@@ -120,7 +229,7 @@ def makespan(seconds: Sequence[float], slots: int) -> float:
 
 
 def trials_at_once(compute: ComputeParameters, device: torch.device) -> int:
-    """How many trials run beside each other on this machine."""
+    """Number of trials that run at the same time on this machine."""
     cores = cores_here() if compute.cores == "auto" else compute.cores
     slots = max(1, cores // compute.shares.trial.threads)
     gpus = compute.shares.trial.gpus
@@ -129,133 +238,75 @@ def trials_at_once(compute: ComputeParameters, device: torch.device) -> int:
     return slots
 
 
-def estimate(
-    proposals: list[Proposal],
-    sample: MultimodalTable,
-    holdout: MultimodalTable,
-    train: MultimodalTable,
-    validation: MultimodalTable,
-    search: SearchParameters,
-    training: TrainingParameters,
-    compute: ComputeParameters,
-) -> dict[str, Any]:
-    """Returns:
-    device; cores that there are, and load, how many processes wanted one in the last minute; candidates, as of
-    ``time_candidates``; search, as of ``total``; training: of the last candidate's architecture: seconds of an epoch,
-    measured and as on a machine that does nothing else, epochs and seconds at most, or failed, the error's words;
-    bytes: of both samples, of the largest trial, and of what runs at once.
-    """
-    device = pick_device(search.budget.device)
-    slots = trials_at_once(compute, device)
-    with threads(compute.shares.trial.threads):
-        candidates = time_candidates(proposals, sample, holdout, search)
-    alone = _epoch_alone(candidates[-1], sample, holdout, train, validation, search, training)
-    with threads(compute.shares.training.threads):
-        whole = _whole_training(proposals[-1], train, validation, training, alone)
-    largest = sorted((one["bytes"] for one in candidates), reverse=True)[:slots]
-    samples = sum(array.nbytes for table in (sample, holdout) for array in table.arrays.values())
-    return {
-        "device": device.type,
-        "cores": cores_here(),
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0,
-        "candidates": candidates,
-        "search": total(candidates, search, slots),
-        "training": whole,
-        "bytes": {"samples": samples, "largest_trial": largest[0], "at_once": sum(largest) + slots * 2 * samples},
-    }
-
-
-def _whole_training(
-    proposal: Proposal,
-    train: MultimodalTable,
-    validation: MultimodalTable,
-    training: TrainingParameters,
-    alone: float,
-) -> dict[str, Any]:
-    try:
-        epoch = time_training(proposal, train, validation, training)
-    except FloatingPointError as error:
-        return {"failed": str(error)}
-    return {
-        "seconds_an_epoch": epoch,
-        "alone_seconds_an_epoch": alone,
-        "epochs": training.max_epochs,
-        "seconds": epoch * training.max_epochs,
-    }
-
-
-def _epoch_alone(
-    candidate: dict[str, Any],
-    sample: MultimodalTable,
-    holdout: MultimodalTable,
-    train: MultimodalTable,
-    validation: MultimodalTable,
-    search: SearchParameters,
-    training: TrainingParameters,
+def time_training(
+    proposal: Proposal, train: MultimodalTable, validation: MultimodalTable, training: TrainingParameters
 ) -> float:
-    """Seconds of an epoch on a machine that does nothing else, as its trial worked for each example."""
-    if "failed" in candidate:
-        return 0.0
-    beside, step = candidate["seconds"]["working"]
-    examples = min(search.budget.batch_size, len(sample))
-    return float(step * len(train) / examples + beside * len(validation) / len(holdout))
+    """Seconds per epoch of full training in one process, from short epochs on a part of both splits."""
+    architecture = proposal.architecture
+    share = min(1.0, _BATCHES * training.batch_size / len(train))
+
+    def part(table: MultimodalTable) -> MultimodalTable:
+        rows = np.linspace(0, len(table) - 1, max(2, round(share * len(table)))).astype(int)
+        return restrict(table.take(rows), architecture.inputs)
+
+    settings = training.model_copy(update={"max_epochs": _EPOCHS, "patience": _EPOCHS, "devices": 1, "num_nodes": 1})
+    with _warnings_only(lightning_module.__name__), tempfile.TemporaryDirectory() as folder:
+        _, history = fit.train(architecture, part(train), part(validation), settings, Path(folder))
+    return float(history["seconds"].iloc[1:].median()) / share
 
 
-def _timed(
-    proposal: Proposal,
-    sample: MultimodalTable,
-    holdout: MultimodalTable,
-    search: SearchParameters,
-    allowed: float,
-) -> dict[str, Any]:
-    architecture, budget = proposal.architecture, search.budget
-    found: dict[str, Any] = proposal.model_dump(include={"stage", "candidate", "parameters", "flops"})
-    found["bytes"] = working_bytes(architecture, sample, budget)
-    label = f"timing {proposal.stage} {proposal.candidate}"
-
-    def spent(steps: int) -> np.ndarray:
-        """Seconds a seed, and those that the processor worked for it."""
-        working = time.process_time()
-        trials = run_trials(
-            architecture, sample, holdout, budget, steps, budget.first_seeds, search.selection.metric, label
-        )
-        return np.array([sum(trial.seconds for trial in trials), time.process_time() - working]) / len(trials)
-
-    start = time.perf_counter()
+@contextmanager
+def _warnings_only(name: str) -> Iterator[None]:
+    """Silence a logger's progress messages."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.WARNING)
     try:
-        spent(1)  # what is done once in a process
-        one, few = spent(1), 5
-        measured: list[np.ndarray] = []
-        while not measured or (len(measured) < _REPEATS and time.perf_counter() - start < allowed):
-            measured.append(np.maximum(spent(1 + few) - one, 0.0) / few)
-            left = (allowed - (time.perf_counter() - start)) / len(budget.first_seeds) / _REPEATS
-            few = int(np.clip((left - one[0]) / max(measured[-1][0], 1e-6), 3, budget.steps))
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _training_cost(
+    proposal: Proposal, tables: Tables, training: TrainingParameters, alone: float
+) -> TrainingCost | FailedTraining:
+    try:
+        epoch = time_training(proposal, tables.train, tables.validation, training)
     except FloatingPointError as error:
-        return {**found, "failed": str(error)}
+        return FailedTraining(failed=str(error))
+    return TrainingCost(
+        seconds_an_epoch=epoch,
+        alone_seconds_an_epoch=alone,
+        epochs=training.max_epochs,
+        seconds=epoch * training.max_epochs,
+    )
 
-    def apart(step: float, which: int) -> list[float]:
-        return [max(float(one[which]) - step, 0.0), step]
 
-    cores = 1 if pick_device(budget.device).type == "cuda" else torch.get_num_threads()
-    steps, working = np.transpose(measured)
-    found["seconds"] = {
-        "median": apart(float(np.median(steps)), 0),
-        "fastest": apart(float(steps.min()), 0),
-        "slowest": apart(float(steps.max()), 0),
-        "working": [seconds / cores for seconds in apart(float(np.median(working)), 1)],
-    }
-    return {**found, "seconds_a_trial": trial_seconds(found, budget.steps, "median")}
+def _epoch_alone(candidate: Candidate, tables: Tables, batch_size: int) -> float:
+    """Seconds per epoch on a machine that runs nothing else, from the processor time of a trial per example."""
+    if isinstance(candidate, FailedCandidate):
+        return 0.0
+    working = candidate.seconds.working
+    examples = min(batch_size, len(tables.sample))
+    per_epoch = working.step * len(tables.train) / examples
+    return per_epoch + working.fixed * len(tables.validation) / len(tables.holdout)
+
+
+def _memory(candidates: Sequence[Candidate], tables: Tables, slots: int) -> Memory:
+    largest = sorted((one.bytes for one in candidates), reverse=True)[:slots]
+    samples = sum(array.nbytes for table in (tables.sample, tables.holdout) for array in table.arrays.values())
+    return Memory(samples=samples, largest_trial=largest[0], at_once=sum(largest) + slots * 2 * samples)
 
 
 def working_bytes(architecture: Architecture, sample: MultimodalTable, budget: BudgetParameters) -> int:
-    """What training a candidate holds beside the sample: weights, their gradients and AdamW's two means, and what a
+    """Memory of a trial in addition to the sample: weights, gradients, AdamW's two means, and the activations that a
     batch's forward pass keeps for the backward pass."""
     device = pick_device(budget.device)
     model = initialised(MultimodalMixer, budget.seeds[0], architecture).to(device)
     batch = restrict(sample, architecture.inputs)
     batch = batch.take(np.arange(min(len(batch), budget.batch_size)))
     inputs = {name: torch.from_numpy(batch.arrays[name]).to(device) for name in architecture.inputs}
-    present = {n: torch.from_numpy(there).to(device) for n, there in batch.present.items() if n in inputs}
+    present = {name: torch.from_numpy(m).to(device) for name, m in batch.present.items() if name in inputs}
     kept: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -266,8 +317,7 @@ def working_bytes(architecture: Architecture, sample: MultimodalTable, budget: B
         computing_in(pick_precision(budget.precision, device), device),
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
     ):
-        logits = model(inputs, present)
-    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    activations = sum(t.untyped_storage().nbytes() for place, t in kept.items() if place not in own)
-    del logits
+        model(inputs, present)
+    weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    activations = sum(t.untyped_storage().nbytes() for pointer, t in kept.items() if pointer not in weights)
     return activations + 4 * sum(p.numel() * p.element_size() for p in model.parameters())

@@ -1,118 +1,158 @@
-"""What the tables hold: values of every modality, padding, what is missing."""
+"""What the tables hold: each modality's values, padding and missing rows."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from mixmas_pipeline.data.table import Modality, MultimodalTable, chunks
 from mixmas_pipeline.pipelines.describe.findings import finding, standard_errors
+from mixmas_pipeline.pipelines.describe.results import Finding, ModalityFacts, Padding, Presence, Values
 
-# Their last axis is features; of the others every place is one.
+# Kinds whose last axis holds features. For the other kinds each position is a feature.
 _WITH_FEATURES = ("tabular", "embedding", "time_series", "text")
-_APART = 1.0  # training standard deviations between means
-_ANOTHER_SCALE = 3.0  # between standard deviations
+_MEAN_SHIFT = 1.0  # training standard deviations
+_SCALE_RATIO = 3.0  # of standard deviations
+_MISSING_SHIFT = 0.1  # of the share of rows without a modality
 _SURE = 4.0  # standard errors
 _NAMED = 12
 
 
-def modality_facts(table: MultimodalTable, name: str) -> dict[str, Any]:
-    """Values of a modality in its unit, over the rows that have it and without padding.
+def modality_facts(splits: dict[str, MultimodalTable], name: str) -> ModalityFacts:
+    """A modality's entry in the schema, and its values in each split."""
+    modality = splits["train"].schema.modalities[name]
+    return ModalityFacts(**asdict(modality), splits={split: values(table, name) for split, table in splits.items()})
 
-    Returns:
-        rows: that have it; missing: share of those that lack it; minimum, maximum, mean, std; features and
-        constant_features: the numbers of those that never vary; blank: ids of rows whose values are all the same (of a
-        text or an embedding: zero). Of padded ones padding: lengths in steps, share that is padding, rows at full
-        length.
-    """
-    array, modality = table.arrays[name], table.schema.modalities[name]
-    there = table.present.get(name, np.ones(len(table), bool))
-    found: dict[str, Any] = {"rows": int(there.sum()), "missing": float(1 - there.mean())}
-    if not there.any():
-        return found
-    features = modality.shape[-1] if modality.kind in _WITH_FEATURES else int(np.prod(modality.shape))
-    low, high, blank, lengths = np.full(features, np.inf), np.full(features, -np.inf), [], []
-    shift = float(array[there.argmax()].flat[0])  # around a typical value, so that a constant's variance is exactly 0
-    count, total, squares = 0, 0.0, 0.0
-    for part in chunks(array):
-        rows = part.start + np.flatnonzero(there[part])
-        chunk = array[part][there[part]]
-        blank += list(table.ids[rows[_blank(chunk, modality)]])
+
+def values(table: MultimodalTable, name: str) -> Values | Presence:
+    """A modality's values. The array is read in chunks, so that it may be larger than memory."""
+    modality, present = table.schema.modalities[name], _present(table, name)
+    rows, missing = int(present.sum()), float(1 - present.mean())
+    if not rows:
+        return Presence(rows=rows, missing=missing)
+    moments = _Moments.empty(modality, shift=float(table.arrays[name][present.argmax()].flat[0]))
+    blank: list[object] = []
+    lengths: list[np.ndarray] = []
+    for chunk_rows, chunk in _present_chunks(table, name):
+        blank += list(table.ids[chunk_rows[_is_blank(chunk, modality)]])
         if modality.padded:
             steps = chunk.any(axis=-1)
             lengths.append(steps.sum(axis=1))
             chunk = chunk[steps]
-        values = chunk.reshape(-1, features)
-        if not len(values):
-            continue
-        low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
-        centred = values.astype(np.float64) - shift
-        count, total, squares = count + centred.size, total + centred.sum(), squares + np.square(centred).sum()
-    mean = total / max(count, 1)
-    deviation = max(squares / max(count, 1) - mean**2, 0.0) ** 0.5
-    constant = np.flatnonzero(low >= high)
-    ends = sorted(_quantity(float(end), modality) for end in (low.min(), high.max())) if count else [0.0, 0.0]
-    found |= {
-        "minimum": ends[0],
-        "maximum": ends[1],
-        "mean": _quantity(shift + mean, modality),
-        "std": deviation * abs(modality.scale),
-        "features": features,
-        "constant_features": constant.tolist(),
-        "blank": list(map(str, blank)),
-    }
-    if modality.padded:
-        found["padding"] = _padding(np.concatenate(lengths), modality.shape[0])
-    return found
+        moments.add(chunk)
+    low, high = moments.ends()
+    ends = sorted(_quantity(end, modality) for end in (low, high)) if moments.count else [0.0, 0.0]
+    return Values(
+        rows=rows,
+        missing=missing,
+        minimum=ends[0],
+        maximum=ends[1],
+        mean=_quantity(moments.mean, modality),
+        std=moments.deviation * abs(modality.scale),
+        features=len(moments.low),
+        constant_features=tuple(np.flatnonzero(moments.low >= moments.high).tolist()),
+        blank=tuple(map(str, blank)),
+        padding=_padding(np.concatenate(lengths), modality.shape[0]) if modality.padded else None,
+    )
 
 
-def modality_findings(facts: dict[str, dict[str, dict[str, Any]]], schema: dict[str, Modality]) -> list[dict[str, Any]]:
-    """What is wrong with modalities' values.
+@dataclass
+class _Moments:
+    """Running extremes and moments of stored values, (..., features).
 
-    Args:
-        facts: modality -> split -> ``modality_facts``.
+    Attributes:
+        low, high: of each feature.
+        shift: a typical value. Sums are of differences from it, so that a constant's variance is exactly 0.
+        count, total, squares: number, sum and sum of squares of the differences.
     """
-    found = []
-    for name, splits in facts.items():
-        train = splits["train"]
-        for split, own in splits.items():
-            found += _missing(name, split, own, train)
-            if blank := own.get("blank"):
-                what = f"{len(blank)} of {own['rows']} examples hold one and the same value throughout"
-                advice = "Look at them: broken or empty files? Take them out, or mark the modality as missing there"
-                found.append(finding("warning", what, advice, split=split, modality=name, rows=blank, count=len(blank)))
-            if split != "train" and own["rows"] and train["rows"]:
-                found += _scale(name, split, own, train)
-        constant = train.get("constant_features", [])
-        if schema[name].kind in _WITH_FEATURES and 0 < len(constant) < train["features"]:
-            names = ", ".join(map(schema[name].feature, constant[:_NAMED])) + ", ..." * (len(constant) > _NAMED)
-            what = f"{len(constant)} of {train['features']} features without variation: {names}"
-            advice = "They tell nothing: leave them out, or check how they are read"
-            found.append(finding("warning", what, advice, split="train", modality=name, count=len(constant)))
-    return found
+
+    low: np.ndarray
+    high: np.ndarray
+    shift: float
+    count: int = 0
+    total: float = 0.0
+    squares: float = 0.0
+
+    @classmethod
+    def empty(cls, modality: Modality, shift: float) -> _Moments:
+        features = modality.shape[-1] if modality.kind in _WITH_FEATURES else int(np.prod(modality.shape))
+        return cls(np.full(features, np.inf), np.full(features, -np.inf), shift)
+
+    def add(self, chunk: np.ndarray) -> None:
+        rows = chunk.reshape(-1, len(self.low))
+        if not len(rows):
+            return
+        self.low, self.high = np.minimum(self.low, rows.min(axis=0)), np.maximum(self.high, rows.max(axis=0))
+        centred = rows.astype(np.float64) - self.shift
+        self.count += centred.size
+        self.total += centred.sum()
+        self.squares += np.square(centred).sum()
+
+    def ends(self) -> tuple[float, float]:
+        return float(self.low.min()), float(self.high.max())
+
+    @property
+    def _offset(self) -> float:
+        return self.total / max(self.count, 1)
+
+    @property
+    def mean(self) -> float:
+        return float(self.shift + self._offset)
+
+    @property
+    def deviation(self) -> float:
+        return float(max(self.squares / max(self.count, 1) - self._offset**2, 0.0) ** 0.5)
+
+
+def modality_findings(modalities: dict[str, ModalityFacts]) -> list[Finding]:
+    """Missing modalities, blank examples, changes of scale and constant features."""
+    findings = []
+    for name, modality in modalities.items():
+        train = modality.splits["train"]
+        for split, facts in modality.splits.items():
+            findings += _missing(name, split, facts, train)
+            if isinstance(facts, Values):
+                findings += _blank(name, split, facts)
+                if split != "train" and isinstance(train, Values):
+                    findings += _scale(name, split, facts, train)
+        if isinstance(train, Values) and modality.kind in _WITH_FEATURES:
+            findings += _constant(name, modality, train)
+    return findings
 
 
 def patterns(table: MultimodalTable) -> dict[str, int]:
-    """Which modalities rows have together -> how many rows; the most frequent first."""
+    """Modalities that rows have together ("image + audio") -> rows; the most frequent first."""
     names = list(table.schema.modalities)
-    has = np.stack([table.present.get(name, np.ones(len(table), bool)) for name in names], axis=1)
-    counts = Counter(" + ".join(name for name, there in zip(names, row, strict=True) if there) for row in has)
+    has = np.stack([_present(table, name) for name in names], axis=1)
+    counts = Counter(" + ".join(name for name, present in zip(names, row, strict=True) if present) for row in has)
     return dict(counts.most_common())
 
 
 def masks(table: MultimodalTable) -> dict[str, float]:
-    """Further columns that hold 0 and 1 along several axes (what was measured, for example) -> share of ones."""
-    many = {name: column for name, column in table.extra.items() if column.ndim > 1 and column.dtype.kind in "bu"}
-    return {name: float(column.mean()) for name, column in many.items() if column.max(initial=0) <= 1}
+    """Further columns of zeros and ones along two or more axes, for example what was measured -> share of ones."""
+    candidates = {name: column for name, column in table.extra.items() if column.ndim > 1 and column.dtype.kind in "bu"}
+    return {name: float(column.mean()) for name, column in candidates.items() if column.max(initial=0) <= 1}
+
+
+def _present(table: MultimodalTable, name: str) -> np.ndarray:
+    return table.present.get(name, np.ones(len(table), bool))
+
+
+def _present_chunks(table: MultimodalTable, name: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Indices and values of the rows that have the modality, chunk by chunk."""
+    array, present = table.arrays[name], _present(table, name)
+    for part in chunks(array):
+        yield part.start + np.flatnonzero(present[part]), array[part][present[part]]
 
 
 def _quantity(stored: float, modality: Modality) -> float:
     return stored * modality.scale + modality.offset
 
 
-def _blank(chunk: np.ndarray, modality: Modality) -> np.ndarray:
+def _is_blank(chunk: np.ndarray, modality: Modality) -> np.ndarray:
     flat = chunk.reshape(len(chunk), -1)
     if modality.kind in ("image", "audio") and flat.shape[1] > 1:
         return np.asarray(flat.min(axis=1) == flat.max(axis=1))
@@ -121,50 +161,79 @@ def _blank(chunk: np.ndarray, modality: Modality) -> np.ndarray:
     return np.zeros(len(chunk), bool)
 
 
-def _padding(lengths: np.ndarray, steps: int) -> dict[str, float]:
-    return {
-        "steps": steps,
-        "shortest": int(lengths.min()),
-        "median": float(np.median(lengths)),
-        "longest": int(lengths.max()),
-        "full": float((lengths == steps).mean()),
-        "share": float(1 - lengths.mean() / steps),
-    }
+def _padding(lengths: np.ndarray, steps: int) -> Padding:
+    return Padding(
+        steps=steps,
+        shortest=int(lengths.min()),
+        median=float(np.median(lengths)),
+        longest=int(lengths.max()),
+        full=float((lengths == steps).mean()),
+        share=float(1 - lengths.mean() / steps),
+    )
 
 
-def _missing(name: str, split: str, own: dict[str, Any], train: dict[str, Any]) -> list[dict[str, Any]]:
+def _missing(name: str, split: str, facts: Presence, train: Presence) -> list[Finding]:
     if split == "train":
-        if own["rows"]:
+        if facts.rows:
             return []
-        advice = "Its encoder would learn nothing: leave it out, or split the rows in another way"
+        advice = "Its encoder would learn nothing: leave the modality out, or split the rows differently"
         return [finding("error", "no training row has it", advice, split=split, modality=name)]
-    here, there = own["missing"], train["missing"]
-    rows, trained = (round(f["rows"] / (1 - f["missing"])) if f["rows"] else 0 for f in (own, train))
-    where: Any = {"split": split, "modality": name, "count": round(here * rows)}
-    if not own["rows"]:
-        what = "no row has it"
-        return [finding("warning", what, "What it is good for cannot be measured there", split=split, modality=name)]
-    if here and not there:
-        what = f"{here:.1%} of the rows lack it, and no training row does"
+    if not facts.rows:
+        return [finding("warning", "no row has it", "Its use cannot be measured here", split=split, modality=name)]
+    rows = _all_rows(facts)
+    if facts.missing and not train.missing:
+        what = f"{facts.missing:.1%} of the rows lack it, but no training row does"
         advice = (
-            "The model never learns to do without: set training.modality_dropout and search.budget.modality_dropout"
+            "The model does not learn to predict without it: set training.modality_dropout and "
+            "search.budget.modality_dropout"
         )
-        return [finding("warning", what, advice, **where)]
-    if trained and abs(here - there) > 0.1 and standard_errors(here, rows, there, trained) > _SURE:
-        what = f"{here:.1%} of the rows lack it, and {there:.1%} of the training rows"
-        return [finding("warning", what, "Find out why; modality_dropout makes the model depend less on it", **where)]
-    return []
-
-
-def _scale(name: str, split: str, own: dict[str, Any], train: dict[str, Any]) -> list[dict[str, Any]]:
-    if not train["std"]:
+    elif _differs(facts.missing, rows, train.missing, _all_rows(train)):
+        what = f"{facts.missing:.1%} of the rows lack it, and {train.missing:.1%} of the training rows"
+        advice = "Find out why; modality_dropout makes the model depend less on it"
+    else:
         return []
-    apart, ratio = abs(own["mean"] - train["mean"]) / train["std"], own["std"] / train["std"]
-    if apart <= _APART and 1 / _ANOTHER_SCALE <= ratio <= _ANOTHER_SCALE:
+    return [finding("warning", what, advice, split=split, modality=name, count=round(facts.missing * rows))]
+
+
+def _all_rows(facts: Presence) -> int:
+    """Rows of the split; 0 if none has the modality."""
+    return round(facts.rows / (1 - facts.missing)) if facts.rows else 0
+
+
+def _differs(share: float, rows: int, train_share: float, train_rows: int) -> bool:
+    if not train_rows or abs(share - train_share) <= _MISSING_SHIFT:
+        return False
+    return standard_errors(share, rows, train_share, train_rows) > _SURE
+
+
+def _blank(name: str, split: str, facts: Values) -> list[Finding]:
+    if not facts.blank:
+        return []
+    what = f"{len(facts.blank)} of {facts.rows} examples hold one value throughout"
+    advice = "Look at them: broken or empty files? Remove them, or mark the modality as missing in these rows"
+    return [finding("warning", what, advice, split=split, modality=name, rows=facts.blank, count=len(facts.blank))]
+
+
+def _constant(name: str, modality: ModalityFacts, train: Values) -> list[Finding]:
+    constant = train.constant_features
+    if not 0 < len(constant) < train.features:
+        return []
+    schema = Modality(modality.kind, modality.shape, modality.dtype, features=modality.features)
+    names = ", ".join(map(schema.feature, constant[:_NAMED])) + ", ..." * (len(constant) > _NAMED)
+    what = f"{len(constant)} of {train.features} features without variation: {names}"
+    advice = "They hold no information: leave them out, or check how they are read"
+    return [finding("warning", what, advice, split="train", modality=name, count=len(constant))]
+
+
+def _scale(name: str, split: str, facts: Values, train: Values) -> list[Finding]:
+    if not train.std:
+        return []
+    shift, ratio = abs(facts.mean - train.mean) / train.std, facts.std / train.std
+    if shift <= _MEAN_SHIFT and 1 / _SCALE_RATIO <= ratio <= _SCALE_RATIO:
         return []
     what = (
-        f"mean {own['mean']:.4g} and standard deviation {own['std']:.4g}; of the training rows {train['mean']:.4g} and "
-        f"{train['std']:.4g}"
+        f"mean {facts.mean:.4g} and standard deviation {facts.std:.4g}; of the training rows {train.mean:.4g} and "
+        f"{train.std:.4g}"
     )
-    advice = "Was it measured, scaled or read in another way? Models standardise with the training split's figures"
-    return [finding("warning", what, advice, split=split, modality=name, count=own["rows"])]
+    advice = "Was it measured, scaled or read differently? Models standardise with the training split's statistics"
+    return [finding("warning", what, advice, split=split, modality=name, count=facts.rows)]

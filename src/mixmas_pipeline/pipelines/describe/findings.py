@@ -1,15 +1,16 @@
-"""A finding: something that is wrong with the data or the search's parameters, or may be."""
+"""Making, counting and sorting findings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from itertools import islice
+from typing import get_args
 
 import pandas as pd
 
-Severity = Literal["error", "warning", "note"]
-SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
-COLUMNS = ("severity", "what", "split", "modality", "rows", "count", "advice")
+from mixmas_pipeline.pipelines.describe.results import Finding, Severity
+
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 _EXAMPLES = 5
 
 
@@ -20,23 +21,19 @@ def finding(
     *,
     split: str = "",
     modality: str = "",
-    rows: Iterable[Any] = (),
+    rows: Iterable[object] = (),
     count: int = 1,
-) -> dict[str, Any]:
-    """One finding, as JSON.
+) -> Finding:
+    """A ``Finding`` that names the first five of the affected rows.
 
     Args:
-        severity: "error": a search stops at it; "warning": scores would mislead, or something will not be learnt;
-            "note": to be known.
-        what: found, with its numbers.
-        advice: what to do.
-        split, modality: where; empty: everywhere.
-        rows: ids of those concerned; the first five are kept.
-        count: how many are concerned: rows, or classes or features where ``what`` says so.
+        rows: ids of the affected rows.
+        severity, what, advice, split, modality, count: see ``Finding``.
     """
-    shown = [str(row) for _, row in zip(range(_EXAMPLES), rows, strict=False)]
-    values = (severity, what, split, modality, ", ".join(shown), int(count), advice)
-    return dict(zip(COLUMNS, values, strict=True))
+    shown = ", ".join(str(row) for row in islice(rows, _EXAMPLES))
+    return Finding(
+        severity=severity, what=what, split=split, modality=modality, rows=shown, count=int(count), advice=advice
+    )
 
 
 def counted(count: int, thing: str) -> str:
@@ -44,15 +41,19 @@ def counted(count: int, thing: str) -> str:
     return f"{count:,} {thing}{'s' * (count != 1)}"
 
 
-def as_frame(findings: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """The findings, the worst first; none but the columns where there are none."""
-    frame = pd.DataFrame(list(findings), columns=list(COLUMNS)).astype({"count": "int64"})
-    order = frame["severity"].map(SEVERITIES.index)
-    return frame.iloc[order.argsort(kind="stable")].reset_index(drop=True)
+def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The most severe first; equally severe ones keep their order."""
+    return tuple(sorted(findings, key=lambda one: SEVERITIES.index(one.severity)))
+
+
+def as_frame(findings: Iterable[Finding]) -> pd.DataFrame:
+    """One row per finding, one column per field."""
+    rows = [one.model_dump() for one in findings]
+    return pd.DataFrame(rows, columns=list(Finding.model_fields)).astype({"count": "int64"})
 
 
 def standard_errors(a: float, n: int, b: float, m: int) -> float:
-    """How many standard errors two proportions, of n and of m rows, are apart."""
+    """The difference between two proportions, of n and of m rows, in standard errors."""
     pooled = (a * n + b * m) / (n + m)
     error = (pooled * (1 - pooled) * (1 / n + 1 / m)) ** 0.5
     return abs(a - b) / error if error else 0.0

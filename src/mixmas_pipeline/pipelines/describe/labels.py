@@ -1,118 +1,124 @@
-"""How labels are spread over the splits."""
+"""The distribution of labels over the splits."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from scipy.stats import ks_2samp
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.strata import label_strata
 from mixmas_pipeline.pipelines.describe.findings import counted, finding, standard_errors
+from mixmas_pipeline.pipelines.describe.results import ClassFacts, Finding, TargetFacts, TargetValues
 
 RARE = 10  # training examples
+_FEWEST = 3  # with fewer training examples a search stops, see ``plan``
 _SURE = 4.0  # standard errors
 _SHIFT = 0.05  # of a class's share
-_TARGET_SHIFT = 0.15  # of the distance of Kolmogorov and Smirnov
-_MARGIN = 0.1  # of a score in which all rows count the same
+_TARGET_SHIFT = 0.15  # Kolmogorov-Smirnov distance
+_MARGIN = 0.1  # of a share of the rows
 _BINS = 20
+_DRIFT = "Split at random, stratified by the labels, unless you want to measure this difference"
 
 
-def label_facts(splits: dict[str, MultimodalTable]) -> dict[str, Any]:
-    """Of a task with classes: classes, split -> class -> examples; without: rows that have none of several labels. Of a
-    regression: targets, split -> target -> its distribution, with a histogram in ranges that all splits share."""
+def label_facts(splits: dict[str, MultimodalTable]) -> ClassFacts | TargetFacts:
+    """Examples per class or, for a regression, the distribution per target."""
     schema = splits["train"].schema
     if schema.task == "regression":
         edges = {}
         for t, target in enumerate(schema.classes):
             column = np.concatenate([table.labels[:, t] for table in splits.values()])
             edges[target] = np.histogram_bin_edges(column.astype(np.float64), _BINS)
-        return {"targets": {split: _targets(table, edges) for split, table in splits.items()}}
+        return TargetFacts(targets={split: _targets(table, edges) for split, table in splits.items()})
     counts, without = {}, {}
     for split, table in splits.items():
         members, names = label_strata(schema.task, table.labels, schema.classes)
         counts[split] = {name: int(n) for name, n in zip(names, members.sum(axis=0), strict=True)}
         without[split] = int((~members.any(axis=1)).sum())
-    return {"classes": counts, "without": without}
+    return ClassFacts(classes=counts, without=without)
 
 
-def label_findings(splits: dict[str, MultimodalTable], facts: dict[str, Any]) -> list[dict[str, Any]]:
-    """Rare and absent classes, distributions that differ between splits, and splits too small to measure on."""
-    found = []
+def label_findings(splits: dict[str, MultimodalTable], facts: ClassFacts | TargetFacts) -> list[Finding]:
+    """Splits too small to measure on, rare and absent classes, and distributions that differ between splits."""
+    findings = []
     for split in ("validation", "test"):
         rows = len(splits[split])
         if (margin := 1.96 * 0.5 / rows**0.5) > _MARGIN:
-            what = f"{rows} rows: a share measured on them, such as accuracy, is uncertain by up to {margin:.2f} (95 %)"
-            found.append(finding("warning", what, "Make the split larger, or trust no small difference", split=split))
-    if "targets" in facts:
-        return found + _target_drift(splits)
-    train = facts["classes"]["train"]
-    for name, examples in train.items():
-        if 3 <= examples < RARE:  # fewer are an error of the search
-            what = f"class {name!r} has {counted(examples, 'training example')}"
-            advice = "Hardly to be learnt: merge it with another class, leave it out, or find more"
-            found.append(finding("warning", what, advice, split="train", count=examples))
+            what = f"{rows} rows: a share such as accuracy is uncertain by up to {margin:.2f} (95 %)"
+            findings.append(finding("warning", what, "Enlarge the split, or ignore small differences", split=split))
+    if isinstance(facts, TargetFacts):
+        return findings + _target_drift(splits)
+    findings += _rare_classes(facts)
     for split in ("validation", "test"):
-        if absent := [name for name, examples in facts["classes"][split].items() if not examples]:
-            what = f"no example of {', '.join(map(repr, absent))}"
-            found.append(
-                finding("warning", what, "How well it is told cannot be measured there", split=split, count=len(absent))
-            )
-        found += _class_drift(split, facts, len(splits["train"]), len(splits[split]))
-    if facts["without"]["train"] and splits["train"].schema.task == "multilabel":
-        bare = np.flatnonzero(~splits["train"].labels.astype(bool).any(axis=1))
-        what = f"{len(bare)} of {len(splits['train'])} rows have none of the labels"
-        ids = splits["train"].ids[bare]
-        found.append(
-            finding("note", what, "Is that so, or are labels missing?", split="train", rows=ids, count=len(bare))
-        )
-    return found
+        findings += _absent_classes(split, facts)
+        findings += _class_drift(split, facts, len(splits["train"]), len(splits[split]))
+    return findings + _unlabelled(splits["train"], facts)
 
 
-def _targets(table: MultimodalTable, edges: dict[str, np.ndarray]) -> dict[str, Any]:
-    found = {}
+def _targets(table: MultimodalTable, edges: dict[str, np.ndarray]) -> dict[str, TargetValues]:
+    targets = {}
     for t, target in enumerate(table.schema.classes):
         column = table.labels[:, t].astype(np.float64)
-        quartiles = np.quantile(column, (0.25, 0.5, 0.75))
-        found[target] = {
-            "mean": float(column.mean()),
-            "std": float(column.std()),
-            "minimum": float(column.min()),
-            "quartiles": quartiles.tolist(),
-            "maximum": float(column.max()),
-            "edges": edges[target].tolist(),
-            "histogram": np.histogram(column, edges[target])[0].tolist(),
-        }
-    return found
+        targets[target] = TargetValues(
+            mean=float(column.mean()),
+            std=float(column.std()),
+            minimum=float(column.min()),
+            quartiles=tuple(np.quantile(column, (0.25, 0.5, 0.75)).tolist()),
+            maximum=float(column.max()),
+            edges=tuple(edges[target].tolist()),
+            histogram=tuple(np.histogram(column, edges[target])[0].tolist()),
+        )
+    return targets
 
 
-def _target_drift(splits: dict[str, MultimodalTable]) -> list[dict[str, Any]]:
-    from scipy.stats import ks_2samp
+def _rare_classes(facts: ClassFacts) -> list[Finding]:
+    findings = []
+    for name, examples in facts.classes["train"].items():
+        if _FEWEST <= examples < RARE:
+            what = f"class {name!r} has {counted(examples, 'training example')}"
+            advice = "Too few to learn from: merge the class with another, leave it out, or collect more"
+            findings.append(finding("warning", what, advice, split="train", count=examples))
+    return findings
 
-    found = []
+
+def _absent_classes(split: str, facts: ClassFacts) -> list[Finding]:
+    absent = [name for name, examples in facts.classes[split].items() if not examples]
+    if not absent:
+        return []
+    what, advice = f"no example of {', '.join(map(repr, absent))}", "The scores here do not cover these classes"
+    return [finding("warning", what, advice, split=split, count=len(absent))]
+
+
+def _class_drift(split: str, facts: ClassFacts, train_rows: int, rows: int) -> list[Finding]:
+    findings = []
+    for name, examples in facts.classes[split].items():
+        share, usual = examples / rows, facts.classes["train"][name] / train_rows
+        large = abs(share - usual) > _SHIFT or max(share, usual) > 2 * min(share, usual)
+        if large and standard_errors(share, rows, usual, train_rows) > _SURE:
+            what = f"class {name!r} is {share:.1%} of the rows, and {usual:.1%} of the training rows"
+            findings.append(finding("warning", what, _DRIFT, split=split, count=examples))
+    return findings
+
+
+def _unlabelled(train: MultimodalTable, facts: ClassFacts) -> list[Finding]:
+    if not facts.without["train"] or train.schema.task != "multilabel":
+        return []
+    bare = np.flatnonzero(~train.labels.astype(bool).any(axis=1))
+    what = f"{len(bare)} of {len(train)} rows have none of the labels"
+    advice = "Is that right, or are labels missing?"
+    return [finding("note", what, advice, split="train", rows=train.ids[bare], count=len(bare))]
+
+
+def _target_drift(splits: dict[str, MultimodalTable]) -> list[Finding]:
+    findings = []
     for t, target in enumerate(splits["train"].schema.classes):
         for split in ("validation", "test"):
             result = ks_2samp(splits["train"].labels[:, t], splits[split].labels[:, t])
             if result.statistic > _TARGET_SHIFT and result.pvalue < 1e-4:
-                train, own = (splits[name].labels[:, t].astype(np.float64) for name in ("train", split))
+                train, other = (splits[name].labels[:, t].astype(np.float64) for name in ("train", split))
                 what = (
-                    f"target {target!r} is distributed otherwise than in training: mean {own.mean():.4g} and standard "
-                    f"deviation {own.std():.4g}; there {train.mean():.4g} and {train.std():.4g} (Kolmogorov-Smirnov "
-                    f"{result.statistic:.2f})"
+                    f"the distribution of target {target!r} differs from training: mean {other.mean():.4g} and "
+                    f"standard deviation {other.std():.4g}, in training {train.mean():.4g} and {train.std():.4g} "
+                    f"(Kolmogorov-Smirnov {result.statistic:.2f})"
                 )
-                found.append(finding("warning", what, _DRIFT, split=split, count=len(own)))
-    return found
-
-
-def _class_drift(split: str, facts: dict[str, Any], trained: int, rows: int) -> list[dict[str, Any]]:
-    found = []
-    for name, examples in facts["classes"][split].items():
-        share, usual = examples / rows, facts["classes"]["train"][name] / trained
-        large = abs(share - usual) > _SHIFT or max(share, usual) > 2 * min(share, usual)
-        if large and standard_errors(share, rows, usual, trained) > _SURE:
-            what = f"class {name!r} is {share:.1%} of the rows, and {usual:.1%} of the training rows"
-            found.append(finding("warning", what, _DRIFT, split=split, count=examples))
-    return found
-
-
-_DRIFT = "Split at random, in proportion to the labels, unless the difference is what you want to measure"
+                findings.append(finding("warning", what, _DRIFT, split=split, count=len(other)))
+    return findings

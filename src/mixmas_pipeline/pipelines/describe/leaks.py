@@ -1,106 +1,119 @@
-"""What tells the label too easily: one feature that is enough, and groups that lie in two splits."""
+"""What gives labels away: a feature that predicts them alone, and groups of rows that lie in two splits."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import rankdata
 
-from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.data.table import Modality, MultimodalTable
 from mixmas_pipeline.evaluation.strata import label_strata
 from mixmas_pipeline.pipelines.describe.findings import Severity, finding
+from mixmas_pipeline.pipelines.describe.results import Finding, GroupFacts, StrongestFeature
 
-_NUMBERS = 20_000_000  # looked at, at most: of wide modalities fewer rows
+_NUMBERS = 20_000_000  # values to read at most: fewer rows of a wide modality
 _ROWS = 20_000
 _FEW = 10  # examples and counterexamples that a class needs
 _AUROC = 0.995
 _R2 = 0.999
-_SURE = 5.0  # standard errors of the AUROC of chance
-# Integers are groups only where their name says so: counts and sizes are in all splits.
+_SURE = 5.0  # standard errors of a random ranking's AUROC
+_NOTABLE = 0.01  # share of rows in shared groups from which on it is a warning
+# Integers name groups only in columns with such a name: counts and sizes repeat in all splits.
 GROUP = re.compile(
     r"(^|_)(ids?|patient|subject|person|user|customer|speaker|author|group|site|clip|file|admission)($|_)"
 )
 
 
-def single_features(train: MultimodalTable) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """How well each feature alone tells the labels of training rows.
+class _Strength(NamedTuple):
+    """How well a feature alone predicts a class, label or target.
 
-    A feature is a number of a vector, the mean of one over the steps of a series, the mean of all others' values; and
-    whether a modality is there. Of classes: its area under the ROC curve, one class against the rest, in the better
-    direction, and the share of rows whose label is the most frequent of their value, where values are few. Of targets:
-    the square of the correlation, of values or of ranks.
+    Attributes:
+        feature: its index.
+        tells: what it predicts.
+        score: how well.
+        measure: of the score.
+        enough: whether that is a finding.
+    """
+
+    feature: int
+    tells: str
+    score: float
+    measure: str
+    enough: bool
+
+
+def single_features(train: MultimodalTable) -> tuple[dict[str, StrongestFeature], list[Finding]]:
+    """How well each feature alone predicts the labels of the training rows.
+
+    Features are the numbers of a vector, their means over the steps of a series, the mean of all values for other
+    kinds, and the presence of a modality. The measures are, for classes, the area under the ROC curve of one class
+    against the rest, in the better direction, and, for features with few values, the share of rows whose label is the
+    most frequent one of their value; for targets the squared correlation, of values or of ranks.
 
     Returns:
-        Facts, modality -> the strongest feature: its name, what it tells, how well, by which measure,
-        on how many rows; and findings.
+        Modality -> its strongest feature; and findings.
     """
-    facts, found = {}, []
-    for name in train.schema.modalities:
+    strongest: dict[str, StrongestFeature] = {}
+    findings = []
+    for name, modality in train.schema.modalities.items():
         rows, values = _features(train, name)
-        modality = train.schema.modalities[name]
-        whole = values.shape[1] == 1 and modality.shape != (1,)
-        names = ["the mean of its values"] if whole else [modality.feature(f) for f in range(values.shape[1])]
-        strong: list[dict[str, Any]] = []
-        if len(rows) >= 2 * _FEW:
-            labels = train.labels[rows]
-            regression = train.schema.task == "regression"
-            strong = _correlations(values, labels, train) if regression else _rankings(values, labels, train)
-            if not regression:
-                strong += _lookups(values, labels, train, {s["feature"] for s in strong if s["enough"]})
-        if strong:
-            best = max(strong, key=lambda s: s["score"])
-            said = {key: value for key, value in best.items() if key != "enough"}
-            facts[name] = {**said, "feature": names[best["feature"]], "rows": len(rows)}
-        found += _findings(name, [s for s in strong if s["enough"]], names)
-    for name, there in train.present.items():
-        if train.schema.task != "regression" and not there.all():
-            strong = [s for s in _rankings(there[:, None].astype(float), train.labels, train) if s["enough"]]
-            for s in strong:
-                what = f"whether it is there says {s['tells']} ({s['measure']} {s['score']:.3f})"
-                found.append(finding("warning", what, "Is it missing because of the label?", modality=name))
-    return facts, found
+        names = _feature_names(modality, values.shape[1])
+        strengths = _strengths(values, train.labels[rows], train) if len(rows) >= 2 * _FEW else []
+        if strengths:
+            best = max(strengths, key=lambda s: s.score)
+            strongest[name] = StrongestFeature(
+                feature=names[best.feature], tells=best.tells, score=best.score, measure=best.measure, rows=len(rows)
+            )
+        findings += _findings(name, [s for s in strengths if s.enough], names)
+    return strongest, findings + _presence_findings(train)
 
 
 def shared_groups(
     columns: dict[str, dict[str, np.ndarray]], ids: dict[str, np.ndarray]
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Columns beside the modalities that say what rows were made from (files, patients, ...), and how many rows of
-    validation and test share that with training rows.
+) -> tuple[dict[str, GroupFacts], list[Finding]]:
+    """Columns beside the modalities that say which rows belong together (files, patients, ...): how many rows of
+    validation and test share a group with training rows.
 
     Args:
         columns: split -> name -> the column; "" is no value.
-        ids: split -> of the rows.
-
-    Returns:
-        Facts, column -> values in training, and split -> rows that share one; and findings.
+        ids: split -> ids of the rows.
     """
-    facts: dict[str, Any] = {}
-    found: list[dict[str, Any]] = []
+    facts: dict[str, GroupFacts] = {}
+    findings: list[Finding] = []
     for name, column in columns["train"].items():
-        text = column.dtype.kind in "OUS"
-        if column.ndim != 1 or not (text or (column.dtype.kind in "iu" and GROUP.search(name))):
+        if not _names_groups(name, column):
             continue
-        known = set(column.tolist()) - {""}
-        facts[name] = {"values": len(known), "shared": {}}
+        groups = set(column.tolist()) - {""}
+        shared = {}
         for split in ("validation", "test"):
             values = columns[split].get(name, np.array([]))
-            rows = np.array([value in known for value in values.tolist()], dtype=bool)
-            facts[name]["shared"][split] = int(rows.sum())
-            if not rows.any():
-                continue
-            examples = dict.fromkeys(map(str, values[rows]))
-            shown = ", ".join(value[:40] for value in list(examples)[:3])
-            what = f"{rows.sum()} of {len(rows)} rows have a {name!r} that training rows have too, such as {shown}"
-            advice = f"If rows with the same {name} belong together, split so that none is in two splits"
-            severity: Severity = "warning" if rows.mean() >= 0.01 else "note"
-            own = ids[split][rows]
-            found.append(finding(severity, what, advice, split=split, rows=own, count=int(rows.sum())))
-    return facts, found
+            rows = np.array([value in groups for value in values.tolist()], dtype=bool)
+            shared[split] = int(rows.sum())
+            if rows.any():
+                findings.append(_group_finding(name, split, values, rows, ids[split]))
+        facts[name] = GroupFacts(values=len(groups), shared=shared)
+    return facts, findings
+
+
+def _names_groups(name: str, column: np.ndarray) -> bool:
+    if column.ndim != 1:
+        return False
+    return column.dtype.kind in "OUS" or (column.dtype.kind in "iu" and GROUP.search(name) is not None)
+
+
+def _group_finding(name: str, split: str, values: np.ndarray, rows: np.ndarray, ids: np.ndarray) -> Finding:
+    examples = dict.fromkeys(map(str, values[rows]))
+    shown = ", ".join(value[:40] for value in list(examples)[:3])
+    what = f"{rows.sum()} of {len(rows)} rows have a {name!r} that training rows also have, such as {shown}"
+    advice = f"If rows with the same {name} belong together, keep them in one split"
+    severity: Severity = "warning" if rows.mean() >= _NOTABLE else "note"
+    return finding(severity, what, advice, split=split, rows=ids[rows], count=int(rows.sum()))
 
 
 def _features(train: MultimodalTable, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that are looked at, and their features, (rows, features) float64."""
+    """Indices of the rows that are used, and their features, (rows, features) float64."""
     array, modality = train.arrays[name], train.schema.modalities[name]
     rows = np.flatnonzero(train.present.get(name, np.ones(len(train), bool)))
     width = int(np.prod(modality.shape))
@@ -127,9 +140,22 @@ def _summarised(values: np.ndarray, kind: str, padded: bool) -> np.ndarray:
     return values.reshape(len(values), -1).mean(axis=1, keepdims=True)
 
 
-def _rankings(values: np.ndarray, labels: np.ndarray, train: MultimodalTable) -> list[dict[str, Any]]:
-    from scipy.stats import rankdata
+def _feature_names(modality: Modality, features: int) -> list[str]:
+    if features == 1 and modality.shape != (1,):
+        return ["the mean of its values"]
+    return [modality.feature(feature) for feature in range(features)]
 
+
+def _strengths(values: np.ndarray, labels: np.ndarray, train: MultimodalTable) -> list[_Strength]:
+    """The strongest feature per class or target, and all that are strong enough for a finding."""
+    if train.schema.task == "regression":
+        return _correlations(values, labels, train)
+    strengths = _rankings(values, labels, train)
+    return strengths + _lookups(values, labels, train, {s.feature for s in strengths if s.enough})
+
+
+def _rankings(values: np.ndarray, labels: np.ndarray, train: MultimodalTable) -> list[_Strength]:
+    """Areas under the ROC curve."""
     members, names = label_strata(train.schema.task, labels, train.schema.classes)
     if train.schema.task == "binary":
         members, names = members[:, 1:], names[1:]
@@ -137,49 +163,53 @@ def _rankings(values: np.ndarray, labels: np.ndarray, train: MultimodalTable) ->
     outside = len(labels) - inside
     ranks = rankdata(values, axis=0)
     sums = members.T.astype(np.float64) @ ranks  # (classes, features)
-    found = []
+    strengths = []
     for c in np.flatnonzero((inside >= _FEW) & (outside >= _FEW)):
         area = (sums[c] - inside[c] * (inside[c] + 1) / 2) / (inside[c] * outside[c])
         area = np.maximum(area, 1 - area)
         error = ((len(labels) + 1) / (12 * inside[c] * outside[c])) ** 0.5
         enough = (area >= _AUROC) & (area - 0.5 > _SURE * error)
         for feature in {int(area.argmax()), *np.flatnonzero(enough).tolist()}:
-            tells = f"class {names[c]!r}"
-            found.append(_strength(feature, tells, area[feature], "AUROC", bool(enough[feature])))
-    return found
+            score, is_enough = float(area[feature]), bool(enough[feature])
+            strengths.append(_Strength(feature, f"class {names[c]!r}", score, "AUROC", is_enough))
+    return strengths
 
 
-def _lookups(values: np.ndarray, labels: np.ndarray, train: MultimodalTable, known: set[int]) -> list[dict[str, Any]]:
-    members, names = label_strata(train.schema.task, labels, train.schema.classes)
-    several = train.schema.task == "multilabel"
-    answers = [(f"label {n!r}", column) for n, column in zip(names, members.T, strict=True)] if several else []
-    found = []
-    for feature in sorted(set(range(values.shape[1])) - known):
+def _lookups(values: np.ndarray, labels: np.ndarray, train: MultimodalTable, reported: set[int]) -> list[_Strength]:
+    """Features with few values, each of which has nearly one label.
+
+    Args:
+        reported: features to leave out.
+    """
+    answers = [("the class", labels)]
+    if train.schema.task == "multilabel":
+        members, names = label_strata(train.schema.task, labels, train.schema.classes)
+        answers = [(f"label {name!r}", column) for name, column in zip(names, members.T, strict=True)]
+    strengths = []
+    for feature in sorted(set(range(values.shape[1])) - reported):
         distinct, which = np.unique(values[:, feature], return_inverse=True)
         if not 1 < len(distinct) <= len(labels) / 10:
             continue
-        for tells, answer in answers or [("the class", labels)]:
+        for tells, answer in answers:
             counts = np.zeros((len(distinct), int(answer.max()) + 1))
             np.add.at(counts, (which, answer.astype(int)), 1)
             others = len(labels) - counts.sum(axis=0).max()
             right = counts.max(axis=1).sum()
             if others >= _FEW and len(labels) - right <= (1 - _AUROC) * others:
-                found.append(_strength(feature, tells, right / len(labels), "share of rows", True))
-    return found
+                strengths.append(_Strength(feature, tells, float(right / len(labels)), "share of rows", True))
+    return strengths
 
 
-def _correlations(values: np.ndarray, labels: np.ndarray, train: MultimodalTable) -> list[dict[str, Any]]:
-    from scipy.stats import rankdata
-
-    found = []
+def _correlations(values: np.ndarray, labels: np.ndarray, train: MultimodalTable) -> list[_Strength]:
+    strengths = []
     for t, target in enumerate(train.schema.classes):
         truth = labels[:, t].astype(np.float64)
         both = [_r2(values, truth), _r2(rankdata(values, axis=0), rankdata(truth))]
-        strength = np.max(both, axis=0)
-        for feature in {int(strength.argmax()), *np.flatnonzero(strength >= _R2).tolist()}:
-            enough = bool(strength[feature] >= _R2)
-            found.append(_strength(feature, f"target {target!r}", strength[feature], "R2", enough))
-    return found
+        scores = np.max(both, axis=0)
+        for feature in {int(scores.argmax()), *np.flatnonzero(scores >= _R2).tolist()}:
+            score = float(scores[feature])
+            strengths.append(_Strength(feature, f"target {target!r}", score, "R2", score >= _R2))
+    return strengths
 
 
 def _r2(values: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -188,18 +218,28 @@ def _r2(values: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.where(scale > 0, np.square(truth @ values) / np.where(scale > 0, scale, 1), 0.0)
 
 
-def _strength(feature: int, tells: str, score: float, measure: str, enough: bool) -> dict[str, Any]:
-    return {"feature": feature, "tells": tells, "score": float(score), "measure": measure, "enough": enough}
+def _findings(name: str, strengths: list[_Strength], names: list[str]) -> list[Finding]:
+    """One finding per feature, with all that it predicts."""
+    findings = []
+    for feature in sorted({s.feature for s in strengths}):
+        own = [s for s in strengths if s.feature == feature]
+        predicted = ", ".join(s.tells for s in own[:3]) + ", ..." * (len(own) > 3)
+        least = min(s.score for s in own)
+        what = f"{names[feature]} alone predicts {predicted} ({own[0].measure} at least {least:.3f})"
+        advice = "Was it made from the label, or only available after it? Then leave it out"
+        findings.append(finding("warning", what, advice, split="train", modality=name))
+    return findings
 
 
-def _findings(name: str, strong: list[dict[str, Any]], names: list[str]) -> list[dict[str, Any]]:
-    """One a feature, with all that it tells."""
-    found = []
-    for feature in sorted({s["feature"] for s in strong}):
-        own = [s for s in strong if s["feature"] == feature]
-        told = ", ".join(s["tells"] for s in own[:3]) + ", ..." * (len(own) > 3)
-        least = min(s["score"] for s in own)
-        what = f"{names[feature]} alone tells {told} ({own[0]['measure']} at least {least:.3f})"
-        advice = "Was it made from the label, or known only afterwards? Then leave it out"
-        found.append(finding("warning", what, advice, split="train", modality=name))
-    return found
+def _presence_findings(train: MultimodalTable) -> list[Finding]:
+    """Modalities whose presence alone predicts a class."""
+    if train.schema.task == "regression":
+        return []
+    findings = []
+    for name, present in train.present.items():
+        if not present.all():
+            for s in _rankings(present[:, None].astype(float), train.labels, train):
+                if s.enough:
+                    what = f"its presence alone predicts {s.tells} ({s.measure} {s.score:.3f})"
+                    findings.append(finding("warning", what, "Is it missing because of the label?", modality=name))
+    return findings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
-from mixmas_pipeline.pipelines.describe import judging, nodes
+from mixmas_pipeline.pipelines.describe import nodes
 
 NAMESPACE = "describe"
 
@@ -13,14 +13,14 @@ def create_pipeline(dataset: str, has_rows: bool = False) -> Pipeline:
     """Nodes of the namespace ``describe``.
 
     Args:
-        has_rows: the tables were made from ``{dataset}.data.{split}_rows``, rows of a file.
+        has_rows: the tables were made from ``{dataset}.data.{split}_rows``, rows of a file. Default false.
     """
     named = f"{dataset}.{{}}".format
     space = named("describe")
     splits = [named(split) for split in ("train", "validation", "test")]
     search, training = f"params:{named('search')}", f"params:{named('training')}"
     parts = [f"{space}.{part}" for part in ("tables", "duplicates", "leaks", "plan")]
-    looks = (nodes.measure_tables, nodes.find_duplicates, nodes.find_leaks)
+    checks = (nodes.measure_tables, nodes.find_duplicates, nodes.find_leaks)
     cells = []
     if has_rows:
         rows = [f"{dataset}.data.{split}_rows" for split in ("train", "validation", "test")]
@@ -31,8 +31,8 @@ def create_pipeline(dataset: str, has_rows: bool = False) -> Pipeline:
         [
             *cells,
             *(
-                Node(look, splits, part, name=look.__name__, namespace=NAMESPACE, tags="preparation")
-                for look, part in zip(looks, parts, strict=False)
+                Node(check, splits, part, name=check.__name__, namespace=NAMESPACE, tags="preparation")
+                for check, part in zip(checks, parts, strict=False)
             ),
             Node(
                 nodes.plan_search,
@@ -42,7 +42,7 @@ def create_pipeline(dataset: str, has_rows: bool = False) -> Pipeline:
                 namespace=NAMESPACE,
             ),
             Node(
-                judging.conclude,
+                nodes.conclude,
                 parts,
                 [named("description"), named("findings"), named("balance_figure")],
                 name="conclude",
@@ -57,7 +57,7 @@ def create_pipeline(dataset: str, has_rows: bool = False) -> Pipeline:
                 tags="training",  # alone on the machine: it measures seconds
             ),
             Node(
-                judging.write_page,
+                nodes.write_page,
                 [named("description"), named("estimate"), named("balance_figure")],
                 named("description_page"),
                 name="write_page",

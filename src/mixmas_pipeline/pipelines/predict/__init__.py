@@ -1,4 +1,4 @@
-"""A trained model's predictions for new rows, and what they rest on."""
+"""A trained model's predictions for new rows, and each modality's contribution to them."""
 
 from mixmas_pipeline.pipelines.predict.pipeline import create_pipeline
 

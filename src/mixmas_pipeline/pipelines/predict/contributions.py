@@ -1,10 +1,10 @@
-"""What a trained model says of rows, and what each modality and each head has to do with it."""
+"""A trained model's predictions for rows, and what each modality contributes to them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,13 +14,14 @@ from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.metrics import score
 from mixmas_pipeline.models.architecture import FUSED
 from mixmas_pipeline.models.multimodal import MultimodalMixer
+from mixmas_pipeline.pipelines.predict.results import ClassContribution, PredictionSummary, ValueContribution
 from mixmas_pipeline.training.inference import check_fits, compute_logits
 
 CONTRIBUTION_COLUMNS = ("id", "class", "modality", "all", "without", "contribution", "log_odds_contribution", "flips")
 
 
-class Answers(NamedTuple):
-    """What a head says of rows; every array is (n, classes).
+class HeadPredictions(NamedTuple):
+    """A head's predictions; every array is (n, classes).
 
     Attributes:
         values: probabilities; of a regression the targets' values.
@@ -33,8 +34,14 @@ class Answers(NamedTuple):
     decided: np.ndarray
 
     @classmethod
-    def of(cls, logits: np.ndarray, task: str, cuts: np.ndarray) -> Answers:
-        """From (n, classes) logits. ``cuts``: (classes,) thresholds of labels' probabilities."""
+    def of(cls, logits: np.ndarray, task: str, cuts: np.ndarray) -> HeadPredictions:
+        """From logits.
+
+        Args:
+            logits: (n, classes).
+            task: of the model.
+            cuts: (classes,) thresholds of the labels' probabilities.
+        """
         raw = torch.from_numpy(logits).double()
         if task == "regression":
             return cls(raw.numpy(), raw.numpy(), np.ones(raw.shape, bool))
@@ -48,52 +55,51 @@ class Answers(NamedTuple):
 
 
 class Predictions(NamedTuple):
-    """What ``predict_rows`` finds.
+    """The result of ``predict_rows``.
 
     Attributes:
-        predicted: one row an example: id; label and correct, where labels are known; predicted; confidence, the
-            probability of the decision (multilabel: mean over the labels of that of being as decided); for each
-            modality m {m}_head, what its head says by itself, {m}_head_probability, what that head gives the decision,
-            {m}_contribution (multilabel: mean over the labels that are set; NaN where none is) and without_{m}, the
-            decision without it; probability_{class}. Of a regression: id, label_{target}, predicted_{target}, and for
-            each modality {m}_head_{target} and {m}_contribution_{target}.
-        contributions: ``CONTRIBUTION_COLUMNS``, one row for each example, class that is decided for (regression:
-            target) and modality: the probability (value) with all modalities and without this one, their difference,
-            and whether the class is no longer decided for without it.
-        summary: "rows", how many; "modalities", what each does over all rows, see ``summarise``; "scores" on these
-            rows, where labels are known.
+        predicted: one row per example. Columns: id; label and correct, if the rows have labels; predicted; confidence,
+            the probability of the decision (multilabel: mean over the labels of the probability of the decided state);
+            per modality m {m}_head, the decision of its head alone, {m}_head_probability, that head's probability of
+            the decision, {m}_contribution (multilabel: mean over the predicted labels, NaN if there is none) and
+            without_{m}, the decision without it; probability_{class}. For a regression: id, label_{target},
+            predicted_{target}, and per modality {m}_head_{target} and {m}_contribution_{target}.
+        contributions: ``CONTRIBUTION_COLUMNS``, one row per example, predicted class (regression: target) and modality:
+            the probability (value) with all modalities and without this one, their difference, and whether the class
+            is no longer predicted without it.
+        summary: the numbers over all rows.
     """
 
     predicted: pd.DataFrame
     contributions: pd.DataFrame
-    summary: dict[str, Any]
+    summary: PredictionSummary
 
 
 def predict_rows(
     model: MultimodalMixer, table: MultimodalTable, thresholds: dict[str, float], device: torch.device
 ) -> Predictions:
-    """Decisions, and what they rest on.
+    """Decisions, and each modality's contribution to them.
 
-    A modality's contribution to a class that is decided for, in one row, is what leaving the modality out takes away:
+    A modality's contribution to a predicted class of one row is the loss of probability when it is left out:
 
         contribution = p(class | all modalities) - p(class | all but this one)
 
-    ``log_odds_contribution`` is the same difference of log(p / (1 - p)), which does not shrink near 0 and 1. Of a
-    regression both are the difference of the value, in the target's unit. Left out means that the modality's input is
-    its mean over the training data. Contributions need not add up to anything: of two modalities that say the same,
-    each contributes little. With one modality alone there is nothing else left, and so no contribution.
+    ``log_odds_contribution`` is the same difference of log(p / (1 - p)), which does not shrink near 0 and 1. For a
+    regression both are the difference of the value, in the target's unit. A modality is left out by replacing its input
+    with its mean over the training data. Contributions do not add up: if two modalities hold the same information, each
+    contributes little. A model of one modality has no contributions, because nothing else would be left.
 
-    The heads of single modalities are trained beside the fused one, and take no part in the decision: they show what
-    each modality says by itself.
+    The modalities' heads are trained beside the fused head and take no part in the decision. They show what each
+    modality predicts alone.
 
     Args:
         model: on ``device``.
         table: rows in the stored types.
-        thresholds: of multilabel data, class -> probability above which it is set; 0.5 where none is given.
+        thresholds: for a multilabel task, class -> probability above which it is predicted. Default 0.5 per class.
         device: to compute on.
 
     Raises:
-        ValueError: the rows are not like those that the model was trained on.
+        ValueError: the rows have another schema than the training data.
     """
     check_fits(table, model.architecture)
     task, classes = model.architecture.task, model.architecture.classes
@@ -103,20 +109,20 @@ def predict_rows(
     without = {}
     for name in heads:
         with left_out(model, name):
-            without[name] = Answers.of(compute_logits(model, table, device)[FUSED], task, cuts)
-    fused = Answers.of(logits[FUSED], task, cuts)
-    alone = {name: Answers.of(logits[name], task, np.full(len(classes), 0.5)) for name in heads}
+            without[name] = HeadPredictions.of(compute_logits(model, table, device)[FUSED], task, cuts)
+    fused = HeadPredictions.of(logits[FUSED], task, cuts)
+    alone = {name: HeadPredictions.of(logits[name], task, np.full(len(classes), 0.5)) for name in heads}
     wide = _values_frame if task == "regression" else _classes_frame
     predicted = wide(table, classes, fused, alone, without)
     contributions = _contributions(table.ids, classes, fused, without)
     scores = _scores(table, fused) if table.labelled else {}
-    summary = {"rows": len(table), "modalities": summarise(contributions, predicted), "scores": scores}
+    summary = PredictionSummary(rows=len(table), modalities=summarise(contributions, predicted), scores=scores)
     return Predictions(predicted, contributions, summary)
 
 
 @contextmanager
 def left_out(model: MultimodalMixer, modality: str) -> Iterator[None]:
-    """Inside, the modality's input is its mean over the training data, whatever is given."""
+    """Inside the block, the modality's input is its mean over the training data, whatever the model gets."""
     handle = model.standardise[modality].register_forward_hook(lambda module, given, out: torch.zeros_like(out))
     try:
         yield
@@ -124,26 +130,31 @@ def left_out(model: MultimodalMixer, modality: str) -> Iterator[None]:
         handle.remove()
 
 
-def summarise(contributions: pd.DataFrame, predicted: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Modality -> what it does over all rows: ``rows``, in which something could be left out; ``mean_contribution``;
-    ``mean_absolute_contribution``; ``flipped``, the share of these decisions that would be others without it (no such
-    share of a regression); ``head_agrees``, the share of all rows in which its head by itself decides the same."""
-    found = {}
-    for name, rows in contributions.groupby("modality", sort=False):
-        found[str(name)] = {
-            "rows": int(rows["id"].nunique()),
-            "mean_contribution": float(rows["contribution"].mean()),
-            "mean_absolute_contribution": float(rows["contribution"].abs().mean()),
-        }
+def summarise(contributions: pd.DataFrame, predicted: pd.DataFrame) -> dict[str, ClassContribution | ValueContribution]:
+    """Modality -> its contribution over all rows.
+
+    Args:
+        contributions, predicted: as in ``Predictions``.
+    """
+    summary: dict[str, ClassContribution | ValueContribution] = {}
+    for modality, rows in contributions.groupby("modality", sort=False):
+        name = str(modality)
+        values = ValueContribution(
+            rows=int(rows["id"].nunique()),
+            mean_contribution=float(rows["contribution"].mean()),
+            mean_absolute_contribution=float(rows["contribution"].abs().mean()),
+        )
+        summary[name] = values
         if "predicted" in predicted:
-            found[str(name)] |= {
-                "flipped": float(rows["flips"].mean()),
-                "head_agrees": float((predicted[f"{name}_head"] == predicted["predicted"]).mean()),
-            }
-    return found
+            summary[name] = ClassContribution(
+                **values.model_dump(),
+                flipped=float(rows["flips"].mean()),
+                head_agrees=float((predicted[f"{name}_head"] == predicted["predicted"]).mean()),
+            )
+    return summary
 
 
-def _scores(table: MultimodalTable, fused: Answers) -> dict[str, float]:
+def _scores(table: MultimodalTable, fused: HeadPredictions) -> dict[str, float]:
     if table.schema.task == "regression":
         error = fused.values - table.labels
         return {"mean_absolute_error": float(np.abs(error).mean()), "rmse": float(np.sqrt(np.square(error).mean()))}
@@ -154,33 +165,33 @@ def _scores(table: MultimodalTable, fused: Answers) -> dict[str, float]:
 def _classes_frame(
     table: MultimodalTable,
     classes: tuple[str, ...],
-    fused: Answers,
-    alone: dict[str, Answers],
-    without: dict[str, Answers],
+    fused: HeadPredictions,
+    alone: dict[str, HeadPredictions],
+    without: dict[str, HeadPredictions],
 ) -> pd.DataFrame:
-    many = table.schema.task == "multilabel"
+    multilabel = table.schema.task == "multilabel"
     names = np.array(classes)
 
-    def said(decided: np.ndarray) -> list[str]:
+    def texts(decided: np.ndarray) -> list[str]:
         return [", ".join(names[row]) for row in decided]
 
     def certainty(values: np.ndarray) -> np.ndarray:
-        """Of the fused decision."""
-        return np.where(fused.decided, values, 1 - values).mean(1) if many else values[fused.decided]
+        """Probability of the fused decision."""
+        return np.where(fused.decided, values, 1 - values).mean(1) if multilabel else values[fused.decided]
 
-    frame: dict[str, Any] = {"id": table.ids}
+    frame: dict[str, np.ndarray | list[str]] = {"id": table.ids}
     if table.labelled:
         truth = table.label_matrix()
-        frame |= {"label": said(truth), "correct": (truth == fused.decided).all(axis=1)}
-    frame |= {"predicted": said(fused.decided), "confidence": certainty(fused.values)}
+        frame |= {"label": texts(truth), "correct": (truth == fused.decided).all(axis=1)}
+    frame |= {"predicted": texts(fused.decided), "confidence": certainty(fused.values)}
     for name in alone:
         change = np.where(fused.decided, fused.values - without[name].values, 0.0).sum(axis=1)
         count = fused.decided.sum(axis=1)
         frame |= {
-            f"{name}_head": said(alone[name].decided),
+            f"{name}_head": texts(alone[name].decided),
             f"{name}_head_probability": certainty(alone[name].values),
             f"{name}_contribution": np.where(count > 0, change / np.maximum(count, 1), np.nan),
-            f"without_{name}": said(without[name].decided),
+            f"without_{name}": texts(without[name].decided),
         }
     return pd.DataFrame(frame | {f"probability_{name}": fused.values[:, c] for c, name in enumerate(classes)})
 
@@ -188,11 +199,11 @@ def _classes_frame(
 def _values_frame(
     table: MultimodalTable,
     targets: tuple[str, ...],
-    fused: Answers,
-    alone: dict[str, Answers],
-    without: dict[str, Answers],
+    fused: HeadPredictions,
+    alone: dict[str, HeadPredictions],
+    without: dict[str, HeadPredictions],
 ) -> pd.DataFrame:
-    frame: dict[str, Any] = {"id": table.ids}
+    frame: dict[str, np.ndarray | list[str]] = {"id": table.ids}
     for t, target in enumerate(targets):
         if table.labelled:
             frame[f"label_{target}"] = table.labels[:, t]
@@ -204,7 +215,7 @@ def _values_frame(
 
 
 def _contributions(
-    ids: np.ndarray, classes: tuple[str, ...], fused: Answers, without: dict[str, Answers]
+    ids: np.ndarray, classes: tuple[str, ...], fused: HeadPredictions, without: dict[str, HeadPredictions]
 ) -> pd.DataFrame:
     rows, columns = np.nonzero(fused.decided)
     parts = [
@@ -224,5 +235,5 @@ def _contributions(
     ]
     if not parts:
         return pd.DataFrame(columns=list(CONTRIBUTION_COLUMNS))
-    # Example by example; within one, class by class, then modality by modality.
+    # Sorted by example, then class, then modality.
     return pd.concat(parts).sort_index(kind="stable").reset_index(drop=True)

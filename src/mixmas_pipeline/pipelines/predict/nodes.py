@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.pipelines.predict.results import PredictionSummary
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ else:
 
 
 def read_new_rows(file: Path, train: MultimodalTable) -> MultimodalTable:
-    """The rows as a table of the training data's schema (of which nothing else is read)."""
+    """The rows as a table with the training data's schema (nothing else is read of the training data)."""
     from mixmas_pipeline.data.rows import read_rows
 
     return read_rows(file, train.schema)
@@ -23,20 +24,18 @@ def read_new_rows(file: Path, train: MultimodalTable) -> MultimodalTable:
 
 def predict_new_rows(
     rows: MultimodalTable, model: Any, thresholds: dict[str, float]
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """Returns:
-    what ``learning.predicting.predict_rows`` finds.
-    """
+) -> tuple[pd.DataFrame, pd.DataFrame, PredictionSummary]:
+    """Predictions, contributions and their summary: see ``contributions.Predictions``."""
     from mixmas_pipeline.pipelines.predict.contributions import predict_rows
     from mixmas_pipeline.utils.devices import pick_device
 
     device = pick_device("auto")
-    found = predict_rows(model.to(device), rows, thresholds, device)
-    return found.predicted, found.contributions, found.summary
+    predictions = predict_rows(model.to(device), rows, thresholds, device)
+    return predictions.predicted, predictions.contributions, predictions.summary
 
 
-def draw_contributions(contributions: pd.DataFrame, summary: dict[str, Any]) -> Any:
-    """How each modality's contribution is spread over the rows."""
+def draw_contributions(contributions: pd.DataFrame, summary: PredictionSummary) -> Any:
+    """The distribution of each modality's contributions over the rows."""
     from mixmas_pipeline.plots.contributions import contributions_figure
 
-    return contributions_figure(contributions, summary)
+    return contributions_figure(contributions, summary.flipped)

@@ -11,9 +11,9 @@ class PredictParameters(Parameters):
     """Which rows are predicted.
 
     Attributes:
-        rows: a file, see ``mixmas_pipeline.datasets.rows.read_rows``; of a custom data set also one in the layout of
+        rows: a file, see ``mixmas_pipeline.data.rows.read_rows``; for a custom data set also a file with the columns of
             its table. Default null: nothing to predict.
-        sources: of a custom data set, modality -> the folder or file of the new rows. Default: that of the table.
+        sources: for a custom data set, modality -> the folder or file of the new rows. Default: that of the table.
     """
 
     rows: str | None = None

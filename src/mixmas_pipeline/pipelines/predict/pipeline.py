@@ -1,5 +1,4 @@
-"""The graph from a file of rows and the trained model to ``predicted``. It trains nothing: it begins with what the
-newest training has left."""
+"""The graph from a file of rows and the newest trained model to ``predicted``. It trains nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ def create_pipeline(dataset: str, reading: Pipeline | None = None) -> Pipeline:
     """Nodes of the namespace ``predict``.
 
     Args:
-        reading: makes ``{dataset}.predict.rows`` of the file. Default: the file has arrays in the stored types.
+        reading: makes ``{dataset}.predict.rows`` from the file. Default: the file has arrays in the stored types.
     """
     named = f"{dataset}.{{}}".format
     space = named("predict")
@@ -32,7 +31,7 @@ def create_pipeline(dataset: str, reading: Pipeline | None = None) -> Pipeline:
                 results,
                 name="predict_new_rows",
                 namespace=NAMESPACE,
-                tags="training",  # takes as many cores
+                tags="training",  # it uses as many cores
             ),
             Node(
                 nodes.draw_contributions,

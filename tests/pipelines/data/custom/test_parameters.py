@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from kedro.io import DataCatalog, MemoryDataset
 
 from mixmas_pipeline import pipeline_registry
 from mixmas_pipeline.config_loader import ProjectConfigLoader
-from mixmas_pipeline.pipelines.data.custom.defaults import merge, patch
 from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 
 ROOT = Path(__file__).parents[4]
@@ -209,19 +206,6 @@ def test_new_rows_may_come_as_arrays() -> None:
     assert "pets.predict.new_rows" in arrays["predict"].all_outputs()
     with pytest.raises(ValueError, match=r"pets.predict.sources has no 'vector': the rows of vectors.npy are those of"):
         registered({"table": TABLE, "predict": {"rows": "x.csv"}})
-
-
-@given(st.integers(4, 600))
-def test_patches_cut_a_side_into_at_most_16(side: int) -> None:
-    found = patch(side)
-    assert side % found == 0
-    assert 1 <= side // found <= 16
-
-
-def test_a_tokeniser_of_another_type_replaces_the_old_one() -> None:
-    old = {"tokeniser": {"type": "patches", "patch": 8}, "depth": 2}
-    assert merge(old, {"tokeniser": {"type": "values"}}) == {"tokeniser": {"type": "values"}, "depth": 2}
-    assert merge(old, {"tokeniser": {"patch": 4}})["tokeniser"] == {"type": "patches", "patch": 4}
 
 
 def test_more_combinations_than_can_be_listed_make_no_pipeline() -> None:

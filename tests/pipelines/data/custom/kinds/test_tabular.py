@@ -1,0 +1,84 @@
+"""Numbers and categories against a computation by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from custom_samples import named
+from kind_samples import made
+
+from mixmas_pipeline.datasets.column import ColumnDataset
+
+nan = float("nan")
+
+
+def test_tabular() -> None:
+    frame = pd.DataFrame(
+        {
+            "age": ["2", None, "4", "9"],
+            "weight": [1.0, 2.0, 3.0, nan],
+            "same": [5, 5, 5, 6],
+            "breed": ["a", "b", None, "new"],
+        }
+    )
+    columns = ["age", "breed", "weight", "same"]
+    found = made(named(frame), kind="tabular", columns=columns, categories=["breed"], train=3)
+    # Of the training rows the ages are 2, 3 (the median), 4; the weights 1, 2, 3; same does not vary.
+    deviation = (2 / 3) ** 0.5
+    expected = [
+        [-1 / deviation, -1 / deviation, 0, 0, 1, 0],
+        [0, 0, 0, 1, 0, 1],
+        [1 / deviation, 1 / deviation, 0, 0, 0, 0],
+        [6 / deviation, 0, 1, 0, 0, 0],
+    ]
+    np.testing.assert_allclose(found.array, expected, rtol=1e-6)
+    assert found.array.dtype == np.float32
+    assert found.present.all()
+    assert found.modality.shape == (6,)
+    assert found.modality.features == ("age", "weight", "same", "age is missing", "breed: a", "breed: b")
+
+
+def test_tabular_rows_that_are_empty_lack_an_optional_modality() -> None:
+    rows = named(pd.DataFrame({"a": ["1", None, "3"], "b": ["x", None, None]}))
+    for optional in (True, False):
+        found = made(rows, kind="tabular", columns=["a", "b"], categories=["b"], optional=optional)
+        assert list(found.present) == [True, not optional, True]
+        assert found.array[1].any() == (not optional), "else what says that the number is missing"
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ({"columns": ["agee"]}, "there is no column 'agee'; did you mean 'age'"),
+        ({"columns": ["z*"]}, r"there is no column 'z\*'; the columns are 'age', 'breed', 'none'"),
+        ({"columns": ["age", "a*"]}, "the column 'age' is named twice, the second time by 'a\\*'"),
+        (
+            {"columns": ["breed"]},
+            r"row 0 \(id r0\), column breed: found 'x'; expected a number; if its values are names, list the column "
+            "under categories",
+        ),
+        ({"columns": ["age"], "categories": ["breed"]}, "categories has 'breed', which is not among the columns age"),
+        ({"columns": ["none"]}, "the column 'none' is empty in all 2 training rows"),
+    ],
+)
+def test_tabular_that_is_wrong(written: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        made(
+            named(pd.DataFrame({"age": ["1", "2"], "breed": ["x", "y"], "none": [None, None]})),
+            kind="tabular",
+            **written,
+        )
+
+
+def test_a_column_is_kept_whole(tmp_path: Path) -> None:
+    column = made(named(pd.DataFrame({"a": ["1", None]})), kind="tabular", columns=["a"], optional=True)
+    dataset = ColumnDataset(filepath=str(tmp_path / "column"))
+    dataset.save(column)
+    again = dataset.load()
+    np.testing.assert_array_equal(again.array, column.array)
+    np.testing.assert_array_equal(again.present, column.present)
+    assert again.modality == column.modality
