@@ -15,11 +15,12 @@ INNER = {
     "frame": "pandas.ParquetDataset",
     "clips": "pandas.ParquetDataset",
     "document": "json.JSONDataset",
-    "drawn": "json.JSONDataset",
     "figure": "plotly.JSONDataset",
     "page": "text.TextDataset",
 }
 OURS = {
+    "typed": "DocumentDataset",
+    "drawn": "DrawnDocumentDataset",
     "picture": "PNGDataset",
     "table": "TableDataset",
     "array": "ArrayDataset",
@@ -28,7 +29,6 @@ OURS = {
     "folder": "FolderDataset",
     "record": "RecordDataset",
     "runs": "RunsDataset",
-    "scratch": "ScratchFolderDataset",
     "encoder": "EncoderDataset",
     "user's file": "RowsFileDataset",
 }
@@ -51,12 +51,32 @@ def test_every_name_has_its_kind(env: str) -> None:
         dataset, kind = catalog.get(name), kind_of(name)
         seen.add(kind)
         if kind in INNER:
-            assert dataset._dataset["type"] == INNER[kind], name  # type: ignore[union-attr]
+            assert dataset.file_options["type"] == INNER[kind], name  # type: ignore[union-attr]
         elif kind in OURS:
             assert type(dataset).__name__ == OURS[kind], name
         else:
             assert type(dataset).__module__.startswith("mixmas_pipeline.pipelines.data."), name
     assert seen == set(KINDS), "a kind without a name is not tested"
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("architecture", "06_models/avmnist/architecture.json"),
+        ("model", "06_models/avmnist/model"),
+        ("metrics", "07_model_output/avmnist/metrics.json"),
+        ("prediction_summary", "07_model_output/avmnist/prediction_summary.json"),
+        ("predicted", "07_model_output/avmnist/predicted.parquet"),
+        ("agreement_summary", "08_reporting/avmnist/agreement_summary.json"),
+        ("search.image.choice", "07_model_output/avmnist/search/image/choice.json"),
+        ("compare.baseline.tuned", "06_models/avmnist/compare/baseline/tuned.json"),
+        ("validate_search.space", "05_model_input/avmnist/validate_search/space.json"),
+        ("report", "08_reporting/avmnist/report.html"),
+    ],
+)
+def test_results_of_earlier_versions_are_found_where_they_lie(name: str, file: str) -> None:
+    dataset = DataCatalog.from_config(configuration("base")["catalog"]).get(f"avmnist.{name}")
+    assert str(dataset._describe()["filepath"]).endswith(f"data/demo/{file}")  # type: ignore[union-attr]
 
 
 def test_no_two_outputs_share_a_file() -> None:

@@ -12,9 +12,11 @@ import pytest
 from graphs import configuration, pipelines
 from kedro.framework.session import KedroSession
 from kedro.runner import SequentialRunner, ThreadRunner
+from kedro.validation import ParameterValidator, type_extractor
 from project_runs import ROOT
 
 from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline import session as sessions
 from mixmas_pipeline.runners.reusing import ReusingRunner
 from mixmas_pipeline.session import ReusingSession
 
@@ -108,7 +110,7 @@ def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
 
 def test_a_session_checks_blocks_before_another_runner_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[bool] = []
-    monkeypatch.setattr(pipeline_registry, "check_blocks", lambda: checked.append(True))
+    monkeypatch.setattr(sessions, "check_blocks", lambda: checked.append(True))
     monkeypatch.setattr(KedroSession, "load_context", lambda self: None)
     monkeypatch.setattr(KedroSession, "run", lambda self, **arguments: self.load_context())
     session = ReusingSession.__new__(ReusingSession)
@@ -129,3 +131,12 @@ def test_kedros_own_validation_of_parameters_imports_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.stdout.strip().endswith("FusionNetworkStage False"), done.stdout + done.stderr
+
+
+def test_kedros_own_validation_of_parameters_warns_of_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It warns of a union of types at the start of every run, whichever pipeline runs."""
+    warnings: list[Any] = []
+    monkeypatch.setattr(type_extractor.logger, "warning", lambda *arguments: warnings.append(arguments))
+    parameters = configuration("base")["parameters"]
+    assert ParameterValidator(pipelines("base")).validate_raw_params(parameters)
+    assert not warnings

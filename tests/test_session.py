@@ -8,7 +8,7 @@ import pytest
 from kedro.framework.session import KedroSession
 from kedro.runner import AbstractRunner, SequentialRunner, ThreadRunner
 
-from mixmas_pipeline import pipeline_registry
+from mixmas_pipeline import session as sessions
 from mixmas_pipeline.runners.ray import RayRunner
 from mixmas_pipeline.runners.reusing import ReusingRunner
 from mixmas_pipeline.session import ReusingSession
@@ -22,7 +22,7 @@ def check_blocks() -> None:
 def runner_of(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Gives the runner that Kedro gets for one that the command line names."""
     monkeypatch.setattr(KedroSession, "run", lambda *_, **arguments: arguments["runner"])
-    monkeypatch.setattr(pipeline_registry, "check_blocks", check_blocks, raising=False)
+    monkeypatch.setattr(sessions, "check_blocks", check_blocks)
     session = ReusingSession.__new__(ReusingSession)
     return lambda runner: session.run(runner=runner)
 

@@ -11,9 +11,10 @@ KINDS: dict[str, str] = {
     "predict.new_rows predicted predictions quality search.*.leaderboard search.*.losses stays tokens "
     "*_films *_pairs *_stays",
     "clips": "noise speech",
-    "document": "*_summary compare.*.tuned describe.* description embedding_info estimate export_report metrics "
-    "search.*.choice search.*.decision search.*_first search.*_result search.sampling search.settings statistics "
-    "thresholds validate_search.*_budget validate_search.*_result validate_search.space",
+    "document": "embedding_info export_report metrics statistics thresholds",
+    "typed": "*_summary compare.*.tuned describe.* description estimate "
+    "search.*.choice search.*.decision search.*_first search.*_result "
+    "search.sampling search.settings validate_search.*_budget validate_search.*_result validate_search.space",
     "drawn": "architecture compare.*.contender search.*_architecture validate_search.*_architecture",
     "figure": "*_figure candidate_curves",
     "picture": "architecture_drawing examples mistakes_picture",
@@ -25,7 +26,6 @@ KINDS: dict[str, str] = {
     "folder": "export.programs exported",
     "record": "training.record training.record.*",
     "runs": "runs",
-    "scratch": "*scratch",
     "encoder": "encoder",
     "user's file": "predict.file",
     "source": "raw_*",
@@ -54,6 +54,7 @@ def loaded_types() -> dict[str, Any]:
     import numpy as np
     import pandas as pd
     import plotly.graph_objects as go
+    from pydantic import BaseModel
 
     from mixmas_pipeline.data.table import MultimodalTable
     from mixmas_pipeline.models.multimodal import MultimodalMixer
@@ -62,7 +63,8 @@ def loaded_types() -> dict[str, Any]:
         "frame": pd.DataFrame,
         "clips": pd.DataFrame,
         "document": dict | list,
-        "drawn": dict,
+        "typed": BaseModel,
+        "drawn": BaseModel,
         "figure": go.Figure,
         "picture": bytes,
         "page": str,

@@ -76,7 +76,14 @@ def check_parameters(
 def sample_for_search(
     train: MultimodalTable, parameters: SampleParameters
 ) -> tuple[MultimodalTable, MultimodalTable, SamplingReport]:
-    """The sample that candidates are trained on, the held-out one that they are scored on, and the sizes of both."""
+    """Draw the sample that candidates are trained on and the held-out one that they are scored on.
+
+    Returns:
+        sample; holdout, disjoint from it; report of their sizes and imbalances.
+
+    Raises:
+        ValueError: a class has fewer than 3 examples; a sample's class proportions differ too much.
+    """
     return draw_samples(train, parameters)
 
 
@@ -90,6 +97,9 @@ def propose_encoders(sample: MultimodalTable, encoders: dict[str, Any], match: M
 
     Returns:
         "modality.candidate" -> proposal.
+
+    Raises:
+        ValueError: the space and the table have different modalities; a candidate does not fit.
     """
     from mixmas_pipeline.pipelines.search.proposals import encoder_proposals
 

@@ -103,6 +103,16 @@ def test_what_is_written_stays_and_the_rest_is_completed() -> None:
     assert again == section, "what is complete stays as it is"
 
 
+def test_every_section_may_have_defaults_and_a_misspelt_one_is_named() -> None:
+    defaults = {"predict": {"rows": "new.csv"}, "export": {"tolerance": 0.5}, "compare": {"confidence": 0.9}}
+    section = configuration({"table": TABLE, "compare": {"confidence": 0.8}}, custom=defaults)["parameters"]["pets"]
+    assert section["predict"]["rows"] == "new.csv"
+    assert section["export"]["tolerance"] == 0.5
+    assert section["compare"]["confidence"] == 0.8, "the data set's own section takes precedence"
+    with pytest.raises(ValueError, match=r"unknown parameter custom\.comapre: .*did you mean custom\.compare\?"):
+        _ = configuration({"table": TABLE}, custom={"comapre": {}})["parameters"]
+
+
 @pytest.mark.parametrize("task", ["multiclass", "binary", "multilabel", "regression"])
 def test_metrics_follow_the_task(task: str) -> None:
     label = {"label": ["a", "b"]} if task in ("multilabel", "regression") else {}

@@ -14,8 +14,10 @@ from pydantic import ValidationError
 from mixmas_pipeline.models.architecture import Encoder, Fusion, FusionNetwork, Preset
 from mixmas_pipeline.pipelines.data.custom.parameters import TABLE, AudioParameters, ImageParameters, TableParameters
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
+from mixmas_pipeline.utils.parameters import check_keys
 
 DEFAULTS = "custom"  # the section of the defaults
+_SECTIONS = ("search", "training", "compare", "validate_search", "predict", "export")
 _TAGS = ("type", "block")  # if they differ, the other keys do not belong together
 _TOKENS, _MOST_TOKENS = 8, 16  # along a picture's side
 
@@ -31,7 +33,7 @@ def complete(parameters: dict[str, Any]) -> dict[str, Any]:
     A section whose table has a mistake stays as it is: the mistake is reported when its pipeline is made.
 
     Raises:
-        ValueError: the section of the defaults is missing.
+        ValueError: the section of the defaults is missing, or has an unknown key.
     """
     completed = dict(parameters)
     for name in names(parameters):
@@ -43,6 +45,7 @@ def complete(parameters: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(
                 f"the parameters have no section {DEFAULTS!r}; expected that of conf/base/parameters_custom.yml"
             )
+        check_keys(parameters[DEFAULTS], DEFAULTS, ("tasks", "encoders", *_SECTIONS))
         completed[name] = _completed(name, parameters[name], table, parameters[DEFAULTS])
     return completed
 
@@ -64,7 +67,7 @@ def merge(old: Any, new: Any) -> Any:
 
 
 def _completed(name: str, section: dict[str, Any], table: TableParameters, defaults: dict[str, Any]) -> dict[str, Any]:
-    sections = {key: defaults.get(key, {}) for key in ("search", "training", "compare", "validate_search")}
+    sections = {key: defaults.get(key) or {} for key in _SECTIONS}
     sections["search"] = merge(sections["search"], {"encoders": _encoders(table, defaults["encoders"])})
     settings = defaults["tasks"][table.task]
     sections["search"] = merge(

@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 
 def embed_plots(
-    films: pd.DataFrame, encoder: EncoderFiles, text: TextParameters, checkpoints: str | Path
+    films: pd.DataFrame, encoder: EncoderFiles, text: TextParameters, checkpoints: str
 ) -> tuple[np.ndarray, pd.DataFrame, dict[str, Any]]:
     """Token embeddings of every film that is taken.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import zlib
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -237,7 +236,7 @@ def build_table(
     tokens: pd.DataFrame,
     parameters: FilmParameters,
     max_tokens: int,
-    scratch: str | Path,
+    scratch: str,
 ) -> MultimodalTable:
     """A split's films as a table.
 
@@ -303,7 +302,7 @@ def _padded_arrays(
     embeddings: np.ndarray,
     spans: pd.DataFrame,
     max_tokens: int,
-    scratch: str | Path,
+    scratch: str,
 ) -> dict[str, np.ndarray]:
     """The split's pictures and padded texts, mapped from files of which only a chunk is in memory at a time.
 

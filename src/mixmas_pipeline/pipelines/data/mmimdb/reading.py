@@ -54,7 +54,7 @@ class Picture(PictureFile):
     checksum: int = 0
 
 
-def read_raw(files: FilmFiles, pictures: PictureParameters, scratch: str | Path) -> tuple[pd.DataFrame, np.ndarray]:
+def read_raw(files: FilmFiles, pictures: PictureParameters, scratch: str) -> tuple[pd.DataFrame, np.ndarray]:
     """Every film that has a file or is in a split.
 
     Returns:
@@ -246,7 +246,7 @@ def _film_frame(
     return pd.DataFrame(rows)
 
 
-def read_hdf5(source: FilmArrays, pictures: PictureParameters, scratch: str | Path) -> tuple[pd.DataFrame, np.ndarray]:
+def read_hdf5(source: FilmArrays, pictures: PictureParameters, scratch: str) -> tuple[pd.DataFrame, np.ndarray]:
     """The same two results from the authors' HDF5 file.
 
     Its pictures are blue, green, red less VGG's means (103.939, 116.779, 123.68), cut off to whole numbers; that is
