@@ -282,5 +282,4 @@ def test_sizes_of_functions(tmp_path: Path) -> None:
 
 
 # Modules whose tests still lie under another name. Gets shorter.
-NO_TEST_MODULE: set[str] = {
-}
+NO_TEST_MODULE: set[str] = {}
