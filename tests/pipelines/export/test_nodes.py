@@ -72,3 +72,11 @@ def test_another_answer_names_the_file(
     monkeypatch.setattr(conversion, "convert", lambda *_: (b"program", double))
     with pytest.raises(ValueError, match=r"model\.pt2: output '\w+' differs by .* at most 0\.0001 is allowed"):
         nodes.convert(model, make_table(rows=4), ExportParameters(formats=("torch_export",)))
+
+
+def test_no_folder_is_made_of_results_of_another_model(
+    model: MultimodalMixer, make_table: Callable, make_architecture: Callable
+) -> None:
+    results = vars(artefacts(make_architecture(function="max")))
+    with pytest.raises(ValueError, match="another architecture than the model's"):
+        nodes.assemble(model, make_table(rows=6), make_table(rows=4), {}, report(), **results)
