@@ -11,8 +11,8 @@ KINDS: dict[str, str] = {
     "predict.new_rows predicted predictions quality search.*.leaderboard search.*.losses stays tokens "
     "*_films *_pairs *_stays",
     "clips": "noise speech",
-    "document": "embedding_info export_report metrics statistics thresholds",
-    "typed": "*_summary compare.*.tuned describe.* description estimate "
+    "document": "embedding_info metrics statistics thresholds",
+    "typed": "*_summary compare.*.tuned describe.* description estimate export_report "
     "search.*.choice search.*.decision search.*_first search.*_result "
     "search.sampling search.settings validate_search.*_budget validate_search.*_result validate_search.space",
     "drawn": "architecture compare.*.contender search.*_architecture validate_search.*_architecture",
