@@ -20,6 +20,7 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
+from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.training.statistics import with_statistics
 
@@ -170,7 +171,7 @@ def test_dropping_modalities_in_training_helps_where_they_are_missing(tmp_path: 
         plan = {**section["compare"]["baseline"], "task": "regression", "classes": ["price"]}
         plan["inputs"] = {name: {"shape": planted.MODALITIES[name][1], "mean": 0, "std": 1} for name in names}
         plan["targets"] = {"mean": [0], "std": [1]}
-        architecture = with_statistics(plan, splits[0])
+        architecture = with_statistics(Architecture.model_validate(plan), splits[0])
         model, _ = train(architecture, splits[0], splits[1], settings, tmp_path / str(dropout))
         found = score_patterns(model, splits[2], compute_logits(model, splits[2], cpu)["fused"])
         scores[dropout] = found.set_index("pattern")["score_when_masked"]
@@ -190,7 +191,7 @@ def test_sets_of_more_than_six_modalities_are_not_all_scored(monkeypatch: pytest
     test = planted.planted("binary", names, 40, 0, {"photo": 0.3, "graph": 0.3})
     plan = {**planted.parameters(names, "f1")["compare"]["baseline"], "task": "binary", "classes": ["well", "ill"]}
     plan["inputs"] = {name: {"shape": planted.MODALITIES[name][1], "mean": 0, "std": 1} for name in names}
-    model = MultimodalMixer(with_statistics(plan, test)).eval()
+    model = MultimodalMixer(with_statistics(Architecture.model_validate(plan), test)).eval()
     fused = compute_logits(model, test, torch.device("cpu"))["fused"]
     assert len(evaluation.score_patterns(model, test, fused)) == 15
     monkeypatch.setattr(evaluation, "ALL_SETS", 3)
