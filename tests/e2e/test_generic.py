@@ -92,8 +92,9 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
     tuned = np.column_stack([predictions[f"probability_{c}"] > thresholds[c] for c in CLASSES])
     np.testing.assert_allclose(class_scores["f1, tuned"], f1_score(truth, tuned, average=None))
     assert scores["f1_macro, thresholds tuned on validation"] == pytest.approx(f1_score(truth, tuned, average="macro"))
+    checked = nodes.check_parameters(train, SELECTION, search.budget, settings)
     page = reporting.write_report(
-        sampling, architecture, board, metrics, class_scores, patterns, reporting.draw_examples(train),
+        checked, sampling, architecture, board, metrics, class_scores, patterns, reporting.draw_examples(train),
         reporting.draw_mistakes(mistakes), reporting.draw_architecture(architecture), train, **figures,
     )  # fmt: skip
     assert "planted films" in page
