@@ -144,7 +144,11 @@ def test_first_screen_is_the_chain_of_pipelines(graph: tuple[Visit, str]) -> Non
 def left_to_right(seen: Visit, nodes: str) -> dict[str, float]:
     """Text and horizontal position, in pixels, of the graph's nodes of a kind."""
     parts = seen.page.locator(nodes)
-    positions = parts.evaluate_all("all => all.map(one => [one.textContent.trim(), one.getBoundingClientRect().x])")
+    before, positions = None, []
+    while positions != before or not positions:  # the graph moves to its places first
+        seen.page.wait_for_timeout(500)
+        script = "all => all.map(one => [one.textContent.trim(), one.getBoundingClientRect().x])"
+        before, positions = positions, parts.evaluate_all(script)
     return dict(sorted(positions, key=lambda position: position[1]))
 
 

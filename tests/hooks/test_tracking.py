@@ -23,6 +23,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util.tensor_util import make_ndarray
 
 from mixmas_pipeline.datasets.runs import Record
+from mixmas_pipeline.training.parameters import TrainingParameters
 
 ON = "--params=tracking=true"
 DATA = Path("data/test")
@@ -141,7 +142,7 @@ def test_record_has_all_parameters_and_every_artefact(tracked: Path) -> None:
     test = yaml.safe_load((tracked / "conf/test/parameters.yml").read_text())["avmnist"]["training"]
     prefix = "avmnist.training."
     training = {k.removeprefix(prefix): v for k, v in first.parameters.items() if k.startswith(prefix)}
-    assert training == {**conf, **test}
+    assert training == TrainingParameters.model_validate({**conf, **test}).model_dump(mode="json"), "defaults too"
     assert not [name for name in first.parameters if name.startswith(("mimic", "mmimdb"))]
     graph = pipelines("test")["__default__"]
     kept = {name for name in graph.all_outputs() if name.startswith("avmnist.")}

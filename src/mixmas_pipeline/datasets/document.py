@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from mixmas_pipeline.datasets.atomic import AtomicDataset
 from mixmas_pipeline.datasets.contents import document
+from mixmas_pipeline.models.block_reader import UNCHECKED
 
 
 class DocumentDataset(AtomicDataset):
@@ -30,9 +31,16 @@ class DocumentDataset(AtomicDataset):
         self._model = model
         super().__init__(filepath=filepath, version=version, metadata=metadata)
 
+    def load_to_show(self) -> BaseModel:
+        """Load the newest version without importing the blocks that it names. It can be shown, not built."""
+        return self._parse(self._local_copy(), UNCHECKED)
+
     def _read(self, path: Path) -> BaseModel:
+        return self._parse(path)
+
+    def _parse(self, path: Path, context: Any = None) -> BaseModel:
         model: type[BaseModel] = load_obj(self._model)
-        return model.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return model.model_validate(json.loads(path.read_text(encoding="utf-8")), context=context)
 
     def _write(self, path: Path, data: BaseModel) -> None:
         model: type[BaseModel] = load_obj(self._model)

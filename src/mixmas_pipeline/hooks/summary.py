@@ -12,6 +12,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from mixmas_pipeline.datasets.document import DocumentDataset
 from mixmas_pipeline.hooks import data_sets
 from mixmas_pipeline.models.architecture import Architecture, Encoder, FusionNetwork
 from mixmas_pipeline.plots.text import estimate_sentences, findings_verdict
@@ -31,11 +32,17 @@ def summarise(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
     outputs = pipeline.all_outputs()
     for dataset in data_sets(pipeline):
         kinds = {kind for needed in RENDERERS for kind in needed if f"{dataset}.{kind}" in outputs}
-        print_summary(dataset, {kind: catalog.load(f"{dataset}.{kind}") for kind in sorted(kinds)})
+        print_summary(dataset, {kind: _load(catalog, f"{dataset}.{kind}") for kind in sorted(kinds)})
         for kind, label in _PATHS.items():
             if (name := f"{dataset}.{kind}") in outputs:
                 artefact: Any = catalog.get(name)
                 _console().print(f"{label}: {artefact._get_load_path()}", soft_wrap=True)
+
+
+def _load(catalog: CatalogProtocol, name: str) -> Any:
+    """A result to print. A run that reuses everything imports no torch, so no block is imported here."""
+    artefact: Any = catalog.get(name)
+    return artefact.load_to_show() if isinstance(artefact, DocumentDataset) else artefact.load()
 
 
 def print_summary(dataset: str, results: Mapping[str, Any]) -> None:

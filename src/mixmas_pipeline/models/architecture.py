@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from mixmas_pipeline.data.schema import Task
-from mixmas_pipeline.models.block_reader import CHECKED, Block, UncheckedBlock
+from mixmas_pipeline.models.block_reader import CHECKED, UNCHECKED, Block, UncheckedBlock
 from mixmas_pipeline.utils.parameters import Count, Parameters, Positive
 
 FUSED = "fused"  # names the decision among the heads' logits
@@ -229,7 +229,9 @@ class Architecture(Parameters):
         return self
 
     @model_validator(mode="after")
-    def _check_blocks(self) -> Self:
+    def _check_blocks(self, info: ValidationInfo) -> Self:
+        if info.context == UNCHECKED:  # to be shown only
+            return self
         blocks = [encoder.block for encoder in self.encoders.values()]
         if self.fusion is not None:
             blocks.append(self.fusion.network.block)

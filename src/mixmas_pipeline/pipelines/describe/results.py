@@ -94,6 +94,15 @@ class ModalityFacts(Parameters):
     """A modality: its entry in the schema (see ``data.table.Modality``), and its values.
 
     Attributes:
+        kind: "image", "tabular" and so on.
+        shape: of one value.
+        dtype: as it is stored.
+        scale: a stored number times this, plus ``offset``, is the value.
+        offset: see ``scale``.
+        unit: of the values; "" if unknown.
+        padded: whether values may be shorter than ``shape``, with zeros at the end.
+        optional: whether a row may lack the modality.
+        features: their names; empty if they have none.
         splits: split -> its values; only ``Presence`` if no row of the split has the modality.
     """
 
@@ -141,7 +150,11 @@ class TargetValues(Parameters):
 
 
 class TargetFacts(Parameters):
-    """Targets of a regression: split -> target -> distribution."""
+    """Targets of a regression.
+
+    Attributes:
+        targets: split -> target -> its distribution.
+    """
 
     targets: dict[str, dict[str, TargetValues]]
 
@@ -234,7 +247,12 @@ class GroupFacts(Parameters):
 
 
 class LeakFacts(Parameters):
-    """Where labels may leak: modality -> its strongest feature; column -> groups across splits."""
+    """Where labels may leak.
+
+    Attributes:
+        features: modality -> its strongest feature.
+        groups: column -> groups that lie in two splits.
+    """
 
     features: dict[str, StrongestFeature]
     groups: dict[str, GroupFacts]
@@ -361,7 +379,11 @@ class TimedCandidate(CandidateCost):
 
 
 class FailedCandidate(CandidateCost):
-    """A candidate whose training failed; ``failed`` is the error's message."""
+    """A candidate whose training failed.
+
+    Attributes:
+        failed: the error's message.
+    """
 
     failed: str
 
@@ -406,7 +428,11 @@ class TrainingCost(Parameters):
 
 
 class FailedTraining(Parameters):
-    """A full training that failed; ``failed`` is the error's message."""
+    """A full training that failed.
+
+    Attributes:
+        failed: the error's message.
+    """
 
     failed: str
 
