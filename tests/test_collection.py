@@ -13,7 +13,7 @@ from project_runs import ROOT
 def test_ids_of_parameters_are_plain_words(collected: list[str]) -> None:
     """No bytes, addresses or line breaks, and short enough to read."""
     ids = [parameters for test in collected if (parameters := test.partition("[")[2].removesuffix("]"))]
-    plain = re.compile(r"[A-Za-z0-9_.=/(), -]{1,140}")
+    plain = re.compile(r"[A-Za-z0-9_.=/(), '-]{1,160}")
     assert not [name for name in ids if not plain.fullmatch(name) or re.search("0x[0-9a-f]{9}", name)]
 
 

@@ -47,6 +47,6 @@ def test_drawing_and_blocks_need_no_weights(make_architecture: MakeArchitecture,
     dataset(tmp_path).save(MultimodalMixer(make_architecture(image="ramlp")))
     (tmp_path / "model/model.safetensors").unlink()
     assert base64.b64decode(dataset(tmp_path).preview()) == b"image series"
-    assert any("ramlp" in reference for reference in dataset(tmp_path).code_dependencies())
+    assert any("ramlp" in reference for reference in dataset(tmp_path).blocks())
     with pytest.raises(DatasetError, match=r"model cannot be read"):
         dataset(tmp_path).load()

@@ -139,7 +139,7 @@ def test_dummy_prediction_of_a_regression_has_an_r2_of_zero_on_its_own_data() ->
     [
         ({"targets": None}, "the task regression lacks targets"),
         ({"task": "multilabel"}, "the task multilabel has no targets"),
-        ({"targets": {"mean": [0.0], "std": [1.0]}}, "1 means and 1 standard deviations of the targets"),
+        ({"targets": {"mean": [0.0], "std": [1.0]}}, "1 means and 1 standard deviations for the targets"),
         ({"task": "binary", "targets": None, "classes": ["a", "b", "c"]}, "a binary task has the classes"),
     ],
 )

@@ -55,7 +55,7 @@ def configured(environment: str) -> Configuration:
     conf = Path(__file__).parents[2] / "conf"
     parameters = OmegaConfigLoader(str(conf), env=environment, **CONFIG_LOADER_ARGS)["parameters"]["avmnist"]
     return Configuration(
-        PictureParameters(**parameters["picture"]),
+        PictureParameters(**parameters.get("picture", {})),
         SoundParameters(**parameters["sound"]),
         PairingParameters(**parameters["pairing"]),
         parameters["source"],

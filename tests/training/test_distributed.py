@@ -145,7 +145,7 @@ def test_what_processes_log_comes_back_once(pair_and_records: tuple[Result, list
     events = [vars(record)["progress"] for record in records if record.name == LOGGER]
     batches, epochs = math.ceil(ROWS / parameters().batch_size), parameters().max_epochs
     text = f"epoch 1 of at most {epochs}, step 0 of {batches}"
-    assert events[0] == StepsDone(text, 0, batches * epochs, None, True, "")
+    assert events[0] == StepsDone(text, 0, batches * epochs, at_most=True)
     assert len([event for event in events if event.done == 0]) == 1
 
 

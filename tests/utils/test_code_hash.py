@@ -445,7 +445,7 @@ KIND_MODULES = ("audio", "embedding", "image", "tabular", "text", "time_series")
         ),
         pytest.param(
             "models.architecture:Architecture",
-            {"models.blocks.base.UncheckedBlock", "models.blocks.base._known", "models.blocks.parameters_class"},
+            {f"models.block_reader.{name}" for name in ("UncheckedBlock", "_known", "parameters_class")},
             id="validators in annotations",
         ),
         pytest.param(
