@@ -83,7 +83,7 @@ def test_the_display_shows_the_run_each_node_and_the_best(width: int) -> None:
         "image.train_2 | for 10 s",
         "training.train_model epoch 3 of at most 20, step 5 of 55 | up to 1 min 26 s",
         "training.train_model: best accuracy 0.7123 in epoch 2",
-        "best so far in films.search.image: ramlp, accuracy 0.694",
+        "best so far in search.image: ramlp, accuracy 0.694",
     ]
 
 

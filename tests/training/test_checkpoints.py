@@ -30,7 +30,7 @@ def test_training_whose_folder_was_moved_still_knows_its_best_epoch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Lightning forgets the best score when the folder of its checkpoint is another: a later, worse epoch then wins."""
-    settings = parameters(learning_rate=0.5, clip_norm=100.0)
+    settings = parameters(learning_rate=0.5, clip_norm=100.0, weight_decay=0.01)
     weights, history = fit(tmp_path / "unbroken", settings)
     best = int(history["validation_accuracy_fused"].idxmax())
     assert 0 <= best < 3, "the best epoch is before the crash; else the test proves nothing"
