@@ -101,7 +101,8 @@ def test_events_come_from_workers_and_lines_are_few(
     lines = [record.getMessage() for record in caplog.records if record.name == progress.__name__]
     assert len(lines) <= taken / 0.5 + 1
     assert any(
-        re.search(r"run_a seed [12] of 2, step \d+ of 20, [^;]*; run_b seed [12] of 2, step", line) for line in lines
+        re.search(r"run_([ab]) seed [12] of 2, step \d+ of 20, [^;]*; run_(?!\1)[ab] seed [12] of 2, step", line)
+        for line in lines
     )
     assert re.fullmatch(r"3 nodes run in .* s, 0 reused", lines[-1])
     assert not [record for record in caplog.records if record.name == LOGGER], "events are no lines"
