@@ -88,3 +88,10 @@ def test_the_lock_ends_with_the_run_even_if_checkpoints_cannot_be_removed(
         first.after_pipeline_run()
     second.before_pipeline_run(RUN)
     second.on_pipeline_error(ValueError("a node failed"))
+
+
+def test_an_error_may_be_its_own_cause(tmp_path: Path) -> None:
+    """A worker's error that is raised again can come to lie in the chain of its causes."""
+    first, second = OSError(errno.EACCES, "no"), ValueError("again")
+    first.__cause__, second.__cause__ = second, first
+    assert "must be writable" in storage_advice(second, str(tmp_path))

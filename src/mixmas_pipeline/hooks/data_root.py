@@ -120,8 +120,10 @@ def storage_advice(error: BaseException, root: str) -> str:
 def _error_numbers(error: BaseException) -> set[int | None]:
     """The system's error numbers of an error and its causes."""
     numbers: set[int | None] = set()
+    seen: set[int] = set()
     cause: BaseException | None = error
-    while cause is not None:
+    while cause is not None and id(cause) not in seen:  # an error that has been raised twice may be its own cause
+        seen.add(id(cause))
         if isinstance(cause, OSError):
             numbers.add(cause.errno)
         cause = cause.__cause__ or cause.__context__
