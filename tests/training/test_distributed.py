@@ -156,7 +156,7 @@ def test_killed_training_leaves_nobody_and_is_gone_on_with(tmp_path: Path) -> No
     folder = tmp_path / "killed"
     last = folder / "last.ckpt"
     call = f"import test_distributed as t, pathlib; t.fit(pathlib.Path({str(folder)!r}), **t.LONG)"
-    paths = os.pathsep.join([*sys.path])
+    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     driver = subprocess.Popen([sys.executable, "-c", call], env={**os.environ, "PYTHONPATH": paths})
     try:
         until(lambda: last.exists() or driver.poll() is not None, "a first checkpoint")
@@ -251,7 +251,9 @@ def test_host_with_other_code_is_refused(tmp_path: Path, free_address: str) -> N
     changed = tmp_path / "src"
     shutil.copytree(SOURCE, changed, ignore=shutil.ignore_patterns("__pycache__"))
     loss = changed / "mixmas_pipeline" / "training" / "loss.py"
-    loss.write_text(loss.read_text() + "\nCHANGED = 1\n")
+    source = loss.read_text()
+    assert "(1 - weight) / len(auxiliary)" in source
+    loss.write_text(source.replace("(1 - weight) / len(auxiliary)", "(2 - weight) / len(auxiliary)"))
     with other_host(free_address, tmp_path, changed), pytest.raises(RuntimeError, match="differ in the code of mixmas"):
         fit(tmp_path / "other", num_nodes=2, address=free_address)
 

@@ -11,7 +11,7 @@ from graphs import pipelines
 from kedro.pipeline import Node
 
 from mixmas_pipeline.utils import resources
-from mixmas_pipeline.utils.resources import ComputeParameters
+from mixmas_pipeline.utils.resources import ComputeParameters, Shares
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,10 @@ def test_limits_of_control_groups_are_read(tmp_path: Path, files: dict[str, str]
         (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "root" / name).write_text(text)
     assert resources._quota(own, tmp_path / "root") == cores
+
+
+def test_a_share_keeps_the_default_of_what_it_does_not_say() -> None:
+    shares = Shares.model_validate({"training": {"gpus": 0}, "trial": {"gpus": 0.5}})
+    assert (shares.training.cpus, shares.training.gpus) == ("all", 0)
+    assert (shares.trial.cpus, shares.trial.gpus) == (1, 0.5)
+    assert shares.preparation == Shares().preparation

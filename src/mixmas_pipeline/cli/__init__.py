@@ -1,21 +1,9 @@
-"""The commands that the project adds to ``kedro``. Kedro looks here for ``cli``, and for ``run``."""
+"""The commands that the project adds. Kedro looks here for ``cli`` and ``run``.
 
-from __future__ import annotations
+They are imported when Kedro asks for them: its own commands log a line when they are imported, and
+``mixmas_pipeline new`` needs none of them.
+"""
 
-import click
-from kedro.framework.cli.project import run
+import lazy_loader
 
-from mixmas_pipeline.cli.prune import prune_command
-from mixmas_pipeline.cli.runs import runs_command
-from mixmas_pipeline.cli.viz_build import viz_build_command
-
-__all__ = ["cli", "run"]
-
-
-@click.group(name="mixmas_pipeline")
-def cli() -> None:
-    """Commands of the project."""
-
-
-for _command in (prune_command, runs_command, viz_build_command):
-    cli.add_command(_command)
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, submod_attrs={"group": ["cli", "run"]})

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from kedro.pipeline.node import Node
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from mixmas_pipeline.utils.parameters import Parameters
 
@@ -58,6 +58,13 @@ class Shares(Parameters):
     trial: Share = Share(cpus=1)
     training: Share = Share(cpus="all")
     preparation: Share = Share(cpus="all")
+
+    @field_validator("trial", "training", "preparation", mode="before")
+    @classmethod
+    def _complete(cls, share: Any, info: ValidationInfo) -> Any:
+        """What a share does not say is as in the default."""
+        default = cls.model_fields[info.field_name or ""].default
+        return {**default.model_dump(), **share} if isinstance(share, dict) else share
 
 
 class RayParameters(Parameters):

@@ -1,0 +1,21 @@
+"""The commands that the project adds to ``kedro``."""
+
+from __future__ import annotations
+
+import click
+from kedro.framework.cli.project import run
+
+from mixmas_pipeline.cli.prune import prune_command
+from mixmas_pipeline.cli.runs import runs_command
+from mixmas_pipeline.cli.viz_build import viz_build_command
+
+__all__ = ["cli", "run"]
+
+
+@click.group(name="mixmas_pipeline")
+def cli() -> None:
+    """Commands of the project."""
+
+
+for _command in (prune_command, runs_command, viz_build_command):
+    cli.add_command(_command)
