@@ -38,3 +38,12 @@ def test_the_levels_of_the_run_hold_in_the_worker() -> None:
     logging.getLogger("quiet").warning("not sent")
     logging.getLogger("other").info("sent")
     assert [record.getMessage() for record in sent] == ["sent"]
+
+
+def test_printed_lines_are_literal(caplog: pytest.LogCaptureFixture) -> None:
+    """Kedro's handler reads Rich's markup, and an unmatched tag in what a library prints would raise an error."""
+    caplog.set_level(logging.INFO)
+    log_output(["[/gloo/pair.cc:537] closed\n"], lambda: "a node")
+    (record,) = caplog.records
+    assert record.getMessage() == "a node: [/gloo/pair.cc:537] closed"
+    assert vars(record)["markup"] is False

@@ -37,7 +37,7 @@ from mixmas_pipeline.training import fit
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.training.worker import RECORD, STARTED_BY_RUN, Job
 from mixmas_pipeline.utils.devices import pick_device
-from mixmas_pipeline.utils.remote_logs import handle_record, logger_levels
+from mixmas_pipeline.utils.remote_logs import LITERAL, handle_record, logger_levels
 
 if TYPE_CHECKING:
     from mixmas_pipeline.storage.paths import AnyPath
@@ -174,12 +174,14 @@ def _show(output: IO[str]) -> None:
     for line in output:
         printed, _, record = line.rstrip().partition(RECORD)
         if printed:
-            _log.info("training process: %s", printed)
+            _log.info("training process: %s", printed, extra=LITERAL)
         if record:
             try:
                 handle_record(pickle.loads(b64decode(record)))
             except Exception as error:
-                _log.warning("A log record of a training process cannot be read (%s): %.200s", error, record)
+                _log.warning(
+                    "A log record of a training process cannot be read (%s): %.200s", error, record, extra=LITERAL
+                )
 
 
 def _failure(errors: Path, report: str, parameters: TrainingParameters) -> Exception:

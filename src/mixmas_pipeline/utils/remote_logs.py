@@ -8,6 +8,8 @@ from logging.handlers import QueueHandler
 from typing import IO
 
 _log = logging.getLogger(__name__)
+# What a process prints may look like Rich's markup.
+LITERAL = {"markup": False}
 
 
 class SendingHandler(QueueHandler):
@@ -60,4 +62,4 @@ def log_output(lines: Iterable[str] | IO[str], name: Callable[[], str]) -> None:
         name: text before each line.
     """
     for line in lines:
-        _log.info("%s: %s", name(), line.rstrip())
+        _log.info("%s: %s", name(), line.rstrip(), extra=LITERAL)
