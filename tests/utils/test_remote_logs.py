@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mixmas_pipeline.utils.remote_logs import SendingHandler, handle_record, logger_levels, send_all_records
+from mixmas_pipeline.utils.remote_logs import SendingHandler, handle_record, log_output, logger_levels, send_all_records
 
 
 @pytest.fixture
