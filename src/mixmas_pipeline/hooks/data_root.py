@@ -110,7 +110,8 @@ def storage_advice(error: BaseException, root: str) -> str:
         if numbers & {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} or disk.free < _FULL:
             return (
                 f"There is no room for more: {disk.free / 1e6:.1f} of {disk.total / 1e6:.0f} MB are free on the disk "
-                f"of {root}. Free some, for example with `kedro prune` (old versions), or lift the limit. {again}"
+                f"of {root}. Free some, for example with `kedro prune` (old versions, and the checkpoints of trainings "
+                f"that were interrupted), or lift the limit. {again}"
             )
     if numbers & {errno.EROFS, errno.EACCES, errno.EPERM}:
         return f"This user may not write there. Everything below {root} must be writable. {again}"

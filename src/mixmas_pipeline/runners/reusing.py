@@ -1,4 +1,7 @@
-"""The runner that reuses results: the same command again runs only the nodes whose results are missing or outdated."""
+"""The runner that reuses results: the same command again runs only the nodes whose results are missing or outdated.
+
+Why a node runs again or is reused: ``up_to_date`` in ``runners/fingerprints.py``.
+"""
 
 from __future__ import annotations
 
