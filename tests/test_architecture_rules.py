@@ -49,7 +49,6 @@ TESTED_ELSEWHERE = {
     "pipelines/describe": "test_describe.py: all its modules make one page",
     "models/blocks": "test_blocks.py: every block goes through the same walk",
     "data/column.py": "a record without behaviour: datasets/test_column.py saves and loads it",
-    "data/schema.py": "the words only: data/test_table.py refuses all others",
     "runners/executor.py": "a protocol: test_local_executor.py and test_ray.py run what implements it",
     "storage/errors.py": "a class without behaviour: test_paths.py, test_archives.py and test_downloads.py expect it",
     "training/worker.py": "test_distributed.py: it runs only as a process of torchrun",

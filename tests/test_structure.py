@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from graphs import configuration, pipelines
-from kedro.io import DataCatalog, MemoryDataset
+from graphs import check_inputs, check_outputs, configuration, pipelines
+from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from project_runs import ROOT, kedro, make_project
 
@@ -22,25 +22,12 @@ def all_pipelines(env: str) -> Pipeline:
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_no_output_is_memory_only_and_every_one_is_versioned(env: str) -> None:
-    catalog = DataCatalog.from_config(configuration(env)["catalog"])
-    for name in all_pipelines(env).all_outputs():
-        dataset = catalog.get(name)
-        assert dataset is not None, f"{name} is not in the catalog"
-        assert not isinstance(dataset, MemoryDataset), f"{name} would live in memory only"
-        assert dataset._version is not None, f"{name} is not versioned"
+    check_outputs(all_pipelines(env), configuration(env))
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_every_input_is_in_the_catalog(env: str) -> None:
-    config = configuration(env)
-    catalog, parameters = DataCatalog.from_config(config["catalog"]), config["parameters"]  # each is read anew
-    for name in all_pipelines(env).inputs():
-        if name.startswith("params:"):
-            value = parameters
-            for key in name.removeprefix("params:").split("."):
-                value = value[key]
-        else:
-            assert catalog.get(name) is not None, name
+    check_inputs(all_pipelines(env), configuration(env))
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)

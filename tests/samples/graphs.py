@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 
 from mixmas_pipeline import pipeline_registry
@@ -25,3 +26,25 @@ def pipelines(env: str, **runtime: object) -> dict[str, Pipeline]:
         return pipeline_registry.register_pipelines()
     finally:
         pipeline_registry.use_parameters(None)
+
+
+def check_outputs(pipeline: Pipeline, config: ProjectConfigLoader) -> None:
+    """Every output is in the catalog and versioned."""
+    catalog = DataCatalog.from_config(config["catalog"])
+    for name in pipeline.all_outputs():
+        dataset = catalog.get(name)
+        assert dataset is not None, f"{name} is not in the catalog"
+        assert not isinstance(dataset, MemoryDataset), f"{name} would live in memory only"
+        assert dataset._version is not None, f"{name} is not versioned"
+
+
+def check_inputs(pipeline: Pipeline, config: ProjectConfigLoader) -> None:
+    """Every input is a parameter, or in the catalog."""
+    catalog, parameters = DataCatalog.from_config(config["catalog"]), config["parameters"]  # each is read anew
+    for name in pipeline.inputs():
+        if name.startswith("params:"):
+            value = parameters
+            for key in name.removeprefix("params:").split("."):
+                value = value[key]
+        else:
+            assert catalog.get(name) is not None, name

@@ -18,39 +18,12 @@ import torch
 from pydantic import Field, ValidationError
 from torch import Tensor
 
-from mixmas_pipeline.data.schema import Task
+from mixmas_pipeline.data.schema import StoredInput, Task
 from mixmas_pipeline.models.multimodal import ARCHITECTURE_FILE, WEIGHTS_FILE, MultimodalMixer
-from mixmas_pipeline.utils.parameters import Count, Parameters, suggestion
+from mixmas_pipeline.utils.parameters import Parameters, suggestion
 
 CONFIG_FILE = "config.json"
 Inputs = Mapping[str, Tensor | np.ndarray]
-
-
-class StoredInput(Parameters):
-    """One modality's input. A stored value v stands for the quantity ``v * scale + offset`` in ``unit``; the model
-    takes the stored values.
-
-    Attributes:
-        kind: for people, for example "image".
-        shape: of one example.
-        dtype: numpy's name of the stored type, for example "uint8".
-        scale: quantity per stored unit. Default 1.
-        offset: quantity at a stored 0. Default 0.
-        unit: of the quantity. Default none.
-        padded: the last steps of (steps, features) may be padding, which is all zeros. Default false.
-        optional: examples may lack the modality. Default false.
-        features: names of the values along the last axis. Default none.
-    """
-
-    kind: str
-    shape: tuple[Count, ...]
-    dtype: str
-    scale: float = 1.0
-    offset: float = 0.0
-    unit: str = ""
-    padded: bool = False
-    optional: bool = False
-    features: tuple[str, ...] = ()
 
 
 class ExportedConfig(Parameters):

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from export_samples import artefacts, report
 
-from mixmas_pipeline.models.exported import ExportedConfig, StoredInput
+from mixmas_pipeline.data.schema import StoredInput
+from mixmas_pipeline.models.exported import ExportedConfig
 from mixmas_pipeline.pipelines.export.card import write_card
 from mixmas_pipeline.pipelines.export.parameters import ExportParameters
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Generic, Literal, NamedTuple, TypeVar
 
+from mixmas_pipeline.data.schema import StoredInput
 from mixmas_pipeline.pipelines.search.results import Proposal
 from mixmas_pipeline.utils.parameters import Parameters
 
@@ -90,31 +91,13 @@ class Values(Presence):
     padding: Padding | None = None
 
 
-class ModalityFacts(Parameters):
-    """A modality: its entry in the schema (see ``data.table.Modality``), and its values.
+class ModalityFacts(StoredInput):
+    """A modality: its entry in the table's schema, and its values.
 
     Attributes:
-        kind: "image", "tabular" and so on.
-        shape: of one value.
-        dtype: as it is stored.
-        scale: a stored number times this, plus ``offset``, is the value.
-        offset: see ``scale``.
-        unit: of the values; "" if unknown.
-        padded: whether values may be shorter than ``shape``, with zeros at the end.
-        optional: whether a row may lack the modality.
-        features: their names; empty if they have none.
         splits: split -> its values; only ``Presence`` if no row of the split has the modality.
     """
 
-    kind: str
-    shape: tuple[int, ...]
-    dtype: str
-    scale: float
-    offset: float
-    unit: str
-    padded: bool
-    optional: bool
-    features: tuple[str, ...]
     splits: dict[str, Values | Presence]
 
 

@@ -10,10 +10,10 @@ import jinja2
 import pandas as pd
 import yaml
 
-from mixmas_pipeline.data.schema import Task
+from mixmas_pipeline.data.schema import StoredInput, Task
 from mixmas_pipeline.datasets.record import Provenance
 from mixmas_pipeline.evaluation.tasks import task_of
-from mixmas_pipeline.models.exported import ExportedConfig, StoredInput
+from mixmas_pipeline.models.exported import ExportedConfig
 from mixmas_pipeline.pipelines.export.artefacts import Artefacts
 from mixmas_pipeline.pipelines.export.conversion import FILES
 from mixmas_pipeline.pipelines.export.parameters import ExportParameters

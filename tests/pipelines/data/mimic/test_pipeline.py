@@ -6,7 +6,6 @@ from typing import Any
 
 import graphs
 import pytest
-from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Pipeline
 
 from mixmas_pipeline import pipeline_registry
@@ -30,20 +29,9 @@ def pipelines(env: str, **section: Any) -> dict[str, Pipeline]:
 def test_everything_is_in_the_catalog_and_versioned(env: str, source: str) -> None:
     made = pipelines(env, input=source)
     config = configuration(env, input=source)
-    catalog, parameters = DataCatalog.from_config(config["catalog"]), config["parameters"]  # each is read anew
     whole = made["__default__"] + made["compare"] + made["validate_search"]
-    for name in whole.all_outputs():
-        dataset = catalog.get(name)
-        assert dataset is not None
-        assert not isinstance(dataset, MemoryDataset), name
-        assert dataset._version is not None, name
-    for name in whole.inputs():
-        if name.startswith("params:"):
-            value = parameters
-            for key in name.removeprefix("params:").split("."):
-                value = value[key]
-        else:
-            assert catalog.get(name) is not None, name
+    graphs.check_outputs(whole, config)
+    graphs.check_inputs(whole, config)
     assert f"mimic.raw_{'tables' if source == 'tables' else 'pickle'}" in whole.inputs()
     assert {node.namespace for node in made["mimic"].nodes} == {"data.mimic"}
 
