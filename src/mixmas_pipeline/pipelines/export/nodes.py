@@ -9,7 +9,6 @@ from mixmas_pipeline.pipelines.export.parameters import ExportParameters
 from mixmas_pipeline.pipelines.export.results import ExportReport
 
 if TYPE_CHECKING:
-    from mixmas_pipeline.data.schema import StoredInput
     from mixmas_pipeline.models.exported import ExportedConfig
 
 LATENCY_BATCHES = (1, 32)
@@ -110,6 +109,7 @@ def _config(
     model: Any, train: MultimodalTable, thresholds: dict[str, float], files: dict[str, bytes]
 ) -> ExportedConfig:
     from mixmas_pipeline import __version__
+    from mixmas_pipeline.data.schema import StoredInput
     from mixmas_pipeline.models.exported import ExportedConfig, digest
 
     return ExportedConfig(
