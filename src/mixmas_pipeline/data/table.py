@@ -16,6 +16,9 @@ import numpy as np
 from mixmas_pipeline.data.schema import KINDS, TASKS, Task
 from mixmas_pipeline.storage.memory_maps import CHUNK_BYTES, release
 
+# The extra column whose equal values mark rows that belong together: no split and no fold divides them.
+GROUP = "group"
+
 
 @dataclass(frozen=True)
 class Modality:
@@ -285,3 +288,22 @@ class MultimodalTable:
         if bad.any():
             row = int(np.argwhere(bad)[0][0])
             raise ValueError(f"row {row} (id {self.ids[row]}): unknown label {labels[row]}; expected {expected_values}")
+
+
+def concatenate(first: MultimodalTable, second: MultimodalTable) -> MultimodalTable:
+    """The rows of two tables of one schema, copied. Extra columns that only one has are left out.
+
+    Raises:
+        ValueError: the schemas differ.
+    """
+    if first.schema != second.schema:
+        raise ValueError(f"the tables have different schemas: {first!r} and {second!r}")
+    return MultimodalTable(
+        first.schema,
+        {name: np.concatenate([array, second.arrays[name]]) for name, array in first.arrays.items()},
+        np.concatenate([first.labels, second.labels]),
+        np.concatenate([first.ids, second.ids]),
+        {name: np.concatenate([v, second.extra[name]]) for name, v in first.extra.items() if name in second.extra},
+        present={name: np.concatenate([mask, second.present[name]]) for name, mask in first.present.items()},
+        check=False,
+    )

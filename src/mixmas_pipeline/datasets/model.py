@@ -17,13 +17,14 @@ from mixmas_pipeline.models.implementations import implementations
 from mixmas_pipeline.storage.paths import read_bytes
 
 if TYPE_CHECKING:
+    from mixmas_pipeline.models.ensemble import Ensemble
     from mixmas_pipeline.models.multimodal import MultimodalMixer
 
 _ARCHITECTURE_FILE = "architecture.json"  # as the model names it, whose module imports torch
 
 
 class ModelDataset(AtomicDataset):
-    """A ``MultimodalMixer`` as a folder of safetensors and JSON. It loads in eval mode.
+    """A ``MultimodalMixer`` or an ``Ensemble`` as a folder of safetensors and JSON. It loads in eval mode.
 
     Args:
         drawing: dotted path of a function from the ``Architecture`` to the bytes of a PNG file.
@@ -41,12 +42,12 @@ class ModelDataset(AtomicDataset):
         self._drawing = drawing
         super().__init__(filepath=filepath, version=version, metadata=metadata)
 
-    def _read(self, path: Path) -> MultimodalMixer:
-        from mixmas_pipeline.models.multimodal import MultimodalMixer
+    def _read(self, path: Path) -> MultimodalMixer | Ensemble:
+        from mixmas_pipeline.models.ensemble import load_model
 
-        return MultimodalMixer.from_pretrained(path)
+        return load_model(path)
 
-    def _write(self, path: Path, data: MultimodalMixer) -> None:
+    def _write(self, path: Path, data: MultimodalMixer | Ensemble) -> None:
         data.save_pretrained(path)
 
     def _document(self) -> Any:

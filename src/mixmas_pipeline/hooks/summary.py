@@ -119,11 +119,14 @@ def _block_cells(part: Encoder | FusionNetwork) -> tuple[str, str, str]:
 
 
 def render_metrics(dataset: str, metrics: dict[str, dict[str, float]]) -> Iterator[Table]:
-    """The final scores, a column per split."""
+    """The final scores, a column per split, and the intervals of those of the test split."""
     splits = [split for split in ("validation", "test") if split in metrics]
-    table = _table(f"{dataset}: final scores", [""], splits)
+    table = _table(f"{dataset}: final scores", [""], [*splits, "95 % interval"])
+    low, high = metrics.get("test_low", {}), metrics.get("test_high", {})
     for row in dict.fromkeys(name for split in splits for name in metrics[split]):
-        table.add_row(row, *(f"{metrics[split][row]:.4f}" if row in metrics[split] else "" for split in splits))
+        interval = f"{low[row]:.3f} to {high[row]:.3f}" if row in low else ""
+        cells = (f"{metrics[split][row]:.4f}" if row in metrics[split] else "" for split in splits)
+        table.add_row(row, *cells, interval)
     yield table
 
 

@@ -19,7 +19,8 @@ from pydantic import Field, ValidationError
 from torch import Tensor
 
 from mixmas_pipeline.data.schema import StoredInput, Task
-from mixmas_pipeline.models.multimodal import ARCHITECTURE_FILE, WEIGHTS_FILE, MultimodalMixer
+from mixmas_pipeline.models.ensemble import ENSEMBLE_FILE, Model, load_model
+from mixmas_pipeline.models.multimodal import ARCHITECTURE_FILE, WEIGHTS_FILE
 from mixmas_pipeline.utils.parameters import Parameters, suggestion
 
 CONFIG_FILE = "config.json"
@@ -55,7 +56,7 @@ class ExportedModel:
         config: what the model takes, and what its predictions mean.
     """
 
-    def __init__(self, model: MultimodalMixer, config: ExportedConfig) -> None:
+    def __init__(self, model: Model, config: ExportedConfig) -> None:
         self.model, self.config = model, config
 
     @classmethod
@@ -68,7 +69,8 @@ class ExportedModel:
         """
         folder = Path(folder)
         config = _read_config(folder / CONFIG_FILE)
-        for name in (ARCHITECTURE_FILE, WEIGHTS_FILE):
+        is_ensemble = ENSEMBLE_FILE in config.files or (folder / ENSEMBLE_FILE).exists()
+        for name in (ARCHITECTURE_FILE, WEIGHTS_FILE, *([ENSEMBLE_FILE] if is_ensemble else [])):
             if not (folder / name).is_file():
                 raise FileNotFoundError(f"{folder / name} is missing; expected a folder that the pipeline export wrote")
             found, expected = digest((folder / name).read_bytes()), config.files.get(name)
@@ -77,7 +79,7 @@ class ExportedModel:
                     f"{folder / name} is not the file that was exported: its SHA-256 is {found}; {CONFIG_FILE} says "
                     f"{expected}"
                 )
-        return cls(MultimodalMixer.from_pretrained(folder), config)
+        return cls(load_model(folder), config)
 
     def __call__(self, inputs: Inputs, present: Inputs | None = None) -> dict[str, Tensor]:
         """Predict a batch.
@@ -129,7 +131,7 @@ class ExportedModel:
         return {name: x.to(device) for name, x in tensors.items()}, {name: x.to(device) for name, x in has.items()}
 
 
-def pretrained_files(model: MultimodalMixer) -> dict[str, bytes]:
+def pretrained_files(model: Model) -> dict[str, bytes]:
     """The files that ``save_pretrained`` writes: name -> content."""
     with TemporaryDirectory() as folder:
         model.save_pretrained(Path(folder) / "model")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -123,6 +125,15 @@ class MultimodalMixer(nn.Module):
         mask = self.fusion.mask(sequences, [masks[name] for name in tokens], has)
         fused = self.fusion_network(self.fusion(sequences, has), mask)
         return {FUSED: self.units(self.fused_head(fused, mask)), **logits}
+
+    @contextmanager
+    def left_out(self, modality: str) -> Iterator[None]:
+        """Inside the block, the modality's input is its mean over the training data, whatever the model gets."""
+        handle = self.standardise[modality].register_forward_hook(lambda module, given, out: torch.zeros_like(out))
+        try:
+            yield
+        finally:
+            handle.remove()
 
     def save_pretrained(self, folder: Path) -> None:
         """Write weights (safetensors) and architecture (JSON) into a new folder."""

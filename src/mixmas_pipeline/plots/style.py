@@ -16,7 +16,7 @@ MARGIN = {"t": 80, "l": 60, "r": 20, "b": 50}  # pixels
 
 # Diameters of markers and widths of lines, in pixels.
 MARKER, CHOSEN_MARKER, BUDGET_MARKER, PATTERN_MARKER, EXAMPLE_MARKER = 10, 18, 9, 11, 5
-EXAMPLE_OPACITY, PUBLISHED_OPACITY = 0.5, 0.6
+EXAMPLE_OPACITY, PUBLISHED_OPACITY, HISTOGRAM_OPACITY = 0.5, 0.6, 0.6
 LINE, MEAN_LINE = 1, 3
 
 # Heights, in pixels.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -14,7 +16,10 @@ from mixmas_pipeline.plots.style import PALETTE, panels, score_range, styled
 
 
 def history_figure(history: pd.DataFrame) -> go.Figure:
-    """Losses, and validation scores of every head, by epoch."""
+    """Losses, and validation scores of every head, by epoch. Of several members: the mean over those that are still
+    trained in that epoch."""
+    if "member" in history:
+        history = history.drop(columns="member").groupby("epoch", as_index=False).mean()
     figure = make_subplots(rows=1, cols=2, subplot_titles=("loss", "validation score"))
     for colour, column in zip(PALETTE, ("train_loss", "validation_loss"), strict=False):
         figure.add_trace(_curve(history, column, column.replace("_", " "), colour), row=1, col=1)
@@ -120,17 +125,28 @@ def heads_figure(metrics: dict[str, dict[str, float]]) -> go.Figure:
             go.Bar(
                 x=labels,
                 y=[metrics[split].get(name) for name in names],
+                error_y=_interval(metrics, names) if split == "test" else None,
                 name=split,
                 marker_color=colour,
                 text=[f"{metrics[split][name]:.3f}" if name in metrics[split] else "" for name in names],
             )
-            for colour, split in zip(PALETTE, metrics, strict=False)
+            for colour, split in zip(PALETTE, ("validation", "test"), strict=False)
         ]
     )
-    scores = [by_name[name] for by_name in metrics.values() for name in names if name in by_name]
+    scores = [metrics[split][name] for split in ("validation", "test") for name in names if name in metrics[split]]
     figure.update_yaxes(range=score_range(scores))
     figure.update_yaxes(title_text=headline)
     return styled(figure, "What each modality contributes", style.BARS_HEIGHT)
+
+
+def _interval(metrics: dict[str, dict[str, float]], names: list[str]) -> dict[str, Any]:
+    """The 95 % intervals of the test scores, as error bars; 0 for scores without one."""
+    value, low, high = metrics["test"], metrics["test_low"], metrics["test_high"]
+    return {
+        "type": "data",
+        "array": [high[name] - value[name] if name in high else 0 for name in names],
+        "arrayminus": [value[name] - low[name] if name in low else 0 for name in names],
+    }
 
 
 def patterns_figure(patterns: pd.DataFrame) -> go.Figure:

@@ -10,14 +10,14 @@ import torch
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.architecture import Architecture
-from mixmas_pipeline.models.multimodal import MultimodalMixer
+from mixmas_pipeline.models.ensemble import Model
 from mixmas_pipeline.storage.memory_maps import release
 from mixmas_pipeline.training.batches import evaluation_rows
 
 
 @torch.inference_mode()
 def compute_logits(
-    model: MultimodalMixer,
+    model: Model,
     table: MultimodalTable,
     device: torch.device,
     present: Mapping[str, np.ndarray] | None = None,

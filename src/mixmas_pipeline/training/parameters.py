@@ -105,9 +105,13 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
 
     Attributes:
         weight_decay: of AdamW. Default 0.05.
-        seed: of initialisation and batch order. Default 0.
+        seed: of initialisation, batch order and folds; member m adds m. Default 0.
         max_epochs: upper limit, and the length of the learning-rate schedule.
         patience: epochs without a better validation score before training stops.
+        deploy: "ensemble" trains several members and averages their probabilities. With fewer than 5,000 rows (and
+            1 GiB) there is a member per fold of the training and validation rows, five in all; else a member per seed.
+            "single" trains one model on the training split. Default "ensemble".
+        seeds: members of a large table's ensemble. Default 3.
         metric: validation score that is watched; see ``SelectionParameters``.
         fusion_weight_step: growth per epoch of the fused head's weight in the multi-head loss. Default 0.
         precision: beside those of ``DeviceParameters`` "float16" (autocast with scaled gradients, for GPUs without
@@ -123,6 +127,8 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
     seed: Seed = 0
     max_epochs: int = Field(ge=1)
     patience: int = Field(ge=1)
+    deploy: Literal["ensemble", "single"] = "ensemble"
+    seeds: int = Field(3, ge=1)
     metric: Metric
     fusion_weight_step: NonNegative = 0.0
     precision: Precision | Literal["float16", "float64"] = "float32"  # type: ignore[assignment]

@@ -12,6 +12,7 @@ from mixmas_pipeline.datasets.record import Provenance
 from mixmas_pipeline.evaluation.metrics import score
 from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.models.architecture import FUSED, Architecture
+from mixmas_pipeline.models.ensemble import Model
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.pipelines.search.results import SamplingReport
 from mixmas_pipeline.training.inference import compute_logits
@@ -61,13 +62,14 @@ class Artefacts:
         }
 
 
-def check_same_training(model: MultimodalMixer, validation: MultimodalTable, artefacts: Artefacts) -> None:
+def check_same_training(model: Model, validation: MultimodalTable, artefacts: Artefacts) -> None:
     """Refuse a search, a model and scores that do not belong together. Each is the newest version, and a run may have
     ended between them.
 
     Raises:
         ValueError: the search chose another architecture than the model's; results were measured on another model; or,
-            without a record, the model's score on the validation split differs from the recorded one.
+            without a record, a single model's score on the validation split differs from the recorded one. (The members
+            of an ensemble were trained on those rows, so that its score cannot be computed again.)
     """
     for part in ("task", "classes", "encoders", "fusion"):
         if getattr(artefacts.architecture, part) != getattr(model.architecture, part):
@@ -76,11 +78,11 @@ def check_same_training(model: MultimodalMixer, validation: MultimodalTable, art
     for name, measured in artefacts.measured.items():
         if record and measured and measured.fingerprint.inputs.get(record.dataset) != record.content:
             raise ValueError(f"the newest {name} are not of the newest model (run {record.run}); {_REMEDY}")
-    if not record or not all(artefacts.measured.values()):
+    if isinstance(model, MultimodalMixer) and not (record and all(artefacts.measured.values())):
         _check_score(model, validation, artefacts.metrics)
 
 
-def _check_score(model: MultimodalMixer, validation: MultimodalTable, metrics: dict[str, dict[str, float]]) -> None:
+def _check_score(model: Model, validation: MultimodalTable, metrics: dict[str, dict[str, float]]) -> None:
     task = task_of(model.architecture.task)
     logits = compute_logits(model, validation, torch.device("cpu"))[FUSED]
     actual = score(task.headline, validation.labels, task.predict(logits), len(model.architecture.classes))

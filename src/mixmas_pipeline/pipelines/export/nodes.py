@@ -34,6 +34,7 @@ def convert(
         ValueError: a format's outputs differ from the model's.
     """
     from mixmas_pipeline.models.cost import cost
+    from mixmas_pipeline.models.ensemble import member_architectures
     from mixmas_pipeline.models.exported import pretrained_files
     from mixmas_pipeline.pipelines.export import conversion, latency
     from mixmas_pipeline.training.inference import check_fits
@@ -52,10 +53,10 @@ def convert(
         except ValueError as error:
             raise ValueError(f"{conversion.FILES[form]}: {error}") from error
         programs[conversion.FILES[form]], runs[form] = content, run
-    size = cost(model.architecture)
+    sizes = [cost(architecture) for architecture in member_architectures(model)]
     report = ExportReport(
-        parameters=size.parameters,
-        flops_per_example=size.flops,
+        parameters=sum(size.parameters for size in sizes),
+        flops_per_example=sum(size.flops for size in sizes),
         files={name: len(content) for name, content in {**pretrained_files(model), **programs}.items()},
         differences=differences,
         tolerance=export.tolerance,

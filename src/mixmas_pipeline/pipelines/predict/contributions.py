@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +11,7 @@ import torch
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.metrics import score
 from mixmas_pipeline.models.architecture import FUSED
-from mixmas_pipeline.models.multimodal import MultimodalMixer
+from mixmas_pipeline.models.ensemble import Model
 from mixmas_pipeline.pipelines.predict.results import ClassContribution, PredictionSummary, ValueContribution
 from mixmas_pipeline.training.inference import check_fits, compute_logits
 
@@ -76,7 +74,7 @@ class Predictions(NamedTuple):
 
 
 def predict_rows(
-    model: MultimodalMixer, table: MultimodalTable, thresholds: dict[str, float], device: torch.device
+    model: Model, table: MultimodalTable, thresholds: dict[str, float], device: torch.device
 ) -> Predictions:
     """Decisions, and each modality's contribution to them.
 
@@ -108,7 +106,7 @@ def predict_rows(
     heads = [name for name in logits if name != FUSED and len(logits) > 2]
     without = {}
     for name in heads:
-        with left_out(model, name):
+        with model.left_out(name):
             without[name] = HeadPredictions.of(compute_logits(model, table, device)[FUSED], task, cuts)
     fused = HeadPredictions.of(logits[FUSED], task, cuts)
     alone = {name: HeadPredictions.of(logits[name], task, np.full(len(classes), 0.5)) for name in heads}
@@ -118,16 +116,6 @@ def predict_rows(
     scores = _scores(table, fused) if table.labelled else {}
     summary = PredictionSummary(rows=len(table), modalities=summarise(contributions, predicted), scores=scores)
     return Predictions(predicted, contributions, summary)
-
-
-@contextmanager
-def left_out(model: MultimodalMixer, modality: str) -> Iterator[None]:
-    """Inside the block, the modality's input is its mean over the training data, whatever the model gets."""
-    handle = model.standardise[modality].register_forward_hook(lambda module, given, out: torch.zeros_like(out))
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def summarise(contributions: pd.DataFrame, predicted: pd.DataFrame) -> dict[str, ClassContribution | ValueContribution]:

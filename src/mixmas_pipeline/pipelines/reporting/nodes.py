@@ -67,16 +67,17 @@ def draw_model(
     predictions: pd.DataFrame,
     thresholds: dict[str, float],
     architecture: Architecture,
-) -> tuple[Any, Any, Any, pd.DataFrame, Any]:
+) -> tuple[Any, Any, Any, Any, pd.DataFrame, Any]:
     """Figures of the trained model, and its scores per class.
 
     Returns:
-        Figures of the learning curves, the heads and the confusion matrix; the scores per class as a table and as bars.
-        For a regression predictions against targets instead of the confusion matrix; the scores per target, and the
-        errors.
+        Figures of the learning curves, the heads, the confusion matrix and the calibration; the scores per class as a
+        table and as bars. For a regression predictions against targets, and the distribution of the errors, instead of
+        confusion and calibration; the scores per target, and the errors.
     """
     from mixmas_pipeline.evaluation.class_scores import class_scores, target_scores
     from mixmas_pipeline.plots import training as figures
+    from mixmas_pipeline.plots.calibration import calibration_figure, error_histogram
 
     classes = list(architecture.classes)
     curves, heads = figures.history_figure(history), figures.heads_figure(metrics)
@@ -86,12 +87,14 @@ def draw_model(
             curves,
             heads,
             figures.truth_figure(predictions, classes),
+            error_histogram(predictions, classes),
             scores,
             figures.error_figure(predictions, classes),
         )
     scores = class_scores(predictions, classes, thresholds)
     confusion = figures.confusion_figure(predictions, classes, architecture.task)
-    return curves, heads, confusion, scores, figures.class_figure(scores)
+    calibration = calibration_figure(predictions, classes, architecture.task)
+    return curves, heads, confusion, calibration, scores, figures.class_figure(scores)
 
 
 def draw_mistakes(mistakes: MultimodalTable) -> bytes:

@@ -33,9 +33,13 @@ once, after everything was chosen.</p>
 <p class="note">Checked against the task and the training rows before the search:
 {% for path, value in settings.items() %}{{ path }} = {{ value }}{{ "; " if not loop.last else "." }}{% endfor %}</p>
 <h2>Result</h2>
-<table><tr><th></th>{% for split in metrics %}<th>{{ split }}</th>{% endfor %}</tr>
-{% for name in score_names %}<tr><td>{{ name }}</td>{% for split in metrics %}<td>
-{{- "%.4f" | format(metrics[split][name]) if name in metrics[split] }}</td>{% endfor %}</tr>{% endfor %}</table>
+<table><tr><th></th>{% for split in splits %}<th>{{ split }}</th>{% endfor %}<th>95 % interval</th></tr>
+{% for name in score_names %}<tr><td>{{ name }}</td>{% for split in splits %}<td>
+{{- "%.4f" | format(metrics[split][name]) if name in metrics[split] }}</td>{% endfor %}<td>
+{{- "%.3f to %.3f" | format(metrics.test_low[name], metrics.test_high[name]) if name in metrics.test_low }}</td></tr>
+{%- endfor %}</table>
+<p class="note">Validation: predictions of rows by models that were not trained on them. The interval: percentiles over
+bootstrap resamples of the test rows.</p>
 {{ figure("heads_figure") }}
 <h2>Search</h2>
 {% for stage, rows in stages %}<h3>{{ stage }}</h3>
@@ -60,7 +64,8 @@ once, after everything was chosen.</p>
 <td>{{ sampling.holdout.classes[name] }}</td></tr>{% endfor %}</table>
 <p><img alt="training examples" src="data:image/png;base64,{{ pictures.examples }}"></p>
 <h2>Final model</h2>
-{{ figure("history_figure") }}{{ figure("confusion_figure") }}{{ figure("class_figure") }}
+{{ figure("history_figure") }}{{ figure("confusion_figure") }}{{ figure("calibration_figure") }}
+{{ figure("class_figure") }}
 <table><tr>{% for column in class_columns %}<th>{{ column }}</th>{% endfor %}</tr>
 {% for row in class_rows %}<tr>{% for cell in row %}<td>{{ cell }}</td>{% endfor %}</tr>{% endfor %}</table>
 {% if patterns|length > 1 %}<h2>With missing modalities</h2>
@@ -111,7 +116,8 @@ def render(
             task=architecture.task,
             stages=[(stage, _stage_rows(rows)) for stage, rows in leaderboard.groupby("stage", sort=False)],
             metrics=metrics,
-            score_names=list(dict.fromkeys(name for scores in metrics.values() for name in scores)),
+            splits=("validation", "test"),
+            score_names=list(dict.fromkeys(name for split in ("validation", "test") for name in metrics[split])),
             patterns=patterns.to_dict("records"),
             class_columns=list(class_scores),
             class_rows=[

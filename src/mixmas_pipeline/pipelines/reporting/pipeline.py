@@ -7,7 +7,7 @@ from kedro.pipeline import Node, Pipeline
 from mixmas_pipeline.pipelines.reporting import nodes
 
 NAMESPACE = "reporting"
-MODEL_FIGURES = ("history_figure", "heads_figure", "confusion_figure")
+MODEL_FIGURES = ("history_figure", "heads_figure", "confusion_figure", "calibration_figure")
 # What the report reads besides, under the data set's own names for it.
 REPORT_NEEDS = (
     "architecture",

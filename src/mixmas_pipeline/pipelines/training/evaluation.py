@@ -1,4 +1,4 @@
-"""The node that scores the trained model on the validation and test splits."""
+"""The node that scores the trained model, on rows that it was not trained on and on the test split."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.data.table import MultimodalTable, TableSchema
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mixmas_pipeline.models.multimodal import MultimodalMixer
+    from mixmas_pipeline.training.ensembling import HeldOut
 else:
     pd = lazy("pandas")
-    MultimodalMixer = Any
 
 MISTAKES = 12
+RESAMPLES = 200
 # With more modalities than these only some sets of modalities are scored: there are 2^M - 1.
 ALL_SETS = 6
 
@@ -28,9 +28,10 @@ class Evaluation(NamedTuple):
     """Scores of the finished model.
 
     Attributes:
-        metrics: split -> score -> value.
-        thresholds: for multilabel data, class -> the probability threshold with the best F1 on the validation split.
-            Only the test split has scores with them: on the validation split they would flatter.
+        metrics: split -> score -> value. "validation": of predictions by members that did not see the row, see
+            ``ensembling.HeldOut``. "test", and the limits of the scores' 95 % intervals, "test_low" and "test_high".
+        thresholds: for multilabel data, class -> the probability threshold with the best F1 on the held-out rows.
+            Only the test split has scores with them: on the held-out rows they would flatter.
         predictions: see ``predictions_table``.
         mistakes: the wrong test examples with the greatest confidence; for a regression those with the largest errors.
         patterns: see ``score_patterns``.
@@ -44,7 +45,8 @@ class Evaluation(NamedTuple):
 
 
 def evaluate_model(
-    model: MultimodalMixer,
+    model: Any,
+    held_out: dict[str, np.ndarray],
     train: MultimodalTable,
     validation: MultimodalTable,
     test: MultimodalTable,
@@ -53,31 +55,70 @@ def evaluate_model(
     """Score the finished model. Reads the test split, as the comparison's last node does; nothing is chosen after it.
 
     Args:
-        train: read for the dummy baseline's labels, and for the modalities that its rows lack.
+        held_out: see ``ensembling.HeldOut``.
+        train: read for labels and for the modalities that its rows lack.
+        validation: read for the same.
         training: how the model was trained.
     """
     from mixmas_pipeline.models.multimodal import FUSED
+    from mixmas_pipeline.training.ensembling import HeldOut
     from mixmas_pipeline.training.inference import compute_logits
     from mixmas_pipeline.utils.devices import pick_device
 
-    device = pick_device("auto")
+    test.check()
+    device, schema = pick_device("auto"), test.schema
     model = model.to(device)
-    metrics, logits = {}, {}
-    for split, table in (("validation", validation), ("test", test)):
-        table.check()
-        logits[split] = compute_logits(model, table, device)
-        metrics[split] = _scores(logits[split], table, train)
+    logits = compute_logits(model, test, device)
     trained_with_missing = training.modality_dropout > 0 or any(not mask.all() for mask in train.present.values())
-    patterns = score_patterns(model, test, logits["test"][FUSED]).assign(trained_with_missing=trained_with_missing)
+    patterns = score_patterns(model, test, logits[FUSED]).assign(trained_with_missing=trained_with_missing)
     model.cpu()
-    thresholds = _tuned_thresholds(logits["validation"], validation)
+    known, labels, present = _held_out_rows(HeldOut.from_arrays(held_out), train, validation)
+    metrics = {
+        "validation": _scores(known.logits, labels, present, train),
+        "test": _scores(logits, test.labels, test.present, train),
+    }
+    thresholds = _tuned_thresholds(known.logits[FUSED], labels, schema)
     if thresholds:
-        metrics["test"] |= _tuned_scores(logits["test"], test, np.array(list(thresholds.values())))
-    predictions = predictions_table(logits["test"], test)
-    return Evaluation(metrics, thresholds, predictions, _largest_mistakes(test, logits["test"][FUSED]), patterns)
+        metrics["test"] |= _tuned_scores(logits, test, np.array(list(thresholds.values())))
+    metrics["test_low"], metrics["test_high"] = score_intervals(test.labels, logits[FUSED], schema, training.seed)
+    predictions = predictions_table(logits, test)
+    return Evaluation(metrics, thresholds, predictions, _largest_mistakes(test, logits[FUSED]), patterns)
 
 
-def score_patterns(model: MultimodalMixer, test: MultimodalTable, fused: np.ndarray) -> pd.DataFrame:
+def score_intervals(
+    labels: np.ndarray, logits: np.ndarray, schema: TableSchema, seed: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The lower and upper limits of 95 % intervals of a model's scores: percentiles over bootstrap resamples of the
+    rows. A score that a resample does not define is left out of it.
+
+    Args:
+        labels: as of a ``MultimodalTable``.
+        logits: (n, classes).
+        seed: of the resamples.
+    """
+    from mixmas_pipeline.evaluation.tasks import task_of
+
+    task, rng = task_of(schema.task), np.random.default_rng(seed)
+    found: dict[str, list[float]] = {}
+    for _ in range(RESAMPLES):
+        rows = rng.integers(len(labels), size=len(labels))
+        for name, value in task.scores(labels[rows], logits[rows], schema.classes).items():
+            found.setdefault(name, []).append(value)
+    low, high = ({name: float(np.percentile(v, p)) for name, v in found.items()} for p in (2.5, 97.5))
+    return low, high
+
+
+def _held_out_rows(
+    held_out: HeldOut, train: MultimodalTable, validation: MultimodalTable
+) -> tuple[HeldOut, np.ndarray, dict[str, np.ndarray]]:
+    """The predictions with the labels and presence of their rows."""
+    rows = held_out.rows
+    labels = np.concatenate([train.labels, validation.labels])[rows]
+    present = {name: np.concatenate([mask, validation.present[name]])[rows] for name, mask in train.present.items()}
+    return held_out, labels, present
+
+
+def score_patterns(model: Any, test: MultimodalTable, fused: np.ndarray) -> pd.DataFrame:
     """The task's headline score for every set of modalities that a row may have, one row per set, the largest first.
     (With more than ``ALL_SETS`` modalities: the sets that occur, each modality alone, and all but one.)
 
@@ -160,16 +201,23 @@ def _headline_score(table: MultimodalTable, rows: np.ndarray, logits: np.ndarray
     return score(task.headline, table.labels[rows], task.predict(logits[rows]), len(table.schema.classes))
 
 
-def _scores(logits: dict[str, np.ndarray], table: MultimodalTable, train: MultimodalTable) -> dict[str, float]:
-    """The fused head's scores, the headline score of each other head, and the dummy baseline's."""
+def _scores(
+    logits: dict[str, np.ndarray], labels: np.ndarray, present: dict[str, np.ndarray], train: MultimodalTable
+) -> dict[str, float]:
+    """The fused head's scores and calibration error, the headline score of each other head, and the dummy
+    baseline's."""
+    from mixmas_pipeline.evaluation.calibration import decisions, expected_calibration_error
     from mixmas_pipeline.evaluation.metrics import score
     from mixmas_pipeline.evaluation.tasks import task_of
     from mixmas_pipeline.models.multimodal import FUSED
 
-    task, classes, labels = task_of(table.schema.task), table.schema.classes, table.labels
+    task, classes = task_of(train.schema.task), train.schema.classes
     scores = task.scores(labels, logits[FUSED], classes)
+    if task.name != "regression":
+        confidence, correct = decisions(task.probabilities(logits[FUSED]), labels)
+        scores["expected_calibration_error"] = expected_calibration_error(confidence, correct)
     for head, values in logits.items():
-        rows = table.present.get(head, np.ones(len(table), bool))
+        rows = present.get(head, np.ones(len(labels), bool))
         if head != FUSED and len(logits) > 2 and rows.any():
             alone = score(task.headline, labels[rows], task.predict(values[rows]), len(classes))
             scores[f"{task.headline}, {head} head alone"] = alone
@@ -189,16 +237,15 @@ def _largest_mistakes(test: MultimodalTable, logits: np.ndarray) -> MultimodalTa
     return mistakes
 
 
-def _tuned_thresholds(logits: dict[str, np.ndarray], validation: MultimodalTable) -> dict[str, float]:
+def _tuned_thresholds(fused: np.ndarray, labels: np.ndarray, schema: TableSchema) -> dict[str, float]:
     """Class -> threshold of its probability; empty unless the task is multilabel."""
     from mixmas_pipeline.evaluation.metrics import best_thresholds
     from mixmas_pipeline.evaluation.tasks import task_of
-    from mixmas_pipeline.models.multimodal import FUSED
 
-    if validation.schema.task != "multilabel":
+    if schema.task != "multilabel":
         return {}
-    best = best_thresholds(validation.labels, task_of("multilabel").probabilities(logits[FUSED]))
-    return dict(zip(validation.schema.classes, map(float, best), strict=True))
+    best = best_thresholds(labels, task_of("multilabel").probabilities(fused))
+    return dict(zip(schema.classes, map(float, best), strict=True))
 
 
 def _tuned_scores(logits: dict[str, np.ndarray], table: MultimodalTable, thresholds: np.ndarray) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The node of full training: architecture and tables in; model and history out. ``evaluation`` scores them."""
+"""The node of full training: architecture and tables in; model, history and held-out predictions out."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.lazy import lazy
-from mixmas_pipeline.utils.progress import PartStarted, report
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
-
-    from mixmas_pipeline.models.multimodal import MultimodalMixer
 else:
-    pd = lazy("pandas")
-    MultimodalMixer = Any
+    np, pd = lazy("numpy"), lazy("pandas")
 
 
 def train_model(
@@ -25,24 +22,25 @@ def train_model(
     validation: MultimodalTable,
     training: TrainingParameters,
     checkpoints: str,
-) -> tuple[MultimodalMixer, pd.DataFrame]:
-    """Train the architecture on the whole training split; early stopping watches the validation split.
+) -> tuple[Any, pd.DataFrame, dict[str, np.ndarray]]:
+    """Train the architecture: as an ensemble, or as a single model (``training.deploy``).
 
-    Inputs are standardised with the training split's statistics, not the search sample's.
+    Inputs are standardised with the statistics of the rows that a model is trained on, not the search sample's.
 
     Args:
         checkpoints: path or URL of the folder that a killed run resumes from.
 
     Returns:
-        The best epoch's model; the history, one row per epoch.
+        The model; the history, one row per member and epoch; the predictions of rows by members that did not see them,
+        see ``ensembling.HeldOut``.
     """
+    from mixmas_pipeline.training.ensembling import train_ensemble, train_single
     from mixmas_pipeline.training.resumable import ResumableTrainings
-    from mixmas_pipeline.training.statistics import with_statistics
 
     for table in (train, validation):
         table.check()
-    report(PartStarted("training", 1, 1))
     trainings = ResumableTrainings(checkpoints)
-    model, history = trainings.fit(with_statistics(architecture, train), train, validation, training)
+    make = train_ensemble if training.deploy == "ensemble" else train_single
+    model, history, held_out = make(architecture, train, validation, training, trainings)
     trainings.finish()
-    return model, history
+    return model, history, held_out.to_arrays()

@@ -1,4 +1,4 @@
-"""The graph from architecture and tables to ``model``, ``history``, ``metrics`` and ``predictions``."""
+"""The graph from architecture and tables to ``model``, ``metrics`` and ``predictions``."""
 
 from __future__ import annotations
 
@@ -24,14 +24,21 @@ def create_pipeline(dataset: str) -> Pipeline:
                     f"params:{space}",
                     "params:checkpoints",
                 ],
-                [named("model"), named("history")],
+                [named("model"), named("history"), named("held_out")],
                 name="train_model",
                 namespace=NAMESPACE,
                 tags="training",
             ),
             Node(
                 evaluation.evaluate_model,
-                [named("model"), named("train"), named("validation"), named("test"), f"params:{space}"],
+                [
+                    named("model"),
+                    named("held_out"),
+                    named("train"),
+                    named("validation"),
+                    named("test"),
+                    f"params:{space}",
+                ],
                 [named(name) for name in ("metrics", "thresholds", "predictions", "mistakes", "patterns")],
                 name="evaluate_model",
                 namespace=NAMESPACE,

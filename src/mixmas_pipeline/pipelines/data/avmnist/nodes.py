@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.data.table import GROUP, Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.pipelines.data.avmnist.parameters import (
     PairingParameters,
     PictureParameters,
@@ -62,7 +62,8 @@ def pair_digits(
 
     Returns:
         One DataFrame a split: id, digit, picture (row of the source images), recording and noise (row of ``speech``
-        and ``noise``), noise_start and onset (fractions of what is possible), snr_db; and, for people, file names.
+        and ``noise``), noise_start and onset (fractions of what is possible), snr_db; for people, file names; and
+        group, the speaker if splits share none, else the recording.
 
     Raises:
         ValueError: a split would have a class without a picture or recording, or no noise.
@@ -70,7 +71,7 @@ def pair_digits(
     rng = np.random.default_rng(pairing.seed)
     pictures = _split_pictures(train_labels, test_labels, pairing)
     recording_split = _split_recordings(speech, pairing, rng)
-    tables = []
+    tables, together = [], speech["speaker" if pairing.speech.by == "speaker" else "file"].to_numpy()
     for split in SPLITS:
         rows, labels = pictures[split]
         noise_rows = np.flatnonzero(noise["fold"].isin(pairing.noise_folds[split]))
@@ -94,6 +95,7 @@ def pair_digits(
                     "snr_db": rng.uniform(*sound.snr_db, len(rows)),
                     "recording_file": speech["file"].to_numpy()[recordings],
                     "noise_file": noise["file"].to_numpy()[noises],
+                    GROUP: together[recordings],
                 }
             )
         )
@@ -202,6 +204,7 @@ def build_table(
         "snr_db": pairs["snr_db"].to_numpy(),
         "recording_file": pairs["recording_file"].to_numpy(dtype=object),
         "noise_file": pairs["noise_file"].to_numpy(dtype=object),
+        GROUP: pairs[GROUP].to_numpy(dtype=object),
     }
     return MultimodalTable(
         TableSchema(modalities, "multiclass", DIGITS, source=source),

@@ -16,9 +16,9 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from mixmas_pipeline.data.column import Column
-from mixmas_pipeline.data.table import MultimodalTable, TableSchema
+from mixmas_pipeline.data.table import GROUP, MultimodalTable, TableSchema
 from mixmas_pipeline.pipelines.data.custom import labels, reading, splitting
-from mixmas_pipeline.pipelines.data.custom.cells import ID, NUMBER, CellError, check_column, choose
+from mixmas_pipeline.pipelines.data.custom.cells import ID, NUMBER, CellError, check_column, choose, words
 from mixmas_pipeline.pipelines.data.custom.kinds import KINDS, Source
 from mixmas_pipeline.pipelines.data.custom.parameters import ModalityOf, TableParameters
 from mixmas_pipeline.utils.lazy import lazy
@@ -173,9 +173,19 @@ def _built(
         {name: column.array for name, column in named.items()},
         encoded,
         rows[ID].to_numpy(dtype=str),
+        _group(rows, parameters) if labelled else None,
         present={name: column.present for name, column in named.items() if modalities[name].optional},
         check=False,
     )
+
+
+def _group(rows: pd.DataFrame, parameters: TableParameters) -> dict[str, np.ndarray]:
+    """The extra column that keeps a group together; a row without a group is one of its own."""
+    if parameters.split.group is None:
+        return {}
+    names = words(rows, parameters.split.group)
+    own = [f"row {number}" if name is None else f"group {name}" for number, name in zip(rows.index, names, strict=True)]
+    return {GROUP: np.array(own, dtype=object)}
 
 
 def _numbered(rows: pd.DataFrame) -> pd.DataFrame:

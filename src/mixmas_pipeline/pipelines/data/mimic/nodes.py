@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixmas_pipeline.data.sampling import stratified_split
-from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.data.table import GROUP, Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.pipelines.data.mimic import variables
 from mixmas_pipeline.pipelines.data.mimic.parameters import (
     CohortParameters,
@@ -254,7 +254,7 @@ def build_table(
     Returns:
         Modalities time_series (24, 12 or 24) and static (5,), float32, each variable in training standard deviations
         from its training mean (models standardise a modality as a whole, not each of its variables); extra columns
-        patient, admission and observed (24, 12), 1 where an hour was measured; id the admission.
+        patient (the group), admission and observed (24, 12), 1 where an hour was measured; id the admission.
     """
     values = _if_seen(_grid(examples, events), statistics["series"])
     observed = np.isfinite(values)
@@ -279,6 +279,7 @@ def build_table(
         examples["admission"].astype(str).to_numpy(dtype=object),
         {
             "patient": examples["patient"].to_numpy(),
+            GROUP: examples["patient"].to_numpy(),
             "admission": examples["admission"].to_numpy(),
             "observed": observed.astype(np.uint8),
         },

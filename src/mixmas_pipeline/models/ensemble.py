@@ -1,0 +1,151 @@
+"""An ensemble: the weighted mean of its members' probabilities, with one temperature.
+
+With w_m the members' weights, p_m their probabilities and T the temperature:
+
+    multiclass, binary   logits = log(sum_m w_m p_m) / T
+    multilabel           logits = logit(sum_m w_m p_m) / T, each label by itself
+    regression           predictions = sum_m w_m y_m
+
+Temperature: Guo et al. 2017, "On Calibration of Modern Neural Networks" (arXiv 1706.04599), section 4.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Self, cast
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mixmas_pipeline.models.architecture import FUSED, Architecture
+from mixmas_pipeline.models.encoder import initialised
+from mixmas_pipeline.models.multimodal import ARCHITECTURE_FILE, WEIGHTS_FILE, MultimodalMixer
+from mixmas_pipeline.utils.parameters import Parameters, Positive
+
+ENSEMBLE_FILE = "ensemble.json"
+
+
+class EnsembleConfig(Parameters):
+    """What an ensemble is made of, beside the members' weights (parameters).
+
+    Attributes:
+        architecture: of the networks among the members, with the statistics of all rows that are not test rows.
+        members: the architecture of each member, with the statistics of the rows that it was trained on.
+        weights: of the members' probabilities; their sum is 1.
+        temperature: divides the logits. Default 1.
+    """
+
+    architecture: Architecture
+    members: tuple[Architecture, ...] = Field(min_length=1)
+    weights: tuple[Annotated[float, Field(gt=0, le=1)], ...]
+    temperature: Positive = 1.0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.weights) != len(self.members):
+            raise ValueError(f"{len(self.weights)} weights for {len(self.members)} members; expected one each")
+        if abs(sum(self.weights) - 1) > 1e-6:
+            raise ValueError(f"the weights add up to {sum(self.weights):g}; expected 1")
+        return self
+
+
+class Ensemble(nn.Module):
+    """Members that predict together. It takes and returns what a ``MultimodalMixer`` does.
+
+    Args:
+        config: what it is made of.
+        members: one module per ``config.members``.
+    """
+
+    log_weights: Tensor
+    temperature: Tensor
+
+    def __init__(self, config: EnsembleConfig, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.config = config
+        self.members = nn.ModuleList(members)
+        self.register_buffer("log_weights", torch.tensor(config.weights).log())
+        self.register_buffer("temperature", torch.tensor(config.temperature))
+
+    @property
+    def architecture(self) -> Architecture:
+        """Of the networks among the members."""
+        return self.config.architecture
+
+    def forward(self, inputs: dict[str, Tensor], present: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """As ``MultimodalMixer.forward``. A modality's head is the mean of the members' heads, without temperature."""
+        outputs = [member(inputs, present) for member in self.members]
+        task = self.architecture.task
+        combined = {}
+        for head in dict.fromkeys(name for output in outputs for name in output):
+            having = [number for number, output in enumerate(outputs) if head in output]
+            logits = torch.stack([outputs[number][head] for number in having])
+            combined[head] = combine(logits, self.log_weights[having], task)
+        if task != "regression":
+            combined[FUSED] = combined[FUSED] / self.temperature
+        return combined
+
+    @contextmanager
+    def left_out(self, modality: str) -> Iterator[None]:
+        """Inside the block, every member gets the modality's mean over its training data."""
+        with ExitStack() as stack:
+            for member in self.members:
+                stack.enter_context(cast(Any, member).left_out(modality))
+            yield
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write weights (safetensors), the networks' architecture and the ensemble (JSON) into a new folder."""
+        from safetensors.torch import save_file
+
+        folder.mkdir(parents=True)
+        save_file({name: value.contiguous() for name, value in self.state_dict().items()}, folder / WEIGHTS_FILE)
+        (folder / ARCHITECTURE_FILE).write_text(self.architecture.model_dump_json(indent=1))
+        (folder / ENSEMBLE_FILE).write_text(self.config.model_dump_json(indent=1))
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """Read what ``save_pretrained`` wrote. The members are in eval mode.
+
+        Raises:
+            FileNotFoundError: a file is missing.
+            RuntimeError: weights and ensemble do not belong together.
+        """
+        from safetensors.torch import load_file
+
+        folder = Path(folder)
+        config = EnsembleConfig.model_validate_json((folder / ENSEMBLE_FILE).read_text())
+        model = cls(config, [initialised(MultimodalMixer, 0, architecture) for architecture in config.members])
+        model.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        return model.eval()
+
+
+def combine(logits: Tensor, log_weights: Tensor, task: str) -> Tensor:
+    """(members, batch, classes) and (members,) -> (batch, classes): the logits of the mean of the probabilities; of a
+    regression the mean. The weights are scaled to add up to 1."""
+    log_weights = functional.log_softmax(log_weights, dim=0).to(logits.dtype)[:, None, None]
+    if task == "regression":
+        return (logits * log_weights.exp()).sum(dim=0)
+    if task != "multilabel":
+        return torch.logsumexp(functional.log_softmax(logits, dim=2) + log_weights, dim=0)
+    yes = torch.logsumexp(functional.logsigmoid(logits) + log_weights, dim=0)
+    no = torch.logsumexp(functional.logsigmoid(-logits) + log_weights, dim=0)
+    return yes - no
+
+
+Model = MultimodalMixer | Ensemble
+
+
+def member_architectures(model: Model) -> tuple[Architecture, ...]:
+    """The architecture of each network that predicts; of a single model its own."""
+    return model.config.members if isinstance(model, Ensemble) else (model.architecture,)
+
+
+def load_model(folder: str | Path) -> Model:
+    """The ``Ensemble`` or ``MultimodalMixer`` of a folder, in eval mode; see their ``from_pretrained``."""
+    if (Path(folder) / ENSEMBLE_FILE).is_file():
+        return Ensemble.from_pretrained(folder)
+    return MultimodalMixer.from_pretrained(folder)

@@ -1,0 +1,43 @@
+"""Folds for cross-validation: stratified by label and presence; a group is in one fold."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mixmas_pipeline.data.sampling import stratified_split
+from mixmas_pipeline.data.table import GROUP, MultimodalTable
+from mixmas_pipeline.evaluation.strata import strata_of
+
+
+def assign_folds(table: MultimodalTable, folds: int, seed: int) -> np.ndarray:
+    """The fold of every row, (n,) numbers from 0. Every fold has nearly the same size and label distribution.
+
+    Rows with the same value of the extra column ``GROUP`` are in one fold.
+
+    Args:
+        folds: their number. With fewer groups there are as many folds as groups.
+        seed: of the draw.
+
+    Raises:
+        ValueError: there are fewer than two rows or groups.
+    """
+    groups = _groups(table)
+    count = int(groups.max()) + 1
+    folds = min(folds, count)
+    if folds < 2:
+        raise ValueError(f"{count} group of rows cannot be divided into folds; expected at least two")
+    strata, _ = strata_of(table)
+    members = np.zeros((count, strata.shape[1]), bool)
+    np.logical_or.at(members, groups, strata)
+    sizes = [len(part) for part in np.array_split(np.arange(count), folds)]
+    assigned = np.zeros(count, np.int64)
+    for number, rows in enumerate(stratified_split(members, sizes[1:], seed), start=1):
+        assigned[rows] = number
+    return assigned[groups]
+
+
+def _groups(table: MultimodalTable) -> np.ndarray:
+    """(n,) numbers from 0; without groups each row has its own."""
+    if GROUP not in table.extra:
+        return np.arange(len(table))
+    return np.unique(table.extra[GROUP].astype(str), return_inverse=True)[1]

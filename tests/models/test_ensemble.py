@@ -1,0 +1,94 @@
+"""An ensemble against the formula by hand, and what it keeps when it is saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from training_samples import CPU, architecture, table
+
+from mixmas_pipeline.models.encoder import initialised
+from mixmas_pipeline.models.ensemble import Ensemble, EnsembleConfig, combine, load_model, member_architectures
+from mixmas_pipeline.models.multimodal import MultimodalMixer
+from mixmas_pipeline.training.inference import compute_logits
+from mixmas_pipeline.training.statistics import with_statistics
+
+WEIGHTS = (0.2, 0.5, 0.3)
+
+
+def make(temperature: float = 1.0) -> Ensemble:
+    """Three members, each with the statistics of other rows."""
+    plans = tuple(with_statistics(architecture(), table(20, seed)) for seed in range(3))
+    config = EnsembleConfig(architecture=plans[0], members=plans, weights=WEIGHTS, temperature=temperature)
+    return Ensemble(config, [initialised(MultimodalMixer, s, plan) for s, plan in enumerate(plans)]).eval()
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits.astype(np.float64))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def test_probabilities_are_the_weighted_mean_of_the_members() -> None:
+    ensemble, rows = make(), table(30, 9)
+    parts = [compute_logits(member, rows, CPU) for member in ensemble.members]
+    whole = compute_logits(ensemble, rows, CPU)
+    assert whole.keys() == {"fused", "picture", "series"}
+    for head, logits in whole.items():
+        expected = sum(w * softmax(part[head]) for w, part in zip(WEIGHTS, parts, strict=True))
+        np.testing.assert_allclose(softmax(logits), expected, atol=1e-6)
+
+
+def test_temperature_divides_the_decision_alone() -> None:
+    rows = table(30, 9)
+    plain, hot = (compute_logits(make(t), rows, CPU) for t in (1.0, 2.5))
+    np.testing.assert_allclose(hot["fused"], plain["fused"] / 2.5, rtol=1e-5)
+    np.testing.assert_array_equal(hot["series"], plain["series"])
+
+
+def test_labels_of_a_multilabel_task_are_averaged_one_by_one() -> None:
+    logits = torch.tensor([[[2.0, -30.0]], [[-1.0, 40.0]]])
+    mixed = combine(logits, torch.tensor([0.25, 0.75]).log(), "multilabel").sigmoid()
+    first = 0.25 / (1 + np.exp(-2)) + 0.75 / (1 + np.exp(1))
+    np.testing.assert_allclose(mixed.numpy(), [[first, 0.75]], rtol=1e-6)
+
+
+def test_predictions_of_a_regression_are_averaged() -> None:
+    values = torch.tensor([[[1.0, 10.0]], [[3.0, 30.0]]])
+    np.testing.assert_allclose(combine(values, torch.tensor([3.0, 1.0]).log(), "regression"), [[1.5, 15.0]], rtol=1e-6)
+
+
+def test_saved_and_loaded_it_predicts_the_same(tmp_path: Path) -> None:
+    ensemble, rows = make(1.7), table(30, 9)
+    ensemble.save_pretrained(tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert isinstance(loaded, Ensemble)
+    for head, logits in compute_logits(loaded, rows, CPU).items():
+        np.testing.assert_array_equal(logits, compute_logits(ensemble, rows, CPU)[head])
+    assert len(member_architectures(loaded)) == 3
+
+
+def test_single_model_is_loaded_as_one(tmp_path: Path) -> None:
+    member = make().members[0]
+    member.save_pretrained(tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert isinstance(loaded, MultimodalMixer)
+    assert member_architectures(loaded) == (member.architecture,)
+
+
+def test_modality_that_is_left_out_has_no_effect() -> None:
+    ensemble, rows = make(), table(30, 9)
+    other = table(30, 9)
+    other.arrays["series"] = rows.arrays["series"][::-1].copy()
+    with ensemble.left_out("series"):
+        np.testing.assert_array_equal(*(compute_logits(ensemble, t, CPU)["fused"] for t in (rows, other)))
+    assert (compute_logits(ensemble, rows, CPU)["fused"] != compute_logits(ensemble, other, CPU)["fused"]).any()
+
+
+@pytest.mark.parametrize(("weights", "words"), [((0.5, 0.5), "one each"), ((0.5, 0.5, 0.5), "expected 1")])
+def test_wrong_weights_are_refused(weights: tuple[float, ...], words: str) -> None:
+    plan = architecture()
+    with pytest.raises(ValidationError, match=words):
+        EnsembleConfig(architecture=plan, members=(plan,) * 3, weights=weights)

@@ -1,0 +1,154 @@
+"""Members and their held-out predictions: nothing of a row reaches the member that predicts it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from training_samples import CPU, architecture, parameters, table
+
+from mixmas_pipeline.data.table import MultimodalTable, concatenate
+from mixmas_pipeline.models.ensemble import Ensemble
+from mixmas_pipeline.storage.retention import checkpoint_folder
+from mixmas_pipeline.training import ensembling
+from mixmas_pipeline.training.ensembling import (
+    HeldOut,
+    Trained,
+    fit_temperature,
+    select_weights,
+    train_ensemble,
+    train_single,
+)
+from mixmas_pipeline.training.folds import assign_folds
+from mixmas_pipeline.training.inference import compute_logits
+from mixmas_pipeline.training.lightning_module import MixerModule
+from mixmas_pipeline.training.loss import task_loss
+from mixmas_pipeline.training.resumable import ResumableTrainings
+
+SHORT = {"max_epochs": 2, "patience": 2, "seeds": 2}
+
+
+def splits() -> tuple[MultimodalTable, MultimodalTable]:
+    return table(50, 0), table(20, 1)
+
+
+def ensemble(folder: Path, **changes: object) -> Trained:
+    trainings = ResumableTrainings(str(checkpoint_folder(folder)))
+    return train_ensemble(architecture(0.0), *splits(), parameters(**{**SHORT, **changes}), trainings)
+
+
+def test_every_row_is_predicted_by_the_member_of_its_fold(tmp_path: Path) -> None:
+    found = ensemble(tmp_path)
+    rows = concatenate(*splits())
+    folds = assign_folds(rows, ensembling.FOLDS, 3)
+    np.testing.assert_array_equal(found.held_out.rows, np.arange(70))
+    assert isinstance(found.model, Ensemble)
+    for number, member in enumerate(found.model.members):
+        alone = compute_logits(member, rows, CPU)
+        inside = folds == number
+        np.testing.assert_allclose(found.held_out.logits["series"][inside], alone["series"][inside], atol=1e-6)
+        assert (found.held_out.logits["series"][~inside] != alone["series"][~inside]).any()
+    assert set(found.history["member"]) == set(range(5))
+
+
+def test_held_out_rows_do_not_change_the_weights_of_their_member(tmp_path: Path) -> None:
+    """Other inputs in a fold, labels and number of epochs the same: its member has the same weights."""
+    rows = concatenate(*splits())
+    first = ensembling._from_folds(architecture(0.0), rows, parameters(max_epochs=1, patience=1), _in(tmp_path / "a"))
+    folds = assign_folds(rows, ensembling.FOLDS, 3)
+    rows.arrays["series"] = np.where((folds == 2)[:, None, None], -7.0, rows.arrays["series"]).astype(np.float32)
+    second = ensembling._from_folds(architecture(0.0), rows, parameters(max_epochs=1, patience=1), _in(tmp_path / "b"))
+    same = [
+        all(torch.equal(a, b) for a, b in zip(x.state_dict().values(), y.state_dict().values(), strict=True))
+        for x, y in zip(first[0], second[0], strict=True)
+    ]
+    assert same == [False, False, True, False, False]
+
+
+def test_large_table_has_a_member_per_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ensembling, "SMALL_ROWS", 10)
+    found = ensemble(tmp_path)
+    assert isinstance(found.model, Ensemble)
+    assert len(found.model.members) == 2
+    np.testing.assert_array_equal(found.held_out.rows, 50 + np.arange(20))
+    np.testing.assert_allclose(
+        found.held_out.logits["fused"], compute_logits(found.model, splits()[1], CPU)["fused"], atol=1e-5
+    )
+
+
+def test_single_model_is_trained_on_the_training_split(tmp_path: Path) -> None:
+    found = train_single(architecture(0.0), *splits(), parameters(**SHORT), _in(tmp_path))
+    np.testing.assert_array_equal(found.held_out.rows, 50 + np.arange(20))
+    np.testing.assert_array_equal(
+        found.held_out.logits["fused"], compute_logits(found.model, splits()[1], CPU)["fused"]
+    )
+
+
+def test_finished_folds_are_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interruption in the third fold; the second start ends as an undisturbed one."""
+    step, steps = MixerModule.training_step, []
+
+    def interrupted(module: MixerModule, batch: object, index: int) -> object:
+        steps.append(index)
+        if len(steps) == 20:
+            raise KeyboardInterrupt
+        return step(module, batch, index)
+
+    monkeypatch.setattr(MixerModule, "training_step", interrupted)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        ensemble(tmp_path / "killed")
+    steps[:] = [0] * 20  # no further interruption
+    resumed = ensemble(tmp_path / "killed")
+    again = len(steps) - 20
+    whole = ensemble(tmp_path / "whole")
+    assert again < len(steps) - 20 - again
+    for head, logits in whole.held_out.logits.items():
+        np.testing.assert_array_equal(resumed.held_out.logits[head], logits)
+
+
+def test_temperature_is_that_of_the_smallest_loss() -> None:
+    """Labels drawn with the probabilities of logits / 3; a fine grid finds no better temperature."""
+    rng = np.random.default_rng(0)
+    logits = torch.from_numpy(3 * rng.normal(size=(4000, 4)))
+    uniform = rng.random((4000, 1))
+    labels = torch.from_numpy((uniform > (logits / 3).softmax(1).cumsum(1).numpy()).sum(1).clip(max=3))
+    found = fit_temperature(logits, labels, "multiclass")
+    assert found == pytest.approx(3, rel=0.1)
+    grid = np.linspace(1, 6, 501)
+    best = grid[np.argmin([task_loss(logits / t, labels, "multiclass").item() for t in grid])]
+    assert found == pytest.approx(best, abs=0.02)
+
+
+def test_regression_has_no_temperature() -> None:
+    assert fit_temperature(torch.zeros(3, 1), torch.ones(3, 1), "regression") == 1.0
+
+
+def test_weights_prefer_what_predicts_better() -> None:
+    """Two noisy views that complement one another, and noise: the views share the weight."""
+    rng = np.random.default_rng(0)
+    labels = torch.from_numpy(rng.integers(0, 2, 2000))
+    sides = torch.where(labels == 1, 1.0, -1.0)
+    views = [sides + torch.from_numpy(rng.normal(size=2000)) for _ in range(2)]
+    candidates = [torch.stack([-v, v], dim=1) for v in views] + [torch.from_numpy(rng.normal(size=(2000, 2)))]
+    weights = select_weights(candidates, labels, "binary")
+    assert sum(weights) == pytest.approx(1)
+    assert weights[2] < 0.1
+    assert min(weights[:2]) > 0.3
+
+
+def test_best_candidate_alone_may_be_chosen() -> None:
+    labels = torch.tensor([[1.0], [2.0], [3.0]])
+    assert select_weights([labels + 9, labels, labels - 8], labels, "regression") == [0, 1, 0]
+
+
+def test_held_out_predictions_survive_the_catalog() -> None:
+    held_out = HeldOut(np.arange(3), {"fused": np.ones((3, 2)), "rows": np.zeros((3, 2))})
+    back = HeldOut.from_arrays(held_out.to_arrays())
+    assert back.logits.keys() == held_out.logits.keys()
+    np.testing.assert_array_equal(back.rows, held_out.rows)
+
+
+def _in(folder: Path) -> ResumableTrainings:
+    return ResumableTrainings(str(checkpoint_folder(folder)))
