@@ -48,9 +48,10 @@ def rows(text: str) -> list[list[str]]:
 
 def test_final_scores_have_a_column_per_split(capsys: pytest.CaptureFixture[str]) -> None:
     metrics = {"validation": {"accuracy": 0.5, "f1": 0.25}, "test": {"accuracy": 0.75}, "train": {"accuracy": 1.0}}
+    metrics |= {"test_low": {"accuracy": 0.6}, "test_high": {"accuracy": 0.8125}}
     text = printed(capsys, metrics=metrics)
     assert text.startswith("films: final scores")
-    assert rows(text) == [["accuracy", "0.5000", "0.7500"], ["f1", "0.2500", ""]]
+    assert rows(text) == [["accuracy", "0.5000", "0.7500", "0.600 to 0.812"], ["f1", "0.2500", "", ""]]
 
 
 def test_leaderboard_notes_and_reasons(capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,7 +118,7 @@ def test_text_from_data_is_literal(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows(text) == [["warning", "test: image", "60 rows [only] (3, 4)", "Make the split larger"]]
     assert "A search would run; 1 warning" in text
     odd = printed(capsys, metrics={"test": {"accuracy, [red]:smile:": 0.5}})
-    assert rows(odd) == [["accuracy, [red]:smile:", "0.5000"]]
+    assert rows(odd) == [["accuracy, [red]:smile:", "0.5000", ""]]
 
 
 def test_parts_come_in_the_renderers_order_and_only_with_all_they_need(capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,7 +140,7 @@ def test_every_kind_that_a_renderer_needs_is_printed_from_the_catalog(capsys: py
         }
     )
     summarise(pipeline, catalog)
-    assert rows(capsys.readouterr().out) == [["accuracy", "0.5000"]]
+    assert rows(capsys.readouterr().out) == [["accuracy", "0.5000", ""]]
 
 
 @pytest.mark.parametrize("render", RENDERERS.values(), ids=lambda render: render.__name__)

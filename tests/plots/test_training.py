@@ -80,6 +80,8 @@ def test_heads_stand_beside_the_fused_score_and_a_missing_one_is_left_out() -> N
     metrics = {
         "validation": {"accuracy": 0.8, "f1_macro": 0.7, "accuracy, image head alone": 0.6, "accuracy, dummy": 0.1},
         "test": {"accuracy": 0.75, "f1_macro": 0.7, "accuracy, dummy": 0.2},
+        "test_low": {"accuracy": 0.5},
+        "test_high": {"accuracy": 0.875},
     }
     figure = training.heads_figure(metrics)
     validation, test = figure.data
@@ -87,6 +89,7 @@ def test_heads_stand_beside_the_fused_score_and_a_missing_one_is_left_out() -> N
     assert list(validation.y) == [0.8, 0.6, 0.1]
     assert list(test.y) == [0.75, None, 0.2]
     assert list(test.text) == ["0.750", "", "0.200"]
+    assert (list(test.error_y.arrayminus), list(test.error_y.array)) == ([0.25, 0, 0], [0.125, 0, 0])
     assert figure.layout.yaxis.title.text == "accuracy"
 
 
@@ -116,3 +119,18 @@ def test_figures_of_targets_grow_by_the_row(number: int) -> None:
     targets = [f"t{i}" for i in range(number)]
     frame = pd.DataFrame({"id": ["r"]} | {f"{kind}_{t}": [1.0] for kind in ("label", "error") for t in targets})
     assert training.error_figure(frame, targets).layout.height == 120 + 400 * (1 if number < 3 else 2)
+
+
+def test_curves_of_several_members_are_their_mean() -> None:
+    """The second member stopped after one epoch."""
+    history = pd.DataFrame(
+        {
+            "member": [0, 0, 1],
+            "epoch": [0, 1, 0],
+            "train_loss": [4.0, 2.0, 2.0],
+            "validation_loss": [1.0, 1.0, 1.0],
+            "validation_accuracy_fused": [0.5, 0.75, 0.25],
+        }
+    )
+    points = {curve.name: list(curve.y) for curve in training.history_figure(history).data}
+    assert points == {"train loss": [3.0, 2.0], "validation loss": [1.0, 1.0], "fused": [0.375, 0.75]}

@@ -21,7 +21,7 @@ KINDS: dict[str, str] = {
     "page": "description_page report",
     "table": "mistakes predict.rows search.holdout search.sample test train validate_search.full validation",
     "array": "pictures token_embeddings",
-    "arrays": "energy_basis reduced_images",
+    "arrays": "energy_basis held_out reduced_images",
     "model": "compare.*_model model",
     "folder": "export.programs exported",
     "record": "training.record training.record.*",
@@ -57,6 +57,7 @@ def loaded_types() -> dict[str, Any]:
     from pydantic import BaseModel
 
     from mixmas_pipeline.data.table import MultimodalTable
+    from mixmas_pipeline.models.ensemble import Ensemble
     from mixmas_pipeline.models.multimodal import MultimodalMixer
 
     return {
@@ -71,7 +72,7 @@ def loaded_types() -> dict[str, Any]:
         "table": MultimodalTable,
         "array": np.ndarray,
         "arrays": dict,
-        "model": MultimodalMixer,
+        "model": MultimodalMixer | Ensemble,
         "folder": dict,
         "record": dict,
         "runs": list,

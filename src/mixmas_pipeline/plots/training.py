@@ -141,7 +141,7 @@ def heads_figure(metrics: dict[str, dict[str, float]]) -> go.Figure:
 
 def _interval(metrics: dict[str, dict[str, float]], names: list[str]) -> dict[str, Any]:
     """The 95 % intervals of the test scores, as error bars; 0 for scores without one."""
-    value, low, high = metrics["test"], metrics["test_low"], metrics["test_high"]
+    value, low, high = metrics["test"], metrics.get("test_low", {}), metrics.get("test_high", {})
     return {
         "type": "data",
         "array": [high[name] - value[name] if name in high else 0 for name in names],

@@ -72,11 +72,15 @@ def test_an_error_of_a_regression_is_in_deviations(pictures: Pictures) -> None:
 def test_class_scores_and_their_bars_are_those_of_the_predictions(make_architecture: Callable) -> None:
     """Of two a one is right; the only b is right; c is never predicted."""
     predictions = pd.DataFrame({"label": ["a", "a", "b", "c"], "predicted": ["a", "b", "b", "a"]})
+    predictions = predictions.assign(probability_a=[0.8, 0.3, 0.1, 0.8], probability_b=[0.1, 0.6, 0.8, 0.1])
+    predictions = predictions.assign(probability_c=0.1)
     history = pd.DataFrame(
         {"epoch": [0], "train_loss": [1.0], "validation_loss": [2.0], "validation_accuracy_fused": [0.75]}
     )
     metrics = {split: {"accuracy": 0.5, "accuracy, most frequent class": 0.25} for split in ("validation", "test")}
-    curves, _, confusion, scores, bars = nodes.draw_model(history, metrics, predictions, {}, make_architecture())
+    curves, _, confusion, calibration, scores, bars = nodes.draw_model(
+        history, metrics, predictions, {}, make_architecture()
+    )
     assert scores.values.tolist() == [
         ["a", 0.5, 0.5, 0.5, 2],
         ["b", 0.5, 1.0, pytest.approx(2 / 3), 1],
@@ -84,5 +88,6 @@ def test_class_scores_and_their_bars_are_those_of_the_predictions(make_architect
     ]
     assert {bar.name: list(bar.y) for bar in bars.data}["recall"] == [0.5, 1.0, 0.0]
     np.testing.assert_array_equal(confusion.data[0].text, [[1, 1, 0], [0, 1, 0], [1, 0, 0]])
+    assert list(calibration.data[1].y) == [0.0, pytest.approx(2 / 3)], "the decision of 0.6 is wrong, and one of 0.8"
     points = {curve.name: list(curve.y) for curve in curves.data}
     assert points == {"train loss": [1.0], "validation loss": [2.0], "fused": [0.75]}

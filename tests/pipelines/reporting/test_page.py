@@ -15,7 +15,7 @@ from mixmas_pipeline.pipelines.reporting.page import render
 from mixmas_pipeline.pipelines.search.results import SampleReport, SamplingReport, SettingsReport
 
 SCRIPT = "<script>alert('x')</script>"
-FIGURES = ["heads", "leaderboard", "history", "confusion", "class", "patterns"]
+FIGURES = ["heads", "leaderboard", "history", "confusion", "calibration", "class", "patterns"]
 
 
 class Figure:
@@ -71,7 +71,12 @@ def page(make_architecture: Callable[..., Architecture]) -> Callable[..., str]:
             ),
             "architecture": make_architecture(),
             "leaderboard": leaderboard({"candidate": SCRIPT, "chosen": True, "tied": True, "reason": SCRIPT}),
-            "metrics": {"validation": {"accuracy": 0.75, "loss": 1.25}, "test": {"accuracy": 0.625}},
+            "metrics": {
+                "validation": {"accuracy": 0.75, "loss": 1.25},
+                "test": {"accuracy": 0.625},
+                "test_low": {"accuracy": 0.5},
+                "test_high": {"accuracy": 0.75},
+            },
             "class_scores": pd.DataFrame({"class": ["a", SCRIPT], "f1": [0.12345, 1.0]}),
             "patterns": pd.DataFrame([{**pattern, "metric": "accuracy", "trained_with_missing": False}]),
             "pictures": {"examples": b"one", "mistakes": b"two", "architecture": b"three"},
@@ -98,7 +103,7 @@ def test_nothing_is_loaded_from_outside(page: Callable[..., str]) -> None:
     figures = [attributes["id"] for tag, attributes in tags if tag == "div"]
     assert figures == [
         *("heads_figure", "leaderboard_figure", "candidate_curves"),
-        *("history_figure", "confusion_figure", "class_figure"),
+        *("history_figure", "confusion_figure", "calibration_figure", "class_figure"),
     ]
 
 
@@ -108,7 +113,7 @@ def test_tables_show_the_scores_and_the_shares_of_the_classes(page: Callable[...
     def follows(*expected: str) -> bool:
         return any(cells[i : i + len(expected)] == list(expected) for i in range(len(cells)))
 
-    assert follows("accuracy", "0.7500", "0.6250", "loss", "1.2500", "")
+    assert follows("accuracy", "0.7500", "0.6250", "0.500 to 0.750", "loss", "1.2500", "", "")
     assert follows(SCRIPT, "0.500", "0.125", "0.375 0.625", "0.250", "1,234,567", "2.50", "1.5", "10", "chosen")
     assert follows("a", "6", "75.0 %", "3", "3")
     assert follows("class", "f1", "a", "0.123", SCRIPT, "1.000")

@@ -74,7 +74,7 @@ def evaluate_model(
     model.cpu()
     known, labels, present = _held_out_rows(HeldOut.from_arrays(held_out), train, validation)
     metrics = {
-        "validation": _scores(known.logits, labels, present, train),
+        "validation": _scores({head: known.logits[head] for head in logits}, labels, present, train),
         "test": _scores(logits, test.labels, test.present, train),
     }
     thresholds = _tuned_thresholds(known.logits[FUSED], labels, schema)
