@@ -120,7 +120,7 @@ class Targets(Parameters):
     std: tuple[Positive, ...]
 
 
-FusionFunction = Literal["concat", "max", "mean", "sum"]
+FusionFunction = Literal["concat", "max", "mean", "sum", "late", "gated"]
 FUSION_FUNCTIONS: tuple[FusionFunction, ...] = get_args(FusionFunction)
 
 
@@ -140,7 +140,9 @@ class Fusion(Parameters):
     """Fusion function, then fusion network.
 
     Attributes:
-        function: "concat" joins the token sequences; "max", "mean" and "sum" combine them token by token.
+        function: "concat" joins the token sequences; "max", "mean" and "sum" combine them token by token, "gated" by
+            weights that depend on all modalities. After those the fused head alone decides. "late" joins like
+            "concat", and the mean of the fused head's and the modalities' heads' logits decides.
         network: over the fused tokens.
     """
 

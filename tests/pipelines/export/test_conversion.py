@@ -37,7 +37,8 @@ CASES: dict[str, tuple[tuple[str, ...], str | None, str, tuple[str, ...], tuple[
     "hyper_mixer": (("words", "facts"), "max", "binary", ("words",), ("words",)),
     "hyper_mixer_tied": (("static", "grey"), "mean", "multiclass", (), ("static", "grey")),
     "ramlp": (("colour", "series"), "sum", "regression", (), ()),
-    "monarch_mixer": (("words",), None, "regression", ("words",), ()),
+    "monarch_mixer": (("words", "static"), "gated", "regression", ("words",), ("static",)),
+    "linear": (("grey", "words", "facts"), "late", "binary", ("words",), ("words", "facts")),
     "mlp": (("facts",), None, "multiclass", (), ()),
 }
 
