@@ -180,7 +180,8 @@ def _letters(width: float) -> int:
 
 
 def _tokeniser(encoder: Encoder, grid: tuple[int, ...], count: int) -> list[str]:
-    settings = [f"{key} {_value(value)}" for key, value in encoder.tokeniser.model_dump(exclude={"type"}).items()]
+    fields = encoder.tokeniser.model_dump(exclude={"type"})
+    settings = [f"{key} {_value(value)}" for key, value in fields.items() if value]
     settings += [f"grid {'×'.join(map(str, grid))}"] if len(grid) > 1 else []
     return [", ".join(settings), f"{count:,} parameters"] if settings else [f"{count:,} parameters"]
 
