@@ -63,7 +63,7 @@ class Vector(Numbers):
     """
 
     type: Literal["vector"] = "vector"
-    frequencies: int = Field(0, ge=0)
+    frequencies: Annotated[int, Field(ge=0)] = 0
 
 
 class Values(Numbers):
