@@ -18,12 +18,13 @@ from mixmas_pipeline.models.blocks.mlp import MLPParameters
 from mixmas_pipeline.models.blocks.mlp_mixer import MLPMixerParameters
 
 Build = Callable[..., Architecture]
-KNOWN = ["mlp_mixer", "hyper_mixer", "ramlp", "monarch_mixer", "linear", "mlp"]
+WITHOUT_WIDTH = ("linear", "real_mlp", "mlp")
+KNOWN = ["mlp_mixer", "hyper_mixer", "ramlp", "monarch_mixer", "linear", "real_mlp", "mlp"]
 
 
 def least(block: str) -> dict[str, Any]:
     """All that must be said of a block."""
-    return {"block": block} if block in ("linear", "mlp") else {"block": block, "channel_dim": 8}
+    return {"block": block} if block in WITHOUT_WIDTH else {"block": block, "channel_dim": 8}
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ def test_a_value_out_of_range_is_named(block: str, name: str, value: object) -> 
         TypeAdapter(Block).validate_python({**least(block), name: value})
 
 
-@pytest.mark.parametrize("block", [block for block in KNOWN if block not in ("linear", "mlp")])
+@pytest.mark.parametrize("block", [block for block in KNOWN if block not in WITHOUT_WIDTH])
 def test_the_channel_width_has_no_default(block: str) -> None:
     with pytest.raises(ValidationError, match="channel_dim"):
         TypeAdapter(Block).validate_python({"block": block})

@@ -19,6 +19,7 @@ from mixmas_pipeline.models.blocks.mlp import MLPParameters
 from mixmas_pipeline.models.blocks.mlp_mixer import MLPMixerParameters
 from mixmas_pipeline.models.blocks.monarch_mixer import MonarchMixerParameters
 from mixmas_pipeline.models.blocks.ramlp import RaMLPParameters
+from mixmas_pipeline.models.blocks.real_mlp import RealMLPParameters
 from mixmas_pipeline.models.encoder import initialised
 
 HIDDEN = 12
@@ -32,10 +33,11 @@ BLOCKS: dict[str, BlockParameters] = {
     "ramlp": RaMLPParameters(channel_dim=20, regions=2, kernel=3, expansion=2),
     "monarch_mixer": MonarchMixerParameters(channel_dim=21, blocks=4),
     "linear": LinearParameters(),
+    "real_mlp": RealMLPParameters(),
     "mlp": MLPParameters(),
 }
 # These mix tokens, then channels by an MLP of channel_dim.
-MIXING = [name for name in BLOCKS if name not in ("linear", "mlp")]
+MIXING = [name for name in BLOCKS if name not in ("linear", "real_mlp", "mlp")]
 ON_GRIDS = [(name, grid) for name in BLOCKS for grid in GRIDS]
 ON_SEQUENCES = [(name, grid) for name, block in BLOCKS.items() if not block.needs_grid for grid in SEQUENCES]
 CASES = ON_SEQUENCES + ON_GRIDS

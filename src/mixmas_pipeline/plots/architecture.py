@@ -35,7 +35,7 @@ _INPUT, _TOKENS, _ENCODER, _FUSION, _NETWORK, _HEAD = (
 _LANE, _HEIGHT, _TITLE, _FOOT = 1.75, 0.95, 0.55, 0.4
 _SHEET, _MOST_SHEETS = 0.05, 6  # of a stack of blocks: their distance in inches, and how many are drawn at most
 _NAMES = {"mlp_mixer": "MLP-Mixer", "hyper_mixer": "HyperMixer", "ramlp": "RaMLP", "monarch_mixer": "MonarchMixer"}
-_NAMES |= {"linear": "Linear", "mlp": "MLP"}
+_NAMES |= {"linear": "Linear", "real_mlp": "RealMLP", "mlp": "MLP"}
 
 
 def draw_architecture(architecture: Architecture, form: Literal["png", "svg"] = "png") -> bytes:

@@ -285,6 +285,20 @@ def test_linear_starts_from_the_mean_token_of_a_sequence_and_from_projections_of
     assert 14 < picture.square().mean() < 18
 
 
+# --- RealMLP's layer
+
+
+@pytest.mark.parametrize("grid", [(1,), (7,), (3, 5)])
+def test_real_mlp(grid: tuple[int, ...]) -> None:
+    """y = (1 - a) x' + a mish(x') with mish(v) = v tanh(log(1 + e^v)), one a per channel."""
+    block = randomised(make("real_mlp", grid))
+    tensor = noise(math.prod(grid), 12, dtype=torch.float64)
+    a = array(block.activation)
+    hidden = np.array([affine(token, block.linear) for token in array(tensor)])
+    check(block, (1 - a) * hidden + a * hidden * np.tanh(np.log1p(np.exp(hidden))), tensor)
+    assert (make("real_mlp", grid).activation == 1).all()
+
+
 # --- Plain MLP
 
 

@@ -67,7 +67,7 @@ class MatchParameters(Parameters):
     Attributes:
         tolerance: largest relative difference from the reference candidate's count, within which a candidate's
             channel_dim is left as it is written; null to leave all candidates as they are written. Default 0.1. The
-            block linear is never matched.
+            blocks linear and real_mlp are never matched.
     """
 
     tolerance: Fraction | None = 0.1
