@@ -3,8 +3,8 @@
 y = x' + a * (mish(x') - x'),   x' = W x + b
 
 for each token by itself. Each channel learns its a, which starts at 1: between no activation (0) and mish. RealMLP's
-robust scaling, smooth clip, scaling layer and embeddings of numbers are in the tokenisers, see ``Vector``. Its schedules
-of dropout and weight decay are left out.
+smooth clip, scaling layer and embeddings of numbers are in the tokenisers, see ``Vector``. Its robust scaling, its
+initialisation from data and its schedules of dropout and weight decay are left out.
 """
 
 from __future__ import annotations
