@@ -12,6 +12,7 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline.hooks.summary import RENDERERS, print_summary, summarise
+from mixmas_pipeline.models.architecture import Architecture
 
 PATTERNS = pd.DataFrame(
     {
@@ -149,3 +150,26 @@ def test_a_renderer_takes_the_data_set_and_its_kinds(render: Any) -> None:
 
     (kinds,) = [kinds for kinds, function in RENDERERS.items() if function is render]
     assert len(inspect.signature(render).parameters) == 1 + len(kinds)
+
+
+def test_a_tokeniser_s_settings_are_shown_if_they_are_on(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = {"hidden_dim": 8, "depth": 1, "block": {"block": "linear"}}
+    tokenisers: dict[str, dict[str, Any]] = {
+        "image": {"type": "patches", "patch": 2},
+        "text": {"type": "projection"},
+        "facts": {"type": "vector", "clip": 3, "frequencies": 4},
+    }
+    shapes = {"image": (4, 4), "text": (3, 2), "facts": (5,)}
+    architecture = Architecture.model_validate(
+        {
+            "task": "multiclass",
+            "classes": ("a", "b"),
+            "inputs": {name: {"shape": shape, "mean": 0, "std": 1} for name, shape in shapes.items()},
+            "encoders": {name: {**blocks, "tokeniser": tokeniser} for name, tokeniser in tokenisers.items()},
+            "fusion": {"function": "late", "network": {"depth": 1, "block": {"block": "linear"}}},
+        }
+    )
+    text = printed(capsys, architecture=architecture)
+    assert "patches 2, hidden_dim 8" in text
+    assert "projection, hidden_dim 8" in text
+    assert "vector clip 3.0 frequencies 4, hidden_dim 8" in text

@@ -18,12 +18,13 @@ from mixmas_pipeline.models.blocks.mlp import MLPParameters
 from mixmas_pipeline.models.blocks.mlp_mixer import MLPMixerParameters
 
 Build = Callable[..., Architecture]
-KNOWN = ["mlp_mixer", "hyper_mixer", "ramlp", "monarch_mixer", "mlp"]
+WITHOUT_WIDTH = ("linear", "real_mlp", "mlp")
+KNOWN = ["mlp_mixer", "hyper_mixer", "ramlp", "monarch_mixer", "linear", "real_mlp", "mlp"]
 
 
 def least(block: str) -> dict[str, Any]:
     """All that must be said of a block."""
-    return {"block": block} if block == "mlp" else {"block": block, "channel_dim": 8}
+    return {"block": block} if block in WITHOUT_WIDTH else {"block": block, "channel_dim": 8}
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ def test_a_value_out_of_range_is_named(block: str, name: str, value: object) -> 
         TypeAdapter(Block).validate_python({**least(block), name: value})
 
 
-@pytest.mark.parametrize("block", [block for block in KNOWN if block != "mlp"])
+@pytest.mark.parametrize("block", [block for block in KNOWN if block not in WITHOUT_WIDTH])
 def test_the_channel_width_has_no_default(block: str) -> None:
     with pytest.raises(ValidationError, match="channel_dim"):
         TypeAdapter(Block).validate_python({"block": block})
@@ -196,7 +197,7 @@ def test_inputs_and_encoders_must_be_of_the_same_modalities(raw: dict[str, Any],
 @pytest.mark.parametrize("function", ["median", "Concat", ""])
 def test_an_unknown_fusion_function_is_refused(raw: dict[str, Any], function: str) -> None:
     raw["fusion"]["function"] = function
-    with pytest.raises(ValidationError, match=r"fusion\.function\n.*'concat', 'max', 'mean' or 'sum'"):
+    with pytest.raises(ValidationError, match=r"fusion\.function\n.*'concat', 'max', 'mean', 'sum', 'late' or 'gated'"):
         Architecture.model_validate(raw)
 
 

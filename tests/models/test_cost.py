@@ -52,7 +52,7 @@ def test_cost_of_a_small_mlp_mixer_by_hand(build: Build, function: str) -> None:
     assert counted.parameters == parameters
 
 
-@pytest.mark.parametrize("block", ["mlp_mixer", "hyper_mixer", "ramlp", "monarch_mixer", "mlp"])
+@pytest.mark.parametrize("block", ["mlp_mixer", "hyper_mixer", "ramlp", "monarch_mixer", "linear", "mlp"])
 def test_cost_counts_without_building(build: Build, block: str) -> None:
     architecture = build(image=block)
     before = torch.random.get_rng_state()

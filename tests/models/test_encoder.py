@@ -47,9 +47,11 @@ def test_encoder_is_tokeniser_then_blocks_then_norm(name: str) -> None:
     encoder = randomised(initialised(Encoder, 0, parameters, (3, 4, 9), "image"))
     assert (encoder.tokens, encoder.hidden) == (6, 6)
     x = noise(2, 3, 4, 9, dtype=torch.float64)
-    first, second, norm = encoder.blocks
-    tokens = second(first(encoder.tokeniser(x)))
-    expected = [[layer_norm(token, norm) for token in array(example)] for example in tokens]
+    first, second, *norms = encoder.blocks
+    assert len(norms) == BLOCKS[name].norm
+    expected = array(second(first(encoder.tokeniser(x))))
+    for norm in norms:
+        expected = np.array([[layer_norm(token, norm) for token in example] for example in expected])
     assert encoder(x).shape == (2, encoder.tokens, encoder.hidden)
     np.testing.assert_allclose(encoder(x).detach().numpy(), expected, atol=1e-9)
 

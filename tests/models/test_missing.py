@@ -17,6 +17,7 @@ from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import FUSED, MultimodalMixer
 from mixmas_pipeline.training.loss import multi_head_loss, task_loss
 
+JOINING = ("concat", "late")
 NAMES = ("image", "text", "facts")
 SHAPES: dict[str, tuple[int, ...]] = {"image": (4, 6), "text": (5, 3), "facts": (5,)}
 BLOCKS: dict[str, dict[str, Any]] = {
@@ -75,36 +76,44 @@ def every_pattern() -> tuple[Inputs, Inputs]:
 def slow_reference(model: MultimodalMixer, inputs: Inputs, present: Inputs, row: int) -> torch.Tensor:
     """The fused logits of one example, from the tokens of the modalities that it has, one by one."""
     fusion, function = model.fusion, model.fusion.function
-    aligned, real = [], []
+    aligned, real, pooled, heads = [], [], [], []
     for i, name in enumerate(NAMES):
         x = inputs[name][row : row + 1]
         length = int((x != 0).any(dim=-1).sum()) if name == "text" else None
         if not present[name][row]:
             aligned.append(None)
             real.append(None)
+            pooled.append(torch.zeros(fusion.width).double())
             continue
         mask = None if length is None else (torch.arange(x.shape[1]) < length)[None]
         tokens = fusion.width_alignment[i](model.encoders[name](model.standardise[name](x), mask))
         if mask is not None:  # the tokens after the end are padding, which the alignment's bias has filled
             mask = mask[0]
-        if function != "concat":
+        pooled.append(tokens[0, :length].mean(dim=0))
+        heads.append(model(inputs)[name][row])
+        if function not in JOINING:
             align = fusion.token_alignment[i]
             mask = mask if isinstance(align, torch.nn.Identity) else None
             tokens = align(tokens.transpose(1, 2)).transpose(1, 2)
         aligned.append(tokens[0])
         real.append(torch.ones(len(tokens[0]), dtype=torch.bool) if mask is None else mask)
-    if function == "concat":
+    if function in JOINING:
         sizes = [e.tokens for e in model.encoders.values()]
         parts = [torch.zeros(s, fusion.width).double() if a is None else a for a, s in zip(aligned, sizes, strict=True)]
         masks = [torch.zeros(s, dtype=torch.bool) if r is None else r for r, s in zip(real, sizes, strict=True)]
         tokens, taken = torch.cat(parts), torch.cat(masks)
     else:
         there = torch.stack([a for a in aligned if a is not None])
-        tokens = {"max": there.amax(dim=0), "mean": there.mean(dim=0), "sum": there.sum(dim=0)}[function]
+        tokens = {"max": there.amax(dim=0), "mean": there.mean(dim=0), "sum": there.sum(dim=0)}.get(function)
+        if function == "gated":
+            scores = fusion.gates.linear(torch.cat(pooled)).unflatten(0, (3, -1))
+            scores = scores[[a is not None for a in aligned]]
+            tokens = (scores.softmax(dim=0)[:, None] * there).sum(dim=0)
         taken = torch.stack([r for r in real if r is not None]).any(dim=0)
     for module in model.fusion_network:
         tokens = module((tokens * taken[:, None])[None])[0]
-    return model.fused_head.linear(tokens[taken].mean(dim=0))
+    decision = model.fused_head.linear(tokens[taken].mean(dim=0))
+    return torch.stack([decision, *heads]).mean(dim=0) if function == "late" else decision
 
 
 @pytest.mark.parametrize("patch", [2, 4])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from block_cases import noise
+from block_cases import noise, randomised
 from torch import Tensor
 
 from mixmas_pipeline.models.architecture import FUSION_FUNCTIONS, Architecture
@@ -27,6 +27,7 @@ PAIRS = [
     ("monarch_mixer", "mlp_mixer", "mlp_mixer"),
     ("mlp", "mlp", "mlp_mixer"),
     ("mlp_mixer", "hyper_mixer", "mlp"),
+    ("linear", "linear", "linear"),
 ]
 LABELS = {
     "multiclass": torch.tensor([0, 1, 2, 1]),
@@ -34,9 +35,10 @@ LABELS = {
 }
 
 
+NORM = "encoders.image.blocks.1"
 PARTS = [
     "encoders.image.tokeniser",
-    "encoders.image.blocks.1",
+    NORM,
     "encoders.series.blocks.0",
     "heads.image",
     "heads.series",
@@ -75,7 +77,7 @@ def test_every_parameter_is_registered_and_trained(
     architecture = build(task=task, function=function, image=image, series=series, network=network)
     model = initialised(MultimodalMixer, 0, architecture).double()
     names = {name for name, _ in model.named_parameters()}
-    for part in PARTS:
+    for part in PARTS if image != "linear" else [part for part in PARTS if part != NORM]:
         assert any(name.startswith(part) for name in names), part
     logits = model(examples(architecture))
     assert list(logits) == [FUSED, "image", "series"]
@@ -115,6 +117,50 @@ def test_fused_logits_do_not_involve_auxiliary_heads(build: Build) -> None:
     assert torch.equal(after[FUSED], before[FUSED])
     assert not torch.equal(after["image"], before["image"])
     assert not torch.equal(after["series"], before["series"])
+
+
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_late_decision_is_the_mean_of_all_heads(build: Build, task: str) -> None:
+    late, joined = (
+        initialised(MultimodalMixer, 0, build(task=task, function=function)).eval() for function in ("late", "concat")
+    )
+    inputs = examples(late.architecture)
+    logits, other = late(inputs), joined(inputs)
+    torch.testing.assert_close(logits[FUSED], (other[FUSED] + other["image"] + other["series"]) / 3)
+    assert torch.equal(logits["image"], other["image"])
+    without = late(inputs, {"series": torch.tensor([True, False, True, True])})
+    expected = joined(inputs, {"series": torch.tensor([True, False, True, True])})
+    torch.testing.assert_close(without[FUSED][1], (expected[FUSED] + expected["image"])[1] / 2)
+    torch.testing.assert_close(without[FUSED][0], logits[FUSED][0])
+
+
+def test_linear_blocks_make_a_linear_model(build: Build) -> None:
+    """f(a) + f(b) - f(c) = f(a + b - c) on the logits of every head, whatever the positions."""
+    architecture = build(image="linear", series="linear", network="linear")
+    model = randomised(initialised(MultimodalMixer, 0, architecture)).eval()
+    a, b, c = ({"image": noise(2, 6, 6, seed=i), "series": noise(2, 5, 3, seed=i + 9)} for i in range(3))
+    mixed = {name: a[name] + b[name] - c[name] for name in a}
+    for head, logits in model(mixed).items():
+        torch.testing.assert_close(logits, model(a)[head] + model(b)[head] - model(c)[head])
+
+
+def test_linear_block_can_be_any_linear_layer_of_a_picture(build: Build) -> None:
+    """Fit the weights, of full rank, of a linear layer over all pixels: 3 classes, 4 patches, a width of 12."""
+    raw = build(image="linear", modalities=("image",)).model_dump()
+    raw["encoders"]["image"]["hidden_dim"] = 12
+    model = initialised(MultimodalMixer, 0, Architecture.model_validate(raw)).double()
+    weights, pixels = noise(3, 4, 9, dtype=torch.float64), noise(5, 6, 6, dtype=torch.float64)
+    with torch.no_grad():
+        parameters = dict(model.named_parameters())
+        parameters["encoders.image.tokeniser.projection.weight"].copy_(weights.reshape(12, 9))
+        parameters["encoders.image.tokeniser.projection.bias"].zero_()
+        number = torch.arange(12)  # of a pair of class and patch
+        parameters["encoders.image.blocks.0.factors"].copy_(4 * (number % 4 == torch.arange(4)[:, None]))
+        parameters["heads.image.linear.weight"].copy_(number // 4 == torch.arange(3)[:, None])
+        parameters["heads.image.linear.bias"].zero_()
+    patches = pixels.reshape(5, 2, 3, 2, 3).transpose(2, 3).reshape(5, 4, 9)
+    logits = model({"image": pixels * 50 + 100})[FUSED]
+    torch.testing.assert_close(logits, torch.einsum("ctp,btp->bc", weights, patches))
 
 
 def test_heads_see_their_modality_only_and_the_fused_head_all(build: Build) -> None:

@@ -58,7 +58,7 @@ def test_head_is_the_mean_over_what_is_not_padding() -> None:
     torch.testing.assert_close(head(x), head(x, torch.ones(4, STEPS, dtype=torch.bool)))
 
 
-@pytest.mark.parametrize("function", ["concat", "max", "mean", "sum"])
+@pytest.mark.parametrize("function", ["concat", "max", "mean", "sum", "gated"])
 def test_without_token_mixing_padding_has_no_effect(function: str) -> None:
     """The block "mlp" treats every token alike, so a text's own head sees no difference between a text of 6 steps that
     is padded from 3 and one of 3 steps: by hand from the parts."""
@@ -77,7 +77,10 @@ def test_without_token_mixing_padding_has_no_effect(function: str) -> None:
             longer = model.fusion.token_alignment[0](image.transpose(1, 2)).transpose(1, 2)
             text_tokens = torch.cat([tokens, torch.zeros(1, STEPS - length, 8)], dim=1)
             stack = torch.stack([longer, text_tokens])
-            both = {"max": stack.amax(dim=0), "mean": stack.mean(dim=0), "sum": stack.sum(dim=0)}[function]
+            pooled = torch.stack([image.mean(dim=1), tokens.mean(dim=1)])[:, :, None]
+            gates = model.fusion.gates(pooled) if function == "gated" else torch.ones(())
+            combined = {"max": stack.amax(dim=0), "mean": stack.mean(dim=0)}
+            both = combined.get(function, (gates * stack).sum(dim=0))
         fused = model.fusion_network(both).mean(dim=1)
         torch.testing.assert_close(logits[FUSED][row], model.fused_head.linear(fused)[0])
 

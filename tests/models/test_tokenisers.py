@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from mixmas_pipeline.models import architecture
 from mixmas_pipeline.models.architecture import Projection, Values, Vector
 from mixmas_pipeline.models.encoder import Encoder, initialised
-from mixmas_pipeline.models.tokenisers import PatchTokeniser
+from mixmas_pipeline.models.tokenisers import PatchTokeniser, PeriodicEmbedding, SmoothClip, build_tokeniser
 
 SIDES = st.tuples(st.integers(1, 4), st.integers(1, 4))
 
@@ -99,3 +100,75 @@ def test_vector_refuses_other_shapes(shape: tuple[int, ...]) -> None:
     message = f"modality 'static' has shape {shape}; a vector expects (features,)"
     with pytest.raises(ValueError, match=re.escape(message)):
         Encoder(parameters, shape, "static")
+
+
+# --- Numbers: smooth clip and periodic embedding
+
+
+def test_smooth_clip_by_hand() -> None:
+    x = torch.tensor([0.0, 3.0, -4.0, 1e-3, 1e3, -1e30, math.inf], dtype=torch.float64)
+    expected = [0.0, 3 / math.sqrt(2), -4 / math.sqrt(1 + 16 / 9), 1e-3, 3.0, -3.0, 3.0]
+    torch.testing.assert_close(SmoothClip(3)(x).tolist(), expected, rtol=1e-5, atol=1e-9)
+
+
+@given(st.floats(-(2.0**100), 2.0**100, width=32), st.floats(0.1, 10))
+def test_smooth_clip_is_odd_grows_and_has_finite_gradients(value: float, limit: float) -> None:
+    clip = SmoothClip(limit)
+    x = torch.tensor([value, -value, value + abs(value) + 1]).requires_grad_()
+    result = clip(x)
+    assert result.abs().max() <= limit * 1.0001
+    assert result[0] == -result[1]
+    assert result[2] >= result[0] - 1e-6 * limit
+    result.sum().backward()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("tokeniser", "shape"),
+    [
+        (Projection(clip=2), (4, 3)),
+        (Vector(clip=2), (5,)),
+        (Vector(clip=2, frequencies=3), (5,)),
+        (Values(clip=2), (5,)),
+        (Values(clip=2), (4, 3)),
+    ],
+)
+def test_clipped_numbers_enter_the_tokeniser(tokeniser: Projection | Vector | Values, shape: tuple[int, ...]) -> None:
+    clipped = randomised(build_tokeniser(tokeniser, shape, 6))
+    plain = build_tokeniser(tokeniser.model_copy(update={"clip": None}), shape, 6).double()
+    plain.load_state_dict({name.removeprefix("1."): value for name, value in clipped.state_dict().items()})
+    x = noise(3, *shape, dtype=torch.float64) * 4
+    torch.testing.assert_close(clipped(x), plain(x / (1 + (x / 2) ** 2).sqrt()))
+    assert clipped(x * 1e25).isfinite().all()
+
+
+def test_periodic_embedding_by_a_loop() -> None:
+    embedding = randomised(initialised(PeriodicEmbedding, 0, 3, 5))
+    x = noise(2, 3, dtype=torch.float64)
+    scale, frequency, phase, mixture, bias = (array(p) for p in embedding.parameters())
+    for example in range(2):
+        for feature in range(3):
+            z = float(x[example, feature]) * scale[feature]
+            waves = [math.cos(2 * math.pi * f * z + p) for f, p in zip(frequency[feature], phase[feature], strict=True)]
+            mixed = np.array(waves) @ mixture[feature] + bias[feature]
+            found = array(embedding(x))[example, feature]
+            np.testing.assert_allclose(found, [z, *mixed], atol=1e-12)
+
+
+def test_vector_with_frequencies_projects_the_embeddings_of_all_features() -> None:
+    tokeniser = randomised(build_tokeniser(Vector(frequencies=4), (5,), 6))
+    x = noise(3, 5, dtype=torch.float64).requires_grad_()
+    embedding, *_, linear = tokeniser
+    tokens = tokeniser(x)
+    torch.testing.assert_close(tokens, linear(embedding(x).reshape(3, 20))[:, None])
+    tokens.square().sum().backward()
+    assert x.grad is not None
+    assert (x.grad != 0).all()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in tokeniser.parameters())
+
+
+@pytest.mark.parametrize("wrong", [{"clip": 0}, {"clip": -1}, {"frequencies": -1}, {"frequency": 3}])
+def test_settings_out_of_range_are_named(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Vector.model_validate(wrong)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from mixmas_pipeline.models.architecture import (
+    FUSION_FUNCTIONS,
     Architecture,
     Encoder,
     Fusion,
@@ -78,8 +79,15 @@ def test_every_part_is_drawn_with_its_sizes(modalities: int) -> None:
     assert len([text for text in said if text.startswith("head: ")]) == (modalities if modalities > 1 else 0)
 
 
-def test_parameters_add_up_to_those_of_the_model() -> None:
-    drawn = architecture(3, "max")
+@pytest.mark.parametrize("function", FUSION_FUNCTIONS)
+def test_who_decides_is_said(function: str) -> None:
+    said = words(draw_architecture(architecture(2, function), "svg"))
+    assert any(text.endswith("The mean of all heads decides.") for text in said) == (function == "late")
+
+
+@pytest.mark.parametrize("function", ["max", "gated"])
+def test_parameters_add_up_to_those_of_the_model(function: str) -> None:
+    drawn = architecture(3, function)
     said = words(draw_architecture(drawn, "svg"))
     model = MultimodalMixer(drawn)
     total = sum(p.numel() for p in model.parameters())

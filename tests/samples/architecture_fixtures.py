@@ -26,7 +26,7 @@ def build() -> Build:
         modalities: tuple[str, ...] = ("image", "series"),
     ) -> Architecture:
         def block(name: str) -> dict[str, Any]:
-            return {"block": name} if name == "mlp" else {"block": name, "channel_dim": 12}
+            return {"block": name} if name in ("linear", "mlp") else {"block": name, "channel_dim": 12}
 
         inputs: dict[str, Any] = {
             "image": {"shape": (6, 6), "mean": 100.0, "std": 50.0},

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 
 from mixmas_pipeline.models.blocks.base import BlockParameters
 from mixmas_pipeline.models.blocks.hyper_mixer import HyperMixerParameters
+from mixmas_pipeline.models.blocks.linear import LinearParameters
 from mixmas_pipeline.models.blocks.mlp import MLPParameters
 from mixmas_pipeline.models.blocks.mlp_mixer import MLPMixerParameters
 from mixmas_pipeline.models.blocks.monarch_mixer import MonarchMixerParameters
 from mixmas_pipeline.models.blocks.ramlp import RaMLPParameters
+from mixmas_pipeline.models.blocks.real_mlp import RealMLPParameters
 from mixmas_pipeline.models.encoder import initialised
 
 HIDDEN = 12
@@ -30,9 +32,12 @@ BLOCKS: dict[str, BlockParameters] = {
     "hyper_mixer_tied": HyperMixerParameters(channel_dim=20, token_dim=5, tied=True),
     "ramlp": RaMLPParameters(channel_dim=20, regions=2, kernel=3, expansion=2),
     "monarch_mixer": MonarchMixerParameters(channel_dim=21, blocks=4),
+    "linear": LinearParameters(),
+    "real_mlp": RealMLPParameters(),
     "mlp": MLPParameters(),
 }
-MIXING = [name for name in BLOCKS if name != "mlp"]  # these mix tokens, then channels by an MLP of channel_dim
+# These mix tokens, then channels by an MLP of channel_dim.
+MIXING = [name for name in BLOCKS if name not in ("linear", "real_mlp", "mlp")]
 ON_GRIDS = [(name, grid) for name in BLOCKS for grid in GRIDS]
 ON_SEQUENCES = [(name, grid) for name, block in BLOCKS.items() if not block.needs_grid for grid in SEQUENCES]
 CASES = ON_SEQUENCES + ON_GRIDS

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from mixmas_pipeline.datasets.document import DocumentDataset
 from mixmas_pipeline.hooks import data_sets
-from mixmas_pipeline.models.architecture import Architecture, Encoder, FusionNetwork
+from mixmas_pipeline.models.architecture import Architecture, Encoder, FusionNetwork, Tokeniser
 from mixmas_pipeline.plots.text import estimate_sentences, findings_verdict
 
 # Columns, where the output is no terminal.
@@ -103,13 +103,19 @@ def render_architecture(dataset: str, architecture: Architecture) -> Iterator[Ta
     """The chosen architecture, part by part."""
     table = _table(f"{dataset}: chosen architecture", ["part", "block", "depth", "hyperparameters"])
     for modality, encoder in architecture.encoders.items():
-        tokeniser = " ".join(str(v) for v in encoder.tokeniser.model_dump(mode="json").values())
         table.add_row(f"{modality} encoder", *_block_cells(encoder))
-        table.add_row("", "", "", f"{tokeniser}, hidden_dim {encoder.hidden_dim}")
+        table.add_row("", "", "", f"{_tokeniser_cell(encoder.tokeniser)}, hidden_dim {encoder.hidden_dim}")
     if fusion := architecture.fusion:
         table.add_row("fusion function", fusion.function, "", "")
         table.add_row("fusion network", *_block_cells(fusion.network))
     yield table
+
+
+def _tokeniser_cell(tokeniser: Tokeniser) -> str:
+    """Type of a tokeniser, and its settings that are not off."""
+    settings = tokeniser.model_dump(mode="json", exclude={"type"})
+    shown = [f"{value}" if key == "patch" else f"{key} {value}" for key, value in settings.items() if value]
+    return " ".join([tokeniser.type, *shown])
 
 
 def _block_cells(part: Encoder | FusionNetwork) -> tuple[str, str, str]:

@@ -36,19 +36,37 @@ class Patches(Parameters):
         return (self.patch, self.patch) if isinstance(self.patch, int) else self.patch
 
 
-class Projection(Parameters):
+class Numbers(Parameters):
+    """What the tokenisers of numbers share.
+
+    Attributes:
+        clip: limit c of a smooth clip of the standardised numbers, x / sqrt(1 + (x / c)^2) (RealMLP, Holzmueller et al.
+            2024, arXiv 2407.04491): one far outlier cannot drown the rest. Default null, no clip.
+    """
+
+    clip: Positive | None = None
+
+
+class Projection(Numbers):
     """Project each step of a (steps, features) sequence: words of a text, hours of a time series."""
 
     type: Literal["projection"] = "projection"
 
 
-class Vector(Parameters):
-    """Project a (features,) vector to a single token."""
+class Vector(Numbers):
+    """Project a (features,) vector to a single token.
+
+    Attributes:
+        frequencies: cosines of each feature. With any, a feature x enters the projection as four numbers: s x and three
+            learnt mixtures of cosines of s x, where s is a learnt scale (Gorishniy et al. 2022, arXiv 2203.05556, in
+            the form of RealMLP). Default 0.
+    """
 
     type: Literal["vector"] = "vector"
+    frequencies: Annotated[int, Field(ge=0)] = 0
 
 
-class Values(Parameters):
+class Values(Numbers):
     """Make one token per value of a (features,) vector or a (steps, features) series. A series' tokens have a 2-D grid.
 
     Each feature has a direction and an offset: token = x w_feature + b_feature (the feature tokeniser of Gorishniy et
@@ -120,7 +138,7 @@ class Targets(Parameters):
     std: tuple[Positive, ...]
 
 
-FusionFunction = Literal["concat", "max", "mean", "sum"]
+FusionFunction = Literal["concat", "max", "mean", "sum", "late", "gated"]
 FUSION_FUNCTIONS: tuple[FusionFunction, ...] = get_args(FusionFunction)
 
 
@@ -140,7 +158,9 @@ class Fusion(Parameters):
     """Fusion function, then fusion network.
 
     Attributes:
-        function: "concat" joins the token sequences; "max", "mean" and "sum" combine them token by token.
+        function: "concat" joins the token sequences; "max", "mean" and "sum" combine them token by token, "gated" by
+            weights that depend on all modalities. After those the fused head alone decides. "late" joins like
+            "concat", and the mean of the fused head's and the modalities' heads' logits decides.
         network: over the fused tokens.
     """
 

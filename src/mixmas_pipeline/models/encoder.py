@@ -1,4 +1,7 @@
-"""One modality's encoder, the same for all candidates but the block: tokeniser -> blocks -> LayerNorm."""
+"""One modality's encoder, the same for all candidates but the block: tokeniser -> blocks -> LayerNorm.
+
+The block "linear" has no LayerNorm after it.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,15 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class MixerStack(nn.Sequential):
-    """``depth`` blocks and a LayerNorm: (batch, tokens, hidden) -> the same shape.
+    """``depth`` blocks and, unless they are linear, a LayerNorm: (batch, tokens, hidden) -> the same shape.
 
     With a mask, (batch, tokens) booleans, masked tokens (false) are zeros before every block and in the result.
     """
 
     def __init__(self, parameters: BlockParameters, depth: int, hidden: int, grid: tuple[int, ...]) -> None:
-        super().__init__(*(parameters.build(hidden, grid) for _ in range(depth)), nn.LayerNorm(hidden))
+        super().__init__(*(parameters.build(hidden, grid) for _ in range(depth)))
+        if parameters.norm:
+            self.append(nn.LayerNorm(hidden))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is None:
@@ -32,6 +37,14 @@ class MixerStack(nn.Sequential):
         for module in self:
             x = module(x * mask[..., None])
         return x * mask[..., None]
+
+
+def token_mean(x: Tensor, mask: Tensor | None = None) -> Tensor:
+    """(batch, tokens, width) -> (batch, width): mean over the unmasked tokens, of which there may be none."""
+    if mask is None:
+        return x.mean(dim=1)
+    weights = mask.to(x.dtype)[..., None]
+    return (x * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
 
 
 class Encoder(nn.Module):

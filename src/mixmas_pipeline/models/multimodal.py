@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from mixmas_pipeline.models.architecture import FUSED, Architecture
-from mixmas_pipeline.models.encoder import Encoder, MixerStack, initialised
-from mixmas_pipeline.models.fusion import FusionFunction
+from mixmas_pipeline.models.encoder import Encoder, MixerStack, initialised, token_mean
+from mixmas_pipeline.models.fusion import FusionFunction, late_decision
 
 Statistic = float | tuple[float, ...]  # for a whole modality, or one per channel
 WEIGHTS_FILE, ARCHITECTURE_FILE = "model.safetensors", "architecture.json"
@@ -64,10 +64,7 @@ class Head(nn.Module):
         self.linear = nn.Linear(width, classes)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        if mask is None:
-            return self.linear(x.mean(dim=1))
-        weights = mask.to(x.dtype)[..., None]
-        return self.linear((x * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1))
+        return self.linear(token_mean(x, mask))
 
 
 class MultimodalMixer(nn.Module):
@@ -120,11 +117,14 @@ class MultimodalMixer(nn.Module):
         if self.architecture.fusion is None:
             (only,) = logits.values()
             return {FUSED: only, **logits}
-        sequences = [tokens[name] for name in tokens]
+        sequences, padding = [tokens[name] for name in tokens], [masks[name] for name in tokens]
         has = [present.get(name) for name in tokens]
-        mask = self.fusion.mask(sequences, [masks[name] for name in tokens], has)
-        fused = self.fusion_network(self.fusion(sequences, has), mask)
-        return {FUSED: self.units(self.fused_head(fused, mask)), **logits}
+        mask = self.fusion.mask(sequences, padding, has)
+        fused = self.fusion_network(self.fusion(sequences, has, padding), mask)
+        decision = self.units(self.fused_head(fused, mask))
+        if self.fusion.function == "late":
+            decision = late_decision(decision, list(logits.values()), has)
+        return {FUSED: decision, **logits}
 
     @contextmanager
     def left_out(self, modality: str) -> Iterator[None]:

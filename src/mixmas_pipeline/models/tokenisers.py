@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
-from mixmas_pipeline.models.architecture import Patches, Tokeniser, Values, Vector
+from mixmas_pipeline.models.architecture import Patches, Projection, Tokeniser, Values, Vector
 
 
 class PatchTokeniser(nn.Module):
@@ -38,13 +40,67 @@ class ValueTokeniser(nn.Module):
         return (x[..., None] * self.weight + self.bias).flatten(1, -2)
 
 
+class SmoothClip(nn.Module):
+    """x / sqrt(1 + (x / limit)^2), elementwise: near 0 it is x, and no result is beyond +-limit."""
+
+    def __init__(self, limit: float) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def forward(self, x: Tensor) -> Tensor:
+        ratio = (x / self.limit).clamp(-1e4, 1e4)  # a square must not overflow
+        return self.limit * ratio * (1 + ratio.square()).rsqrt()
+
+    def extra_repr(self) -> str:
+        return f"limit={self.limit}"
+
+
+class PeriodicEmbedding(nn.Module):
+    """(batch, features) -> (batch, features, 4): each number, scaled, beside learnt mixtures of its cosines.
+
+        z = s x,   embedding = (z, V cos(2 pi f z + p) + c)
+
+    Every feature has its own scale s, frequencies f, phases p, and mixture V, c. The form and the distributions at the
+    start are those of RealMLP's embeddings (Holzmueller et al. 2024, arXiv 2407.04491, section 3), after the periodic
+    embeddings of Gorishniy et al. 2022 (arXiv 2203.05556); the scale is RealMLP's scaling layer.
+    """
+
+    WIDTH = 4
+
+    def __init__(self, features: int, frequencies: int) -> None:
+        super().__init__()
+        bound, mixtures = frequencies**-0.5, self.WIDTH - 1
+        self.scale = nn.Parameter(torch.ones(features))
+        self.frequency = nn.Parameter(torch.randn(features, frequencies) * 0.1)
+        self.phase = nn.Parameter(torch.empty(features, frequencies).uniform_(-math.pi, math.pi))
+        self.mixture = nn.Parameter(torch.empty(features, frequencies, mixtures).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(features, mixtures).uniform_(-bound, bound))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = (x * self.scale)[..., None]
+        waves = torch.cos(2 * math.pi * x * self.frequency + self.phase)  # (batch, features, frequencies)
+        mixtures = (waves[..., None, :] @ self.mixture).squeeze(-2) + self.bias
+        return torch.cat([x, mixtures], dim=-1)
+
+
 def build_tokeniser(tokeniser: Tokeniser, shape: tuple[int, ...], hidden: int) -> nn.Module:
     """The module that turns examples of this shape into tokens, (batch, tokens, hidden)."""
     if isinstance(tokeniser, Patches):
         return PatchTokeniser(tokeniser.size, shape, hidden)
+    of_numbers = _of_numbers(tokeniser, shape, hidden)
+    return of_numbers if tokeniser.clip is None else nn.Sequential(SmoothClip(tokeniser.clip), of_numbers)
+
+
+def _of_numbers(tokeniser: Projection | Vector | Values, shape: tuple[int, ...], hidden: int) -> nn.Module:
     if isinstance(tokeniser, Values):
         return ValueTokeniser(shape[-1], hidden)
-    projection = nn.Linear(shape[-1], hidden)  # a projection's steps are tokens already; a vector becomes one
-    if isinstance(tokeniser, Vector):
-        return nn.Sequential(nn.Unflatten(1, (1, -1)), projection)
-    return projection
+    if isinstance(tokeniser, Projection):
+        return nn.Linear(shape[-1], hidden)  # steps are tokens already
+    if tokeniser.frequencies == 0:
+        return nn.Sequential(nn.Unflatten(1, (1, -1)), nn.Linear(shape[-1], hidden))
+    return nn.Sequential(
+        PeriodicEmbedding(shape[-1], tokeniser.frequencies),
+        nn.Flatten(1),
+        nn.Unflatten(1, (1, -1)),
+        nn.Linear(shape[-1] * PeriodicEmbedding.WIDTH, hidden),
+    )

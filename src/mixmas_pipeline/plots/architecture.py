@@ -28,14 +28,14 @@ _INPUT, _TOKENS, _ENCODER, _FUSION, _NETWORK, _HEAD = (
     (0.2, 1.5),
     (2.05, 1.6),
     (4.75, 2.1),
-    (8.35, 1.25),
+    (8.25, 1.45),
     (10.55, 2.1),
     (13.6, 1.3),
 )
 _LANE, _HEIGHT, _TITLE, _FOOT = 1.75, 0.95, 0.55, 0.4
 _SHEET, _MOST_SHEETS = 0.05, 6  # of a stack of blocks: their distance in inches, and how many are drawn at most
 _NAMES = {"mlp_mixer": "MLP-Mixer", "hyper_mixer": "HyperMixer", "ramlp": "RaMLP", "monarch_mixer": "MonarchMixer"}
-_NAMES |= {"mlp": "MLP"}
+_NAMES |= {"linear": "Linear", "real_mlp": "RealMLP", "mlp": "MLP"}
 
 
 def draw_architecture(architecture: Architecture, form: Literal["png", "svg"] = "png") -> bytes:
@@ -70,6 +70,8 @@ def draw_architecture(architecture: Architecture, form: Literal["png", "svg"] = 
         title = f"{price.parameters:,} parameters, {_flops(price.flops)} an example"
         axes.text(0.2, height - 0.32, title, fontsize=12, fontweight="bold", va="center")
         note = "Above an arrow: tokens × width. Dashed: each modality's own head, whose loss is trained with."
+        if architecture.fusion is not None and architecture.fusion.function == "late":
+            note += " The mean of all heads decides."
         axes.text(0.2, 0.22, note if fused else "Above an arrow: tokens × width.", fontsize=8.5, color=NOTE_TEXT)
         buffer = io.BytesIO()
         metadata = {"Date": None} if form == "svg" else {"Software": None}
@@ -178,7 +180,8 @@ def _letters(width: float) -> int:
 
 
 def _tokeniser(encoder: Encoder, grid: tuple[int, ...], count: int) -> list[str]:
-    settings = [f"{key} {_value(value)}" for key, value in encoder.tokeniser.model_dump(exclude={"type"}).items()]
+    fields = encoder.tokeniser.model_dump(exclude={"type"})
+    settings = [f"{key} {_value(value)}" for key, value in fields.items() if value]
     settings += [f"grid {'×'.join(map(str, grid))}"] if len(grid) > 1 else []
     return [", ".join(settings), f"{count:,} parameters"] if settings else [f"{count:,} parameters"]
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from block_cases import Array, affine, array, gelu, layer_norm, make, mlp, noise, randomised
+from block_cases import BLOCKS, Array, affine, array, gelu, layer_norm, make, mlp, noise, randomised
 from torch import nn
 
 from mixmas_pipeline.models.blocks.layers import sinusoidal_positions
@@ -265,6 +265,38 @@ def test_monarch_mixer(grid: tuple[int, ...], hidden: int, channel_dim: int, blo
     for j, token in enumerate(u):
         y[j] += m4 @ np.maximum(array(channels.kernel)[:, 0] * (m3 @ layer_norm(token, block.channel_norm)), 0)
     check(block, y, tensor)
+
+
+# --- Linear
+
+
+@pytest.mark.parametrize("grid", [(1,), (7,), (3, 5)])
+def test_linear(grid: tuple[int, ...]) -> None:
+    """y_tc = s_tc x_tc: a factor for every channel of every token."""
+    block = randomised(make("linear", grid))
+    tensor = noise(math.prod(grid), 12, dtype=torch.float64)
+    check(block, array(block.factors) * array(tensor), tensor)
+
+
+def test_linear_starts_from_the_mean_token_of_a_sequence_and_from_projections_of_a_picture() -> None:
+    assert (make("linear", (7,)).factors == 1).all()
+    picture = initialised(BLOCKS["linear"].build, 0, 64, (4, 4)).factors
+    assert abs(picture.mean()) < 0.5
+    assert 14 < picture.square().mean() < 18
+
+
+# --- RealMLP's layer
+
+
+@pytest.mark.parametrize("grid", [(1,), (7,), (3, 5)])
+def test_real_mlp(grid: tuple[int, ...]) -> None:
+    """y = (1 - a) x' + a mish(x') with mish(v) = v tanh(log(1 + e^v)), one a per channel."""
+    block = randomised(make("real_mlp", grid))
+    tensor = noise(math.prod(grid), 12, dtype=torch.float64)
+    a = array(block.activation)
+    hidden = np.array([affine(token, block.linear) for token in array(tensor)])
+    check(block, (1 - a) * hidden + a * hidden * np.tanh(np.log1p(np.exp(hidden))), tensor)
+    assert (make("real_mlp", grid).activation == 1).all()
 
 
 # --- Plain MLP

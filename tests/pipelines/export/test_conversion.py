@@ -27,6 +27,7 @@ MODALITIES: dict[str, tuple[dict[str, Any], tuple[int, ...], str]] = {
     "words": ({"type": "projection"}, (5, 4), "float16"),
     "series": ({"type": "values"}, (3, 4), "float32"),
     "static": ({"type": "vector"}, (7,), "float64"),
+    "readings": ({"type": "vector", "clip": 2, "frequencies": 3}, (5,), "float32"),
     "facts": ({"type": "values"}, (6,), "int64"),
 }
 ON_GRID = ("grey", "colour", "series")
@@ -37,7 +38,9 @@ CASES: dict[str, tuple[tuple[str, ...], str | None, str, tuple[str, ...], tuple[
     "hyper_mixer": (("words", "facts"), "max", "binary", ("words",), ("words",)),
     "hyper_mixer_tied": (("static", "grey"), "mean", "multiclass", (), ("static", "grey")),
     "ramlp": (("colour", "series"), "sum", "regression", (), ()),
-    "monarch_mixer": (("words",), None, "regression", ("words",), ()),
+    "monarch_mixer": (("words", "static"), "gated", "regression", ("words",), ("static",)),
+    "linear": (("grey", "words", "facts"), "late", "binary", ("words",), ("words", "facts")),
+    "real_mlp": (("readings",), None, "regression", (), ()),
     "mlp": (("facts",), None, "multiclass", (), ()),
 }
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from graphs import configuration
 from search_samples import brightness_table
 
+from mixmas_pipeline.models.cost import match_parameters
 from mixmas_pipeline.pipelines.search import nodes
 from mixmas_pipeline.pipelines.search.parameters import MatchParameters
 
@@ -30,6 +32,32 @@ def test_a_candidate_may_have_its_own_tokeniser() -> None:
     assert kinds == {"x.plain": "vector", "x.mixer": "values"}
     plain, mixer = (proposals[name].parameters for name in ("x.plain", "x.mixer"))
     assert abs(plain - mixer) <= 0.1 * plain
+
+
+@pytest.mark.parametrize("block", ["linear", "real_mlp"])
+def test_some_blocks_keep_their_own_number_of_parameters(block: str) -> None:
+    sample = brightness_table(40, shape=(5,))
+    written = stage()
+    written["candidates"][block] = {"block": block}
+    written["tokenisers"] |= {block: {"type": "vector", "clip": 3, "frequencies": 2}}
+    proposals = nodes.propose_encoders(sample, {"x": written}, MatchParameters())
+    encoder = proposals[f"x.{block}"].architecture.encoders["x"]
+    assert (encoder.block.block, encoder.tokeniser.model_dump()) == (
+        block,
+        {"type": "vector", "clip": 3.0, "frequencies": 2},
+    )
+    assert proposals["x.mixer"].architecture.encoders["x"].block.model_dump()["channel_dim"] != 99
+    with pytest.raises(ValueError, match=r"has no channel_dim|no channel_dim gives"):
+        match_parameters(encoder.block, lambda block: 1000, 10, 0.1)
+
+
+def test_a_wide_table_has_the_default_candidates() -> None:
+    """Embeddings of a thousand features are more parameters than the reference has."""
+    search = configuration("base")["parameters"]["custom"]["encoders"]["features"]
+    search["tokeniser"] = {"type": "vector"}
+    sample = brightness_table(40, shape=(1000,))
+    proposals = nodes.propose_encoders(sample, {"x": search}, MatchParameters())
+    assert list(proposals) == ["x.mlp_mixer", "x.hyper_mixer", "x.real_mlp", "x.linear"]
 
 
 def test_a_tokeniser_of_an_unknown_candidate_is_named() -> None:

@@ -12,5 +12,7 @@ BLOCKS: dict[str, str] = {
     "hyper_mixer": "mixmas_pipeline.models.blocks.hyper_mixer:HyperMixerParameters",
     "ramlp": "mixmas_pipeline.models.blocks.ramlp:RaMLPParameters",
     "monarch_mixer": "mixmas_pipeline.models.blocks.monarch_mixer:MonarchMixerParameters",
+    "linear": "mixmas_pipeline.models.blocks.linear:LinearParameters",
+    "real_mlp": "mixmas_pipeline.models.blocks.real_mlp:RealMLPParameters",
     "mlp": "mixmas_pipeline.models.blocks.mlp:MLPParameters",
 }

@@ -22,6 +22,8 @@ class BlockParameters(Parameters):
     """
 
     needs_grid: ClassVar[bool] = False  # tokens must lie on a 2-D grid
+    norm: ClassVar[bool] = True  # a stack of these blocks ends in a LayerNorm
+    matched: ClassVar[bool] = True  # the search gives it the reference's number of parameters
 
     dropout: Dropout = 0.0
 

@@ -87,8 +87,8 @@ def predict_rows(
     with its mean over the training data. Contributions do not add up: if two modalities hold the same information, each
     contributes little. A model of one modality has no contributions, because nothing else would be left.
 
-    The modalities' heads are trained beside the fused head and take no part in the decision. They show what each
-    modality predicts alone.
+    The modalities' heads show what each modality predicts alone. They take part in the decision only with the fusion
+    function "late".
 
     Args:
         model: on ``device``.

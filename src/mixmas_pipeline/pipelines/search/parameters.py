@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from mixmas_pipeline.evaluation.metrics import Metric
-from mixmas_pipeline.models.architecture import FUSION_FUNCTIONS, FusionFunction, Tokeniser
+from mixmas_pipeline.models.architecture import FusionFunction, Tokeniser
 from mixmas_pipeline.models.block_reader import LateBlock
 from mixmas_pipeline.models.blocks.base import BlockParameters
 from mixmas_pipeline.training.parameters import BudgetParameters
@@ -66,7 +66,8 @@ class MatchParameters(Parameters):
 
     Attributes:
         tolerance: largest relative difference from the reference candidate's count, within which a candidate's
-            channel_dim is left as it is written; null to leave all candidates as they are written. Default 0.1.
+            channel_dim is left as it is written; null to leave all candidates as they are written. Default 0.1. The
+            blocks linear and real_mlp are never matched.
     """
 
     tolerance: Fraction | None = 0.1
@@ -194,7 +195,7 @@ class SearchParameters(Parameters):
         selection: how a stage's winner is found.
         match: how candidates are given the same number of parameters.
         encoders: modality -> its candidates.
-        fusion_functions: candidates. Default all: "concat", "max", "mean", "sum".
+        fusion_functions: candidates. Default "concat", "max", "mean", "sum", "late"; there is also "gated".
         fusion_network: its candidates.
     """
 
@@ -203,7 +204,9 @@ class SearchParameters(Parameters):
     selection: SelectionParameters
     match: MatchParameters = Field(default_factory=MatchParameters)
     encoders: dict[str, EncoderStage] = Field(min_length=1)
-    fusion_functions: Annotated[tuple[FusionFunction, ...], Distinct] = Field(FUSION_FUNCTIONS, min_length=1)
+    fusion_functions: Annotated[tuple[FusionFunction, ...], Distinct] = Field(
+        ("concat", "max", "mean", "sum", "late"), min_length=1
+    )
     fusion_network: FusionNetworkStage
 
     @model_validator(mode="after")

@@ -139,7 +139,8 @@ def _architecture(
 def _matched(
     stage: EncoderStage | FusionNetworkStage, build: Callable[[str, Block], Architecture], match: MatchParameters
 ) -> dict[str, Architecture]:
-    """Each candidate's architecture. The parts that differ have the same number of parameters, within tolerance."""
+    """Each candidate's architecture. The parts that differ have the same number of parameters, within tolerance; a
+    block whose size is not matched keeps its own."""
 
     def count(name: str, block: Block) -> int:
         return compared_parameters(build(name, block))
@@ -148,7 +149,7 @@ def _matched(
     if match.tolerance is not None:
         target = count(stage.reference, stage.reference_block)
         blocks = {
-            name: match_parameters(block, partial(count, name), target, match.tolerance)
+            name: match_parameters(block, partial(count, name), target, match.tolerance) if block.matched else block
             for name, block in blocks.items()
         }
     return {name: build(name, block) for name, block in blocks.items()}
