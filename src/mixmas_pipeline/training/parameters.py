@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from mixmas_pipeline.evaluation.metrics import Metric
 from mixmas_pipeline.utils.parameters import Distinct, NonNegative, Parameters, Positive, Seed
@@ -14,8 +14,72 @@ Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 
 
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class AugmentationParameters(Parameters):
+    """Random changes of training inputs, by the kind of the modality, see ``training.augmentation``. 0 turns one off.
+
+    Attributes:
+        shift: of pictures and spectrograms, up to this share of each side. Default 0.1.
+        flip: mirror pictures, left and right, with probability 0.5. Default false.
+        erase: cut a rectangle out of a picture, up to this share of each side. Default 0.
+        spectrum_mask: cut a band of times and one of frequencies out of a spectrogram (SpecAugment), each up to this
+            share of its side. Default 0.2.
+        jitter: noise on time series, in standard deviations. Default 0.1.
+        scale: standard deviation of a random factor of each feature of a time series. Default 0.1.
+        time_mask: cut a span of steps out of a time series, up to this share of them. Default 0.2.
+        noise: on tables and embeddings, in standard deviations. Default 0.1.
+        token_dropout: probability that a text's token is left out. Default 0.1.
+    """
+
+    shift: Share = 0.1
+    flip: bool = False
+    erase: Share = 0.0
+    spectrum_mask: Share = 0.2
+    jitter: NonNegative = 0.1
+    scale: NonNegative = 0.1
+    time_mask: Share = 0.2
+    noise: NonNegative = 0.1
+    token_dropout: Share = 0.1
+
+
+class RecipeParameters(Parameters):
+    """What keeps a training from learning its rows by heart. The single word "published" instead of keys means
+    M2-Mixer's published recipe: all of it off.
+
+    Attributes:
+        augmentation: random changes of the inputs.
+        mixup: examples are blended in pairs, by shares from Beta(mixup, mixup), see ``training.mixup``. 0: not. Default
+            0.4.
+        label_smoothing: share of the probability that a label spreads evenly; not for a regression. Default 0.
+        average: decay per step of the moving average of the weights, which is what is validated, kept and scored, see
+            ``training.averaging``. 0: the last weights are. Default 0.99.
+        decay_vectors: decay the weights of normalisations and biases too. Default false.
+    """
+
+    augmentation: AugmentationParameters = AugmentationParameters()
+    mixup: NonNegative = 0.4
+    label_smoothing: Share = 0.0
+    average: Share = 0.99
+    decay_vectors: bool = False
+
+
+NO_AUGMENTATION = AugmentationParameters.model_validate(
+    {"shift": 0, "spectrum_mask": 0, "jitter": 0, "scale": 0, "time_mask": 0, "noise": 0, "token_dropout": 0}
+)
+PUBLISHED = RecipeParameters(augmentation=NO_AUGMENTATION, mixup=0.0, average=0.0, decay_vectors=True)
+
+
+def _read_recipe(recipe: Any) -> Any:
+    return PUBLISHED if recipe == "published" else recipe
+
+
+Recipe = Annotated[RecipeParameters, BeforeValidator(_read_recipe)]
+
+
 class OptimiserParameters(Parameters):
-    """AdamW with a linear warm-up and a cosine decay to zero, and modality dropout.
+    """AdamW with a linear warm-up and a cosine decay to zero, modality dropout, and the recipe.
 
     Attributes:
         learning_rate: the peak.
@@ -27,6 +91,7 @@ class OptimiserParameters(Parameters):
             ``loss.balancing_weights``; not for a regression. Default "none".
         modality_dropout: probability that a step leaves out a modality of an example, as if the example lacked it; at
             least one modality stays, see ``modality_dropout.drop_modalities``. Needs two modalities. Default 0.
+        recipe: against learning by heart; the word "published" turns it off.
     """
 
     learning_rate: Positive
@@ -36,6 +101,7 @@ class OptimiserParameters(Parameters):
     clip_norm: Positive = 1.0
     balance: Literal["none", "classes"] = "none"
     modality_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    recipe: Recipe = RecipeParameters()
 
 
 class DeviceParameters(Parameters):
@@ -108,6 +174,8 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
         seed: of initialisation and batch order. Default 0.
         max_epochs: upper limit, and the length of the learning-rate schedule.
         patience: epochs without a better validation score before training stops.
+        min_steps: with few rows ``max_epochs`` and ``patience`` grow, by the same factor, until the schedule has this
+            many optimiser steps. Default 0: they stay.
         metric: validation score that is watched; see ``SelectionParameters``.
         fusion_weight_step: growth per epoch of the fused head's weight in the multi-head loss. Default 0.
         precision: beside those of ``DeviceParameters`` "float16" (autocast with scaled gradients, for GPUs without
@@ -123,6 +191,7 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
     seed: Seed = 0
     max_epochs: int = Field(ge=1)
     patience: int = Field(ge=1)
+    min_steps: int = Field(0, ge=0)
     metric: Metric
     fusion_weight_step: NonNegative = 0.0
     precision: Precision | Literal["float16", "float64"] = "float32"  # type: ignore[assignment]
