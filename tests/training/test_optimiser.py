@@ -44,15 +44,14 @@ def test_schedule_by_hand(warmup: float, steps: int) -> None:
 def test_vectors_do_not_decay(make_architecture: MakeArchitecture, decay_vectors: bool, stacked: bool) -> None:
     """Biases and the weights of normalisations, also those of stacked models; every weight is in one group."""
     model = initialised(MultimodalMixer, 0, make_architecture("ramlp", "monarch_mixer", "hyper_mixer"))
-    named = {name: p[None] if stacked else p for name, p in model.named_parameters()}
+    vectors = {name for name, weight in model.named_parameters() if weight.dim() <= 1}
+    assert vectors > {name for name, _ in model.named_parameters() if name.endswith("norm.weight")} > set()
+    named = {n: (p[None] if stacked else p).detach().requires_grad_() for n, p in model.named_parameters()}
     recipe = RecipeParameters(decay_vectors=decay_vectors)
     parameters = OptimiserParameters(learning_rate=0.02, weight_decay=0.05, recipe=recipe)
     optimiser, _ = make_optimiser(parameters, named.values(), 5, stacked=stacked)
     decays = {id(p): group["weight_decay"] for group in optimiser.param_groups for p in group["params"]}
     assert len(decays) == len(named)
     for name, p in named.items():
-        vector = (
-            name.endswith(".bias") or p[0].dim() == 0 or (not stacked and p.dim() == 1) or (stacked and p.dim() == 2)
-        )
-        assert decays[id(p)] == (0.0 if vector and not decay_vectors else 0.05), name
+        assert decays[id(p)] == (0.0 if name in vectors and not decay_vectors else 0.05), name
     assert len({group["lr"] for group in optimiser.param_groups}) == 1
