@@ -28,7 +28,6 @@ def augment(x: Tensor, kind: str, given: Input, parameters: AugmentationParamete
     Returns:
         The same shape, as floats. Padding stays zeros, and a step that is no padding does not become zeros.
     """
-    x = as_float(x)
     change = _CHANGES[kind] if len(given.shape) > 1 else _features
     changed = change(x, given, parameters, generator)
     return keep_padding(x, changed) if given.padded else changed
@@ -66,6 +65,7 @@ def _spectrogram(x: Tensor, given: Input, parameters: AugmentationParameters, ge
 
 
 def _series(x: Tensor, given: Input, parameters: AugmentationParameters, generator: Generator) -> Tensor:
+    x = as_float(x)
     mean, std = _mean(x, given), _std(x, given)
     if parameters.scale > 0:
         factors = torch.randn((len(x), 1, x.shape[-1]), generator=generator, device=x.device, dtype=x.dtype)
@@ -78,6 +78,7 @@ def _series(x: Tensor, given: Input, parameters: AugmentationParameters, generat
 
 
 def _text(x: Tensor, given: Input, parameters: AugmentationParameters, generator: Generator) -> Tensor:
+    x = as_float(x)
     if parameters.token_dropout == 0:
         return x
     draws = torch.rand((*x.shape[:-1], 1), generator=generator, device=x.device)
@@ -85,6 +86,7 @@ def _text(x: Tensor, given: Input, parameters: AugmentationParameters, generator
 
 
 def _features(x: Tensor, given: Input, parameters: AugmentationParameters, generator: Generator) -> Tensor:
+    x = as_float(x)
     return x if parameters.noise == 0 else x + parameters.noise * _std(x, given) * _normal(x, generator)
 
 
@@ -103,9 +105,11 @@ def _shifted(x: Tensor, share: float, generator: Generator) -> Tensor:
     """Each example moved along its last two axes by up to this share of their lengths; the edge fills the gap."""
     height, width = x.shape[-2:]
     rows, columns = (_sources(x, length, round(share * length), generator) for length in (height, width))
-    pixels = (rows[:, :, None] * width + columns[:, None, :]).view(len(x), 1, -1)
-    flat = x.reshape(len(x), -1, height * width)
-    return flat.gather(2, pixels.expand(-1, flat.shape[1], -1)).reshape(x.shape)
+    planes = x.reshape(len(x), -1, height, width)
+    # Whole lines are copied first, which is fast, and what is still bytes is copied as bytes.
+    starts = torch.arange(planes.shape[0] * planes.shape[1], device=x.device).view(*planes.shape[:2], 1) * height
+    moved = planes.reshape(-1, width).index_select(0, (starts + rows[:, None]).flatten()).view(planes.shape)
+    return as_float(moved.gather(3, columns[:, None, None, :].expand_as(moved)).view(x.shape))
 
 
 def _sources(x: Tensor, length: int, most: int, generator: Generator) -> Tensor:

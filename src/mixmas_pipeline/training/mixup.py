@@ -42,8 +42,7 @@ def blend(
     kept = torch.where(alike, share, 1.0).to(targets.dtype)
 
     def blended(x: Tensor) -> Tensor:
-        weight = kept.to(x.dtype).view(-1, *[1] * (x.dim() - 1))
-        return torch.lerp(x[partners], x, weight)
+        return x.index_select(0, partners).lerp_(x, kept.to(x.dtype).view(-1, *[1] * (x.dim() - 1)))
 
     mixed = {}
     for name, stored in inputs.items():
