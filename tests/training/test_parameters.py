@@ -8,10 +8,13 @@ import pytest
 from training_samples import parameters
 
 from mixmas_pipeline.training.parameters import (
+    NO_AUGMENTATION,
     PUBLISHED,
     AugmentationParameters,
+    BudgetParameters,
     RecipeParameters,
     TrainingParameters,
+    TrialRecipeParameters,
 )
 
 
@@ -65,3 +68,13 @@ def test_parts_of_a_recipe_keep_the_other_defaults() -> None:
 def test_another_word_is_no_recipe() -> None:
     with pytest.raises(ValueError, match="recipe"):
         parameters(recipe="publisht")
+
+
+def test_recipe_of_trials_has_defaults_of_its_own() -> None:
+    """And a budget takes the whole recipe of a full training, as the validation of the search hands it over."""
+    budget = {"learning_rate": 0.1, "steps": 1, "extended_steps": 1, "seeds": (0, 1)}
+    recipe = BudgetParameters.model_validate({**budget, "recipe": {"average": 0.5}}).recipe
+    assert recipe == TrialRecipeParameters(average=0.5)
+    assert (recipe.augmentation, recipe.mixup) == (NO_AUGMENTATION, 0)
+    for whole in (RecipeParameters(label_smoothing=0.1), PUBLISHED):
+        assert dict(BudgetParameters.model_validate({**budget, "recipe": whole}).recipe) == dict(whole)

@@ -83,8 +83,8 @@ def fit(
         logging.getLogger(name).setLevel(logging.WARNING)
     device = pick_device(parameters.device)
     precision = pick_precision(parameters.precision, device)
-    batches = len(batch_rows(len(train_table), parameters.batch_size, 0, 0))
     parameters = lengthened(parameters, len(train_table))
+    batches = len(batch_rows(len(train_table), parameters.batch_size, 0, 0))
     module = MixerModule(architecture, parameters, batches * parameters.max_epochs, train_table)
     data = TableDataModule(train_table, validation, parameters, module.scale, list(architecture.inputs))
     last = checkpoints / LAST

@@ -59,10 +59,10 @@ def _mean_of_counted(logits: Tensor, labels: Tensor, task: str, scale: Tensor | 
         losses = F.binary_cross_entropy_with_logits(logits, truth, pos_weight=scale, reduction="none").mean(dim=1)
     elif _are_soft(labels, task):
         # Each class's part of an example has the class's weight, as its whole examples have.
-        scale = torch.ones_like(logits[0]) if scale is None else scale.to(logits.dtype)
-        parts = labels.to(logits.dtype) * scale
+        logarithms = logits.log_softmax(dim=1)
+        parts = labels.to(logarithms.dtype) if scale is None else labels * scale.to(logarithms.dtype)
         total = (parts.sum(dim=1) * weights).sum()
-        losses = -(parts * logits.log_softmax(dim=1)).sum(dim=1)
+        losses = -(parts * logarithms).sum(dim=1)
         return (losses * weights).sum() / torch.where(total > 0, total, torch.ones_like(total))
     else:
         losses = F.cross_entropy(logits, labels.long(), reduction="none")

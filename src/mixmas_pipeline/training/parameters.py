@@ -71,11 +71,26 @@ NO_AUGMENTATION = AugmentationParameters.model_validate(
 PUBLISHED = RecipeParameters(augmentation=NO_AUGMENTATION, mixup=0.0, average=0.0, decay_vectors=True)
 
 
+class TrialRecipeParameters(RecipeParameters):
+    """The recipe of the search's trials, which are too short for augmentation and mixup: in 200 steps they cost more
+    than they bring.
+
+    Attributes:
+        augmentation: random changes of the inputs. Default none.
+        mixup: see ``RecipeParameters``. Default 0.
+    """
+
+    augmentation: AugmentationParameters = NO_AUGMENTATION
+    mixup: NonNegative = 0.0
+
+
 def _read_recipe(recipe: Any) -> Any:
-    return PUBLISHED if recipe == "published" else recipe
+    recipe = PUBLISHED if recipe == "published" else recipe
+    return dict(recipe) if isinstance(recipe, RecipeParameters) else recipe
 
 
 Recipe = Annotated[RecipeParameters, BeforeValidator(_read_recipe)]
+TrialRecipe = Annotated[TrialRecipeParameters, BeforeValidator(_read_recipe)]
 
 
 class OptimiserParameters(Parameters):
@@ -140,6 +155,7 @@ class BudgetParameters(OptimiserParameters, DeviceParameters):
         seeds: initialisations and batch orders; every candidate is trained once per seed.
         race: drop candidates on the way that are clearly behind; null trains every candidate with every seed. Default
             null.
+        recipe: as in full training, but without augmentation and mixup; the word "published" turns the rest off.
         batched: train a candidate's seeds as one model; "auto" does so on a GPU. Default "auto".
     """
 
@@ -147,6 +163,7 @@ class BudgetParameters(OptimiserParameters, DeviceParameters):
     extended_steps: int = Field(ge=1)
     seeds: Annotated[tuple[Seed, ...], Distinct] = Field(min_length=2)
     race: RaceParameters | None = None
+    recipe: TrialRecipe = TrialRecipeParameters()
     batched: bool | Literal["auto"] = "auto"
 
     @property

@@ -141,10 +141,8 @@ def train(
     model.train()
     weights = list(model.parameters())
     optimiser, schedule = make_optimiser(budget, weights, steps)
-    averages, change = (
-        AveragedWeights(weights, budget.recipe.average),
-        BatchRecipe(budget.recipe, sample.schema, architecture),
-    )
+    averages = AveragedWeights(weights, budget.recipe.average)
+    change = BatchRecipe(budget.recipe, sample.schema, architecture)
     what = f"{label}, seed {seed}"
     curve = LossCurve(steps, what, budget.learning_rate)
     # Dropout draws from the global generator, which is restored afterwards: a trial depends on its seed only.
