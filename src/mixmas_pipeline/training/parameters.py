@@ -72,16 +72,14 @@ PUBLISHED = RecipeParameters(augmentation=NO_AUGMENTATION, mixup=0.0, average=0.
 
 
 class TrialRecipeParameters(RecipeParameters):
-    """The recipe of the search's trials, which are too short for augmentation and mixup: in 200 steps they cost more
-    than they bring.
+    """The recipe of the search's trials, which are too short for augmentation: in 200 steps it costs more than it
+    brings.
 
     Attributes:
         augmentation: random changes of the inputs. Default none.
-        mixup: see ``RecipeParameters``. Default 0.
     """
 
     augmentation: AugmentationParameters = NO_AUGMENTATION
-    mixup: NonNegative = 0.0
 
 
 def _read_recipe(recipe: Any) -> Any:
@@ -155,7 +153,7 @@ class BudgetParameters(OptimiserParameters, DeviceParameters):
         seeds: initialisations and batch orders; every candidate is trained once per seed.
         race: drop candidates on the way that are clearly behind; null trains every candidate with every seed. Default
             null.
-        recipe: as in full training, but without augmentation and mixup; the word "published" turns the rest off.
+        recipe: as in full training, but without augmentation; the word "published" turns the rest off.
         batched: train a candidate's seeds as one model; "auto" does so on a GPU. Default "auto".
     """
 
