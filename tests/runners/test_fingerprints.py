@@ -121,6 +121,13 @@ MEANT = [
     Edit("loss curve", "training/loss_curve.py", "_POINTS = 40", "_POINTS = 50", TRIALS),
     Edit("early stopping", "training/checkpoints.py", "self.wait_count >= self", "self.wait_count > self", TRAININGS),
     Edit("modality dropout", "training/modality_dropout.py", "draws >= dropout", "draws > dropout", TRAINS),
+    Edit("augmentation", "training/augmentation.py", "- shifts).clamp", "+ shifts).clamp", TRAINS),
+    Edit("mixup", "training/mixup.py", "(x != 0).any(dim=-1, keepdim=True) & (", "(", TRAINS),
+    Edit("smoothed labels", "training/mixup.py", "+ smoothing / 2", "+ smoothing / 3", TRAINS),
+    Edit("averaged weights", "training/averaging.py", "return min(decay", "return max(decay", TRAINS),
+    Edit("share of a blend", "training/recipe.py", "draws.beta(recipe", "draws.gamma(recipe", TRAINS),
+    Edit("weight decay of vectors", "training/optimiser.py", "(vectors, 0.0)", "(vectors, 0.1)", TRAINS),
+    Edit("least number of steps", "training/fit.py", "min_steps / batches", "min_steps * batches", TRAININGS),
     Edit(
         "present mask",
         "evaluation/presence.py",

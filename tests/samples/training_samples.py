@@ -17,7 +17,17 @@ MakeTable = Callable[..., MultimodalTable]
 MakeArchitecture = Callable[..., Architecture]
 
 CPU = torch.device("cpu")
-BUDGET = BudgetParameters(learning_rate=1e-2, batch_size=16, steps=60, extended_steps=60, seeds=(0, 1), device="cpu")
+BUDGET = BudgetParameters.model_validate(
+    {
+        "learning_rate": 1e-2,
+        "batch_size": 16,
+        "steps": 60,
+        "extended_steps": 60,
+        "seeds": (0, 1),
+        "device": "cpu",
+        "recipe": "published",
+    }
+)
 CANDIDATES = [
     ("mlp_mixer", "mlp_mixer", "mlp_mixer"),
     ("hyper_mixer", "hyper_mixer", "hyper_mixer"),
@@ -70,6 +80,7 @@ def parameters(**changes: Any) -> TrainingParameters:
         "batch_size": 16,
         "learning_rate": 0.01,
         "device": "cpu",
+        "recipe": "published",
     }
     return TrainingParameters.model_validate({**settings, **changes})
 
@@ -89,7 +100,7 @@ def lacking(table: MultimodalTable, image: float = 0.4, series: float = 0.3, see
 
 def settings_of(**changes: Any) -> TrainingParameters:
     given_ = {"seed": 3, "max_epochs": 3, "patience": 3, "metric": "accuracy", "batch_size": 16, "learning_rate": 0.01}
-    return TrainingParameters.model_validate({**given_, "device": "cpu", **changes})
+    return TrainingParameters.model_validate({**given_, "device": "cpu", "recipe": "published", **changes})
 
 
 def assert_same(first: Trial, second: Trial) -> None:

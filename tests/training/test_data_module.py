@@ -87,7 +87,7 @@ def test_mean_of_the_processes_gradients_is_that_of_the_batch(
     """Every parameter's, heads included, though the parts have unequal numbers of examples with a modality."""
     table = lacking(make_table(19, task), 0.5, 0.5)
     plan, settings_ = make_architecture(task=task), settings_of(balance=balance, modality_dropout=dropout, batch_size=8)
-    module = MixerModule(plan, settings_, 10, table.labels)
+    module = MixerModule(plan, settings_, 10, table)
     module.model.double()
     scale = None if module.scale is None else module.scale.double()
     parts = []

@@ -150,6 +150,18 @@ def test_what_processes_log_comes_back_once(pair_and_records: tuple[Result, list
 
 
 @pytest.mark.slow
+def test_two_processes_train_with_the_recipe(tmp_path: Path) -> None:
+    """Each changes its part of a batch in its own way, and that way follows from the seed."""
+    settings = {"devices": 2, "max_epochs": 2, "patience": 2, "recipe": {"label_smoothing": 0.1}}
+    first, second = (fit(tmp_path / name, balance="classes", **settings) for name in ("first", "second"))
+    assert_identical(first, second)
+    weights = torch.load(tmp_path / "first" / "best.ckpt", weights_only=True)["state_dict"]
+    for name, weight in first[0].items():
+        assert torch.equal(weight, weights[f"averaged.{name}"]), name
+    assert not torch.equal(weights["averaged.fused_head.linear.weight"], weights["model.fused_head.linear.weight"])
+
+
+@pytest.mark.slow
 def test_killed_training_leaves_nobody_and_is_gone_on_with(tmp_path: Path) -> None:
     """SIGKILL first of the process that wants the model, then of one that trains: the end is that of a training that
     nothing has disturbed, bit for bit."""

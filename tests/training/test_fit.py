@@ -39,10 +39,11 @@ def fit(folder: Path, settings: TrainingParameters) -> tuple[dict[str, torch.Ten
 
 
 @pytest.mark.parametrize("crash_in_epoch", [1, 3])
+@pytest.mark.parametrize("recipe", ["published", {"label_smoothing": 0.1}], ids=["published", "ours"])
 def test_resumed_training_ends_as_the_unbroken_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash_in_epoch: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: Any, crash_in_epoch: int
 ) -> None:
-    check_resumed(tmp_path / "broken", tmp_path, monkeypatch, crash_in_epoch)
+    check_resumed(tmp_path / "broken", tmp_path, monkeypatch, crash_in_epoch, recipe)
 
 
 def test_training_is_resumed_on_another_machine(
@@ -54,8 +55,11 @@ def test_training_is_resumed_on_another_machine(
     assert object_store.objects() == ["checkpoints/best.ckpt", "checkpoints/last.ckpt"]
 
 
-def check_resumed(broken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash_in_epoch: int) -> None:
-    weights, history = fit(tmp_path / "unbroken", parameters())
+def check_resumed(
+    broken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash_in_epoch: int, recipe: Any = "published"
+) -> None:
+    settings = parameters(recipe=recipe)
+    weights, history = fit(tmp_path / "unbroken", settings)
     original, steps = MixerModule.training_step, []
 
     def crashing(self: MixerModule, batch: Any, index: int) -> torch.Tensor:
@@ -66,7 +70,7 @@ def check_resumed(broken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     with monkeypatch.context() as patched:
         patched.setattr(MixerModule, "training_step", crashing)
         with pytest.raises(RuntimeError, match="power cut"):
-            fit(broken, parameters())
+            fit(broken, settings)
     torch.manual_seed(99)  # what the process did in between does not matter
     shutil.rmtree(cache_folder(), ignore_errors=True)
 
@@ -76,7 +80,7 @@ def check_resumed(broken: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 
     with monkeypatch.context() as patched:
         patched.setattr(MixerModule, "training_step", counted)
-        resumed, resumed_history = fit(broken, parameters())
+        resumed, resumed_history = fit(broken, settings)
     assert sorted(set(steps)) == list(range(crash_in_epoch, 5)), "no more than the epoch of the crash is done again"
     pd.testing.assert_frame_equal(resumed_history, history)
     for name, weight in weights.items():
@@ -124,8 +128,10 @@ def test_early_stopping_counts_epochs_without_improvement(tmp_path: Path) -> Non
     assert len(history) == min(30, best + 1 + 3)
 
 
-def test_best_epoch_is_returned_in_eval_mode(tmp_path: Path) -> None:
-    settings = parameters(max_epochs=8, patience=8)
+@pytest.mark.parametrize("recipe", ["published", {}], ids=["published", "ours"])
+def test_best_epoch_is_returned_in_eval_mode(tmp_path: Path, recipe: Any) -> None:
+    """With an average its weights are: their score is the history's."""
+    settings = parameters(max_epochs=8, patience=8, recipe=recipe)
     model, history = fitting.train(architecture(), table(80, 0), table(40, 1), settings, tmp_path)
     assert not model.training
     validation = table(40, 1)
@@ -187,3 +193,46 @@ def test_resumed_training_with_dropped_modalities_ends_as_the_unbroken_one(
     assert history.drop(columns="seconds").equals(again.drop(columns="seconds"))
     other, _ = fitting.train(plan, *tables, settings_of(), tmp_path / "without")
     assert not torch.equal(other.fused_head.linear.weight, whole.fused_head.linear.weight)
+
+
+def test_average_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the weights after every step, with the steps of all epochs counted; the kept model has it."""
+    seen: list[dict[str, torch.Tensor]] = []
+    original = MixerModule.on_train_batch_end
+
+    def record(self: MixerModule, *arguments: Any) -> None:
+        seen.append({name: weight.detach().clone() for name, weight in self.model.named_parameters()})
+        original(self, *arguments)
+
+    def start(self: MixerModule) -> None:
+        if not seen:
+            seen.append({name: weight.detach().clone() for name, weight in self.model.named_parameters()})
+
+    monkeypatch.setattr(MixerModule, "on_train_batch_end", record)
+    monkeypatch.setattr(MixerModule, "on_fit_start", start)
+    settings = parameters(max_epochs=2, patience=2, recipe={"average": 0.4})
+    train_loop = fitting.train(architecture(), table(80, 0), table(40, 1), settings, tmp_path)
+    model, history = train_loop
+    average = seen[0]
+    averages = []
+    for step, weights in enumerate(seen[1:], start=1):
+        decay = min(0.4, (1 + step) / (10 + step))
+        average = {name: decay * average[name] + (1 - decay) * weight for name, weight in weights.items()}
+        averages.append(average)
+    assert len(averages) == 10
+    best = averages[5 * (int(history["validation_accuracy_fused"].argmax()) + 1) - 1]
+    for name, weight in model.named_parameters():
+        torch.testing.assert_close(weight, best[name])
+
+
+@pytest.mark.parametrize(("rows", "epochs", "patience"), [(80, 20, 8), (16, 100, 40), (1600, 5, 2)])
+def test_few_rows_get_more_epochs(rows: int, epochs: int, patience: int) -> None:
+    """Batches of 16: at least 100 steps."""
+    lengthened = fitting.lengthened(parameters(max_epochs=5, patience=2, min_steps=100), rows)
+    assert (lengthened.max_epochs, lengthened.patience) == (epochs, patience)
+
+
+def test_min_steps_are_taken(tmp_path: Path) -> None:
+    _, history = fit(tmp_path, parameters(max_epochs=2, patience=2, min_steps=23))
+    assert len(history) == 5
+    assert history["learning_rate"].iloc[-1] < 1e-3

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import SimpleNamespace
 
-import numpy as np
 import torch
-from training_samples import architecture, parameters
+from training_samples import architecture, parameters, table
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.architecture import Architecture
@@ -18,7 +17,7 @@ MakeArchitecture = Callable[..., Architecture]
 
 
 def test_dropout_differs_between_processes_and_epochs() -> None:
-    module = MixerModule(architecture(), parameters(), 1, np.zeros(1, np.int64))
+    module = MixerModule(architecture(), parameters(), 1, table(2, 0))
     drawn = []
     with torch.random.fork_rng():
         for rank, epoch in ((0, 0), (1, 0), (0, 1), (1, 1)):

@@ -100,3 +100,27 @@ def test_fusion_weight_grows_by_a_step_an_epoch_up_to_one() -> None:
     assert growing == pytest.approx([1 / 3, 7 / 12, 10 / 12, 1, 1])
     assert [fusion_weight(3, epoch, 0.0) for epoch in (0, 1, 100)] == [0.25] * 3
     assert fusion_weight(1, 0, 0.0) == 0.5
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_probabilities_as_labels(balanced: bool, masked: bool) -> None:
+    """Certain ones are the labels; for others each class's part has the class's weight."""
+    logits, labels = noise(5, 3) * 3, torch.tensor([2, 0, 1, 1, 2])
+    scale = torch.tensor([0.5, 1.0, 4.0]) if balanced else None
+    counted = torch.tensor([True, False, True, True, False]) if masked else None
+    certain = torch.eye(3)[labels]
+    torch.testing.assert_close(
+        task_loss(logits, certain, "multiclass", scale, counted),
+        task_loss(logits, labels, "multiclass", scale, counted),
+    )
+    soft = (noise(5, 3, seed=7) * 2).softmax(dim=1)
+    total, weights = 0.0, 0.0
+    for row in range(5):
+        for c in range(3):
+            weight = soft[row, c].item() * (scale[c].item() if scale is not None else 1.0)
+            weight *= 1.0 if counted is None or counted[row] else 0.0
+            total -= weight * logits[row].log_softmax(0)[c].item()
+            weights += weight
+    found = task_loss(logits, soft, "multiclass", scale, counted)
+    assert found.item() == pytest.approx(total / weights, rel=1e-5)

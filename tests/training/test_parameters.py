@@ -7,6 +7,16 @@ from typing import Any
 import pytest
 from training_samples import parameters
 
+from mixmas_pipeline.training.parameters import (
+    NO_AUGMENTATION,
+    PUBLISHED,
+    AugmentationParameters,
+    BudgetParameters,
+    RecipeParameters,
+    TrainingParameters,
+    TrialRecipeParameters,
+)
+
 
 @pytest.mark.parametrize("wrong", [{"device": "gppu"}, {"precision": "bf61"}, {"strategy": "ddp"}])
 def test_misspelt_settings_are_refused_at_once(wrong: dict[str, str]) -> None:
@@ -38,3 +48,33 @@ def test_settings_that_contradict_each_other_are_refused_at_once(changes: dict[s
 def test_settings_for_gpus_and_hosts_are_accepted(devices: Any) -> None:
     given = parameters(device="cuda", devices=devices, num_nodes=2, address="node-0:29500")
     assert given.devices == devices
+
+
+def test_published_is_a_recipe_with_everything_off() -> None:
+    assert parameters(recipe="published").recipe == PUBLISHED
+    assert parameters(recipe=PUBLISHED.model_dump()).recipe == PUBLISHED
+    off = PUBLISHED.model_dump()
+    assert not any([*off.pop("augmentation").values()])
+    assert off == {"mixup": 0, "label_smoothing": 0, "average": 0, "decay_vectors": True}
+    assert TrainingParameters.model_validate_json(parameters().model_dump_json()) == parameters()
+
+
+def test_parts_of_a_recipe_keep_the_other_defaults() -> None:
+    recipe = parameters(recipe={"augmentation": {"flip": True}}).recipe
+    assert recipe.augmentation == AugmentationParameters(flip=True)
+    assert recipe.model_copy(update={"augmentation": AugmentationParameters()}) == RecipeParameters()
+
+
+def test_another_word_is_no_recipe() -> None:
+    with pytest.raises(ValueError, match="recipe"):
+        parameters(recipe="publisht")
+
+
+def test_recipe_of_trials_has_defaults_of_its_own() -> None:
+    """And a budget takes the whole recipe of a full training, as the validation of the search hands it over."""
+    budget = {"learning_rate": 0.1, "steps": 1, "extended_steps": 1, "seeds": (0, 1)}
+    recipe = BudgetParameters.model_validate({**budget, "recipe": {"average": 0.5}}).recipe
+    assert recipe == TrialRecipeParameters(average=0.5)
+    assert recipe.augmentation == NO_AUGMENTATION
+    for whole in (RecipeParameters(label_smoothing=0.1), PUBLISHED):
+        assert dict(BudgetParameters.model_validate({**budget, "recipe": whole}).recipe) == dict(whole)

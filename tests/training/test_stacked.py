@@ -13,6 +13,7 @@ from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import FUSED, MultimodalMixer
+from mixmas_pipeline.training.parameters import PUBLISHED, RecipeParameters
 from mixmas_pipeline.training.stacked import StackedModels
 from mixmas_pipeline.training.trial import run_trials
 
@@ -22,13 +23,20 @@ MakeArchitecture = Callable[..., Architecture]
 
 @pytest.mark.parametrize(("image", "series", "network"), CANDIDATES)
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+@pytest.mark.parametrize("recipe", [PUBLISHED, RecipeParameters(average=0.5)], ids=["published", "ours"])
 def test_seeds_as_one_model_are_the_separate_trials(
-    make_table: MakeTable, make_architecture: MakeArchitecture, task: str, image: str, series: str, network: str
+    make_table: MakeTable,
+    make_architecture: MakeArchitecture,
+    recipe: RecipeParameters,
+    task: str,
+    image: str,
+    series: str,
+    network: str,
 ) -> None:
     """But for rounding; the clipping of gradients is at work (a norm of 0.1), and is each seed's own."""
     architecture = make_architecture(image, series, network, task=task)
     sample, holdout = make_table(61, task), make_table(50, task, 1)
-    budget = BUDGET.model_copy(update={"clip_norm": 0.1, "balance": "classes"})
+    budget = BUDGET.model_copy(update={"clip_norm": 0.1, "balance": "classes", "recipe": recipe})
     runs = []
     for batched in (False, True):
         chosen = budget.model_copy(update={"batched": batched})

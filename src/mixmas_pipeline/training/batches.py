@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -132,13 +132,21 @@ class Batches:
             yield Batch({name: tensor[rows] for name, tensor in inputs.items()}, labels[rows], share, present, shares)
 
 
-def endless_batches(table: MultimodalTable, held: Held, parameters: OptimiserParameters, seed: int) -> Iterator[Batch]:
+def endless_batches(
+    table: MultimodalTable,
+    held: Held,
+    parameters: OptimiserParameters,
+    seed: int,
+    change: Callable[[Batch, int, int, int], Batch],
+) -> Iterator[Batch]:
     """Training batches, epoch after epoch, without an end. Order and dropped modalities depend on the seed only.
 
     Args:
         held: the table's modalities and labels on the device; the batches have these modalities.
+        change: batch, seed, epoch, step of the epoch -> the batch that is trained on, see ``recipe.BatchRecipe``.
     """
     for epoch in itertools.count():
         rows = [piece.numpy() for piece in batch_rows(len(table), parameters.batch_size, seed, epoch)]
         present = drop_modalities(table, list(held[0]), parameters.modality_dropout, seed, epoch)
-        yield from Batches(table, rows, held=held, present=present)
+        for step, batch in enumerate(Batches(table, rows, held=held, present=present)):
+            yield change(batch, seed, epoch, step)

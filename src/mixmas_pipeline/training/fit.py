@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -82,8 +83,9 @@ def fit(
         logging.getLogger(name).setLevel(logging.WARNING)
     device = pick_device(parameters.device)
     precision = pick_precision(parameters.precision, device)
+    parameters = lengthened(parameters, len(train_table))
     batches = len(batch_rows(len(train_table), parameters.batch_size, 0, 0))
-    module = MixerModule(architecture, parameters, steps=batches * parameters.max_epochs, labels=train_table.labels)
+    module = MixerModule(architecture, parameters, batches * parameters.max_epochs, train_table)
     data = TableDataModule(train_table, validation, parameters, module.scale, list(architecture.inputs))
     last = checkpoints / LAST
     resumes = is_complete(last)
@@ -120,11 +122,21 @@ def fit(
 def trained(architecture: Architecture, checkpoints: AnyPath) -> tuple[MultimodalMixer, pd.DataFrame]:
     """Read the result of a finished training from its folder; returns as ``train``."""
     best = torch.load(local_copy(checkpoints / BEST), map_location="cpu", weights_only=True)["state_dict"]
-    weights = {name.removeprefix("model."): weight for name, weight in best.items()}
+    kept = "averaged." if any(name.startswith("averaged.") for name in best) else "model."
+    weights = {name.removeprefix(kept): weight for name, weight in best.items() if name.startswith(kept)}
     model = initialised(MultimodalMixer, 0, architecture).to(next(iter(weights.values())).dtype)
     model.load_state_dict(weights)
     history = torch.load(local_copy(checkpoints / LAST), map_location="cpu", weights_only=True)["history"]
     return model.eval(), pd.DataFrame(history)
+
+
+def lengthened(parameters: TrainingParameters, rows: int) -> TrainingParameters:
+    """The parameters, with as many epochs, and as much more patience, as make ``min_steps`` steps of so many training
+    rows."""
+    batches = len(batch_rows(rows, parameters.batch_size, 0, 0))
+    epochs = max(parameters.max_epochs, math.ceil(parameters.min_steps / batches))
+    patience = math.ceil(parameters.patience * epochs / parameters.max_epochs)
+    return parameters.model_copy(update={"max_epochs": epochs, "patience": patience})
 
 
 def _callbacks(patience: int, checkpoints: AnyPath) -> list[pl.Callback]:

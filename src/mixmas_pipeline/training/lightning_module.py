@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import time
@@ -13,15 +14,18 @@ import torch
 import torch.distributed
 from torch import Tensor
 
+from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.metrics import predict, score
 from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import FUSED, MultimodalMixer
+from mixmas_pipeline.training.averaging import AveragedWeights
 from mixmas_pipeline.training.batches import Batch
 from mixmas_pipeline.training.loss import fusion_weight, loss_scale, multi_head_loss, task_loss
 from mixmas_pipeline.training.optimiser import make_optimiser
 from mixmas_pipeline.training.parameters import TrainingParameters
+from mixmas_pipeline.training.recipe import BatchRecipe
 from mixmas_pipeline.utils.progress import Progress
 
 # Between the dropout seeds of two processes: larger than any number of epochs, and odd, since on the CPU torch uses
@@ -37,9 +41,10 @@ class MixerModule(pl.LightningModule):
         architecture: of the model.
         parameters: of the training.
         steps: length of the learning-rate schedule.
-        labels: of the training split.
+        train: the training split, of which labels and kinds are read.
 
     Attributes:
+        averaged: the model with the averaged weights, which is validated and kept; None if the recipe has no average.
         history: one row per epoch; it is part of the checkpoint.
         scale: of the loss, see ``loss.loss_scale``.
     """
@@ -47,19 +52,21 @@ class MixerModule(pl.LightningModule):
     scale: Tensor | None
 
     def __init__(
-        self, architecture: Architecture, parameters: TrainingParameters, steps: int, labels: np.ndarray
+        self, architecture: Architecture, parameters: TrainingParameters, steps: int, train: MultimodalTable
     ) -> None:
         super().__init__()
         self.model = initialised(MultimodalMixer, parameters.seed, architecture)
+        self.averaged = copy.deepcopy(self.model).requires_grad_(False) if parameters.recipe.average else None
         self.history: list[dict[str, float]] = []
         self._architecture, self._training, self._steps = architecture, parameters, steps
+        self._change = BatchRecipe(parameters.recipe, train.schema, architecture)
         self._losses: list[Tensor] = []
         self._logits: list[dict[str, Tensor]] = []
         self._labels: list[Tensor] = []
         self._present: list[dict[str, Tensor]] = []
         self._start, self._best = 0.0, ""
         task_of(architecture.task).check_metric(parameters.metric, "training.metric")
-        scale = loss_scale(parameters, torch.from_numpy(np.array(labels)), architecture)
+        scale = loss_scale(parameters, torch.from_numpy(np.array(train.labels)), architecture)
         self.register_buffer("scale", scale, persistent=False)
 
     def forward(self, inputs: dict[str, Tensor], present: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
@@ -77,6 +84,8 @@ class MixerModule(pl.LightningModule):
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self._training.clip_norm)
 
     def on_train_start(self) -> None:
+        averages = None if self.averaged is None else self.averaged.parameters()
+        self._averages = AveragedWeights(self.model.parameters(), self._training.recipe.average, averages)
         self._best = self._best_so_far()
         epochs = self._training.max_epochs
         batches = self._steps // epochs
@@ -98,6 +107,7 @@ class MixerModule(pl.LightningModule):
         self._start = time.perf_counter()
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
+        batch = self._change(batch, self._training.seed, self.current_epoch, index, self.global_rank)
         weight = fusion_weight(len(batch.inputs), self.current_epoch, self._training.fusion_weight_step)
         logits, task = self.model(batch.inputs, batch.present), self._architecture.task
         loss = batch.share * multi_head_loss(
@@ -107,6 +117,7 @@ class MixerModule(pl.LightningModule):
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, index: int) -> None:
+        self._averages.update(self.global_step)
         self._progress.advance(note=self._best)
 
     def on_validation_epoch_start(self) -> None:
@@ -114,7 +125,7 @@ class MixerModule(pl.LightningModule):
             gathered.clear()
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        logits = self.model(batch.inputs, batch.present)
+        logits = (self.averaged or self.model)(batch.inputs, batch.present)
         self._logits.append({name: values.float() for name, values in logits.items()})
         self._labels.append(batch.labels)
         self._present.append(batch.present)

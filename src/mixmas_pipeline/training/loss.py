@@ -24,7 +24,8 @@ def task_loss(
 
     Args:
         logits: (batch, classes), or (batch, targets).
-        labels: (batch,) class indices; (batch, classes) of 0 and 1; or (batch, targets) numbers.
+        labels: (batch,) class indices; (batch, classes) of 0 and 1; or (batch, targets) numbers. Classes may also be
+            (batch, classes) probabilities, and 0 and 1 anything between.
         task: as an ``Architecture`` has it.
         scale: (classes,) or (targets,). The weight of a class's examples (the mean is a weighted mean); for
             "multilabel" the weight of a positive label against a negative one; for "regression" the standard deviation
@@ -33,12 +34,19 @@ def task_loss(
     """
     if counted is not None:
         return _mean_of_counted(logits, labels, task, scale, counted)
+    if _are_soft(labels, task):
+        return _mean_of_counted(logits, labels, task, scale, torch.ones_like(labels[:, 0], dtype=torch.bool))
     if task == "regression":
         errors = logits - labels.to(logits.dtype)
         return (errors if scale is None else errors / scale).square().mean()
     if task == "multilabel":
         return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), pos_weight=scale)
     return F.cross_entropy(logits, labels.long(), weight=scale)
+
+
+def _are_soft(labels: Tensor, task: str) -> bool:
+    """Whether they are probabilities of classes."""
+    return task in ("multiclass", "binary") and labels.dim() == 2
 
 
 def _mean_of_counted(logits: Tensor, labels: Tensor, task: str, scale: Tensor | None, counted: Tensor) -> Tensor:
@@ -49,6 +57,13 @@ def _mean_of_counted(logits: Tensor, labels: Tensor, task: str, scale: Tensor | 
     elif task == "multilabel":
         truth = labels.to(logits.dtype)
         losses = F.binary_cross_entropy_with_logits(logits, truth, pos_weight=scale, reduction="none").mean(dim=1)
+    elif _are_soft(labels, task):
+        # Each class's part of an example has the class's weight, as its whole examples have.
+        logarithms = logits.log_softmax(dim=1)
+        parts = labels.to(logarithms.dtype) if scale is None else labels * scale.to(logarithms.dtype)
+        total = (parts.sum(dim=1) * weights).sum()
+        losses = -(parts * logarithms).sum(dim=1)
+        return (losses * weights).sum() / torch.where(total > 0, total, torch.ones_like(total))
     else:
         losses = F.cross_entropy(logits, labels.long(), reduction="none")
         weights = weights if scale is None else weights * scale[labels.long()]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from mixmas_pipeline.evaluation.metrics import Metric
 from mixmas_pipeline.utils.parameters import Distinct, NonNegative, Parameters, Positive, Seed
@@ -14,8 +14,85 @@ Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 
 
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class AugmentationParameters(Parameters):
+    """Random changes of training inputs, by the kind of the modality, see ``training.augmentation``. 0 turns one off.
+
+    Attributes:
+        shift: of pictures and spectrograms, up to this share of each side. Default 0.1.
+        flip: mirror pictures, left and right, with probability 0.5. Default false.
+        erase: cut a rectangle out of a picture, up to this share of each side. Default 0.
+        spectrum_mask: cut a band of times and one of frequencies out of a spectrogram (SpecAugment), each up to this
+            share of its side. Default 0.2.
+        jitter: noise on time series, in standard deviations. Default 0.1.
+        scale: standard deviation of a random factor of each feature of a time series. Default 0.1.
+        time_mask: cut a span of steps out of a time series, up to this share of them. Default 0.2.
+        noise: on tables and embeddings, in standard deviations. Default 0.1.
+        token_dropout: probability that a text's token is left out. Default 0.1.
+    """
+
+    shift: Share = 0.1
+    flip: bool = False
+    erase: Share = 0.0
+    spectrum_mask: Share = 0.2
+    jitter: NonNegative = 0.1
+    scale: NonNegative = 0.1
+    time_mask: Share = 0.2
+    noise: NonNegative = 0.1
+    token_dropout: Share = 0.1
+
+
+class RecipeParameters(Parameters):
+    """What keeps a training from learning its rows by heart. The single word "published" instead of keys means
+    M2-Mixer's published recipe: all of it off.
+
+    Attributes:
+        augmentation: random changes of the inputs.
+        mixup: examples are blended in pairs, by shares from Beta(mixup, mixup), see ``training.mixup``. 0: not. Default
+            0.4.
+        label_smoothing: share of the probability that a label spreads evenly; not for a regression. Default 0.
+        average: decay per step of the moving average of the weights, which is what is validated, kept and scored, see
+            ``training.averaging``. 0: the last weights are. Default 0.99.
+        decay_vectors: decay the weights of normalisations and biases too. Default false.
+    """
+
+    augmentation: AugmentationParameters = AugmentationParameters()
+    mixup: NonNegative = 0.4
+    label_smoothing: Share = 0.0
+    average: Share = 0.99
+    decay_vectors: bool = False
+
+
+NO_AUGMENTATION = AugmentationParameters.model_validate(
+    {"shift": 0, "spectrum_mask": 0, "jitter": 0, "scale": 0, "time_mask": 0, "noise": 0, "token_dropout": 0}
+)
+PUBLISHED = RecipeParameters(augmentation=NO_AUGMENTATION, mixup=0.0, average=0.0, decay_vectors=True)
+
+
+class TrialRecipeParameters(RecipeParameters):
+    """The recipe of the search's trials, which are too short for augmentation: in 200 steps it costs more than it
+    brings.
+
+    Attributes:
+        augmentation: random changes of the inputs. Default none.
+    """
+
+    augmentation: AugmentationParameters = NO_AUGMENTATION
+
+
+def _read_recipe(recipe: Any) -> Any:
+    recipe = PUBLISHED if recipe == "published" else recipe
+    return dict(recipe) if isinstance(recipe, RecipeParameters) else recipe
+
+
+Recipe = Annotated[RecipeParameters, BeforeValidator(_read_recipe)]
+TrialRecipe = Annotated[TrialRecipeParameters, BeforeValidator(_read_recipe)]
+
+
 class OptimiserParameters(Parameters):
-    """AdamW with a linear warm-up and a cosine decay to zero, and modality dropout.
+    """AdamW with a linear warm-up and a cosine decay to zero, modality dropout, and the recipe.
 
     Attributes:
         learning_rate: the peak.
@@ -27,6 +104,7 @@ class OptimiserParameters(Parameters):
             ``loss.balancing_weights``; not for a regression. Default "none".
         modality_dropout: probability that a step leaves out a modality of an example, as if the example lacked it; at
             least one modality stays, see ``modality_dropout.drop_modalities``. Needs two modalities. Default 0.
+        recipe: against learning by heart; the word "published" turns it off.
     """
 
     learning_rate: Positive
@@ -36,6 +114,7 @@ class OptimiserParameters(Parameters):
     clip_norm: Positive = 1.0
     balance: Literal["none", "classes"] = "none"
     modality_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    recipe: Recipe = RecipeParameters()
 
 
 class DeviceParameters(Parameters):
@@ -74,6 +153,7 @@ class BudgetParameters(OptimiserParameters, DeviceParameters):
         seeds: initialisations and batch orders; every candidate is trained once per seed.
         race: drop candidates on the way that are clearly behind; null trains every candidate with every seed. Default
             null.
+        recipe: as in full training, but without augmentation; the word "published" turns the rest off.
         batched: train a candidate's seeds as one model; "auto" does so on a GPU. Default "auto".
     """
 
@@ -81,6 +161,7 @@ class BudgetParameters(OptimiserParameters, DeviceParameters):
     extended_steps: int = Field(ge=1)
     seeds: Annotated[tuple[Seed, ...], Distinct] = Field(min_length=2)
     race: RaceParameters | None = None
+    recipe: TrialRecipe = TrialRecipeParameters()
     batched: bool | Literal["auto"] = "auto"
 
     @property
@@ -112,6 +193,8 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
             1 GiB) there is a member per fold of the training and validation rows, five in all; else a member per seed.
             "single" trains one model on the training split. Default "ensemble".
         seeds: members of a large table's ensemble. Default 3.
+        min_steps: with few rows ``max_epochs`` and ``patience`` grow, by the same factor, until the schedule has this
+            many optimiser steps. Default 0: they stay.
         metric: validation score that is watched; see ``SelectionParameters``.
         fusion_weight_step: growth per epoch of the fused head's weight in the multi-head loss. Default 0.
         precision: beside those of ``DeviceParameters`` "float16" (autocast with scaled gradients, for GPUs without
@@ -129,6 +212,7 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
     patience: int = Field(ge=1)
     deploy: Literal["ensemble", "single"] = "ensemble"
     seeds: int = Field(3, ge=1)
+    min_steps: int = Field(0, ge=0)
     metric: Metric
     fusion_weight_step: NonNegative = 0.0
     precision: Precision | Literal["float16", "float64"] = "float32"  # type: ignore[assignment]

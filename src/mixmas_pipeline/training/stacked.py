@@ -15,11 +15,13 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.multimodal import MultimodalMixer
+from mixmas_pipeline.training.averaging import AveragedWeights
 from mixmas_pipeline.training.batches import endless_batches, to_tensors
 from mixmas_pipeline.training.loss import fusion_weight, loss_scale, multi_head_loss
 from mixmas_pipeline.training.loss_curve import LossCurve
 from mixmas_pipeline.training.optimiser import make_optimiser
 from mixmas_pipeline.training.parameters import BudgetParameters
+from mixmas_pipeline.training.recipe import BatchRecipe
 from mixmas_pipeline.utils.progress import Progress
 
 Tensors = dict[str, Tensor]
@@ -86,13 +88,15 @@ def train_stacked(
     for model in models:
         model.train()
     stack = StackedModels(models)
-    optimiser, schedule = make_optimiser(budget, stack.parameters, steps)
+    optimiser, schedule = make_optimiser(budget, stack.parameters, steps, stacked=True)
+    averages = AveragedWeights(stack.parameters, budget.recipe.average)
+    change = BatchRecipe(budget.recipe, sample.schema, architecture)
     curves = [LossCurve(steps, f"{label}, seed {seed}", budget.learning_rate) for seed in seeds]
     what = f"{label}, seeds {', '.join(map(str, seeds))}"
     # Dropout draws from the global generator, which is restored afterwards.
     with torch.random.fork_rng(), Progress(steps, what, describe=lambda done: f"step {done} of {steps}") as progress:
         torch.manual_seed(seeds[0])
-        streams = [endless_batches(sample, held, budget, seed) for seed in seeds]
+        streams = [endless_batches(sample, held, budget, seed, change) for seed in seeds]
         for step, batches in zip(range(1, steps + 1), zip(*streams, strict=True), strict=False):
             logits = stack([batch.inputs for batch in batches], [batch.present for batch in batches])
             losses = [
@@ -104,9 +108,11 @@ def train_stacked(
             stack.clip(budget.clip_norm)
             optimiser.step()
             schedule.step()
+            averages.update(step)
             for curve, loss in zip(curves, losses, strict=True):
                 curve.add(step, loss)
             progress.advance()
+    averages.install()
     stack.unstack()
     return curves
 

@@ -16,12 +16,14 @@ from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import FUSED, MultimodalMixer
+from mixmas_pipeline.training.averaging import AveragedWeights
 from mixmas_pipeline.training.batches import endless_batches, to_tensors
 from mixmas_pipeline.training.inference import compute_logits
 from mixmas_pipeline.training.loss import fusion_weight, loss_scale, multi_head_loss
 from mixmas_pipeline.training.loss_curve import LossCurve
 from mixmas_pipeline.training.optimiser import make_optimiser
 from mixmas_pipeline.training.parameters import BudgetParameters
+from mixmas_pipeline.training.recipe import BatchRecipe
 from mixmas_pipeline.training.stacked import train_stacked
 from mixmas_pipeline.utils.devices import computing_in, pick_device, pick_precision
 from mixmas_pipeline.utils.progress import PartStarted, Progress, report
@@ -126,31 +128,36 @@ def train(
     seed: int,
     label: str,
 ) -> LossCurve:
-    """Train a model in place; return its loss curve.
+    """Train a model in place, which then has the averaged weights; return its loss curve.
 
     Args:
         model: on ``device``.
-        seed: of the batch order, dropped modalities and dropout.
+        seed: of the batch order, dropped modalities, augmentation and dropout.
         label: see ``run_trials``.
     """
     architecture = model.architecture
     held = to_tensors(sample, device, architecture.inputs)
     weight, scale = fusion_weight(len(architecture.inputs), 0, 0.0), loss_scale(budget, held[1], architecture)
     model.train()
-    optimiser, schedule = make_optimiser(budget, model.parameters(), steps)
+    weights = list(model.parameters())
+    optimiser, schedule = make_optimiser(budget, weights, steps)
+    averages = AveragedWeights(weights, budget.recipe.average)
+    change = BatchRecipe(budget.recipe, sample.schema, architecture)
     what = f"{label}, seed {seed}"
     curve = LossCurve(steps, what, budget.learning_rate)
     # Dropout draws from the global generator, which is restored afterwards: a trial depends on its seed only.
     with torch.random.fork_rng(), Progress(steps, what, describe=lambda done: f"step {done} of {steps}") as progress:
         torch.manual_seed(seed)
-        for step, batch in zip(range(1, steps + 1), endless_batches(sample, held, budget, seed), strict=False):
+        for step, batch in zip(range(1, steps + 1), endless_batches(sample, held, budget, seed, change), strict=False):
             logits = model(batch.inputs, batch.present)
             loss = multi_head_loss(logits, batch.labels, architecture.task, weight, scale, batch.present)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), budget.clip_norm)
+            torch.nn.utils.clip_grad_norm_(weights, budget.clip_norm)
             optimiser.step()
             schedule.step()
+            averages.update(step)
             curve.add(step, loss)
             progress.advance()
+    averages.install()
     return curve

@@ -21,7 +21,7 @@ from search_samples import (
 from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.pipelines.search import nodes
 from mixmas_pipeline.pipelines.search.selection import rank
-from mixmas_pipeline.training.parameters import BudgetParameters, TrainingParameters
+from mixmas_pipeline.training.parameters import BudgetParameters, TrainingParameters, TrialRecipeParameters
 from mixmas_pipeline.utils.progress import LOGGER, PartStarted
 
 MIXER = {"block": "mlp_mixer", "channel_dim": 16}
@@ -133,7 +133,14 @@ def test_planted_signal_is_chosen() -> None:
         return MultimodalTable(schema, {"x": images.astype(np.float32)}, labels, [f"r{i}" for i in range(rows)])
 
     sample, holdout = arranged(300), arranged(300)
-    budget = BudgetParameters(steps=120, extended_steps=120, seeds=(0, 1, 2), learning_rate=0.01, device="cpu")
+    budget = BudgetParameters(
+        steps=120,
+        extended_steps=120,
+        seeds=(0, 1, 2),
+        learning_rate=0.01,
+        device="cpu",
+        recipe=TrialRecipeParameters(mixup=0),
+    )
     results = {}
     for name, block in {
         "mixes": {"block": "hyper_mixer", "channel_dim": 16, "token_dim": 8},

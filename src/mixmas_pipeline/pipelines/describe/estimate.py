@@ -249,7 +249,8 @@ def time_training(
         rows = np.linspace(0, len(table) - 1, max(2, round(share * len(table)))).astype(int)
         return restrict(table.take(rows), architecture.inputs)
 
-    settings = training.model_copy(update={"max_epochs": _EPOCHS, "patience": _EPOCHS, "devices": 1, "num_nodes": 1})
+    short = {"max_epochs": _EPOCHS, "patience": _EPOCHS, "min_steps": 0}
+    settings = training.model_copy(update={**short, "devices": 1, "num_nodes": 1})
     with _warnings_only(lightning_module.__name__), tempfile.TemporaryDirectory() as folder:
         _, history = fit.train(architecture, part(train), part(validation), settings, Path(folder))
     return float(history["seconds"].iloc[1:].median()) / share
@@ -274,11 +275,12 @@ def _training_cost(
         epoch = time_training(proposal, tables.train, tables.validation, training)
     except FloatingPointError as error:
         return FailedTraining(failed=str(error))
+    epochs = fit.lengthened(training, len(tables.train)).max_epochs
     return TrainingCost(
         seconds_an_epoch=epoch,
         alone_seconds_an_epoch=alone,
-        epochs=training.max_epochs,
-        seconds=epoch * training.max_epochs,
+        epochs=epochs,
+        seconds=epoch * epochs,
     )
 
 
