@@ -308,7 +308,7 @@ def test_the_samples_of_the_edits_are_as_they_say() -> None:
 
 def test_names_that_the_rules_give_exist() -> None:
     code = package_code()
-    for target in (fingerprints.BUILDS_BLOCKS, fingerprints.BUILDS_PRESETS):
+    for target in (fingerprints.BUILDS_BLOCKS, fingerprints.BUILDS_PRESETS, fingerprints.USES_SCIKIT_LEARN):
         code.refers([], target)
     root = Path(fingerprints.__file__).parents[1]
     missing = [

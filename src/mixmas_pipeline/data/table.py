@@ -85,6 +85,24 @@ def chunks(array: np.ndarray) -> Iterator[slice]:
         release(array)
 
 
+def concatenate(first: MultimodalTable, second: MultimodalTable) -> MultimodalTable:
+    """The rows of both tables, copied, without extra columns.
+
+    Raises:
+        ValueError: their schemas differ.
+    """
+    if first.schema != second.schema:
+        raise ValueError(f"the tables have the schemas {first.schema} and {second.schema}; expected the same")
+    return MultimodalTable(
+        first.schema,
+        {name: np.concatenate([array, second.arrays[name]]) for name, array in first.arrays.items()},
+        np.concatenate([first.labels, second.labels]),
+        np.concatenate([first.ids, second.ids]),
+        present={name: np.concatenate([column, second.present[name]]) for name, column in first.present.items()},
+        check=False,
+    )
+
+
 def _gather(array: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """``array[rows]``. No more is in memory than the result and a chunk."""
     taken = np.empty((len(rows), *array.shape[1:]), array.dtype)
