@@ -26,6 +26,7 @@ OURS = {
     "array": "ArrayDataset",
     "arrays": "ArraysDataset",
     "model": "ModelDataset",
+    "references": "ReferencesDataset",
     "folder": "FolderDataset",
     "record": "RecordDataset",
     "runs": "RunsDataset",
@@ -94,9 +95,9 @@ def test_making_the_catalog_imports_nothing_heavy() -> None:
         "import sys; sys.path.insert(0, 'tests/samples'); from graphs import configuration;"
         "from kedro.io import DataCatalog;"
         "catalog = DataCatalog.from_config(configuration('base')['catalog']);"
-        "kept = 'metrics report leaderboard mistakes examples model history_figure architecture exported'.split();"
+        "kept = 'metrics report leaderboard mistakes examples model history_figure architecture exported verdict reference.linear'.split();"
         "[catalog.get(f'avmnist.{name}') for name in kept];"
-        "heavy = 'torch transformers pytorch_lightning matplotlib scipy pandas pyarrow duckdb PIL plotly'.split();"
+        "heavy = 'torch transformers pytorch_lightning sklearn matplotlib scipy pandas pyarrow duckdb PIL plotly'.split();"
         "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)

@@ -99,7 +99,7 @@ class Reference(Parameters):
     classes: tuple[str, ...] = Field(min_length=1)
     inputs: dict[str, Summary] = Field(min_length=1)
     rows: Count
-    features: Count
+    features: int = Field(ge=0)
     size: int = Field(ge=0)
     penalty: float | None = None
     iterations: int | None = None
@@ -138,7 +138,8 @@ class Features(nn.Module):
         for number, (name, summary) in enumerate(self.inputs.items()):
             x = inputs[name].to(self.fill.dtype)
             columns.append(self._summarise(number, summary, x))
-            has.append(present[name] if name in present else torch.ones(len(x), dtype=torch.bool, device=x.device))
+            everywhere = torch.ones_like(x.flatten(1)[:, 0], dtype=torch.bool)
+            has.append(present.get(name, everywhere))
         mask = torch.cat([h[:, None].expand(-1, c.shape[1]) for h, c in zip(has, columns, strict=True)], dim=1)
         kept = torch.where(mask[:, self.keep], torch.cat(columns, dim=1)[:, self.keep], self.fill)
         flags = [h[:, None].to(kept.dtype) for h, s in zip(has, self.inputs.values(), strict=True) if s.optional]
@@ -228,7 +229,7 @@ class TreeScores(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         trees = torch.arange(len(self.output), device=features.device)
-        node = torch.zeros(len(features), len(self.output), dtype=torch.long, device=features.device)
+        node = torch.zeros(features.shape[0], len(self.output), dtype=torch.long, device=features.device)
         for _ in range(self._levels):
             value = features.gather(1, self.feature[trees, node])
             goes_left = value <= self.threshold[trees, node]

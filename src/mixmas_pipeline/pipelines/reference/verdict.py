@@ -1,7 +1,8 @@
 """The verdict: the network against the references.
 
 The recommended model is chosen by validation scores alone: the simplest one whose score is within one standard error of
-the best (Breiman et al. 1984, section 3.4.3). The test split only says how that choice turned out.
+the best (Breiman et al. 1984, section 3.4.3). Of a kind's models that of all modalities is preferred to one of a single
+modality in the same way. The test split only says how that choice turned out.
 """
 
 from __future__ import annotations
@@ -73,12 +74,20 @@ def choose(references: pd.DataFrame, network: float) -> tuple[int, bool]:
         network: its validation score.
     """
     best = references.loc[references["validation"].idxmax()]
-    least = max(best["validation"], network) - best["validation_error"]
+    error = best["validation_error"]
     for kind in _SIMPLICITY[:-1]:
-        close = references[(references["model"] == kind) & (references["validation"] >= least)]
+        close = _close(references[references["model"] == kind], max(best["validation"], network) - error)
         if len(close):
-            return int(close["validation"].idxmax()), False
-    return int(references["validation"].idxmax()), True
+            return int(close.index[0]), False
+    rivals = _close(references[references["model"] == best["model"]], best["validation"] - error)
+    return int(rivals.index[0]), True
+
+
+def _close(references: pd.DataFrame, least: float) -> pd.DataFrame:
+    """Those with at least this validation score: the one that reads the most modalities first, then the best."""
+    close = references[references["validation"] >= least]
+    order = {"modalities": close["modalities"].str.count(r" \+ "), "validation": close["validation"]}
+    return close.loc[pd.DataFrame(order).sort_values(["modalities", "validation"], ascending=False).index]
 
 
 def predicted_labels(predictions: pd.DataFrame, test: MultimodalTable) -> np.ndarray:
