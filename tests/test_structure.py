@@ -179,7 +179,8 @@ def test_candidate_names_that_would_clash_are_refused(name: str) -> None:
 def test_pipelines_are_made_without_heavy_imports() -> None:
     code = (
         "import sys; from mixmas_pipeline.pipeline_registry import register_pipelines; register_pipelines();"
-        "heavy = 'torch transformers pytorch_lightning sklearn matplotlib scipy pandas pyarrow duckdb PIL plotly'.split();"
+        "heavy = 'torch transformers pytorch_lightning sklearn "
+        "matplotlib scipy pandas pyarrow duckdb PIL plotly'.split();"
         "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)

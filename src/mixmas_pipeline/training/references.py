@@ -108,17 +108,14 @@ def fit_reference(
         bounded=tuple(bounded),
         **settings,
     )
-    tensors = {"keep": features.keep, "fill": features.fill}
-    return ReferenceModel(
-        description,
-        {
-            **{f"features.{name}": tensor for name, tensor in tensors.items()},
-            **{f"scores.{name}": tensor for name, tensor in scores.items()},
-            "scale": torch.from_numpy(problem.scale.astype(np.float32)),
-            "offset": torch.from_numpy(problem.offset.astype(np.float32)),
-            "absent": torch.from_numpy(problem.absent),
-        },
-    ).eval()
+    tensors = {f"scores.{name}": tensor for name, tensor in scores.items()}
+    tensors |= {"features.keep": features.keep, "features.fill": features.fill, "absent": torch.tensor(problem.absent)}
+    tensors |= {"scale": _float(problem.scale), "offset": _float(problem.offset)}
+    return ReferenceModel(description, tensors).eval()
+
+
+def _float(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.array(values, dtype=np.float32))
 
 
 # --- rows and features ------------------------------------------------------------------------------------------------
@@ -165,9 +162,7 @@ def _read(
         keep.append(start + chosen)
         fill.append(mean[chosen])
         start += summary.features
-    features = Features(
-        inputs, torch.from_numpy(np.concatenate(keep)), torch.from_numpy(np.concatenate(fill).astype(np.float32))
-    )
+    features = Features(inputs, torch.from_numpy(np.concatenate(keep)), _float(np.concatenate(fill)))
     return features, _compute(features, table, rows), left_out
 
 
@@ -356,8 +351,7 @@ def _fit_linear(problem: _Problem, folds: list[np.ndarray]) -> tuple[dict[str, T
     for weaker in [*(p for p in _PENALTIES if p > penalty), penalty]:
         weight, bias = own.fit(weaker)
     tensors = {"mean": mean, "std": std, "weight": weight if rotation is None else rotation @ weight, "bias": bias}
-    made = {name: torch.from_numpy(np.array(array, dtype=np.float32)) for name, array in tensors.items()}
-    return made, {"penalty": penalty}
+    return {name: _float(array) for name, array in tensors.items()}, {"penalty": penalty}
 
 
 def _rotated(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
