@@ -41,9 +41,11 @@ def test_only_evaluation_reads_the_test_split() -> None:
     everything = all_pipelines("base")
     readers = {n.name for n in everything.nodes if "avmnist.test" in n.inputs}
     looks = {f"describe.{name}" for name in ("measure_tables", "find_duplicates", "find_leaks")}
-    assert readers == {"training.evaluate_model", "compare.evaluate_contenders"} | looks
+    scores = {"training.evaluate_model", "compare.evaluate_contenders", "reference.score_references"}
+    assert readers == scores | {"reporting.give_verdict"} | looks
     after = {node.name for node in everything.from_nodes(*readers).nodes} - readers
     drawn = {f"reporting.{name}" for name in ("draw_model", "draw_mistakes", "draw_patterns", "write_report")}
+    drawn |= {"reporting.draw_references"}
     used = {"predict.predict_new_rows", "predict.draw_contributions"}  # what is finished
     used |= {"export.assemble"}
     told = {f"describe.{name}" for name in ("conclude", "write_page")}  # and nothing is measured or chosen
@@ -136,6 +138,7 @@ def test_namespaces_begin_with_the_pipeline() -> None:
         "search.fusion_function",
         "search.fusion_network",
         "training",
+        "reference",
         "reporting",
         "predict",
         "export",
@@ -176,7 +179,8 @@ def test_candidate_names_that_would_clash_are_refused(name: str) -> None:
 def test_pipelines_are_made_without_heavy_imports() -> None:
     code = (
         "import sys; from mixmas_pipeline.pipeline_registry import register_pipelines; register_pipelines();"
-        "heavy = 'torch transformers pytorch_lightning matplotlib scipy pandas pyarrow duckdb PIL plotly'.split();"
+        "heavy = 'torch transformers pytorch_lightning sklearn "
+        "matplotlib scipy pandas pyarrow duckdb PIL plotly'.split();"
         "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
@@ -187,7 +191,16 @@ def test_registry_list_and_describe(tmp_path: Path) -> None:
     project = make_project(tmp_path / "project")
     listed = kedro(project, "registry", "list")
     assert listed.returncode == 0
-    for name in ("__default__", "avmnist", "search", "training", "reporting", "compare", "validate_search"):
+    for name in (
+        "__default__",
+        "avmnist",
+        "search",
+        "training",
+        "reference",
+        "reporting",
+        "compare",
+        "validate_search",
+    ):
         assert f"- {name}" in listed.stdout
 
 

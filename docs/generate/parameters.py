@@ -173,7 +173,8 @@ def page() -> str:
         "data set.\n\nIn the section of a data set, `search` is a [SearchParameters](#searchparameters), "
         "`training` a [TrainingParameters](#trainingparameters), `compare` a [CompareParameters](#compareparameters), "
         "`validate_search` a [ValidateSearchParameters](#validatesearchparameters), `predict` a "
-        "[PredictParameters](#predictparameters) and `export` an [ExportParameters](#exportparameters). The other keys "
+        "[PredictParameters](#predictparameters), `export` an [ExportParameters](#exportparameters) and `reference` a "
+        "[ReferenceParameters](#referenceparameters). The other keys "
         "are those of [AVMNISTParameters](#avmnistparameters), [MIMICParameters](#mimicparameters), "
         "[MMIMDBParameters](#mmimdbparameters) or, for a custom data set, [CustomParameters](#customparameters)."
     ]

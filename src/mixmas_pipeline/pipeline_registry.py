@@ -25,6 +25,7 @@ from mixmas_pipeline.pipelines import (
     describe,
     export,
     predict,
+    reference,
     reporting,
     search,
     training,
@@ -35,6 +36,7 @@ from mixmas_pipeline.pipelines.data import custom
 from mixmas_pipeline.pipelines.data_sets import DATA_SETS, SECTIONS, DataSet, data_sets
 from mixmas_pipeline.pipelines.export.parameters import ExportParameters
 from mixmas_pipeline.pipelines.predict.parameters import PredictParameters
+from mixmas_pipeline.pipelines.reference.parameters import ReferenceParameters
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.pipelines.validate_search.parameters import ValidateSearchParameters
 from mixmas_pipeline.training.parameters import TrainingParameters
@@ -45,7 +47,10 @@ from mixmas_pipeline.utils.resources import ComputeParameters
 MOST_COMBINATIONS = 500
 # Top-level parameters that are no data set.
 _SETTINGS = ("dataset", "reuse", "tracking", "compute", "checkpoints", custom.DEFAULTS)
-_PIPELINES = ("describe", "search", "training", "reporting", "predict", "export", "compare", "validate_search")
+_PIPELINES = (
+    *("describe", "search", "training", "reference", "reporting"),
+    *("predict", "export", "compare", "validate_search"),
+)
 
 _log = logging.getLogger(__name__)
 _context_parameters: dict[str, Any] | None = None
@@ -104,6 +109,7 @@ class _Sections:
     compare: CompareParameters
     validate_search: ValidateSearchParameters
     predict: PredictParameters
+    reference: ReferenceParameters
 
 
 def _parameters() -> dict[str, Any]:
@@ -175,6 +181,7 @@ def _sections(dataset: str, section: dict[str, Any]) -> _Sections:
         compare=check(section["compare"], f"{dataset}.compare", CompareParameters),
         validate_search=check(section["validate_search"], f"{dataset}.validate_search", ValidateSearchParameters),
         predict=check(section["predict"], f"{dataset}.predict", PredictParameters),
+        reference=check(section["reference"], f"{dataset}.reference", ReferenceParameters),
     )
     check(section["training"], f"{dataset}.training", TrainingParameters)
     check(section["export"], f"{dataset}.export", ExportParameters)
@@ -191,12 +198,16 @@ def _pipelines(dataset: str, section: dict[str, Any], data: Pipeline, sections: 
     """The active data set's pipelines."""
     searching = data + search.create_pipeline(dataset, sections.search)
     trained = searching + training.create_pipeline(dataset)
-    everything = trained + reporting.create_pipeline(dataset)
+    references = reference.create_pipeline(dataset, sections.reference.kinds)
+    everything = trained + references + reporting.create_pipeline(dataset, with_references=bool(references.nodes))
+    if not references.nodes:
+        _left_out["reference"] = f"There is no pipeline 'reference', since {dataset}.reference.kinds is empty"
     modalities = list(sections.search.encoders)
     return {
         "describe": data + describe.create_pipeline(dataset, has_rows=custom.TABLE in section),
         "search": searching,
         "training": trained,
+        **({"reference": data + references} if references.nodes else {}),
         "reporting": everything,
         "predict": predict.create_pipeline(dataset, _reading(dataset, section, sections.predict)),
         "export": export.create_pipeline(dataset),

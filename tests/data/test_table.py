@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from artefact_samples import small_table
 
-from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema, concatenate
 
 
 def rebuilt(table: MultimodalTable, **changes: Any) -> MultimodalTable:
@@ -233,3 +233,16 @@ def test_a_table_without_labels_says_so() -> None:
     assert not table.take(np.array([0])).labelled
     with pytest.raises(ValueError, match="no labels"):
         _ = table.labels
+
+
+def test_tables_are_joined_row_by_row() -> None:
+    first, second = small_table(), rebuilt(small_table(4, seed=1), ids=[f"other-{i}" for i in range(4)])
+    joined = concatenate(first, second)
+    joined.check()
+    assert list(joined.ids) == [*first.ids, *second.ids]
+    np.testing.assert_array_equal(joined.labels, [*first.labels, *second.labels])
+    for name, array in joined.arrays.items():
+        np.testing.assert_array_equal(array, np.concatenate([first.arrays[name], second.arrays[name]]))
+    other = rebuilt(second, schema=dataclasses.replace(second.schema, source="elsewhere"))
+    with pytest.raises(ValueError, match=r"the tables have the schemas .*expected the same"):
+        concatenate(first, other)

@@ -27,13 +27,14 @@ EPOCHS = 16
 PARAMETERS = f"compute.cores=1,avmnist.training.max_epochs={EPOCHS},avmnist.training.patience={EPOCHS}"
 COMMAND = ["run", "--env=test", f"--params={PARAMETERS}"]
 # How many points are drawn of which nodes, and how many kills come at random times between them.
-POINTS = {"data.": 11, "search.": 17, "training.train_model": 13, "training.evaluate_model": 5, "reporting.": 3}
+POINTS = {"data.": 11, "search.": 17, "training.train_model": 13, "training.evaluate_model": 5}
+POINTS |= {"reference.": 4, "reporting.": 3}
 RANDOM_TIMES = 5
 # Between two kills at most so many training steps or checkpoints: a training has to be left for the kills after it.
 STEPS, CHECKPOINTS = 10, 2
 # Kills that are to be in each; a save is part of another phase.
 LEAST = {"data": 6, "search": 10, "training": 10, "saving": 20}
-PHASES = ("data", "search", "training", "reporting")
+PHASES = ("data", "search", "training", "reference", "reporting")
 
 _log = logging.getLogger(__name__)
 Point = dict[str, Any]

@@ -25,6 +25,7 @@ SHORT_NAMES = {
     "train", "validation", "test", "leaderboard", "architecture", "model", "history", "metrics", "predictions",
     "examples", "leaderboard_figure", "candidate_curves", "history_figure", "heads_figure", "confusion_figure",
     "class_figure", "class_scores", "patterns", "patterns_figure", "mistakes_picture", "architecture_drawing", "report",
+    "references", "references_figure", "verdict",
 }  # fmt: skip
 
 
@@ -100,6 +101,8 @@ def test_run_ends_with_the_tables(finished: Run) -> None:
     for title in ("image (", "audio (", "fusion_function (", "fusion_network (", "chosen architecture", "final scores"):
         assert f"avmnist: {title}" in finished.words
     assert "AV-MNIST demo" in finished.words
+    assert "avmnist: reference models, accuracy" in finished.words
+    assert "on the test split (accuracy" in finished.words
 
 
 def test_report_needs_nothing_else(finished_project: Path) -> None:
@@ -114,7 +117,7 @@ def test_report_needs_nothing_else(finished_project: Path) -> None:
 def test_first_run_makes_everything(finished: Run) -> None:
     begun = started(finished.output)
     assert len(begun) == len(set(begun)) > 50
-    assert {name.split(".")[0] for name in begun} == {"data", "search", "training", "reporting"}
+    assert {name.split(".")[0] for name in begun} == {"data", "search", "training", "reference", "reporting"}
 
 
 def test_no_checkpoints_are_left_once_the_results_are_saved(finished_project: Path) -> None:

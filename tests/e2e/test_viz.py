@@ -128,7 +128,7 @@ def test_first_screen_is_the_chain_of_pipelines(graph: tuple[Visit, str]) -> Non
     seen, address = graph
     show_graph(seen.page, address)
     boxes = left_to_right(seen, ".pipeline-node--modularPipeline")
-    assert list(boxes) == ["data", "search", "training", "reporting"]
+    assert sorted(boxes) == ["data", "reference", "reporting", "search", "training"]
     assert not seen.page.locator(".pipeline-node--parameters, .pipeline-node--task").count()
     tables = left_to_right(seen, ".pipeline-node--data")
     assert {name for name in tables if tables[name] < boxes["data"]} == {
@@ -137,6 +137,7 @@ def test_first_screen_is_the_chain_of_pipelines(graph: tuple[Visit, str]) -> Non
     }
     assert {name for name in tables if tables[name] > boxes["reporting"]} == {"avmnist.report"}
     assert boxes["data"] < tables["avmnist.train"] < boxes["search"]
+    assert boxes["data"] < boxes["reference"] < boxes["reporting"]
     assert boxes["search"] < tables["avmnist.architecture"] < boxes["training"]
     assert boxes["training"] < tables["avmnist.metrics"] < boxes["reporting"]
 
@@ -186,7 +187,7 @@ def test_report_opens_from_the_disk(finished_project: Path) -> None:
         seen.page.goto(report.as_uri())
         seen.page.wait_for_selector("#patterns_figure .main-svg")
         figures = seen.page.locator(".js-plotly-plot")
-        assert figures.count() == 7
+        assert figures.count() == 8
         assert all(figures.evaluate_all("all => all.map(one => one.querySelector('.main-svg').clientHeight > 200)"))
         assert all(seen.page.locator("img").evaluate_all("all => all.map(one => one.naturalWidth > 300)"))
         assert not seen.external

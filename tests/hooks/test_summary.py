@@ -112,6 +112,24 @@ def test_comparison_has_the_interval_of_the_difference(capsys: pytest.CaptureFix
     assert "published, on other data: baseline 0.9000" in text
 
 
+def test_references_have_intervals_and_the_verdict_comes_last(capsys: pytest.CaptureFixture[str]) -> None:
+    common = {"metric": "r2", "low": 0.1, "high": 0.3, "rows_refitted": 1200, "features": 9, "seconds": 1.25}
+    references = pd.DataFrame(
+        [
+            {"model": "linear", "modalities": "[red] + b", "auroc": 0.75, "bounded": "fitted on 9 of 10 rows"},
+            {"model": "trees", "modalities": "b", "auroc": np.nan, "bounded": ""},
+        ]
+    ).assign(**common, validation=0.25, test=0.2)
+    verdict = SimpleNamespace(sentences=("The linear model on [red] alone is better.", "Use it.", "More."))
+    text = printed(capsys, verdict=verdict, references=references, metrics={"test": {"r2": 0.5}})
+    assert rows(text)[1:] == [
+        ["linear", "[red] + b", "0.2500", "0.2000", "0.1000 to 0.3000", "0.7500", "1,200", "9", "1.2"],
+        ["trees", "b", "0.2500", "0.2000", "0.1000 to 0.3000", "", "1,200", "9", "1.2"],
+    ]
+    assert "fitted on 9 of 10 rows" in text
+    assert text.rstrip().endswith("films: The linear model on [red] alone is better. Use it.")
+
+
 def test_text_from_data_is_literal(capsys: pytest.CaptureFixture[str]) -> None:
     """Neither Rich's markup nor its emoji codes are read."""
     text = printed(capsys, description=DESCRIPTION, findings=FINDINGS)

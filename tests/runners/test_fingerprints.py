@@ -39,10 +39,15 @@ SCORES = TRAINS | SELECTS | {"training.evaluate_model", "compare.evaluate_conten
 SAMPLES = {"search.sample_for_search", "describe.plan_search", "describe.estimate_cost"}
 SPLITS = SAMPLES | {"validate_search.draw_truth_rows", "validate_search.search_within_budget", "mimic.split_patients"}
 CHECKS = {"search.check_parameters", "describe.plan_search"}
+# The reference models: fitted, scored, compared with the network.
+FITS = {f"reference.{name}" for name in ("fit_linear", "fit_trees", "refit_linear", "refit_trees")}
+SCORES_THEM = "reference.score_references"
+JUDGES = {SCORES_THEM, "reference.give_verdict"}
 # They use the class of a task, some methods of which score.
 USE_TASKS = {"search.check_parameters", "describe.plan_search", "reporting.draw_examples", "reporting.draw_mistakes"}
 USE_TASKS |= {"predict.predict_new_rows"}
 DRAWS = {"reporting.draw_search", "reporting.draw_model", "reporting.draw_patterns", "compare.draw_comparison"}
+DRAWS |= {"reporting.draw_references"}
 DRAWS |= {"predict.draw_contributions", "validate_search.draw_agreement", "describe.conclude"}
 DRAWS_EXAMPLES = {"reporting.draw_examples", "reporting.draw_mistakes"}
 PICTURES = {"reporting.draw_architecture", "reporting.write_report"} | DRAWS_EXAMPLES
@@ -141,7 +146,7 @@ MEANT = [
         "evaluation/metrics.py",
         "f1 = 2 * hits / np.maximum(support",
         "f1 = hits / np.maximum(support",
-        SCORES | USE_TASKS,
+        SCORES | USE_TASKS | JUDGES,
     ),
     Edit("chance", "evaluation/significance.py", "float(np.std(shuffled))", "float(np.var(shuffled))", SELECTS),
     Edit(
@@ -165,14 +170,15 @@ MEANT = [
         "max(count - 1, 1) - mean**2",
         MATCHES - {"search.propose_fusion_networks"} | {"compare.propose_contenders", "training.train_model"},
     ),
-    Edit("sampling", "data/sampling.py", "rng.permutation(rows)", "rng.permutation(rows)[::-1]", SPLITS),
+    Edit("sampling", "data/sampling.py", "rng.permutation(rows)", "rng.permutation(rows)[::-1]", SPLITS | FITS),
     Edit(
         "strata",
         "evaluation/strata.py",
         "_RANGES = 10",
         "_RANGES = 20",
         SPLITS - {"mimic.split_patients"}
-        | {"describe.measure_tables", "describe.find_leaks", "reporting.draw_examples"},
+        | {"describe.measure_tables", "describe.find_leaks", "reporting.draw_examples"}
+        | FITS,
     ),
     Edit(
         "sample size",
@@ -204,6 +210,12 @@ MEANT = [
         {"search.decide"},
     ),
     Edit("leaderboard", "pipelines/search/tables.py", "ascending=[False,", "ascending=[True,", {"search.choose"}),
+    Edit("features of a reference", "models/reference.py", "4 if side >= 32", "4 if side >= 40", FITS | {SCORES_THEM}),
+    Edit("fit of a reference", "training/references.py", "_STEPS = 200", "_STEPS = 100", FITS),
+    Edit("interval of a score", "evaluation/intervals.py", "CONFIDENCE = 0.95", "CONFIDENCE = 0.9", JUDGES),
+    Edit(
+        "verdict", "pipelines/reference/verdict.py", '"level": "as good', '"level": "good', {"reference.give_verdict"}
+    ),
     Edit("matching", "models/cost.py", "_WIDEST = 1 << 17", "_WIDEST = 1 << 16", MATCHES),
     Edit(
         "cost",
@@ -315,7 +327,7 @@ def test_the_samples_of_the_edits_are_as_they_say() -> None:
 
 def test_names_that_the_rules_give_exist() -> None:
     code = package_code()
-    for target in (fingerprints.BUILDS_BLOCKS, fingerprints.BUILDS_PRESETS):
+    for target in (fingerprints.BUILDS_BLOCKS, fingerprints.BUILDS_PRESETS, fingerprints.USES_SCIKIT_LEARN):
         code.refers([], target)
     root = Path(fingerprints.__file__).parents[1]
     missing = [
@@ -393,6 +405,14 @@ def test_all_that_nodes_execute_is_in_their_fingerprints(tmp_path: Path) -> None
     )
     model, _ = run(train_model, architecture, train, holdout, settings, tmp_path)
     run(evaluate_model, model, train, holdout, sample, settings)
+
+
+def test_the_version_of_scikit_learn_counts_where_a_reference_is_fitted(demo: Demo) -> None:
+    code = package_code()
+    using = {
+        n.name for n in demo.nodes if code.refers(code_references(n, demo.catalog), fingerprints.USES_SCIKIT_LEARN)
+    }
+    assert demo.functions(using) == FITS
 
 
 PARTS: dict[str, dict[str, str]] = {

@@ -297,7 +297,7 @@ def concatenate(first: MultimodalTable, second: MultimodalTable) -> MultimodalTa
         ValueError: the schemas differ.
     """
     if first.schema != second.schema:
-        raise ValueError(f"the tables have different schemas: {first!r} and {second!r}")
+        raise ValueError(f"the tables have the schemas {first.schema} and {second.schema}; expected the same")
     return MultimodalTable(
         first.schema,
         {name: np.concatenate([array, second.arrays[name]]) for name, array in first.arrays.items()},

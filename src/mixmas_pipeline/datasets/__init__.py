@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "named_file": ["NamedFileDataset"],
         "png": ["PNGDataset"],
         "record": ["RecordDataset"],
+        "references": ["ReferencesDataset"],
         "rows_file": ["RowsFileDataset"],
         "runs": ["RunsDataset"],
         "table": ["TableDataset"],

@@ -272,6 +272,33 @@ def render_export(dataset: str, report: Any) -> Iterator[Table]:
     yield table
 
 
+def render_references(dataset: str, references: pd.DataFrame) -> Iterator[Table]:
+    """Each reference's scores, with the interval of the test score."""
+    numbers = ("validation", "test", "95 % interval", "AUROC", "rows", "features", "seconds")
+    title = f"{dataset}: reference models, {references['metric'].iloc[0]}"
+    table = _table(title, ["model", "modalities"], numbers)
+    for row in references.itertuples():
+        table.add_row(
+            row.model,
+            row.modalities,
+            f"{row.validation:.4f}",
+            f"{row.test:.4f}",
+            f"{row.low:.4f} to {row.high:.4f}",
+            f"{row.auroc:.4f}" if pd.notna(row.auroc) else "",
+            f"{row.rows_refitted:,}",
+            f"{row.features:,}",
+            f"{row.seconds:.1f}",
+        )
+    bounded = list(dict.fromkeys(filter(None, references["bounded"])))
+    table.caption = "; ".join(["refitted on training and validation rows for the test score", *bounded])
+    yield table
+
+
+def render_verdict(dataset: str, verdict: Any) -> Iterator[Text]:
+    """Which model is better, and what to do."""
+    yield Text(f"{dataset}: {' '.join(verdict.sentences[:2])}", style="bold")
+
+
 # The kinds that a renderer reads -> the renderer, which takes the data set's name and their artefacts.
 RENDERERS: dict[tuple[str, ...], Callable[..., Iterable[RenderableType]]] = {
     ("search.sampling",): render_sampling,
@@ -286,6 +313,8 @@ RENDERERS: dict[tuple[str, ...], Callable[..., Iterable[RenderableType]]] = {
     ("description", "findings"): render_description,
     ("description", "estimate"): render_estimate,
     ("export_report",): render_export,
+    ("references",): render_references,
+    ("verdict",): render_verdict,  # the last words of a run
 }
 
 

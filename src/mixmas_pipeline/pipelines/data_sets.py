@@ -19,6 +19,7 @@ from mixmas_pipeline.pipelines.data.mimic.parameters import MIMICParameters
 from mixmas_pipeline.pipelines.data.mmimdb.parameters import MMIMDBParameters
 from mixmas_pipeline.pipelines.export.parameters import ExportParameters
 from mixmas_pipeline.pipelines.predict.parameters import PredictParameters
+from mixmas_pipeline.pipelines.reference.parameters import ReferenceParameters
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.pipelines.validate_search.parameters import ValidateSearchParameters
 from mixmas_pipeline.training.parameters import TrainingParameters
@@ -32,6 +33,7 @@ SECTIONS: dict[str, type[Parameters]] = {
     "validate_search": ValidateSearchParameters,
     "predict": PredictParameters,
     "export": ExportParameters,
+    "reference": ReferenceParameters,
 }
 
 

@@ -57,6 +57,9 @@ _LIBRARIES = (
     "jinja2",
 )
 
+# Fits with scikit-learn, whose version counts for nodes that use it and for no others.
+USES_SCIKIT_LEARN = f"{PACKAGE}.training.references:fit_reference"
+
 # Inputs that no result depends on: the folder that a killed training resumes from.
 _WITHOUT_EFFECT = ("params:checkpoints",)
 _LIBRARY_DATASETS = ("kedro", "kedro_datasets", "builtins")
@@ -128,8 +131,9 @@ def fingerprint(node: Node, catalog: CatalogProtocol, compute: ComputeParameters
             inputs[name] = content
         else:
             return None
-    code = package_code().hashes(code_references(node, catalog))
-    return Fingerprint(code, _versions(), parameters, inputs, wiring)
+    references = code_references(node, catalog)
+    libraries = (*_LIBRARIES, "scikit-learn") if package_code().refers(references, USES_SCIKIT_LEARN) else _LIBRARIES
+    return Fingerprint(package_code().hashes(references), _versions(libraries), parameters, inputs, wiring)
 
 
 def code_references(node: Node, catalog: CatalogProtocol, code: PackageCode | None = None) -> list[str]:
@@ -233,9 +237,9 @@ def _stat(path: AnyPath) -> list[list[Any]]:
 
 
 @cache
-def _versions() -> dict[str, str]:
+def _versions(libraries: tuple[str, ...]) -> dict[str, str]:
     found = {}
-    for library in _LIBRARIES:
+    for library in libraries:
         try:
             found[library] = importlib.metadata.version(library)
         except importlib.metadata.PackageNotFoundError:

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.architecture import Architecture
-from mixmas_pipeline.models.ensemble import Model
 from mixmas_pipeline.storage.memory_maps import release
 from mixmas_pipeline.training.batches import evaluation_rows
 
 
+class MultimodalModel(Protocol):
+    """A ``MultimodalMixer``, or a module with the same interface: a reference model."""
+
+    training: bool
+
+    @property
+    def architecture(self) -> Any:
+        """Its ``inputs`` are the modalities that it reads."""
+
+    def __call__(self, inputs: dict[str, Tensor], present: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
+        """Logits by head."""
+
+    def train(self, mode: bool = True) -> Any:
+        """Switch to training mode or back."""
+
+
 @torch.inference_mode()
 def compute_logits(
-    model: Model,
+    model: MultimodalModel,
     table: MultimodalTable,
     device: torch.device,
     present: Mapping[str, np.ndarray] | None = None,
@@ -30,7 +46,7 @@ def compute_logits(
             has.
     """
     training = model.training
-    model.eval()
+    model.train(False)
     present = table.present if present is None else present
     names = list(model.architecture.inputs)
     parts: dict[str, list[np.ndarray]] = {}

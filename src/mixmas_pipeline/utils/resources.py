@@ -50,7 +50,7 @@ class Shares(Parameters):
     """Share per tag of a node. A node without a tag takes one core.
 
     Attributes:
-        trial: the training of a search's candidate. Default one core.
+        trial: the training of a search's candidate or of a reference model. Default one core.
         training: a full training, or the scoring of its model. Default all cores.
         preparation: a node that reads all examples of a data set. Default all cores.
     """

@@ -9,13 +9,15 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from reference_samples import references
 
 from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.pipelines.reference.results import Finalist, Verdict
 from mixmas_pipeline.pipelines.reporting.page import render
 from mixmas_pipeline.pipelines.search.results import SampleReport, SamplingReport, SettingsReport
 
 SCRIPT = "<script>alert('x')</script>"
-FIGURES = ["heads", "leaderboard", "history", "confusion", "calibration", "class", "patterns"]
+FIGURES = ["heads", "leaderboard", "history", "confusion", "calibration", "class", "patterns", "references"]
 
 
 class Figure:
@@ -141,3 +143,31 @@ def test_sets_of_modalities_are_compared_if_there_are_two(page: Callable[..., st
     assert "examples with exactly these" in both.cells
     assert "examples with exactly these" not in one.cells
     assert ("div", {"id": "patterns_figure"}) not in one.tags
+
+
+def test_the_verdict_is_on_top_with_a_row_per_model(page: Callable[..., str]) -> None:
+    scores = {"validation": 0.5, "test": 0.25, "low": 0.125, "high": 0.375}
+    network, linear = (
+        Finalist.model_validate({"model": model, "modalities": f"a + {SCRIPT}", **scores})
+        for model in ("network", "linear")
+    )
+    verdict = Verdict(
+        metric="accuracy", recommended=linear, other=network, difference=0.0, low=-0.5, high=0.5, outcome="level",
+        rows=8, sentences=(f"Level {SCRIPT}.", "Use it.", "How it was chosen."),
+    )  # fmt: skip
+    made = references(("linear", f"a + {SCRIPT}", 0.5), ("trees", "a", 0.4))
+    assert "Verdict" not in page()
+    text = page(verdict=verdict, references=made)
+    assert SCRIPT not in text
+    assert text.index("Verdict</h2>") < text.index("Result</h2>")
+    for sentence in ("Use it.", "How it was chosen."):
+        assert sentence in text
+    found = Page(text)
+    start = found.cells.index("network")
+    assert found.cells[start : start + 9] == ["network", f"a + {SCRIPT}", "0.500", "0.250", "0.125 to 0.375", *[""] * 4]
+    assert found.cells[start + 9 : start + 18] == [
+        "linear", f"a + {SCRIPT}", "0.500", "0.500", "0.400 to 0.600", "0.750", "100", "1,234", "1.5",
+    ]  # fmt: skip
+    assert ("div", {"id": "references_figure"}) in found.tags
+    chosen = [tag for tag, attributes in found.tags if tag == "tr" and attributes.get("class") == "chosen"]
+    assert len(chosen) == 2, "the recommended model, and the candidate of the search"

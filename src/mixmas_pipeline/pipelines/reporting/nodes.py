@@ -8,6 +8,7 @@ import numpy as np
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.pipelines.reference.results import Verdict
 from mixmas_pipeline.pipelines.search.parameters import SelectionParameters
 from mixmas_pipeline.pipelines.search.results import SamplingReport, SettingsReport
 from mixmas_pipeline.utils.lazy import lazy
@@ -119,6 +120,14 @@ def draw_patterns(patterns: pd.DataFrame) -> Any:
     return patterns_figure(patterns)
 
 
+def draw_references(references: pd.DataFrame, verdict: Verdict) -> Any:
+    """The test scores of the references and of the network, with their intervals."""
+    from mixmas_pipeline.plots.references import references_figure
+
+    networks = [f for f in (verdict.recommended, verdict.other) if f.model == "network"]
+    return references_figure(references, networks[0])
+
+
 def write_report(
     settings: SettingsReport,
     sampling: SamplingReport,
@@ -131,9 +140,15 @@ def write_report(
     mistakes: bytes,
     architecture_drawing: bytes,
     train: MultimodalTable,
+    verdict: Verdict | None = None,
+    references: pd.DataFrame | None = None,
     **figures: Any,
 ) -> str:
-    """Everything on one HTML page that needs no other file and no network."""
+    """Everything on one HTML page that needs no other file and no network.
+
+    Args:
+        verdict, references: of the reference models. Default: the run fits none.
+    """
     from mixmas_pipeline.pipelines.reporting.page import render
 
     return render(
@@ -145,6 +160,8 @@ def write_report(
         metrics=metrics,
         class_scores=class_scores,
         patterns=patterns,
+        verdict=verdict,
+        references=references,
         pictures={"examples": examples, "mistakes": mistakes, "architecture": architecture_drawing},
         figures=figures,
     )

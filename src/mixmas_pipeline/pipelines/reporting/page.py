@@ -13,6 +13,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.pipelines.reference.results import Verdict
 from mixmas_pipeline.pipelines.search.results import SamplingReport, SettingsReport
 
 _TEMPLATE = """<!doctype html>
@@ -23,6 +24,7 @@ h1, h2 { font-weight: 600; } h2 { margin-top: 2.5rem; border-bottom: 1px solid #
 table { border-collapse: collapse; font-size: 14px; } th, td { padding: .25rem .7rem; text-align: right; }
 th { border-bottom: 2px solid #888; } td:first-child, th:first-child { text-align: left; }
 tr.chosen { font-weight: 600; background: #eef4fb; } .note { color: #555; } img { max-width: 100%; }
+p.verdict { font-size: 18px; }
 pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; font-size: 13px; }
 </style>
 <script>{{ plotly | safe }}</script></head><body>
@@ -32,6 +34,19 @@ pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; font-size: 13px; }
 once, after everything was chosen.</p>
 <p class="note">Checked against the task and the training rows before the search:
 {% for path, value in settings.items() %}{{ path }} = {{ value }}{{ "; " if not loop.last else "." }}{% endfor %}</p>
+{% if verdict %}<h2>Verdict</h2>
+<p class="verdict">{{ verdict.sentences[:2] | join(" ") }}</p>
+<p class="note">{{ verdict.sentences[2:] | join(" ") }}</p>
+<table><tr><th>model</th><th>modalities</th><th>validation {{ verdict.metric }}</th>
+<th>test {{ verdict.metric }}</th><th>95 % interval</th><th>test AUROC</th><th>rows</th><th>numbers fitted</th>
+<th>seconds</th></tr>
+{% for row in finalists %}<tr class="{{ 'chosen' if row.chosen }}"><td>{{ row.model }}</td><td>{{ row.modalities }}</td>
+<td>{{ "%.3f" | format(row.validation) }}</td><td>{{ "%.3f" | format(row.test) }}</td>
+<td>{{ "%.3f to %.3f" | format(row.low, row.high) }}</td>
+<td>{{ "%.3f" | format(row.auroc) if row.auroc == row.auroc }}</td><td>{{ row.rows_refitted }}</td>
+<td>{{ "{:,}".format(row.parameters) if row.parameters else "" }}</td>
+<td>{{ "%.1f" | format(row.seconds) if row.seconds }}</td></tr>{% endfor %}</table>
+{{ figure("references_figure") }}{% endif %}
 <h2>Result</h2>
 <table><tr><th></th>{% for split in splits %}<th>{{ split }}</th>{% endfor %}<th>95 % interval</th></tr>
 {% for name in score_names %}<tr><td>{{ name }}</td>{% for split in splits %}<td>
@@ -98,6 +113,8 @@ def render(
     patterns: pd.DataFrame,
     pictures: dict[str, bytes],
     figures: dict[str, Any],
+    verdict: Verdict | None = None,
+    references: pd.DataFrame | None = None,
 ) -> str:
     """Fill the template; all text is escaped. plotly's script is part of the page."""
 
@@ -119,6 +136,8 @@ def render(
             splits=("validation", "test"),
             score_names=list(dict.fromkeys(name for split in ("validation", "test") for name in metrics[split])),
             patterns=patterns.to_dict("records"),
+            verdict=verdict,
+            finalists=_finalists(verdict, references),
             class_columns=list(class_scores),
             class_rows=[
                 [f"{cell:.3f}" if isinstance(cell, float) else cell for cell in row]
@@ -129,6 +148,17 @@ def render(
             plotly=get_plotlyjs(),
         )
     )
+
+
+def _finalists(verdict: Verdict | None, references: pd.DataFrame | None) -> list[dict[Hashable, Any]]:
+    """The network's row, then those of the references; the recommended one is marked."""
+    if verdict is None or references is None:
+        return []
+    networks = [dict(f) for f in (verdict.recommended, verdict.other) if f.model == "network"]
+    rows: list[dict[Any, Any]] = [{**row, "auroc": float("nan"), "rows_refitted": ""} for row in networks]
+    rows += references.to_dict("records")
+    chosen = (verdict.recommended.model, verdict.recommended.modalities)
+    return [{**row, "chosen": (row["model"], row["modalities"]) == chosen} for row in rows]
 
 
 def _stage_rows(rows: pd.DataFrame) -> list[dict[Hashable, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kedro.pipeline import Node, Pipeline
 
+from mixmas_pipeline.pipelines.reference.nodes import give_verdict
 from mixmas_pipeline.pipelines.reporting import nodes
 
 NAMESPACE = "reporting"
@@ -26,10 +27,19 @@ REPORT_NEEDS = (
 )
 
 
-def create_pipeline(dataset: str) -> Pipeline:
-    """Nodes of the namespace ``reporting``."""
+# What it reads of the reference models, if there are any.
+REFERENCE_NEEDS = ("verdict", "references", "references_figure")
+
+
+def create_pipeline(dataset: str, with_references: bool) -> Pipeline:
+    """Nodes of the namespace ``reporting``.
+
+    Args:
+        with_references: whether the run fits reference models: then there is a verdict.
+    """
     named = f"{dataset}.{{}}".format
-    return Pipeline(
+    needs = (*REPORT_NEEDS, *(REFERENCE_NEEDS if with_references else ()))
+    return (_verdict(dataset) if with_references else Pipeline([])) + Pipeline(
         [
             Node(nodes.draw_examples, named("train"), named("examples"), name="draw_examples", namespace=NAMESPACE),
             Node(
@@ -73,10 +83,33 @@ def create_pipeline(dataset: str) -> Pipeline:
                     "settings": named("search.settings"),
                     "sampling": named("search.sampling"),
                     "mistakes": named("mistakes_picture"),
-                    **{name: named(name) for name in REPORT_NEEDS},
+                    **{name: named(name) for name in needs},
                 },
                 named("report"),
                 name="write_report",
+                namespace=NAMESPACE,
+            ),
+        ]
+    )
+
+
+def _verdict(dataset: str) -> Pipeline:
+    named = f"{dataset}.{{}}".format
+    inputs = {name: named(name) for name in ("test", "metrics", "predictions", "references")}
+    return Pipeline(
+        [
+            Node(
+                give_verdict,
+                {**inputs, "logits": named("reference.logits"), "reference": f"params:{named('reference')}"},
+                named("verdict"),
+                name="give_verdict",
+                namespace=NAMESPACE,
+            ),
+            Node(
+                nodes.draw_references,
+                [named("references"), named("verdict")],
+                named("references_figure"),
+                name="draw_references",
                 namespace=NAMESPACE,
             ),
         ]

@@ -86,7 +86,8 @@ def test_only_evaluation_reads_the_test_split() -> None:
     made = pipelines("base")
     whole = made["__default__"] + made["compare"]
     readers = {node.name for node in whole.nodes if "mimic.test" in node.inputs}
-    assert readers == {"training.evaluate_model", "compare.evaluate_contenders"}
+    scores = {"training.evaluate_model", "compare.evaluate_contenders", "reference.score_references"}
+    assert readers == scores | {"reporting.give_verdict"}
     fitted = next(node for node in whole.nodes if node.name == "data.mimic.fit_statistics")
     assert set(fitted.inputs) == {"mimic.train_stays", "mimic.events"}
 

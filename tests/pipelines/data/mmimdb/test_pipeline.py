@@ -71,7 +71,8 @@ def test_only_evaluation_reads_the_test_split() -> None:
     made = pipelines("base")
     whole = made["__default__"] + made["compare"]
     readers = {node.name for node in whole.nodes if "mmimdb.test" in node.inputs}
-    assert readers == {"training.evaluate_model", "compare.evaluate_contenders"}
+    scores = {"training.evaluate_model", "compare.evaluate_contenders", "reference.score_references"}
+    assert readers == scores | {"reporting.give_verdict"}
 
 
 def test_a_change_of_other_nodes_embeds_and_decodes_nothing_again() -> None:

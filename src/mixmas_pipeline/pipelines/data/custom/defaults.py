@@ -17,7 +17,7 @@ from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.utils.parameters import check_keys
 
 DEFAULTS = "custom"  # the section of the defaults
-_SECTIONS = ("search", "training", "compare", "validate_search", "predict", "export")
+_SECTIONS = ("search", "training", "compare", "validate_search", "predict", "export", "reference")
 _TAGS = ("type", "block")  # if they differ, the other keys do not belong together
 _TOKENS, _MOST_TOKENS = 8, 16  # along a picture's side
 

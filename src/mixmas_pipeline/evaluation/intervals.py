@@ -1,0 +1,65 @@
+"""Percentile bootstrap intervals of a score, and of the difference of two models' scores on the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mixmas_pipeline.evaluation.metrics import score
+
+CONFIDENCE = 0.95
+
+
+class Interval(NamedTuple):
+    """A value that was measured on a sample of rows.
+
+    Attributes:
+        value: on the rows themselves.
+        low, high: its 95 % interval.
+        error: its standard error.
+    """
+
+    value: float
+    low: float
+    high: float
+    error: float
+
+
+def bootstrap_interval(
+    metric: str, labels: np.ndarray, predicted: np.ndarray, classes: int, resamples: int, seed: int
+) -> Interval:
+    """The score of predictions, and its interval over resamples of the rows (Efron and Tibshirani 1993, chapter 13).
+
+    Args:
+        metric, labels, predicted, classes: as ``metrics.score`` takes them.
+        resamples: number of bootstrap resamples.
+        seed: of the resamples. The same seed gives the same resamples of as many rows.
+    """
+    return _interval(metric, labels, (predicted,), classes, resamples, seed)
+
+
+def difference_interval(
+    metric: str, labels: np.ndarray, a: np.ndarray, b: np.ndarray, classes: int, resamples: int, seed: int
+) -> Interval:
+    """The score of ``a`` less that of ``b``, paired: each resample has the same rows for both.
+
+    Args:
+        a, b: predictions for the same rows, each as ``metrics.score`` takes them. For the rest see
+            ``bootstrap_interval``.
+    """
+    return _interval(metric, labels, (a, b), classes, resamples, seed)
+
+
+def _interval(
+    metric: str, labels: np.ndarray, predictions: Sequence[np.ndarray], classes: int, resamples: int, seed: int
+) -> Interval:
+    def value(rows: np.ndarray | slice) -> float:
+        scores = [score(metric, labels[rows], predicted[rows], classes) for predicted in predictions]
+        return scores[0] - sum(scores[1:])
+
+    rng = np.random.default_rng(seed)
+    values = [value(rng.integers(len(labels), size=len(labels))) for _ in range(resamples)]
+    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return Interval(value(slice(None)), float(low), float(high), float(np.std(values)))

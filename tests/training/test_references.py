@@ -1,0 +1,280 @@
+"""What is fitted is what scikit-learn fits, from the given rows only, and degenerate rows give the right answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from planted import planted
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from mixmas_pipeline.data.table import TASKS, Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.models.reference import ReferenceModel, standardised
+from mixmas_pipeline.training import references
+from mixmas_pipeline.training.inference import compute_logits
+from mixmas_pipeline.training.references import fit_reference
+
+KINDS = ("linear", "trees")
+ALL = ("photo", "sound", "notes", "pulse", "facts", "graph")
+FEW = ("notes", "pulse", "facts")
+CPU = torch.device("cpu")
+
+
+def table(values: Any, labels: Any, task: Any = "multiclass", classes: Sequence[str] = "abc") -> MultimodalTable:
+    """A vector per row."""
+    values = np.asarray(values, dtype=np.float32)
+    schema = TableSchema({"facts": Modality("tabular", values.shape[1:], "float32")}, task, tuple(classes))
+    return MultimodalTable(schema, {"facts": values}, np.asarray(labels), [str(i) for i in range(len(values))])
+
+
+def noise(rows: int, features: int = 6, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(rows, features))
+
+
+def logits_of(model: ReferenceModel, rows: MultimodalTable) -> np.ndarray:
+    return compute_logits(model, rows, CPU)["fused"]
+
+
+def tensors(model: ReferenceModel) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+
+
+def features_of(model: ReferenceModel, rows: MultimodalTable) -> np.ndarray:
+    inputs = {name: torch.from_numpy(rows.arrays[name]) for name in model.architecture.inputs}
+    return model.features(inputs, {n: torch.from_numpy(m) for n, m in rows.present.items()}).numpy()
+
+
+# --- scikit-learn is the reference --------------------------------------------------------------------------------
+
+
+def forests(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The ensembles that are fitted for good, in order."""
+    made: list[Any] = []
+    boosting = references._boosting
+
+    def noted(*arguments: Any, **settings: Any) -> Any:
+        model = boosting(*arguments, **settings)
+        if "early_stopping" not in settings:
+            made.append(model)
+        return model
+
+    monkeypatch.setattr(references, "_boosting", noted)
+    return made
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_trees_predict_what_scikit_learn_predicts(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = forests(monkeypatch)
+    train, other = planted(task, FEW, 150, 0), planted(task, FEW, 60, 1)
+    model = fit_reference("trees", train, FEW, 0)
+    for rows in (train, other):
+        logits, features = torch.from_numpy(logits_of(model, rows)), features_of(model, rows)
+        if task == "regression":
+            own = np.stack([m.predict(features) for m in made], axis=1)
+            deviation = train.labels.astype(np.float64).std(axis=0)
+            expected = own * deviation + train.labels.astype(np.float64).mean(axis=0)
+            np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4 * deviation.max())
+            assert isinstance(made[0], HistGradientBoostingRegressor)
+            continue
+        if task == "multilabel":
+            expected = np.stack([m.predict_proba(features)[:, 1] for m in made], axis=1)
+            found = logits.sigmoid()
+        else:
+            (forest,) = made
+            assert isinstance(forest, HistGradientBoostingClassifier)
+            expected, found = forest.predict_proba(features), logits.softmax(dim=1)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_value_at_a_threshold_goes_where_scikit_learn_sends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thresholds lie between neighbouring float32 numbers, where rounding could move one onto a value."""
+    made = forests(monkeypatch)
+    steps = np.float32(1) + np.arange(40, dtype=np.float32) * np.finfo(np.float32).eps
+    values = np.repeat(steps, 5)[:, None] * np.ones((1, 3), np.float32)
+    rows = table(values, np.repeat(np.arange(40) // 7 % 3, 5))
+    monkeypatch.setattr(references, "_read", keep_all)
+    model = fit_reference("trees", rows, ("facts",), 0)
+    expected = made[0].predict_proba(values)
+    assert len(np.unique(expected.argmax(axis=1))) == 3
+    np.testing.assert_allclose(torch.from_numpy(logits_of(model, rows)).softmax(1), expected, atol=1e-5)
+
+
+def keep_all(rows: MultimodalTable, inputs: Any, numbers: np.ndarray) -> Any:
+    """Without dropping columns that hardly vary."""
+    features = references.Features(inputs)
+    return features, references._compute(features, rows, numbers), []
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_linear_models_are_those_of_scikit_learn(task: str) -> None:
+    train, other = planted(task, ALL, 400, 0), planted(task, ALL, 60, 1)
+    model = fit_reference("linear", train, ALL, 0)
+    state, penalty = model.scores.state_dict(), model.architecture.penalty
+    assert penalty is not None
+    x, z = (
+        standardised(torch.from_numpy(features_of(model, rows)).double(), state["mean"], state["std"]).numpy()
+        for rows in (train, other)
+    )
+    logits = torch.from_numpy(logits_of(model, other))
+    if task == "regression":
+        deviation = train.labels.std(axis=0)
+        targets = (train.labels - train.labels.mean(axis=0)) / deviation
+        expected = Ridge(penalty * len(x)).fit(x, targets).predict(z) * deviation + train.labels.mean(axis=0)
+        np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=0.01 * deviation.min())
+        return
+    columns = train.labels.T if task == "multilabel" else [train.labels]
+    fitted = [LogisticRegression(C=1 / (penalty * len(x)), tol=1e-8, max_iter=5000).fit(x, y) for y in columns]
+    if task == "multilabel":
+        expected = np.stack([model.predict_proba(z)[:, 1] for model in fitted], axis=1)
+        np.testing.assert_allclose(logits.sigmoid(), expected, atol=0.03)
+    else:
+        np.testing.assert_allclose(logits.softmax(dim=1), fitted[0].predict_proba(z), atol=0.03)
+
+
+def test_with_more_features_than_rows_nothing_is_lost() -> None:
+    """The rows' own space has the same solution."""
+    x = noise(40, 200)
+    y = (x[:, 0] > 0).astype(int)
+    model = fit_reference("linear", table(x, y, "binary", "ab"), ("facts",), 0)
+    penalty = model.architecture.penalty
+    assert penalty is not None
+    state = model.scores.state_dict()
+    z = standardised(torch.from_numpy(x.astype(np.float32)).double(), state["mean"], state["std"]).numpy()
+    whole = LogisticRegression(C=1 / (penalty * 40), tol=1e-8, max_iter=5000).fit(z, y)
+    np.testing.assert_allclose(state["weight"][:, 1], whole.coef_[0], atol=2e-3)
+
+
+# --- what decides ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("task", TASKS)
+def test_it_learns_and_is_the_same_every_time(kind: Any, task: str) -> None:
+    train, other = planted(task, FEW, 300, 0, missing={"facts": 0.3}), planted(task, FEW, 200, 1)
+    first, second = (fit_reference(kind, train, FEW, 3) for _ in range(2))
+    assert first.architecture == second.architecture
+    for name, array in tensors(first).items():
+        np.testing.assert_array_equal(array, tensors(second)[name])
+    logits = logits_of(first, other)
+    if task == "regression":
+        assert np.corrcoef(logits[:, 0], other.labels[:, 0])[0, 1] > 0.6
+    elif task == "multilabel":
+        assert ((logits > 0) == other.labels).mean() > 0.65
+    else:
+        assert (logits.argmax(axis=1) == other.labels).mean() > (0.7 if task == "binary" else 0.55)
+
+
+def test_the_penalty_follows_the_noise() -> None:
+    x = noise(200, 30)
+    clear = fit_reference("linear", table(x, (x[:, 0] > 0).astype(int), "binary", "ab"), ("facts",), 0)
+    luck = np.random.default_rng(5).integers(0, 2, 200)
+    nothing = fit_reference("linear", table(x, luck, "binary", "ab"), ("facts",), 0)
+    assert clear.architecture.penalty < nothing.architecture.penalty  # type: ignore[operator]
+    assert np.abs(logits_of(nothing, table(noise(50, 30, 9), np.zeros(50, int), "binary", "ab"))).max() < 1.5
+
+
+def test_groups_are_never_in_two_folds() -> None:
+    rows, groups = table(noise(60), np.arange(60) % 3), np.repeat(np.arange(12), 5)
+    folds = references._folds(rows, np.arange(60), groups, 0)
+    assert sorted(np.concatenate(folds)) == list(range(60))
+    for fold in folds:
+        assert not set(groups[fold]) & set(np.delete(groups, fold))
+    assert references._folds(rows, np.arange(60), np.zeros(60), 0) == []
+    copies = table(np.repeat(noise(30, 50), 4, axis=0), np.repeat(np.arange(30) % 3, 4))
+    honest = fit_reference("linear", copies, ("facts",), 0, groups=np.repeat(np.arange(30), 4))
+    fooled = fit_reference("linear", copies, ("facts",), 0)
+    assert honest.architecture.penalty > fooled.architecture.penalty  # type: ignore[operator]
+
+
+def test_balanced_classes_weigh_the_same() -> None:
+    rng = np.random.default_rng(0)
+    labels = (rng.random(600) < 0.08).astype(int)
+    rows = table(rng.normal(size=(600, 2)) + labels[:, None], labels, "binary", "ab")
+    for kind in KINDS:
+        plain, balanced = (fit_reference(kind, rows, ("facts",), 0, balance=b) for b in ("none", "classes"))  # type: ignore[arg-type]
+        shares = [logits_of(model, rows).argmax(axis=1).mean() for model in (plain, balanced)]
+        assert shares[1] > shares[0] + 0.1, kind
+
+
+def test_rows_and_features_are_bounded_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = noise(500, 30)
+    values[:, 7] *= 100
+    values[:, 3] = 4.0
+    monkeypatch.setattr(references, "MOST_FEATURES", 10)
+    rows = table(values, np.arange(500) % 3)
+    model = fit_reference("linear", rows, ("facts",), 0, max_rows=90)
+    described = model.architecture
+    assert (described.rows, described.features) == (90, 10)
+    assert described.bounded == (
+        "fitted on 90 of 500 rows",
+        "10 of 29 features of facts: those with the largest variance",
+    )
+    assert 7 in tensors(model)["features.keep"]
+    assert 3 not in tensors(model)["features.keep"]
+
+
+# --- degenerate rows --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_class_without_rows_is_very_unlikely_and_finite(kind: Any) -> None:
+    x = noise(60)
+    rows = table(x, np.where(x[:, 0] > 0, 2, 0))
+    logits = logits_of(fit_reference(kind, rows, ("facts",), 0), rows)
+    assert np.isfinite(logits).all()
+    assert np.exp(logits[:, 1]).max() < 1e-10
+    assert (logits.argmax(axis=1) == rows.labels).mean() > 0.9
+    np.testing.assert_allclose(np.exp(logits).sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows", [1, 2, 30])
+def test_one_class_only_is_predicted_always(kind: Any, rows: int) -> None:
+    logits = logits_of(
+        fit_reference(kind, table(noise(rows), np.ones(rows, int)), ("facts",), 0), table(noise(9), [0] * 9)
+    )
+    np.testing.assert_allclose(np.exp(logits), np.tile([0.0, 1.0, 0.0], (9, 1)), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_row_per_class_is_enough(kind: Any) -> None:
+    logits = logits_of(fit_reference(kind, table(noise(3), [0, 1, 2]), ("facts",), 0), table(noise(9), [0] * 9))
+    assert np.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_constant_columns_say_nothing(kind: Any) -> None:
+    labels = np.array([0, 0, 0, 1, 1, 2] * 10)
+    model = fit_reference(kind, table(np.full((60, 4), 1e6), labels), ("facts",), 0)
+    assert model.architecture.features == 0
+    probabilities = np.exp(logits_of(model, table(noise(5, 4), [0] * 5)))
+    np.testing.assert_allclose(probabilities, np.tile([1 / 2, 1 / 3, 1 / 6], (5, 1)), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_labels_and_targets_that_never_change(kind: Any) -> None:
+    x = noise(60)
+    labels = np.stack([np.ones(60), np.zeros(60), x[:, 0] > 0], axis=1).astype(np.uint8)
+    logits = logits_of(
+        fit_reference(kind, table(x, labels, "multilabel"), ("facts",), 0), table(x, labels, "multilabel")
+    )
+    assert (logits[:, 0] > 3).all()
+    assert (logits[:, 1] < -3).all()
+    assert ((logits[:, 2] > 0) == labels[:, 2]).mean() > 0.9
+    targets = np.stack([np.full(60, 7.0), 1e6 + x[:, 0]], axis=1)
+    rows = table(x, targets, "regression", "yz")
+    predicted = logits_of(fit_reference(kind, rows, ("facts",), 0), rows)
+    np.testing.assert_allclose(predicted[:, 0], 7)
+    assert np.corrcoef(predicted[:, 1], targets[:, 1])[0, 1] > 0.8
+
+
+def test_mistakes_are_named() -> None:
+    with pytest.raises(ValueError, match="unknown modality 'fcts'; expected some of facts"):
+        fit_reference("linear", table(noise(3), [0, 1, 2]), ("fcts",), 0)
+    rows = table(noise(9), noise(9, 1), "regression", "y")
+    with pytest.raises(ValueError, match="a regression has none"):
+        fit_reference("linear", rows, ("facts",), 0, balance="classes")
