@@ -14,6 +14,7 @@ from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.ensemble import Ensemble, EnsembleConfig, combine, load_model, member_architectures
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.training.inference import compute_logits
+from mixmas_pipeline.training.references import fit_reference
 from mixmas_pipeline.training.statistics import with_statistics
 
 WEIGHTS = (0.2, 0.5, 0.3)
@@ -37,7 +38,8 @@ def test_probabilities_are_the_weighted_mean_of_the_members() -> None:
     whole = compute_logits(ensemble, rows, CPU)
     assert whole.keys() == {"fused", "picture", "series"}
     for head, logits in whole.items():
-        expected = sum(w * softmax(part[head]) for w, part in zip(WEIGHTS, parts, strict=True))
+        weights = WEIGHTS if head == "fused" else (1 / 3,) * 3
+        expected = sum(w * softmax(part[head]) for w, part in zip(weights, parts, strict=True))
         np.testing.assert_allclose(softmax(logits), expected, atol=1e-6)
 
 
@@ -68,6 +70,39 @@ def test_saved_and_loaded_it_predicts_the_same(tmp_path: Path) -> None:
     for head, logits in compute_logits(loaded, rows, CPU).items():
         np.testing.assert_array_equal(logits, compute_logits(ensemble, rows, CPU)[head])
     assert len(member_architectures(loaded)) == 3
+
+
+def with_references() -> Ensemble:
+    """Two networks, the second of no weight, a linear model and trees."""
+    rows = table(60, 4)
+    networks = list(make().members)[:2]
+    references = [fit_reference(kind, rows, ["picture", "series"], 0) for kind in ("linear", "trees")]
+    members = [*networks, *references]
+    config = EnsembleConfig(
+        architecture=networks[0].architecture,
+        members=tuple(member.architecture for member in members),
+        weights=(0.25, 0.0, 0.5, 0.25),
+    )
+    return Ensemble(config, members).eval()
+
+
+def test_references_are_members_without_heads(tmp_path: Path) -> None:
+    ensemble, rows = with_references(), table(30, 9)
+    parts = [compute_logits(member, rows, CPU) for member in ensemble.members]
+    whole = compute_logits(ensemble, rows, CPU)
+    expected = sum(w * softmax(part["fused"]) for w, part in zip((0.25, 0, 0.5, 0.25), parts, strict=True))
+    np.testing.assert_allclose(softmax(whole["fused"]), expected, atol=1e-6)
+    heads = (softmax(parts[0]["series"]) + softmax(parts[1]["series"])) / 2
+    np.testing.assert_allclose(softmax(whole["series"]), heads, atol=1e-6)
+    ensemble.save_pretrained(tmp_path / "model")
+    np.testing.assert_array_equal(compute_logits(load_model(tmp_path / "model"), rows, CPU)["fused"], whole["fused"])
+
+
+def test_modality_that_references_read_is_left_out_too() -> None:
+    ensemble, rows, other = with_references(), table(30, 9), table(30, 9)
+    other.arrays["series"] = rows.arrays["series"][::-1].copy()
+    with ensemble.left_out("series"):
+        np.testing.assert_array_equal(*(compute_logits(ensemble, t, CPU)["fused"] for t in (rows, other)))
 
 
 def test_single_model_is_loaded_as_one(tmp_path: Path) -> None:

@@ -25,9 +25,10 @@ from mixmas_pipeline.training.folds import assign_folds
 from mixmas_pipeline.training.inference import compute_logits
 from mixmas_pipeline.training.lightning_module import MixerModule
 from mixmas_pipeline.training.loss import task_loss
+from mixmas_pipeline.training.references import fit_reference
 from mixmas_pipeline.training.resumable import ResumableTrainings
 
-SHORT = {"max_epochs": 2, "patience": 2, "seeds": 2}
+SHORT = {"max_epochs": 2, "patience": 2, "seeds": 2, "references": False}
 
 
 def splits() -> tuple[MultimodalTable, MultimodalTable]:
@@ -56,10 +57,10 @@ def test_every_row_is_predicted_by_the_member_of_its_fold(tmp_path: Path) -> Non
 def test_held_out_rows_do_not_change_the_weights_of_their_member(tmp_path: Path) -> None:
     """Other inputs in a fold, labels and number of epochs the same: its member has the same weights."""
     rows = concatenate(*splits())
-    first = ensembling._from_folds(architecture(0.0), rows, parameters(max_epochs=1, patience=1), _in(tmp_path / "a"))
-    folds = assign_folds(rows, ensembling.FOLDS, 3)
+    folds, settings = assign_folds(rows, ensembling.FOLDS, 3), parameters(max_epochs=1, patience=1)
+    first = ensembling._from_folds(architecture(0.0), rows, folds, settings, _in(tmp_path / "a"))
     rows.arrays["series"] = np.where((folds == 2)[:, None, None], -7.0, rows.arrays["series"]).astype(np.float32)
-    second = ensembling._from_folds(architecture(0.0), rows, parameters(max_epochs=1, patience=1), _in(tmp_path / "b"))
+    second = ensembling._from_folds(architecture(0.0), rows, folds, settings, _in(tmp_path / "b"))
     same = [
         all(torch.equal(a, b) for a, b in zip(x.state_dict().values(), y.state_dict().values(), strict=True))
         for x, y in zip(first[0], second[0], strict=True)
@@ -106,6 +107,36 @@ def test_finished_folds_are_not_trained_again(tmp_path: Path, monkeypatch: pytes
     assert again < len(steps) - 20 - again
     for head, logits in whole.held_out.logits.items():
         np.testing.assert_array_equal(resumed.held_out.logits[head], logits)
+
+
+def test_references_join_with_what_they_are_worth(tmp_path: Path) -> None:
+    """Two epochs teach the networks little, and the classes differ in a mean: the references get the weight."""
+    found = ensemble(tmp_path, references=True)
+    assert isinstance(found.model, Ensemble)
+    kinds = [getattr(member, "kind", "network") for member in found.model.config.members]
+    assert kinds[:5] == ["network"] * 5
+    assert "linear" in kinds
+    assert sum(found.model.config.weights[:5]) < 0.5
+    rows = concatenate(*splits())
+    right = (found.held_out.logits["fused"].argmax(axis=1) == rows.labels).mean()
+    alone = (ensemble(tmp_path).held_out.logits["fused"].argmax(axis=1) == rows.labels).mean()
+    assert right > alone
+
+
+def test_references_are_scored_on_rows_that_they_were_not_fitted_on() -> None:
+    """Labels without any relation to the inputs: fitted on them, trees would predict them; held out they cannot."""
+    rows = table(200, 0)
+    rows.arrays = {
+        name: np.random.default_rng(1).normal(size=a.shape).astype(a.dtype) for name, a in rows.arrays.items()
+    }
+    folds = assign_folds(rows, 5, 0)
+    for reference in ensembling._references(rows, rows, folds, parameters()):
+        assert (reference.held_out.argmax(dim=1).numpy() == rows.labels).mean() < 0.5
+    others = rows.take(np.flatnonzero(folds != 3))
+    by_hand = fit_reference("linear", others, ["picture", "series"], 3)
+    linear, _ = ensembling._references(rows, rows, folds, parameters())
+    inside = rows.take(np.flatnonzero(folds == 3))
+    np.testing.assert_allclose(linear.held_out[folds == 3], compute_logits(by_hand, inside, CPU)["fused"], rtol=1e-5)
 
 
 def test_temperature_is_that_of_the_smallest_loss() -> None:

@@ -24,6 +24,7 @@ from torch.nn import functional
 from mixmas_pipeline.models.architecture import FUSED, Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import ARCHITECTURE_FILE, WEIGHTS_FILE, MultimodalMixer
+from mixmas_pipeline.models.reference import Reference, ReferenceModel
 from mixmas_pipeline.utils.parameters import Parameters, Positive
 
 ENSEMBLE_FILE = "ensemble.json"
@@ -33,15 +34,16 @@ class EnsembleConfig(Parameters):
     """What an ensemble is made of, beside the members' weights (parameters).
 
     Attributes:
-        architecture: of the networks among the members, with the statistics of all rows that are not test rows.
-        members: the architecture of each member, with the statistics of the rows that it was trained on.
-        weights: of the members' probabilities; their sum is 1.
+        architecture: of the networks among the members, with the statistics of all rows that they were trained on.
+        members: each network's architecture, with the statistics of the rows that it was trained on, and the
+            descriptions of reference models.
+        weights: of the members' probabilities; their sum is 1. The networks stay if theirs are 0, for their heads.
         temperature: divides the logits. Default 1.
     """
 
     architecture: Architecture
-    members: tuple[Architecture, ...] = Field(min_length=1)
-    weights: tuple[Annotated[float, Field(gt=0, le=1)], ...]
+    members: tuple[Architecture | Reference, ...] = Field(min_length=1)
+    weights: tuple[Annotated[float, Field(ge=0, le=1)], ...]
     temperature: Positive = 1.0
 
     @model_validator(mode="after")
@@ -77,16 +79,14 @@ class Ensemble(nn.Module):
         return self.config.architecture
 
     def forward(self, inputs: dict[str, Tensor], present: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
-        """As ``MultimodalMixer.forward``. A modality's head is the mean of the members' heads, without temperature."""
+        """As ``MultimodalMixer.forward``. A modality's head is the mean of the networks' heads, without temperature."""
         outputs = [member(inputs, present) for member in self.members]
         task = self.architecture.task
-        combined = {}
-        for head in dict.fromkeys(name for output in outputs for name in output):
-            having = [number for number, output in enumerate(outputs) if head in output]
-            logits = torch.stack([outputs[number][head] for number in having])
-            combined[head] = combine(logits, self.log_weights[having], task)
-        if task != "regression":
-            combined[FUSED] = combined[FUSED] / self.temperature
+        fused = combine(torch.stack([output[FUSED] for output in outputs]), self.log_weights, task)
+        combined = {FUSED: fused if task == "regression" else fused / self.temperature}
+        for head in self.architecture.inputs:
+            logits = torch.stack([output[head] for output in outputs if head in output])
+            combined[head] = combine(logits, torch.zeros_like(logits[:, 0, 0]), task)
         return combined
 
     @contextmanager
@@ -118,8 +118,17 @@ class Ensemble(nn.Module):
 
         folder = Path(folder)
         config = EnsembleConfig.model_validate_json((folder / ENSEMBLE_FILE).read_text())
-        model = cls(config, [initialised(MultimodalMixer, 0, architecture) for architecture in config.members])
-        model.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        tensors = load_file(folder / WEIGHTS_FILE)
+        members: list[nn.Module] = []
+        for number, member in enumerate(config.members):
+            prefix = f"members.{number}."
+            own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+            if isinstance(member, Architecture):
+                members.append(initialised(MultimodalMixer, 0, member))
+            else:
+                members.append(ReferenceModel(member, own))
+        model = cls(config, members)
+        model.load_state_dict(tensors)
         return model.eval()
 
 
@@ -139,8 +148,8 @@ def combine(logits: Tensor, log_weights: Tensor, task: str) -> Tensor:
 Model = MultimodalMixer | Ensemble
 
 
-def member_architectures(model: Model) -> tuple[Architecture, ...]:
-    """The architecture of each network that predicts; of a single model its own."""
+def member_architectures(model: Model) -> tuple[Architecture | Reference, ...]:
+    """What each member of an ensemble is; of a single model its architecture."""
     return model.config.members if isinstance(model, Ensemble) else (model.architecture,)
 
 

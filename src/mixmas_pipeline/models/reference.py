@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Self
 
@@ -122,6 +124,7 @@ class Features(nn.Module):
     def __init__(self, inputs: dict[str, Summary], keep: Tensor | None = None, fill: Tensor | None = None) -> None:
         super().__init__()
         self.inputs = inputs
+        self.left_out = ""  # a modality whose summaries are replaced by ``fill``
         count = sum(summary.features for summary in inputs.values())
         keep = torch.arange(count) if keep is None else keep
         self.register_buffer("keep", keep)
@@ -140,7 +143,8 @@ class Features(nn.Module):
             columns.append(self._summarise(number, summary, x))
             everywhere = torch.ones_like(x.flatten(1)[:, 0], dtype=torch.bool)
             has.append(present.get(name, everywhere))
-        mask = torch.cat([h[:, None].expand(-1, c.shape[1]) for h, c in zip(has, columns, strict=True)], dim=1)
+        read = [h & (name != self.left_out) for name, h in zip(self.inputs, has, strict=True)]
+        mask = torch.cat([r[:, None].expand(-1, c.shape[1]) for r, c in zip(read, columns, strict=True)], dim=1)
         kept = torch.where(mask[:, self.keep], torch.cat(columns, dim=1)[:, self.keep], self.fill)
         flags = [h[:, None].to(kept.dtype) for h, s in zip(has, self.inputs.values(), strict=True) if s.optional]
         return torch.cat([kept, *flags], dim=1)
@@ -277,6 +281,15 @@ class ReferenceModel(nn.Module):
             return {FUSED: scores}
         logits = scores.masked_fill(self.absent, -1e9).log_softmax(dim=1)
         return {FUSED: logits.masked_fill(self.absent, ABSENT)}
+
+    @contextmanager
+    def left_out(self, modality: str) -> Iterator[None]:
+        """Inside the block, the modality's features have the values that fill in for a missing one."""
+        self.features.left_out = modality
+        try:
+            yield
+        finally:
+            self.features.left_out = ""
 
     def save_pretrained(self, folder: Path) -> None:
         """Write tensors (safetensors) and description (JSON) into a new folder."""

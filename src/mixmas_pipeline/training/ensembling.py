@@ -8,6 +8,7 @@ split from a seed of its own, and stops on the validation split.
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -20,15 +21,18 @@ from mixmas_pipeline.data.table import MultimodalTable, concatenate
 from mixmas_pipeline.models.architecture import FUSED, Architecture
 from mixmas_pipeline.models.ensemble import Ensemble, EnsembleConfig, combine
 from mixmas_pipeline.models.multimodal import MultimodalMixer
+from mixmas_pipeline.models.reference import Kind, ReferenceModel
 from mixmas_pipeline.training.folds import assign_folds
 from mixmas_pipeline.training.inference import compute_logits
 from mixmas_pipeline.training.loss import loss_scale, task_loss
 from mixmas_pipeline.training.parameters import TrainingParameters
+from mixmas_pipeline.training.references import fit_reference
 from mixmas_pipeline.training.resumable import ResumableTrainings
 from mixmas_pipeline.training.statistics import with_statistics
 from mixmas_pipeline.utils.progress import PartStarted, report
 
 FOLDS = 5
+KINDS: tuple[Kind, ...] = ("linear", "trees")
 # Above these a table is large: its members share the training split.
 SMALL_ROWS, SMALL_BYTES = 5000, 1 << 30
 # A temperature outside these hints at predictions without information, not at over- or underconfidence.
@@ -102,25 +106,67 @@ def train_ensemble(
     trainings: ResumableTrainings,
 ) -> Trained:
     """Members that predict together, and are weighed by predictions of rows that they did not see."""
-    rows = concatenate(train, validation) if is_small(train, validation) else None
-    if rows is None:
-        members, history, held_out = _from_seeds(architecture, train, validation, training, trainings)
-        labels, fitted_on = validation.labels, train
+    if is_small(train, validation):
+        fitted_on = scored = concatenate(train, validation)
+        folds = assign_folds(fitted_on, FOLDS, training.seed)
+        networks, history, held_out = _from_folds(architecture, fitted_on, folds, training, trainings)
     else:
-        members, history, held_out = _from_folds(architecture, rows, training, trainings)
-        labels, fitted_on = rows.labels[held_out.rows], rows
-    scale = loss_scale(training, torch.from_numpy(np.array(fitted_on.labels)), members[0].architecture)
-    fused = torch.from_numpy(held_out.logits[FUSED]).double()
-    temperature = fit_temperature(fused, torch.from_numpy(np.array(labels)), architecture.task, scale)
-    _log.info("%d members; temperature %.2f", len(members), temperature)
+        fitted_on, scored, folds = train, validation, None
+        networks, history, held_out = _from_seeds(architecture, train, validation, training, trainings)
+    references = _references(fitted_on, scored, folds, training) if training.references else []
+    labels = torch.from_numpy(np.array(scored.labels))
+    scale = loss_scale(training, torch.from_numpy(np.array(fitted_on.labels)), networks[0].architecture)
+    candidates = [torch.from_numpy(held_out.logits[FUSED]).double(), *(r.held_out for r in references)]
+    weights = select_weights(candidates, labels, architecture.task, scale)
+    fused = combine(torch.stack(candidates), torch.tensor(weights, dtype=torch.float64).log(), architecture.task)
+    temperature = fit_temperature(fused, labels, architecture.task, scale)
+    names = ["networks", *(r.model.architecture.kind for r in references)]
+    shares = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(names, weights, strict=True))
+    _log.info("weights in the ensemble: %s; temperature %.2f", shares, temperature)
+    used = [(r.model, weight) for r, weight in zip(references, weights[1:], strict=True) if weight > 0]
+    members: list[MultimodalMixer | ReferenceModel] = [*networks, *(model for model, _ in used)]
     config = EnsembleConfig(
         architecture=with_statistics(architecture, fitted_on),
         members=tuple(member.architecture for member in members),
-        weights=(1 / len(members),) * len(members),
+        weights=(*(weights[0] / len(networks),) * len(networks), *(weight for _, weight in used)),
         temperature=temperature,
     )
-    held_out.logits[FUSED] = held_out.logits[FUSED] / np.float32(temperature)
+    held_out.logits[FUSED] = (fused / temperature).float().numpy()
     return Trained(Ensemble(config, members).eval(), history, held_out)
+
+
+class _Fitted(NamedTuple):
+    """A reference for the ensemble, and (n, classes) its logits of rows that it was not fitted on."""
+
+    model: ReferenceModel
+    held_out: Tensor
+
+
+def _references(
+    fitted_on: MultimodalTable, scored: MultimodalTable, folds: np.ndarray | None, training: TrainingParameters
+) -> list[_Fitted]:
+    """A reference of each kind, fitted on all rows; with folds its logits are those of one reference per fold."""
+    fitted = []
+    for number, kind in enumerate(KINDS, start=1):
+        report(PartStarted("reference", number, len(KINDS)))
+        fit = partial(fit_reference, kind, balance=training.balance, seed=training.seed)
+        modalities = list(fitted_on.schema.modalities)
+        model = fit(table=fitted_on, modalities=modalities)
+        if folds is None:
+            logits = compute_logits(model, scored, _CPU)[FUSED]
+        else:
+            parts = []
+            for fold in range(int(folds.max()) + 1):
+                others, out = (fitted_on.take(np.flatnonzero(which)) for which in (folds != fold, folds == fold))
+                parts.append(compute_logits(fit(table=others, modalities=modalities), out, _CPU)[FUSED])
+            logits = np.concatenate(parts)[_positions(folds)]
+        fitted.append(_Fitted(model, torch.from_numpy(logits).double()))
+    return fitted
+
+
+def _positions(folds: np.ndarray) -> np.ndarray:
+    """Where each row is when the rows of fold 0 come first, then those of fold 1 and so on, each in its order."""
+    return np.argsort(np.argsort(folds, kind="stable"), kind="stable")
 
 
 def fit_temperature(logits: Tensor, labels: Tensor, task: str, scale: Tensor | None = None) -> float:
@@ -192,9 +238,12 @@ def _from_seeds(
 
 
 def _from_folds(
-    architecture: Architecture, rows: MultimodalTable, training: TrainingParameters, trainings: ResumableTrainings
+    architecture: Architecture,
+    rows: MultimodalTable,
+    folds: np.ndarray,
+    training: TrainingParameters,
+    trainings: ResumableTrainings,
 ) -> tuple[list[MultimodalMixer], pd.DataFrame, HeldOut]:
-    folds = assign_folds(rows, FOLDS, training.seed)
     count = int(folds.max()) + 1
     members, histories, logits = [], [], []
     for number in range(count):
@@ -205,9 +254,8 @@ def _from_folds(
         members.append(model)
         histories.append(history.assign(member=number))
         logits.append(compute_logits(model, out, _CPU))
-    # A stable sort by fold is the order in which the parts were predicted; its inverse puts them back.
-    back = np.argsort(np.argsort(folds, kind="stable"), kind="stable")
-    whole = {head: np.concatenate([part[head] for part in logits])[back] for head in logits[0]}
+    positions = _positions(folds)
+    whole = {head: np.concatenate([part[head] for part in logits])[positions] for head in logits[0]}
     return members, pd.concat(histories, ignore_index=True), HeldOut(np.arange(len(rows)), whole)
 
 

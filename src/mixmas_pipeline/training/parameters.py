@@ -193,6 +193,8 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
             1 GiB) there is a member per fold of the training and validation rows, five in all; else a member per seed.
             "single" trains one model on the training split. Default "ensemble".
         seeds: members of a large table's ensemble. Default 3.
+        references: a linear model and boosted trees may be members of the ensemble, with weights that lower the loss on
+            rows that no member was trained on; see ``ensembling.select_weights``. Default true.
         min_steps: with few rows ``max_epochs`` and ``patience`` grow, by the same factor, until the schedule has this
             many optimiser steps. Default 0: they stay.
         metric: validation score that is watched; see ``SelectionParameters``.
@@ -212,6 +214,7 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
     patience: int = Field(ge=1)
     deploy: Literal["ensemble", "single"] = "ensemble"
     seeds: int = Field(3, ge=1)
+    references: bool = True
     min_steps: int = Field(0, ge=0)
     metric: Metric
     fusion_weight_step: NonNegative = 0.0

@@ -33,6 +33,7 @@ def convert(
     Raises:
         ValueError: a format's outputs differ from the model's.
     """
+    from mixmas_pipeline.models.architecture import Architecture
     from mixmas_pipeline.models.cost import cost
     from mixmas_pipeline.models.ensemble import member_architectures
     from mixmas_pipeline.models.exported import pretrained_files
@@ -53,10 +54,10 @@ def convert(
         except ValueError as error:
             raise ValueError(f"{conversion.FILES[form]}: {error}") from error
         programs[conversion.FILES[form]], runs[form] = content, run
-    sizes = [cost(architecture) for architecture in member_architectures(model)]
+    networks = [cost(member) for member in member_architectures(model) if isinstance(member, Architecture)]
     report = ExportReport(
-        parameters=sum(size.parameters for size in sizes),
-        flops_per_example=sum(size.flops for size in sizes),
+        parameters=sum(network.parameters for network in networks),
+        flops_per_example=sum(network.flops for network in networks),
         files={name: len(content) for name, content in {**pretrained_files(model), **programs}.items()},
         differences=differences,
         tolerance=export.tolerance,

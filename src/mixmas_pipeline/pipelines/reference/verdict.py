@@ -121,8 +121,8 @@ def _advice(verdict: Verdict, recommended: str, other: str) -> str:
     if verdict.recommended.model == "network":
         lead = f"{verdict.recommended.validation:.3f} against {verdict.other.validation:.3f}"
         return (
-            f"The searched model was ahead on the validation split ({lead}), and the test split does not confirm it. Use "
-            f"{other} unless more rows do: {_ADVANTAGES[verdict.other.model]}."
+            f"The searched model was ahead on the validation split ({lead}), and the test split does not confirm it. "
+            f"Use {other} unless more rows do: {_ADVANTAGES[verdict.other.model]}."
         )
     return f"Use {recommended}: {_ADVANTAGES[verdict.recommended.model]}."
 
