@@ -14,8 +14,10 @@ from torch import Tensor
 from mixmas_pipeline.data.table import TASKS, Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.models.architecture import FUSION_FUNCTIONS, Architecture
 from mixmas_pipeline.models.encoder import initialised
+from mixmas_pipeline.models.ensemble import Ensemble, EnsembleConfig
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.pipelines.export import conversion
+from mixmas_pipeline.training.references import fit_reference
 
 pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 
@@ -126,6 +128,26 @@ def test_every_format_gives_what_the_model_gives(block: str) -> None:
     said = ort(inputs, present)
     assert list(said) == (list(wanted) if len(table.arrays) > 1 else ["fused"])
     assert all(said[head].shape == wanted[head].shape for head in said)
+
+
+@pytest.mark.parametrize("block", ["mlp_mixer", "linear", "ramlp"])  # of a multilabel, a binary and a regression task
+def test_an_ensemble_with_references_is_exported(block: str) -> None:
+    table = table_of(block)
+    networks = [initialised(MultimodalMixer, seed, architecture(block)).eval() for seed in range(2)]
+    references = [fit_reference(kind, table, list(table.schema.modalities), 0) for kind in ("linear", "trees")]
+    members = (*networks, *references)
+    config = EnsembleConfig(
+        architecture=networks[0].architecture,
+        members=tuple(member.architecture for member in members),
+        weights=(0.5, 0.0, 0.25, 0.25),
+        temperature=1.5,
+    )
+    model = Ensemble(config, members).eval()
+    program = conversion.trace(model, {name: modality.dtype for name, modality in table.schema.modalities.items()})
+    run = conversion.open_pt2(conversion.to_pt2(program))
+    ort = conversion.open_onnx(conversion.to_onnx(program, model), model)
+    assert set(conversion.largest_differences(model, run, table, TOLERANCE).values()) == {0.0}
+    assert max(conversion.largest_differences(model, ort, table, TOLERANCE).values()) < TOLERANCE
 
 
 def test_batches_are_the_tables_rows_and_leave_out_what_may_be() -> None:
