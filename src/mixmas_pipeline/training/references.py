@@ -47,8 +47,9 @@ _PENALTIES = (10.0, 1.0, 0.1, 0.01, 0.001, 0.0001, 0.00001)  # per row, from str
 _FOLDS, _FEWER_FOLDS, _FEW_ROWS = 5, 3, 1500  # tables with more rows get fewer folds
 _WORSE = 2  # weaker penalties are not tried after so many worse ones in a row
 _STEPS = 200  # of the solver
-# Boosting. More classes mean more trees per iteration, so fewer iterations.
-_RATE, _LEAVES, _MOST_ITERATIONS, _MOST_TREES, _PATIENCE = 0.1, 15, 300, 1500, 10
+# Boosting. The more trees per iteration, rows and features, the fewer iterations, at a higher rate.
+_RATE, _FAST_RATE, _LEAVES, _BINS, _PATIENCE = 0.1, 0.2, 15, 63, 10
+_MOST_ITERATIONS, _SLOW_ITERATIONS, _LEAST_ITERATIONS, _TREE_VALUES = 300, 100, 20, 1_000_000_000
 _UNCHOSEN_PENALTY, _UNCHOSEN_ITERATIONS = 0.1, 30  # where there are too few rows for a cross-validation
 
 _log = logging.getLogger(__name__)
@@ -403,7 +404,7 @@ def _fit_trees(problem: _Problem, folds: list[np.ndarray], seed: int) -> tuple[d
         if labels.min() == labels.max() or not problem.values.shape[1]:
             baseline += _constant(problem, part)
             continue
-        model = _boosting(problem, len(columns), seed, max_iter=iterations)
+        model = _boosting(problem, seed, max_iter=iterations)
         model.fit(problem.values, labels, weights)
         own = np.asarray(model._baseline_prediction).reshape(-1)
         columns = columns[-len(own) :]  # of two classes only the second has trees
@@ -430,12 +431,20 @@ def _constant(problem: _Problem, part: int | None) -> np.ndarray:
     return scores
 
 
-def _boosting(problem: _Problem, classes: int, seed: int, **settings: Any) -> Any:
+def _most_iterations(problem: _Problem) -> int:
+    """At most so many, so that a fit takes seconds: its cost grows with rows, features and trees."""
+    rows, features = problem.values.shape
+    trees = 1 if problem.task == "binary" else problem.classes
+    return min(_MOST_ITERATIONS, max(_LEAST_ITERATIONS, _TREE_VALUES // max(1, rows * features * trees)))
+
+
+def _boosting(problem: _Problem, seed: int, **settings: Any) -> Any:
     """An ensemble that is not fitted yet. Of many features each split looks at some."""
     rows, features = problem.values.shape
     make = HistGradientBoostingRegressor if problem.task == "regression" else HistGradientBoostingClassifier
     return make(
-        learning_rate=_RATE,
+        learning_rate=_RATE if _most_iterations(problem) >= _SLOW_ITERATIONS else _FAST_RATE,
+        max_bins=_BINS,
         max_leaf_nodes=_LEAVES,
         min_samples_leaf=max(1, min(20, rows // 10)),
         max_features=min(1.0, 100 / features),
@@ -449,13 +458,12 @@ def _choose_iterations(problem: _Problem, part: int | None, folds: list[np.ndarr
     fold."""
     found = []
     for rest, held in _splits(problem, folds if len(problem.labels) <= _FEW_ROWS else folds[:1]):
-        classes = int((~rest.absent).sum()) if part is None else 1
         (labels, weights), (held_labels, held_weights) = _column(rest, part), _column(held, part)
         known = np.isin(held_labels, labels) if problem.task != "regression" else np.ones(len(held_labels), bool)
         if labels.min() == labels.max() or not problem.values.shape[1] or not known.any():
             continue
-        most = min(_MOST_ITERATIONS, max(20, _MOST_TREES // (1 if classes <= 2 else classes)))
-        model = _boosting(rest, classes, seed, max_iter=most, early_stopping=True, n_iter_no_change=_PATIENCE)
+        most = _most_iterations(problem)
+        model = _boosting(problem, seed, max_iter=most, early_stopping=True, n_iter_no_change=_PATIENCE)
         model.fit(
             rest.values,
             labels,
