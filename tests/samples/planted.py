@@ -132,6 +132,7 @@ def parameters(names: Sequence[str], metric: str, **changes: dict[str, Any]) -> 
             "metric": metric,
             "device": "cpu",
         },
+        "reference": {"max_rows": 120, "resamples": 50},
         "compare": {
             "baseline": {"encoders": encoders, **({"fusion": fusion} if len(names) > 1 else {})},
             "learning_rates": [0.02],

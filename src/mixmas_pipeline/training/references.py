@@ -454,10 +454,10 @@ def _boosting(problem: _Problem, seed: int, **settings: Any) -> Any:
 
 
 def _choose_iterations(problem: _Problem, part: int | None, folds: list[np.ndarray], seed: int) -> int:
-    """The median over the folds of the number of iterations with the least held-out loss. Tables with many rows use one
-    fold."""
+    """The median over three folds of the number of iterations with the least held-out loss. Tables with many rows use
+    one fold."""
     found = []
-    for rest, held in _splits(problem, folds if len(problem.labels) <= _FEW_ROWS else folds[:1]):
+    for rest, held in _splits(problem, folds[: _FEWER_FOLDS if len(problem.labels) <= _FEW_ROWS else 1]):
         (labels, weights), (held_labels, held_weights) = _column(rest, part), _column(held, part)
         known = np.isin(held_labels, labels) if problem.task != "regression" else np.ones(len(held_labels), bool)
         if labels.min() == labels.max() or not problem.values.shape[1] or not known.any():
