@@ -130,13 +130,26 @@ def test_references_are_scored_on_rows_that_they_were_not_fitted_on() -> None:
         name: np.random.default_rng(1).normal(size=a.shape).astype(a.dtype) for name, a in rows.arrays.items()
     }
     folds = assign_folds(rows, 5, 0)
-    for reference in ensembling._references(rows, rows, folds, parameters()):
+    for reference in ensembling._references_from_folds(rows, folds, parameters()):
         assert (reference.held_out.argmax(dim=1).numpy() == rows.labels).mean() < 0.5
     others = rows.take(np.flatnonzero(folds != 3))
     by_hand = fit_reference("linear", others, ["picture", "series"], 3)
-    linear, _ = ensembling._references(rows, rows, folds, parameters())
+    linear, _ = ensembling._references_from_folds(rows, folds, parameters())
     inside = rows.take(np.flatnonzero(folds == 3))
     np.testing.assert_allclose(linear.held_out[folds == 3], compute_logits(by_hand, inside, CPU)["fused"], rtol=1e-5)
+
+
+def test_with_many_rows_references_are_fitted_on_the_training_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ensembling, "FOLDED_REFERENCE_ROWS", 10)
+    found = ensemble(tmp_path, references=True)
+    assert isinstance(found.model, Ensemble)
+    np.testing.assert_array_equal(found.held_out.rows, 50 + np.arange(20))
+    train, validation = splits()
+    by_hand = fit_reference("linear", train, ["picture", "series"], 3)
+    linear = next(m for m in found.model.members if getattr(m.architecture, "kind", "") == "linear")
+    np.testing.assert_array_equal(*(compute_logits(m, validation, CPU)["fused"] for m in (by_hand, linear)))
 
 
 def test_temperature_is_that_of_the_smallest_loss() -> None:

@@ -35,6 +35,8 @@ FOLDS = 5
 KINDS: tuple[Kind, ...] = ("linear", "trees")
 # Above these a table is large: its members share the training split.
 SMALL_ROWS, SMALL_BYTES = 5000, 1 << 30
+# With more rows a reference for the ensemble is fitted once, on the training split: a fit per fold would take minutes.
+FOLDED_REFERENCE_ROWS = 1500
 # A temperature outside these hints at predictions without information, not at over- or underconfidence.
 _LOWEST, _HIGHEST = 0.2, 10.0
 _SELECTED = 20
@@ -53,6 +55,10 @@ class HeldOut(NamedTuple):
     rows: np.ndarray
     logits: dict[str, np.ndarray]
 
+    def only(self, which: np.ndarray) -> HeldOut:
+        """The rows for which ``which``, (n,) booleans, is true."""
+        return HeldOut(self.rows[which], {head: values[which] for head, values in self.logits.items()})
+
     def to_arrays(self) -> dict[str, np.ndarray]:
         """For the catalog."""
         return {"rows": self.rows, **{f"logits/{head}": values for head, values in self.logits.items()}}
@@ -70,7 +76,8 @@ class Trained(NamedTuple):
     Attributes:
         model: a ``MultimodalMixer``, or an ``Ensemble``.
         history: one row per member and epoch.
-        held_out: the validation split, or with folds every row of training and validation.
+        held_out: every row of training and validation if there is a member per fold (and, with references, no more than
+            ``FOLDED_REFERENCE_ROWS`` rows); else the validation split.
     """
 
     model: MultimodalMixer | Ensemble
@@ -107,15 +114,33 @@ def train_ensemble(
 ) -> Trained:
     """Members that predict together, and are weighed by predictions of rows that they did not see."""
     if is_small(train, validation):
-        fitted_on = scored = concatenate(train, validation)
-        folds = assign_folds(fitted_on, FOLDS, training.seed)
-        networks, history, held_out = _from_folds(architecture, fitted_on, folds, training, trainings)
+        rows = concatenate(train, validation)
+        folds = assign_folds(rows, FOLDS, training.seed)
+        networks, history, held_out = _from_folds(architecture, rows, folds, training, trainings)
+        fitted_on = rows
     else:
-        fitted_on, scored, folds = train, validation, None
+        folds, fitted_on = None, train
         networks, history, held_out = _from_seeds(architecture, train, validation, training, trainings)
-    references = _references(fitted_on, scored, folds, training) if training.references else []
-    labels = torch.from_numpy(np.array(scored.labels))
+    if not training.references:
+        references = []
+    elif folds is not None and len(folds) <= FOLDED_REFERENCE_ROWS:
+        references = _references_from_folds(fitted_on, folds, training)
+    else:
+        references = _references_from_training_split(train, validation, training)
+        held_out = held_out.only(held_out.rows >= len(train))
+    labels = torch.from_numpy(np.concatenate([train.labels, validation.labels])[held_out.rows])
     scale = loss_scale(training, torch.from_numpy(np.array(fitted_on.labels)), networks[0].architecture)
+    model, fused = _weighed(networks, references, held_out, labels, scale)
+    held_out.logits[FUSED] = fused
+    config = model.config.model_copy(update={"architecture": with_statistics(architecture, fitted_on)})
+    return Trained(Ensemble(config, list(model.members)).eval(), history, held_out)
+
+
+def _weighed(
+    networks: list[MultimodalMixer], references: list[_Fitted], held_out: HeldOut, labels: Tensor, scale: Tensor | None
+) -> tuple[Ensemble, np.ndarray]:
+    """The ensemble, and (n, classes) its logits of the held-out rows."""
+    architecture = networks[0].architecture
     candidates = [torch.from_numpy(held_out.logits[FUSED]).double(), *(r.held_out for r in references)]
     weights = select_weights(candidates, labels, architecture.task, scale)
     fused = combine(torch.stack(candidates), torch.tensor(weights, dtype=torch.float64).log(), architecture.task)
@@ -126,41 +151,45 @@ def train_ensemble(
     used = [(r.model, weight) for r, weight in zip(references, weights[1:], strict=True) if weight > 0]
     members: list[MultimodalMixer | ReferenceModel] = [*networks, *(model for model, _ in used)]
     config = EnsembleConfig(
-        architecture=with_statistics(architecture, fitted_on),
+        architecture=architecture,
         members=tuple(member.architecture for member in members),
         weights=(*(weights[0] / len(networks),) * len(networks), *(weight for _, weight in used)),
         temperature=temperature,
     )
-    held_out.logits[FUSED] = (fused / temperature).float().numpy()
-    return Trained(Ensemble(config, members).eval(), history, held_out)
+    return Ensemble(config, members), (fused / temperature).float().numpy()
 
 
 class _Fitted(NamedTuple):
-    """A reference for the ensemble, and (n, classes) its logits of rows that it was not fitted on."""
+    """A reference for the ensemble, and (n, classes) its logits of the held-out rows."""
 
     model: ReferenceModel
     held_out: Tensor
 
 
-def _references(
-    fitted_on: MultimodalTable, scored: MultimodalTable, folds: np.ndarray | None, training: TrainingParameters
-) -> list[_Fitted]:
-    """A reference of each kind, fitted on all rows; with folds its logits are those of one reference per fold."""
+def _references_from_folds(rows: MultimodalTable, folds: np.ndarray, training: TrainingParameters) -> list[_Fitted]:
+    """A reference of each kind, fitted on all rows. A row's logits are those of one that was fitted on the other
+    folds."""
     fitted = []
     for number, kind in enumerate(KINDS, start=1):
         report(PartStarted("reference", number, len(KINDS)))
-        fit = partial(fit_reference, kind, balance=training.balance, seed=training.seed)
-        modalities = list(fitted_on.schema.modalities)
-        model = fit(table=fitted_on, modalities=modalities)
-        if folds is None:
-            logits = compute_logits(model, scored, _CPU)[FUSED]
-        else:
-            parts = []
-            for fold in range(int(folds.max()) + 1):
-                others, out = (fitted_on.take(np.flatnonzero(which)) for which in (folds != fold, folds == fold))
-                parts.append(compute_logits(fit(table=others, modalities=modalities), out, _CPU)[FUSED])
-            logits = np.concatenate(parts)[_positions(folds)]
-        fitted.append(_Fitted(model, torch.from_numpy(logits).double()))
+        fit = partial(fit_reference, kind, modalities=list(rows.arrays), seed=training.seed, balance=training.balance)
+        parts = []
+        for fold in range(int(folds.max()) + 1):
+            others, out = (rows.take(np.flatnonzero(which)) for which in (folds != fold, folds == fold))
+            parts.append(compute_logits(fit(others), out, _CPU)[FUSED])
+        fitted.append(_Fitted(fit(rows), torch.from_numpy(np.concatenate(parts)[_positions(folds)]).double()))
+    return fitted
+
+
+def _references_from_training_split(
+    train: MultimodalTable, validation: MultimodalTable, training: TrainingParameters
+) -> list[_Fitted]:
+    """A reference of each kind, fitted on the training split, and its logits of the validation split."""
+    fitted = []
+    for number, kind in enumerate(KINDS, start=1):
+        report(PartStarted("reference", number, len(KINDS)))
+        model = fit_reference(kind, train, list(train.arrays), training.seed, balance=training.balance)
+        fitted.append(_Fitted(model, torch.from_numpy(compute_logits(model, validation, _CPU)[FUSED]).double()))
     return fitted
 
 
