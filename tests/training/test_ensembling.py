@@ -9,7 +9,7 @@ import pytest
 import torch
 from training_samples import CPU, architecture, parameters, table
 
-from mixmas_pipeline.data.table import MultimodalTable, concatenate
+from mixmas_pipeline.data.table import GIVEN_SPLIT, MultimodalTable, concatenate
 from mixmas_pipeline.models.ensemble import Ensemble
 from mixmas_pipeline.storage.retention import checkpoint_folder
 from mixmas_pipeline.training import ensembling
@@ -55,10 +55,11 @@ def test_every_row_is_predicted_by_the_member_of_its_fold(tmp_path: Path) -> Non
 
 
 def test_held_out_rows_do_not_change_the_weights_of_their_member(tmp_path: Path) -> None:
-    """Other inputs in a fold, labels and number of epochs the same: its member has the same weights."""
+    """Other inputs and labels in a fold: its member has the same weights. Not even the epoch is chosen on it."""
     rows = concatenate(*splits())
-    folds, settings = assign_folds(rows, ensembling.FOLDS, 3), parameters(max_epochs=1, patience=1)
+    folds, settings = assign_folds(rows, ensembling.FOLDS, 3), parameters(max_epochs=4, patience=1)
     first = ensembling._from_folds(architecture(0.0), rows, folds, settings, _in(tmp_path / "a"))
+    rows.labels[folds == 2] = (rows.labels[folds == 2] + 1) % 3
     rows.arrays["series"] = np.where((folds == 2)[:, None, None], -7.0, rows.arrays["series"]).astype(np.float32)
     second = ensembling._from_folds(architecture(0.0), rows, folds, settings, _in(tmp_path / "b"))
     same = [
@@ -107,6 +108,39 @@ def test_finished_folds_are_not_trained_again(tmp_path: Path, monkeypatch: pytes
     assert again < len(steps) - 20 - again
     for head, logits in whole.held_out.logits.items():
         np.testing.assert_array_equal(resumed.held_out.logits[head], logits)
+
+
+def test_given_split_is_kept(tmp_path: Path) -> None:
+    train, validation = splits()
+    for rows in (train, validation):
+        rows.extra[GIVEN_SPLIT] = np.ones(len(rows), np.uint8)
+    found = train_ensemble(architecture(0.0), train, validation, parameters(**SHORT), _in(tmp_path))
+    assert isinstance(found.model, Ensemble)
+    assert len(found.model.members) == SHORT["seeds"]
+    np.testing.assert_array_equal(found.held_out.rows, 50 + np.arange(20))
+
+
+def test_where_a_fold_cannot_be_left_out_members_differ_in_their_seeds(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All values but one row's are the same: without its fold the series is constant."""
+    train, validation = splits()
+    for rows in (train, validation):
+        rows.arrays["series"][:] = 0
+    train.arrays["series"][7] = 5
+    with caplog.at_level("WARNING"):
+        found = train_ensemble(architecture(0.0), train, validation, parameters(**SHORT), _in(tmp_path))
+    assert isinstance(found.model, Ensemble)
+    assert len(found.model.members) == SHORT["seeds"]
+    assert "No folds of the 70 rows can be made (modality 'series'" in caplog.text
+
+
+def test_candidates_without_a_finite_loss_are_named() -> None:
+    labels = torch.tensor([[1.0], [2.0]])
+    nothing = torch.full((2, 1), torch.nan)
+    assert select_weights([nothing, labels], labels, "regression") == [0, 1]
+    with pytest.raises(FloatingPointError, match="no candidate"):
+        select_weights([nothing], labels, "regression")
 
 
 def test_references_join_with_what_they_are_worth(tmp_path: Path) -> None:

@@ -236,3 +236,19 @@ def test_min_steps_are_taken(tmp_path: Path) -> None:
     _, history = fit(tmp_path, parameters(max_epochs=2, patience=2, min_steps=23))
     assert len(history) == 5
     assert history["learning_rate"].iloc[-1] < 1e-3
+
+
+def test_last_epoch_is_kept_and_nothing_stops_early(tmp_path: Path) -> None:
+    """Other labels to validate on change neither the number of epochs nor the weights."""
+    settings = parameters(max_epochs=4, patience=1, keep="last")
+    other = table(40, 1)
+    other.labels[:] = (other.labels + 1) % 3
+    ends = [
+        fitting.train(architecture(), table(80, 0), validation, settings, tmp_path / str(number))
+        for number, validation in enumerate((table(40, 1), other))
+    ]
+    assert [len(history) for _, history in ends] == [4, 4]
+    first, second = (model.state_dict() for model, _ in ends)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    best = fitting.train(architecture(), table(80, 0), other, parameters(max_epochs=4, patience=1), tmp_path / "best")
+    assert len(best[1]) < 4

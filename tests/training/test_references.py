@@ -90,6 +90,24 @@ def test_trees_predict_what_scikit_learn_predicts(task: str, monkeypatch: pytest
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+def test_balanced_trees_predict_what_scikit_learn_predicts_of_the_bins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With weights, values are binned first: to the smallest of 63 quantiles that is not below them."""
+    made = []
+    boosting = references._boosting
+    monkeypatch.setattr(references, "_boosting", lambda *a, **k: made.append(boosting(*a, **k)) or made[-1])
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(400, 5)).astype(np.float32)
+    labels = (values[:, 0] + values[:, 1] ** 2 + rng.normal(size=400) > 2).astype(np.int64)
+    schema = TableSchema({"facts": Modality("embedding", (5,), "float32")}, "binary", ("no", "yes"))
+    table = MultimodalTable(schema, {"facts": values}, labels, [str(i) for i in range(400)])
+    model = fit_reference("trees", table, ("facts",), 0, balance="classes")
+    edges = [np.sort(column)[np.ceil(400 * np.arange(1, 64) / 63).astype(int) - 1] for column in values.T]
+    binned = np.column_stack([e[np.searchsorted(e, column)] for e, column in zip(edges, values.T, strict=True)])
+    logits = compute_logits(model, table, torch.device("cpu"))["fused"]
+    np.testing.assert_allclose(logits[:, 1] - logits[:, 0], made[-1].decision_function(binned), atol=1e-5)
+    assert len(np.unique(binned[:, 0])) == 63
+
+
 def test_a_value_at_a_threshold_goes_where_scikit_learn_sends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Thresholds lie between neighbouring float32 numbers, where rounding could move one onto a value."""
     made = forests(monkeypatch)

@@ -18,6 +18,8 @@ from mixmas_pipeline.storage.memory_maps import CHUNK_BYTES, release
 
 # The extra column whose equal values mark rows that belong together: no split and no fold divides them.
 GROUP = "group"
+# The extra column, of ones, of a table whose split was given and not drawn: training keeps to it.
+GIVEN_SPLIT = "given_split"
 
 
 @dataclass(frozen=True)

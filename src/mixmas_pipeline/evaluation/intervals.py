@@ -10,6 +10,7 @@ import numpy as np
 from mixmas_pipeline.evaluation.metrics import score
 
 CONFIDENCE = 0.95
+_ONE_SIGMA = (0.1587, 0.8413)  # a few wild resamples do not count, as those of R2 on few rows
 
 
 class Interval(NamedTuple):
@@ -18,7 +19,7 @@ class Interval(NamedTuple):
     Attributes:
         value: on the rows themselves.
         low, high: its 95 % interval.
-        error: its standard error.
+        error: its standard error: half of the middle 68 % of the resamples.
     """
 
     value: float
@@ -61,5 +62,5 @@ def _interval(
 
     rng = np.random.default_rng(seed)
     values = [value(rng.integers(len(labels), size=len(labels))) for _ in range(resamples)]
-    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Interval(value(slice(None)), float(low), float(high), float(np.std(values)))
+    low, below, above, high = np.quantile(values, [(1 - CONFIDENCE) / 2, *_ONE_SIGMA, (1 + CONFIDENCE) / 2])
+    return Interval(value(slice(None)), float(low), float(high), float(above - below) / 2)

@@ -87,7 +87,7 @@ def train(
             _run(_torchrun(parameters, per_host), str(file.absolute()), parameters, per_host)
         finally:
             remove(file)
-    return fit.trained(architecture, checkpoints)
+    return fit.trained(architecture, checkpoints, parameters.keep)
 
 
 def processes_per_host(parameters: TrainingParameters) -> int:

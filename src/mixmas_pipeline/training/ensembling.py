@@ -1,8 +1,8 @@
 """Train the members of an ensemble so that each row is predicted by members that did not see it; weigh them by that.
 
 Small tables: the rows of training and validation are divided into folds. The member of a fold is trained on the other
-folds and stops on its own, so that every row is out of fold once. Large tables: every member is trained on the training
-split from a seed of its own, and stops on the validation split.
+folds, for a fixed number of epochs, so that every row is out of fold once. Large tables, and those whose split was
+given: every member is trained on the training split from a seed of its own, and stops on the validation split.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from mixmas_pipeline.data.table import MultimodalTable, concatenate
+from mixmas_pipeline.data.table import GIVEN_SPLIT, MultimodalTable, concatenate
 from mixmas_pipeline.models.architecture import FUSED, Architecture
 from mixmas_pipeline.models.ensemble import Ensemble, EnsembleConfig, combine
 from mixmas_pipeline.models.multimodal import MultimodalMixer
@@ -86,7 +86,9 @@ class Trained(NamedTuple):
 
 
 def is_small(train: MultimodalTable, validation: MultimodalTable) -> bool:
-    """Whether there are so few rows that folds are affordable, and needed."""
+    """Whether there are so few rows that folds are affordable, and needed. A split that was given stays as it is."""
+    if GIVEN_SPLIT in train.extra:
+        return False
     size = sum(array.nbytes for table in (train, validation) for array in table.arrays.values())
     return len(train) + len(validation) < SMALL_ROWS and size < SMALL_BYTES
 
@@ -113,13 +115,12 @@ def train_ensemble(
     trainings: ResumableTrainings,
 ) -> Trained:
     """Members that predict together, and are weighed by predictions of rows that they did not see."""
-    if is_small(train, validation):
-        rows = concatenate(train, validation)
-        folds = assign_folds(rows, FOLDS, training.seed)
-        networks, history, held_out = _from_folds(architecture, rows, folds, training, trainings)
-        fitted_on = rows
+    fitted_on = concatenate(train, validation) if is_small(train, validation) else train
+    folds = _usable_folds(architecture, fitted_on, training.seed) if fitted_on is not train else None
+    if folds is not None:
+        networks, history, held_out = _from_folds(architecture, fitted_on, folds, training, trainings)
     else:
-        folds, fitted_on = None, train
+        fitted_on = train
         networks, history, held_out = _from_seeds(architecture, train, validation, training, trainings)
     if not training.references:
         references = []
@@ -134,6 +135,19 @@ def train_ensemble(
     held_out.logits[FUSED] = fused
     config = model.config.model_copy(update={"architecture": with_statistics(architecture, fitted_on)})
     return Trained(Ensemble(config, list(model.members)).eval(), history, held_out)
+
+
+def _usable_folds(architecture: Architecture, rows: MultimodalTable, seed: int) -> np.ndarray | None:
+    """The fold of every row, or None if a member could not be trained: there are too few groups, or without a fold a
+    modality is missing or constant, or a target is constant."""
+    try:
+        folds = assign_folds(rows, FOLDS, seed)
+        for fold in range(int(folds.max()) + 1):
+            with_statistics(architecture, rows.take(np.flatnonzero(folds != fold)))
+    except ValueError as error:
+        _log.warning("No folds of the %d rows can be made (%s); the members differ in their seeds", len(rows), error)
+        return None
+    return folds
 
 
 def _weighed(
@@ -238,7 +252,9 @@ def select_weights(candidates: list[Tensor], labels: Tensor, task: str, scale: T
             used = torch.from_numpy(np.flatnonzero(trial))
             weights = torch.from_numpy(trial[trial > 0]).log()
             losses.append(task_loss(combine(stacked[used], weights, task), labels, task, scale).item())
-        chosen = int(np.argmin(losses))
+        if np.isnan(losses).all():
+            raise FloatingPointError("no candidate of the ensemble has a finite loss on the held-out rows")
+        chosen = int(np.nanargmin(losses))
         if not losses[chosen] < best:
             break
         best = losses[chosen]
@@ -278,7 +294,8 @@ def _from_folds(
     for number in range(count):
         report(PartStarted("fold", number + 1, count))
         others, out = (rows.take(np.flatnonzero(which)) for which in (folds != number, folds == number))
-        settings = training.model_copy(update={"seed": training.seed + number})
+        # Nothing is chosen on the fold, not even the epoch.
+        settings = training.model_copy(update={"seed": training.seed + number, "keep": "last"})
         model, history = trainings.fit(with_statistics(architecture, others), others, out, settings)
         members.append(model)
         histories.append(history.assign(member=number))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 import pytorch_lightning as pl
@@ -61,7 +61,7 @@ def train(
         ValueError: the device does not exist here, or the metric is not one of the task.
     """
     fit(architecture, train_table, validation, parameters, checkpoints)
-    return trained(architecture, checkpoints)
+    return trained(architecture, checkpoints, parameters.keep)
 
 
 def fit(
@@ -106,7 +106,7 @@ def fit(
             precision=_LIGHTNING_PRECISION[precision],
             max_epochs=parameters.max_epochs,
             gradient_clip_val=parameters.clip_norm,
-            callbacks=_callbacks(parameters.patience, checkpoints),
+            callbacks=_callbacks(parameters, checkpoints),
             plugins=[AtomicCheckpoints(), *([TorchElasticEnvironment()] if distributed else [])],
             reload_dataloaders_every_n_epochs=1,
             use_distributed_sampler=False,
@@ -119,11 +119,18 @@ def fit(
         trainer.fit(module, data, ckpt_path=str(last) if resumes else None, weights_only=True)
 
 
-def trained(architecture: Architecture, checkpoints: AnyPath) -> tuple[MultimodalMixer, pd.DataFrame]:
-    """Read the result of a finished training from its folder; returns as ``train``."""
-    best = torch.load(local_copy(checkpoints / BEST), map_location="cpu", weights_only=True)["state_dict"]
-    kept = "averaged." if any(name.startswith("averaged.") for name in best) else "model."
-    weights = {name.removeprefix(kept): weight for name, weight in best.items() if name.startswith(kept)}
+def trained(
+    architecture: Architecture, checkpoints: AnyPath, keep: Literal["best", "last"]
+) -> tuple[MultimodalMixer, pd.DataFrame]:
+    """Read the result of a finished training from its folder; returns as ``train``.
+
+    Args:
+        keep: see ``TrainingParameters``.
+    """
+    file = checkpoints / (BEST if keep == "best" else LAST)
+    state = torch.load(local_copy(file), map_location="cpu", weights_only=True)["state_dict"]
+    kept = "averaged." if any(name.startswith("averaged.") for name in state) else "model."
+    weights = {name.removeprefix(kept): weight for name, weight in state.items() if name.startswith(kept)}
     model = initialised(MultimodalMixer, 0, architecture).to(next(iter(weights.values())).dtype)
     model.load_state_dict(weights)
     history = torch.load(local_copy(checkpoints / LAST), map_location="cpu", weights_only=True)["history"]
@@ -139,7 +146,8 @@ def lengthened(parameters: TrainingParameters, rows: int) -> TrainingParameters:
     return parameters.model_copy(update={"max_epochs": epochs, "patience": patience})
 
 
-def _callbacks(patience: int, checkpoints: AnyPath) -> list[pl.Callback]:
+def _callbacks(parameters: TrainingParameters, checkpoints: AnyPath) -> list[pl.Callback]:
+    patience = parameters.patience if parameters.keep == "best" else parameters.max_epochs
     stop = ResumableEarlyStopping(
         "monitor", mode="max", patience=patience, check_on_train_epoch_end=True, check_finite=True
     )

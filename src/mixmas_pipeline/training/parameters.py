@@ -190,11 +190,15 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
         max_epochs: upper limit, and the length of the learning-rate schedule.
         patience: epochs without a better validation score before training stops.
         deploy: "ensemble" trains several members and averages their probabilities. With fewer than 5,000 rows (and
-            1 GiB) there is a member per fold of the training and validation rows, five in all; else a member per seed.
+            1 GiB) there is a member per fold of the training and validation rows, five in all. With more, or if a
+            column of your table gives the split, there is a member per seed.
             "single" trains one model on the training split. Default "ensemble".
         seeds: members of a large table's ensemble. Default 3.
         references: a linear model and boosted trees may be members of the ensemble, with weights that lower the loss on
             rows that no member was trained on; see ``ensembling.select_weights``. Default true.
+        keep: "best": the weights of the epoch with the best validation score. "last": those of the last epoch; then
+            nothing stops early. Members of an ensemble by fold are always trained with "last", so that their held-out
+            rows choose nothing. Default "best".
         min_steps: with few rows ``max_epochs`` and ``patience`` grow, by the same factor, until the schedule has this
             many optimiser steps. Default 0: they stay.
         metric: validation score that is watched; see ``SelectionParameters``.
@@ -215,6 +219,7 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
     deploy: Literal["ensemble", "single"] = "ensemble"
     seeds: int = Field(3, ge=1)
     references: bool = True
+    keep: Literal["best", "last"] = "best"
     min_steps: int = Field(0, ge=0)
     metric: Metric
     fusion_weight_step: NonNegative = 0.0

@@ -38,7 +38,9 @@ def test_estimate_follows_from_the_measured_seconds(slow_steps: None) -> None:
     # Four encoders on three cores, then the functions side by side, then the network.
     assert found.search.seconds == pytest.approx(4 * node)
     assert found.search.least_seconds == pytest.approx(4 * node)
-    assert [getattr(found.training, name) for name in ("seconds_an_epoch", "epochs", "seconds")] == [7.0, 12, 84.0]
+    assert [getattr(found.training, name) for name in ("seconds_an_epoch", "epochs", "seconds")] == [7.0, 60, 420.0], (
+        "twelve epochs of each of five members"
+    )
     one = nodes.estimate_cost(splits["train"], splits["validation"], plan, search.model_dump(), training, COMPUTE)
     assert one.search.seconds == pytest.approx(7 * node)
 

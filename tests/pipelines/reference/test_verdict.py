@@ -33,7 +33,7 @@ def verdict(network: float, reference: float, validation: tuple[float, float], e
     test, labels = table(), right(reference, 1)
     return conclude(
         test,
-        {"validation": {"accuracy": validation[0]}, "test": {}},
+        {"validation_split": {"accuracy": validation[0]}, "test": {}},
         network_predictions(test.ids, right(network, 2), CLASSES),
         references(("linear", "a + b", validation[1]), error=error).assign(test=(labels == LABELS).mean()),
         {"linear: a + b": np.eye(2, dtype=np.float32)[labels]},
@@ -94,7 +94,7 @@ def test_the_interval_is_paired() -> None:
     better[np.flatnonzero(network != LABELS)[:12]] = LABELS[np.flatnonzero(network != LABELS)[:12]]
     found = conclude(
         test,
-        {"validation": {"accuracy": 0.7}, "test": {}},
+        {"validation_split": {"accuracy": 0.7}, "test": {}},
         network_predictions(test.ids, network, CLASSES),
         references(("linear", "a + b", 0.75)).assign(test=(better == LABELS).mean(), low=0.68, high=0.79),
         {"linear: a + b": np.eye(2, dtype=np.float32)[better]},
@@ -121,4 +121,4 @@ def test_predictions_of_other_rows_are_refused() -> None:
     test = table()
     other = network_predictions([f"x{i}" for i in range(ROWS)], LABELS, CLASSES)
     with pytest.raises(ValueError, match="the predictions are of other rows than the test split"):
-        conclude(test, {"validation": {"accuracy": 1}}, other, references(("linear", "a + b", 0.5)), {}, QUICK)
+        conclude(test, {"validation_split": {"accuracy": 1}}, other, references(("linear", "a + b", 0.5)), {}, QUICK)

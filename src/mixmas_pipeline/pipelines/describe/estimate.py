@@ -36,6 +36,7 @@ from mixmas_pipeline.pipelines.describe.results import (
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.pipelines.search.results import FUSION_FUNCTION, FUSION_NETWORK, Proposal
 from mixmas_pipeline.training import fit, lightning_module
+from mixmas_pipeline.training.ensembling import FOLDS, is_small
 from mixmas_pipeline.training.parameters import BudgetParameters, TrainingParameters
 from mixmas_pipeline.training.trial import run_trials
 from mixmas_pipeline.utils.devices import computing_in, pick_device, pick_precision
@@ -275,13 +276,20 @@ def _training_cost(
         epoch = time_training(proposal, tables.train, tables.validation, training)
     except FloatingPointError as error:
         return FailedTraining(failed=str(error))
-    epochs = fit.lengthened(training, len(tables.train)).max_epochs
+    epochs = fit.lengthened(training, len(tables.train)).max_epochs * _members(tables, training)
     return TrainingCost(
         seconds_an_epoch=epoch,
         alone_seconds_an_epoch=alone,
         epochs=epochs,
         seconds=epoch * epochs,
     )
+
+
+def _members(tables: Tables, training: TrainingParameters) -> int:
+    """The networks that the training trains."""
+    if training.deploy == "single":
+        return 1
+    return FOLDS if is_small(tables.train, tables.validation) else training.seeds
 
 
 def _epoch_alone(candidate: Candidate, tables: Tables, batch_size: int) -> float:

@@ -400,7 +400,7 @@ class TrainingCost(Parameters):
     Attributes:
         seconds_an_epoch: measured.
         alone_seconds_an_epoch: on a machine that runs nothing else; 0 if unknown.
-        epochs: the largest number of epochs.
+        epochs: the largest number of epochs, of all members of an ensemble.
         seconds: of all epochs.
     """
 

@@ -74,9 +74,13 @@ sample, and scored on {{ sampling.holdout.rows }} others, stage by stage. The va
 
 {{ tables.stages }}
 
-Scores are means of the search's metric over the seeds. The chosen architecture was then trained on the whole training
-split for {{ epochs }} epoch{{ "s" if epochs != 1 }}. The weights are those of the epoch with the best score on the
-validation split.
+Scores are means of the search's metric over the seeds.
+{% if members %}The chosen architecture was then trained as {{ members }} members of an ensemble, {{ epochs }} epochs in
+all. A linear model and boosted trees may be members too. `ensemble.json` has the weight of each; rows that a member was
+not trained on set the weights.
+{% else %}The chosen architecture was then trained on the whole training split for {{ epochs }} epoch
+{{- "s" if epochs != 1 }}. The weights are those of the epoch with the best score on the validation split.
+{% endif -%}
 {% if settings %}Settings: {{ settings }}. Run: {{ record.run }}, with {{ libraries }}.
 {% else %}The settings are not recorded.
 {% endif %}
@@ -85,7 +89,7 @@ validation split.
 {{ tables.scores }}
 
 "{{ dummy }}" is the score of a prediction that ignores the inputs. The validation scores are optimistic, because the
-validation split chose the epoch. The test split chose nothing.
+same rows chose the {{ "weights of the members" if members else "epoch" }}. The test split chose nothing.
 {% if tables.patterns %}
 ### With missing modalities
 
@@ -163,6 +167,7 @@ def write_card(
             source=source,
             sampling=artefacts.sampling,
             epochs=len(artefacts.history),
+            members=_members(artefacts),
             record=record,
             settings=_pairs(_training_settings(record)),
             libraries=_pairs({name: libraries[name] for name in libraries if name in _LIBRARIES}),
@@ -180,7 +185,7 @@ def _tables(config: ExportedConfig, rows: dict[str, int], report: ExportReport, 
     """The card's tables by name."""
     return {
         "inputs": _inputs_table(config),
-        "splits": _splits_table(config, rows),
+        "splits": _splits_table(config, rows, _members(artefacts)),
         "classes": _classes_table(config, artefacts.sampling),
         "stages": _stages_table(artefacts.leaderboard),
         "scores": _scores_table(artefacts.metrics),
@@ -211,10 +216,16 @@ def _inputs_table(config: ExportedConfig) -> str:
     return _table(header, rows)
 
 
-def _splits_table(config: ExportedConfig, rows: dict[str, int]) -> str:
+def _members(artefacts: Artefacts) -> int:
+    """The networks of an ensemble; 0 for a single model."""
+    return artefacts.history["member"].nunique() if "member" in artefacts.history else 0
+
+
+def _splits_table(config: ExportedConfig, rows: dict[str, int], members: int) -> str:
+    validation = "training or early stopping, weights of the members" if members else "early stopping"
     uses = {
         "training": "search and training",
-        "validation": "early stopping, thresholds" if config.thresholds else "early stopping",
+        "validation": f"{validation}, thresholds" if config.thresholds else validation,
         "test": "scores, after everything was chosen",
     }
     return _table(("split", "examples", "used for"), [(split, rows[split], use) for split, use in uses.items()])

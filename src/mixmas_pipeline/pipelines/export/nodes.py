@@ -54,9 +54,11 @@ def convert(
         except ValueError as error:
             raise ValueError(f"{conversion.FILES[form]}: {error}") from error
         programs[conversion.FILES[form]], runs[form] = content, run
-    networks = [cost(member) for member in member_architectures(model) if isinstance(member, Architecture)]
+    members = member_architectures(model)
+    networks = [cost(member) for member in members if isinstance(member, Architecture)]
+    references = [member.size for member in members if not isinstance(member, Architecture)]
     report = ExportReport(
-        parameters=sum(network.parameters for network in networks),
+        parameters=sum(network.parameters for network in networks) + sum(references),
         flops_per_example=sum(network.flops for network in networks),
         files={name: len(content) for name, content in {**pretrained_files(model), **programs}.items()},
         differences=differences,

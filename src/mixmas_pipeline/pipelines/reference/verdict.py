@@ -41,7 +41,9 @@ def conclude(
     by_network = predicted_labels(predictions, test)
     scored = bootstrap_interval(metric, test.labels, by_network, classes, reference.resamples, reference.seed)
     # "f1_micro" and "f1_samples" of tasks with one class per example are the accuracy, by which they are reported.
-    validation = metrics["validation"].get(metric, metrics["validation"][task.headline])
+    # The references are scored on these rows too.
+    on_validation = metrics["validation_split"]
+    validation = on_validation.get(metric, on_validation[task.headline])
     network = _finalist("network", " + ".join(test.schema.modalities), validation, scored)
     number, recommends_network = choose(references, validation)
     chosen = references.loc[number]

@@ -29,7 +29,8 @@ class Evaluation(NamedTuple):
 
     Attributes:
         metrics: split -> score -> value. "validation": of predictions by members that did not see the row, see
-            ``ensembling.HeldOut``. "test", and the limits of the scores' 95 % intervals, "test_low" and "test_high".
+            ``ensembling.HeldOut``. "validation_split": of those of them that are of the validation split, without the
+            heads. "test", and the limits of the scores' 95 % intervals, "test_low" and "test_high".
         thresholds: for multilabel data, class -> the probability threshold with the best F1 on the held-out rows.
             Only the test split has scores with them: on the held-out rows they would flatter.
         predictions: see ``predictions_table``.
@@ -60,6 +61,7 @@ def evaluate_model(
         validation: read for the same.
         training: how the model was trained.
     """
+    from mixmas_pipeline.evaluation.tasks import task_of
     from mixmas_pipeline.models.multimodal import FUSED
     from mixmas_pipeline.training.ensembling import HeldOut
     from mixmas_pipeline.training.inference import compute_logits
@@ -73,8 +75,11 @@ def evaluate_model(
     patterns = score_patterns(model, test, logits[FUSED]).assign(trained_with_missing=trained_with_missing)
     model.cpu()
     known, labels, present = _held_out_rows(HeldOut.from_arrays(held_out), train, validation)
+    in_order = {head: known.logits[head] for head in logits}
+    of_split = known.rows >= len(train)
     metrics = {
-        "validation": _scores({head: known.logits[head] for head in logits}, labels, present, train),
+        "validation": _scores(in_order, labels, present, train),
+        "validation_split": task_of(schema.task).scores(labels[of_split], in_order[FUSED][of_split], schema.classes),
         "test": _scores(logits, test.labels, test.present, train),
     }
     thresholds = _tuned_thresholds(known.logits[FUSED], labels, schema)

@@ -182,3 +182,21 @@ def test_a_table_of_arrays(tmp_path: Path) -> None:
     found = nodes.build_new_table(rows, labels, table, "new.npz", *new)
     assert not found.present["summary"].any()
     assert not found.labelled
+
+
+def test_rows_that_training_may_not_divide_are_marked(tmp_path: Path) -> None:
+    """Those of a group; all of them, where a column gives the split; none where it is drawn row by row."""
+    file, facts = write(frame(), tmp_path / "pets.csv"), {"facts": {"kind": "tabular", "columns": ["age"]}}
+    owners = pd.read_csv(file)["owner"]
+    fractions = {"validation": 0.2, "test": 0.2}
+    cases = (
+        (PARTS, {"given_split"}),
+        ({"fractions": fractions, "group": "owner"}, {"group"}),
+        ({"fractions": fractions}, set()),
+    )
+    for split, expected in cases:
+        _, tables = prepared(file, parameters(facts, split=split))
+        assert {name for table in tables.values() for name in table.extra} == expected
+        for table in tables.values() if "group" in expected else ():
+            by_id = dict(zip(pd.read_csv(file)["name"].astype(str), owners, strict=True))
+            assert list(table.extra["group"]) == [f"group {by_id[name]}" for name in table.ids]

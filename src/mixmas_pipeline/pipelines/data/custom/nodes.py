@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from mixmas_pipeline.data.column import Column
-from mixmas_pipeline.data.table import GROUP, MultimodalTable, TableSchema
+from mixmas_pipeline.data.table import GIVEN_SPLIT, GROUP, MultimodalTable, TableSchema
 from mixmas_pipeline.pipelines.data.custom import labels, reading, splitting
 from mixmas_pipeline.pipelines.data.custom.cells import ID, NUMBER, CellError, check_column, choose, words
 from mixmas_pipeline.pipelines.data.custom.kinds import KINDS, Source
@@ -173,19 +173,22 @@ def _built(
         {name: column.array for name, column in named.items()},
         encoded,
         rows[ID].to_numpy(dtype=str),
-        _group(rows, parameters) if labelled else None,
+        _together(rows, parameters) if labelled else None,
         present={name: column.present for name, column in named.items() if modalities[name].optional},
         check=False,
     )
 
 
-def _group(rows: pd.DataFrame, parameters: TableParameters) -> dict[str, np.ndarray]:
-    """The extra column that keeps a group together; a row without a group is one of its own."""
-    if parameters.split.group is None:
-        return {}
-    names = words(rows, parameters.split.group)
-    own = [f"row {number}" if name is None else f"group {name}" for number, name in zip(rows.index, names, strict=True)]
-    return {GROUP: np.array(own, dtype=object)}
+def _together(rows: pd.DataFrame, parameters: TableParameters) -> dict[str, np.ndarray]:
+    """The extra columns that say which rows no fold may divide. A row without a group is one of its own."""
+    split, columns = parameters.split, {}
+    if split.column is not None:
+        columns[GIVEN_SPLIT] = np.ones(len(rows), np.uint8)
+    if split.group is not None:
+        named = zip(rows.index, words(rows, split.group), strict=True)
+        own = [f"row {number}" if name is None else f"group {name}" for number, name in named]
+        columns[GROUP] = np.array(own, dtype=object)
+    return columns
 
 
 def _numbered(rows: pd.DataFrame) -> pd.DataFrame:
