@@ -94,9 +94,7 @@ def fit_reference(
     features, values, left_out = _read(table, inputs, rows)
     bounded += left_out
     problem = _problem(table, rows, values, balance)
-    if groups is None and GROUP in table.extra:
-        groups = np.unique(table.extra[GROUP].astype(str), return_inverse=True)[1]
-    folds = _folds(table, rows, None if groups is None else np.asarray(groups)[rows], seed)
+    folds = _folds(table, rows, _groups(table) if groups is None else groups, seed)
     with threads(1):  # on a few thousand rows more threads mostly wait for each other
         scores, settings = _fit_linear(problem, folds) if kind == "linear" else _fit_trees(problem, folds, seed)
     for sentence in bounded:
@@ -247,10 +245,15 @@ def _absent(labels: np.ndarray, task: str, classes: int) -> np.ndarray:
     return np.bincount(labels, minlength=classes) == 0
 
 
+def _groups(table: MultimodalTable) -> np.ndarray | None:
+    """(n,) numbers; None if the table says nothing of groups."""
+    return np.unique(table.extra[GROUP].astype(str), return_inverse=True)[1] if GROUP in table.extra else None
+
+
 def _folds(table: MultimodalTable, rows: np.ndarray, groups: np.ndarray | None, seed: int) -> list[np.ndarray]:
     """Row positions of each fold; none if there are not two groups."""
     strata, _ = label_strata(table.schema.task, np.asarray(table.labels)[rows], table.schema.classes)
-    numbers = np.arange(len(rows)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    numbers = np.arange(len(rows)) if groups is None else np.unique(np.asarray(groups)[rows], return_inverse=True)[1]
     count = int(numbers.max()) + 1
     members = np.zeros((count, strata.shape[1]), bool)
     np.logical_or.at(members, numbers, strata)
