@@ -58,10 +58,10 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
     assert list(architecture.encoders) == ["poster", "plot", "sound"]
 
     settings = TrainingParameters(
-        seed=0, max_epochs=12, patience=12, metric="f1_weighted", learning_rate=0.01, device="cpu"
+        max_epochs=12, patience=12, metric="f1_weighted", learning_rate=0.01, device="cpu", deploy="single"
     )
-    model, history = training.train_model(architecture, train, validation, settings, tmp_path)
-    found = evaluation.evaluate_model(model, train, validation, test, settings)
+    model, history, held_out = training.train_model(architecture, train, validation, settings, str(tmp_path))
+    found = evaluation.evaluate_model(model, held_out, train, validation, test, settings)
     metrics, thresholds, predictions, mistakes, patterns = found
     scores = metrics["test"]
     assert scores["f1_weighted"] > 0.85
@@ -69,7 +69,7 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
         assert scores["f1_weighted"] > scores[f"f1_weighted, {modality} head alone"] + 0.05
     assert scores["f1_weighted"] > scores["f1_weighted, most frequent labels"]
     assert list(thresholds) == list(CLASSES)
-    _check_scores(model, train, validation, test, metrics, thresholds)
+    _check_scores(model, held_out, train, validation, test, metrics, thresholds)
     assert not [name for name in metrics["validation"] if "tuned" in name]
     assert set(predictions["label"]) > {"drama", "drama, comedy"}
 
@@ -78,11 +78,11 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
             ("leaderboard_figure", "candidate_curves"), reporting.draw_search(board, all_losses, SELECTION), strict=True
         )
     )
-    history_figure, heads, confusion, class_scores, classes = reporting.draw_model(
+    history_figure, heads, confusion, calibration, class_scores, classes = reporting.draw_model(
         history, metrics, predictions, thresholds, architecture
     )
     figures |= {"history_figure": history_figure, "heads_figure": heads}
-    figures |= {"confusion_figure": confusion, "class_figure": classes}
+    figures |= {"confusion_figure": confusion, "calibration_figure": calibration, "class_figure": classes}
     figures |= {"patterns_figure": reporting.draw_patterns(patterns)}
     from sklearn.metrics import f1_score
 
@@ -102,6 +102,7 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
 
 def _check_scores(
     model: Any,
+    held_out: dict[str, np.ndarray],
     train: MultimodalTable,
     validation: MultimodalTable,
     test: MultimodalTable,
@@ -126,7 +127,7 @@ def _check_scores(
     rolled = np.roll(test.labels, 1, axis=0)
     other = MultimodalTable(test.schema, test.arrays, rolled, test.ids)
     settings = TrainingParameters(seed=0, max_epochs=1, patience=1, metric="f1_weighted", learning_rate=0.01)
-    assert evaluation.evaluate_model(model, train, validation, other, settings)[1] == thresholds
+    assert evaluation.evaluate_model(model, held_out, train, validation, other, settings)[1] == thresholds
     for name, split in (("validation", validation), ("test", test)):
         expected = average_precision_score(split.labels, probabilities[name], average="macro")
         assert metrics[name]["average_precision_macro"] == pytest.approx(expected, abs=1e-4)
