@@ -70,7 +70,7 @@ NEVER = [
         "progress text of a training", "training/lightning_module.py", "of at most {epochs}, step", "of {epochs}, step"
     ),
     Edit("progress text of a node", "pipelines/compare/evaluation.py", '"Scoring models"', '"Scoring"'),
-    Edit("progress event", "pipelines/training/nodes.py", 'PartStarted("training", 1, 1)', 'PartStarted("all", 1, 1)'),
+    Edit("progress event", "training/ensembling.py", 'PartStarted("training", 1, 1)', 'PartStarted("all", 1, 1)'),
     Edit("progress", "utils/progress.py", "_EVENT_INTERVAL = 0.5", "_EVENT_INTERVAL = 0.25"),
     Edit("summary table", "hooks/summary.py", "_WIDTH = 130", "_WIDTH = 120"),
     Edit("tracking", "hooks/tracking.py", '"leaderboard", "patterns", "comp', '"patterns", "comp'),
@@ -112,7 +112,23 @@ MEANT = [
     ),
     Edit("tokeniser", "models/tokenisers.py", "x.permute(0, 2, 4, 1, 3, 5)", "x.permute(0, 4, 2, 1, 3, 5)", BUILDS),
     Edit("fusion rule", "models/fusion.py", "else union | mask", "else union & mask", BUILDS),
-    Edit("mean of a head", "models/multimodal.py", ".sum(dim=1).clamp(min=1)", ".sum(dim=1).clamp(min=2)", BUILDS),
+    Edit(
+        "mean of a head",
+        "models/encoder.py",
+        "weights.sum(dim=1).clamp(min=1)",
+        "weights.sum(dim=1).clamp(min=2)",
+        BUILDS,
+    ),
+    Edit(
+        "weights of an ensemble", "training/ensembling.py", "_SELECTED = 20", "_SELECTED = 30", {"training.train_model"}
+    ),
+    Edit(
+        "folds",
+        "training/folds.py",
+        "stratified_split(members, sizes[1:], seed)",
+        "stratified_split(members, sizes[1:], 0)",
+        {"training.train_model"},
+    ),
     Edit("loss", "training/loss.py", "(1 - weight) / len(auxiliary)", "(2 - weight) / len(auxiliary)", TRAINS),
     Edit("optimiser", "training/optimiser.py", "torch.optim.AdamW(", "torch.optim.Adam(", TRAINS),
     Edit("schedule", "training/optimiser.py", "0.5 * (1 + math.cos", "0.4 * (1 + math.cos", TRAINS),
