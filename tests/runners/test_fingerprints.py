@@ -42,6 +42,9 @@ CHECKS = {"search.check_parameters", "describe.plan_search"}
 # The reference models: fitted, scored, compared with the network.
 FITS = {f"reference.{name}" for name in ("fit_linear", "fit_trees", "refit_linear", "refit_trees")}
 SCORES_THEM = "reference.score_references"
+# An ensemble may have references: what trains one fits them, and what saves or loads a model can load them.
+ENSEMBLES = {"training.train_model"}
+MODELS = ENSEMBLES | ANSWERS | EXPORTS | {"compare.train_seeds"}
 JUDGES = {SCORES_THEM, "reference.give_verdict"}
 # They use the class of a task, some methods of which score.
 USE_TASKS = {"search.check_parameters", "describe.plan_search", "reporting.draw_examples", "reporting.draw_mistakes"}
@@ -186,7 +189,13 @@ MEANT = [
         "max(count - 1, 1) - mean**2",
         MATCHES - {"search.propose_fusion_networks"} | {"compare.propose_contenders", "training.train_model"},
     ),
-    Edit("sampling", "data/sampling.py", "rng.permutation(rows)", "rng.permutation(rows)[::-1]", SPLITS | FITS),
+    Edit(
+        "sampling",
+        "data/sampling.py",
+        "rng.permutation(rows)",
+        "rng.permutation(rows)[::-1]",
+        SPLITS | FITS | ENSEMBLES,
+    ),
     Edit(
         "strata",
         "evaluation/strata.py",
@@ -194,7 +203,8 @@ MEANT = [
         "_RANGES = 20",
         SPLITS - {"mimic.split_patients"}
         | {"describe.measure_tables", "describe.find_leaks", "reporting.draw_examples"}
-        | FITS,
+        | FITS
+        | ENSEMBLES,
     ),
     Edit(
         "sample size",
@@ -226,8 +236,14 @@ MEANT = [
         {"search.decide"},
     ),
     Edit("leaderboard", "pipelines/search/tables.py", "ascending=[False,", "ascending=[True,", {"search.choose"}),
-    Edit("features of a reference", "models/reference.py", "4 if side >= 32", "4 if side >= 40", FITS | {SCORES_THEM}),
-    Edit("fit of a reference", "training/references.py", "_STEPS = 200", "_STEPS = 100", FITS),
+    Edit(
+        "features of a reference",
+        "models/reference.py",
+        "4 if side >= 32",
+        "4 if side >= 40",
+        FITS | MODELS | {SCORES_THEM},
+    ),
+    Edit("fit of a reference", "training/references.py", "_STEPS = 200", "_STEPS = 100", FITS | ENSEMBLES),
     Edit("interval of a score", "evaluation/intervals.py", "CONFIDENCE = 0.95", "CONFIDENCE = 0.9", JUDGES),
     Edit(
         "verdict", "pipelines/reference/verdict.py", '"level": "as good', '"level": "good', {"reference.give_verdict"}
@@ -419,8 +435,8 @@ def test_all_that_nodes_execute_is_in_their_fingerprints(tmp_path: Path) -> None
     settings = TrainingParameters(
         seed=0, max_epochs=2, patience=2, metric="accuracy", learning_rate=0.01, modality_dropout=0.2, device="cpu"
     )
-    model, _ = run(train_model, architecture, train, holdout, settings, tmp_path)
-    run(evaluate_model, model, train, holdout, sample, settings)
+    model, _, held_out = run(train_model, architecture, train, holdout, settings, str(tmp_path))
+    run(evaluate_model, model, held_out, train, holdout, sample, settings)
 
 
 def test_the_version_of_scikit_learn_counts_where_a_reference_is_fitted(demo: Demo) -> None:
@@ -428,7 +444,7 @@ def test_the_version_of_scikit_learn_counts_where_a_reference_is_fitted(demo: De
     using = {
         n.name for n in demo.nodes if code.refers(code_references(n, demo.catalog), fingerprints.USES_SCIKIT_LEARN)
     }
-    assert demo.functions(using) == FITS
+    assert demo.functions(using) == FITS | ENSEMBLES
 
 
 PARTS: dict[str, dict[str, str]] = {

@@ -14,9 +14,11 @@ from mixmas_pipeline.utils.lazy import lazy
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mixmas_pipeline.models.ensemble import Model
     from mixmas_pipeline.training.ensembling import HeldOut
 else:
     pd = lazy("pandas")
+    Model = Any
 
 MISTAKES = 12
 RESAMPLES = 200
@@ -46,7 +48,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate_model(
-    model: Any,
+    model: Model,
     held_out: dict[str, np.ndarray],
     train: MultimodalTable,
     validation: MultimodalTable,
@@ -123,7 +125,7 @@ def _held_out_rows(
     return held_out, labels, present
 
 
-def score_patterns(model: Any, test: MultimodalTable, fused: np.ndarray) -> pd.DataFrame:
+def score_patterns(model: Model, test: MultimodalTable, fused: np.ndarray) -> pd.DataFrame:
     """The task's headline score for every set of modalities that a row may have, one row per set, the largest first.
     (With more than ``ALL_SETS`` modalities: the sets that occur, each modality alone, and all but one.)
 
