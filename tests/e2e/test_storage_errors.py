@@ -95,7 +95,7 @@ def test_read_only_folders(finished_project: Path, tmp_path: Path) -> None:
     part, whole_log, again = (said(project / f"{name}.log") for name in ("part", "whole", "again"))
     assert f"Read-only file system: '{models}/avmnist" in part
     assert f"This user may not write there. Everything below {whole} must be writable" in part
-    assert len(started(part)) > 20, "the search was finished"
+    assert len(started(part)) > 10, "the data were prepared; the first model is a reference"
     assert not set(started(part)[:-1]) & set(started(again))
     assert f"The data root {whole} cannot be locked" in whole_log
     assert "Read-only file system" in whole_log

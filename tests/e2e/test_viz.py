@@ -187,7 +187,7 @@ def test_report_opens_from_the_disk(finished_project: Path) -> None:
         seen.page.goto(report.as_uri())
         seen.page.wait_for_selector("#patterns_figure .main-svg")
         figures = seen.page.locator(".js-plotly-plot")
-        assert figures.count() == 8
+        assert figures.count() == 9
         assert all(figures.evaluate_all("all => all.map(one => one.querySelector('.main-svg').clientHeight > 200)"))
         assert all(seen.page.locator("img").evaluate_all("all => all.map(one => one.naturalWidth > 300)"))
         assert not seen.external

@@ -36,7 +36,11 @@ def results(project: Path) -> dict[str, Any]:
             table = parquet.read_table(artefact)
             found[name] = repr(table.select([c for c in table.column_names if c != "seconds"]).to_pylist())
         elif artefact.is_dir():
-            found[name] = {file.name: file.read_bytes() for file in artefact.iterdir()}
+            files = {str(file.relative_to(artefact)): file for file in artefact.rglob("*") if file.is_file()}
+            found[name] = {
+                path: without_seconds(json.loads(file.read_text())) if file.suffix == ".json" else file.read_bytes()
+                for path, file in files.items()
+            }
         else:
             found[name] = artefact.read_bytes()
     return found
