@@ -86,6 +86,11 @@ def with_references() -> Ensemble:
     return Ensemble(config, members).eval()
 
 
+def test_shares_of_the_kinds() -> None:
+    assert with_references().shares == {"networks": 0.25, "linear": 0.5, "trees": 0.25}
+    assert make().shares == {"networks": pytest.approx(1)}
+
+
 def test_references_are_members_without_heads(tmp_path: Path) -> None:
     ensemble, rows = with_references(), table(30, 9)
     parts = [compute_logits(member, rows, CPU) for member in ensemble.members]

@@ -124,7 +124,7 @@ def _block_cells(part: Encoder | FusionNetwork) -> tuple[str, str, str]:
     return part.block.block, str(part.depth), rest
 
 
-def render_metrics(dataset: str, metrics: dict[str, dict[str, float]]) -> Iterator[Table]:
+def render_metrics(dataset: str, metrics: dict[str, dict[str, float]]) -> Iterator[RenderableType]:
     """The final scores, a column per split, and the intervals of those of the test split."""
     splits = [split for split in ("validation", "test") if split in metrics]
     table = _table(f"{dataset}: final scores", [""], [*splits, "95 % interval"])
@@ -134,6 +134,9 @@ def render_metrics(dataset: str, metrics: dict[str, dict[str, float]]) -> Iterat
         cells = (f"{metrics[split][row]:.4f}" if row in metrics[split] else "" for split in splits)
         table.add_row(row, *cells, interval)
     yield table
+    if weights := metrics.get("weights"):
+        shares = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
+        yield Text(f"  Weights in the ensemble: {shares}")
 
 
 def render_patterns(dataset: str, patterns: pd.DataFrame) -> Iterator[Table]:

@@ -78,6 +78,15 @@ class Ensemble(nn.Module):
         """Of the networks among the members."""
         return self.config.architecture
 
+    @property
+    def shares(self) -> dict[str, float]:
+        """The weight of the networks together, and of each reference model: "networks", "linear", "trees"."""
+        shares = {"networks": 0.0}
+        for member, weight in zip(self.config.members, self.config.weights, strict=True):
+            name = "networks" if isinstance(member, Architecture) else member.kind
+            shares[name] = shares.get(name, 0.0) + weight
+        return shares
+
     def forward(self, inputs: dict[str, Tensor], present: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
         """As ``MultimodalMixer.forward``. A modality's head is the mean of the networks' heads, without temperature."""
         outputs = [member(inputs, present) for member in self.members]

@@ -98,7 +98,8 @@ class MixerModule(pl.LightningModule):
         self._progress = Progress(self._steps, "training", describe=describe, at_most=True, done=before)
 
     def on_train_end(self) -> None:
-        _log.info("trained for %d epochs, %s", len(self.history), self._best)
+        kept = self._best if self._training.keep == "best" else "the last is kept"
+        _log.info("trained for %d epochs, %s", len(self.history), kept)
 
     def on_train_epoch_start(self) -> None:
         # Dropout draws from the global generator; a fresh seed per epoch makes a resumed run equal an unbroken one.

@@ -122,3 +122,15 @@ def test_predictions_of_other_rows_are_refused() -> None:
     other = network_predictions([f"x{i}" for i in range(ROWS)], LABELS, CLASSES)
     with pytest.raises(ValueError, match="the predictions are of other rows than the test split"):
         conclude(test, {"validation_split": {"accuracy": 1}}, other, references(("linear", "a + b", 0.5)), {}, QUICK)
+
+
+def test_an_ensemble_says_what_it_is() -> None:
+    frame = references(("linear", "a + b", 0.9), error=0.01).assign(test=0.9)
+    test, logits = table(), {"linear: a + b": np.eye(2, dtype=np.float32)[right(0.9, 1)]}
+    metrics = {"validation_split": {"accuracy": 0.9}, "weights": {"networks": 0.0, "linear": 1.0}}
+    found = conclude(test, metrics, network_predictions(test.ids, right(0.9, 2), CLASSES), frame, logits, QUICK)
+    assert "The searched model is an ensemble with the weights networks 0.00, linear 1.00." in found.sentences
+    assert any("networks decide nothing" in sentence for sentence in found.sentences)
+    metrics["weights"] = {"networks": 0.5, "linear": 0.5}
+    found = conclude(test, metrics, network_predictions(test.ids, right(0.9, 2), CLASSES), frame, logits, QUICK)
+    assert not any("networks decide nothing" in sentence for sentence in found.sentences)

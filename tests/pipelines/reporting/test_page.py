@@ -171,3 +171,10 @@ def test_the_verdict_is_on_top_with_a_row_per_model(page: Callable[..., str]) ->
     assert ("div", {"id": "references_figure"}) in found.tags
     chosen = [tag for tag, attributes in found.tags if tag == "tr" and attributes.get("class") == "chosen"]
     assert len(chosen) == 2, "the recommended model, and the candidate of the search"
+
+
+def test_weights_of_an_ensemble_are_on_the_page(page: Callable[..., str]) -> None:
+    scores = {split: {"accuracy": 0.5} for split in ("validation", "test", "test_low", "test_high")}
+    assert "ensemble" not in page(metrics=scores)
+    shown = " ".join(page(metrics={**scores, "weights": {"networks": 0.25, "linear": 0.75}}).split())
+    assert "the weights of its members are networks 0.25, linear 0.75." in shown

@@ -65,7 +65,11 @@ def conclude(
         rows=len(test),
         sentences=(),
     )
-    return verdict.model_copy(update={"sentences": (*_sentences(verdict, network.modalities), *_conditions(chosen))})
+    return verdict.model_copy(
+        update={
+            "sentences": (*_sentences(verdict, network.modalities), *_conditions(chosen, metrics.get("weights", {})))
+        }
+    )
 
 
 def choose(references: pd.DataFrame, network: float) -> tuple[int, bool]:
@@ -134,9 +138,18 @@ def _name(finalist: Finalist, everything: str) -> str:
     return name if finalist.modalities == everything else f"{name} on {finalist.modalities} alone"
 
 
-def _conditions(chosen: pd.Series) -> list[str]:
-    """How the models were chosen and fitted."""
+def _conditions(chosen: pd.Series, weights: dict[str, float]) -> list[str]:
+    """What the searched model is; how the models were chosen and fitted.
+
+    Args:
+        weights: of an ensemble, see ``Ensemble.shares``; of a single model none.
+    """
+    shares = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
+    ensemble = [f"The searched model is an ensemble with the weights {shares}."] if weights else []
+    if weights and not weights["networks"]:
+        ensemble.append("Its networks decide nothing: held-out rows prefer the reference models.")
     return [
+        *ensemble,
         "The choice is made on the validation split: the simplest model whose score is within one standard error "
         f"({chosen['validation_error']:.3f}) of the best.",
         f"For the test split the references are refitted on the training and validation rows ({chosen['rows_refitted']}"

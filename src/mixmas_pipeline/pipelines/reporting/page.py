@@ -30,8 +30,11 @@ pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; font-size: 13px; }
 <script>{{ plotly | safe }}</script></head><body>
 <h1>{{ title }}</h1>
 <p class="note">The search trained on {{ sampling.sample.rows }} and scored on {{ sampling.holdout.rows }} of
-{{ sampling.population }} training examples. Full training stopped on the validation split. The test split was read
-once, after everything was chosen.</p>
+{{ sampling.population }} training examples. The test split was read once, after everything was chosen.
+{% if metrics.weights %}The final model is an ensemble; the weights of its members are
+{%- for name, weight in metrics.weights.items() %}
+{{ name }} {{ "%.2f" | format(weight) }}{{ "," if not loop.last else "." }}{% endfor %}
+{%- endif %}</p>
 <p class="note">Checked against the task and the training rows before the search:
 {% for path, value in settings.items() %}{{ path }} = {{ value }}{{ "; " if not loop.last else "." }}{% endfor %}</p>
 {% if verdict %}<h2>Verdict</h2>

@@ -33,6 +33,7 @@ class Evaluation(NamedTuple):
         metrics: split -> score -> value. "validation": of predictions by members that did not see the row, see
             ``ensembling.HeldOut``. "validation_split": of those of them that are of the validation split, without the
             heads. "test", and the limits of the scores' 95 % intervals, "test_low" and "test_high".
+            "weights": of the members of an ensemble, see ``Ensemble.shares``.
         thresholds: for multilabel data, class -> the probability threshold with the best F1 on the held-out rows.
             Only the test split has scores with them: on the held-out rows they would flatter.
         predictions: see ``predictions_table``.
@@ -64,6 +65,7 @@ def evaluate_model(
         training: how the model was trained.
     """
     from mixmas_pipeline.evaluation.tasks import task_of
+    from mixmas_pipeline.models.ensemble import Ensemble
     from mixmas_pipeline.models.multimodal import FUSED
     from mixmas_pipeline.training.ensembling import HeldOut
     from mixmas_pipeline.training.inference import compute_logits
@@ -87,6 +89,8 @@ def evaluate_model(
     thresholds = _tuned_thresholds(known.logits[FUSED], labels, schema)
     if thresholds:
         metrics["test"] |= _tuned_scores(logits, test, np.array(list(thresholds.values())))
+    if isinstance(model, Ensemble):
+        metrics["weights"] = model.shares
     metrics["test_low"], metrics["test_high"] = score_intervals(test.labels, logits[FUSED], schema, training.seed)
     predictions = predictions_table(logits, test)
     return Evaluation(metrics, thresholds, predictions, _largest_mistakes(test, logits[FUSED]), patterns)
