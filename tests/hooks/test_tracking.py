@@ -132,7 +132,7 @@ def test_texts_and_pictures(tracked: Path) -> None:
     paths = [line.strip("| ").split(" | ")[2] for line in text(found, "artefacts").splitlines()[2:]]
     assert len(paths) > 60
     assert all(Path(path).exists() for path in paths)
-    assert "| avmnist.training.learning_rate | 0.001 |" in text(found, "parameters")
+    assert "| avmnist.training.learning_rate | 0.003 |" in text(found, "parameters")
     assert "| kedro | 1.7.0 |" in text(found, "run")
 
 
@@ -155,7 +155,7 @@ def test_record_has_all_parameters_and_every_artefact(tracked: Path) -> None:
     remade = {name for name, version in second.artefacts.items() if version == second.run}
     assert {"avmnist.model", "avmnist.metrics", "avmnist.history"} <= remade
     assert "avmnist.leaderboard" in second.artefacts.keys() - remade, "what was reused is in the log"
-    assert first.parameters["avmnist.training.learning_rate"] == 0.001
+    assert first.parameters["avmnist.training.learning_rate"] == 0.003
     assert second.parameters["avmnist.training.learning_rate"] == 0.004
 
 
@@ -167,7 +167,7 @@ def test_hyperparameters_tell_the_runs_apart(tracked: Path) -> None:
         content = events(tracked, log, "summary").PluginTagToContent("hparams")[metadata.SESSION_START_INFO_TAG]
         trials.append(metadata.parse_session_start_info_plugin_data(content))
     assert [trial.group_name for trial in trials] == logged(tracked)
-    assert [trial.hparams["training.learning_rate"].number_value for trial in trials] == [0.001, 0.004]
+    assert [trial.hparams["training.learning_rate"].number_value for trial in trials] == [0.003, 0.004]
     architecture = artefact(tracked, "06_models/avmnist/architecture.json")
     assert trials[0].hparams["chosen image"].string_value == architecture["encoders"]["image"]["block"]["block"]
     assert trials[0].hparams["chosen fusion_function"].string_value == architecture["fusion"]["function"]
@@ -181,8 +181,8 @@ def test_list_of_runs_tells_them_apart(tracked: Path) -> None:
     (newer,) = [line for line in lines if second in line]
     (older,) = [line for line in lines if first in line]
     assert lines.index(newer) < lines.index(older)
-    assert "training.learning_rate: 0.001 → 0.004" in newer
-    assert "0.001" not in older
+    assert "training.learning_rate: 0.003 → 0.004" in newer
+    assert "0.003" not in older
     metrics = json.loads(newest(tracked / DATA / "07_model_output/avmnist/metrics.json").read_text())
     for split in ("validation", "test"):
         assert f"{metrics[split]['accuracy']:.4f}" in newer
@@ -196,7 +196,7 @@ def test_difference_of_two_runs(tracked: Path) -> None:
     assert said[said.index(title) :] == both[both.index(title) :]
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in said.splitlines() if line.startswith("│")]
     (changed,) = [row for row in rows if row[0].startswith("avmnist.")]
-    assert changed == ["avmnist.training.learning_rate", "0.001", "0.004", ""]
+    assert changed == ["avmnist.training.learning_rate", "0.003", "0.004", ""]
     old, new = (
         json.loads(file.read_text())["test"]["f1_macro"]
         for file in sorted((tracked / DATA / "07_model_output/avmnist/metrics.json").glob("*/metrics.json"))
