@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mixmas_pipeline.evaluation.intervals import bootstrap_interval, difference_interval
+from mixmas_pipeline.evaluation.intervals import bootstrap_interval, difference_interval, score_intervals
 from mixmas_pipeline.evaluation.metrics import score
 
 RNG = np.random.default_rng(0)
@@ -53,3 +53,18 @@ def test_sets_of_labels_and_numbers_have_intervals_too() -> None:
     numbers = RNG.normal(size=(60, 2))
     found = bootstrap_interval("r2", numbers, numbers + 0.1 * RNG.normal(size=(60, 2)), 2, 100, 0)
     assert 0.9 < found.low < found.value < found.high < 1
+
+
+def test_limits_of_several_scores_are_those_of_each() -> None:
+    """The first as ``bootstrap_interval`` finds it; a score that half of the resamples lack is of the others."""
+    rng = np.random.default_rng(0)
+    labels, predicted = rng.integers(0, 2, 300), rng.integers(0, 2, 300)
+
+    def scores(rows: np.ndarray) -> dict[str, float]:
+        found = {"accuracy": float((labels[rows] == predicted[rows]).mean())}
+        return found | ({"even": 1.0} if rows[0] % 2 == 0 else {})
+
+    low, high = score_intervals(scores, 300, 200, 7)
+    expected = bootstrap_interval("accuracy", labels, predicted, 2, 200, 7)
+    assert (low["accuracy"], high["accuracy"]) == pytest.approx((expected.low, expected.high))
+    assert (low["even"], high["even"]) == (1.0, 1.0)

@@ -130,7 +130,7 @@ MEANT = [
         "training/folds.py",
         "stratified_split(members, sizes[1:], seed)",
         "stratified_split(members, sizes[1:], 0)",
-        {"training.train_model"},
+        FITS | ENSEMBLES,
     ),
     Edit("loss", "training/loss.py", "(1 - weight) / len(auxiliary)", "(2 - weight) / len(auxiliary)", TRAINS),
     Edit("optimiser", "training/optimiser.py", "torch.optim.AdamW(", "torch.optim.Adam(", TRAINS),
@@ -244,7 +244,13 @@ MEANT = [
         FITS | MODELS | {SCORES_THEM},
     ),
     Edit("fit of a reference", "training/references.py", "_STEPS = 200", "_STEPS = 100", FITS | ENSEMBLES),
-    Edit("interval of a score", "evaluation/intervals.py", "CONFIDENCE = 0.95", "CONFIDENCE = 0.9", JUDGES),
+    Edit(
+        "interval of a score",
+        "evaluation/intervals.py",
+        "CONFIDENCE = 0.95",
+        "CONFIDENCE = 0.9",
+        JUDGES | {"training.evaluate_model"},
+    ),
     Edit(
         "verdict", "pipelines/reference/verdict.py", '"level": "as good', '"level": "good', {"reference.give_verdict"}
     ),

@@ -27,6 +27,7 @@ from mixmas_pipeline.training.lightning_module import MixerModule
 from mixmas_pipeline.training.loss import task_loss
 from mixmas_pipeline.training.references import fit_reference
 from mixmas_pipeline.training.resumable import ResumableTrainings
+from mixmas_pipeline.training.statistics import with_statistics
 
 SHORT = {"max_epochs": 2, "patience": 2, "seeds": 2, "references": False}
 
@@ -56,12 +57,17 @@ def test_every_row_is_predicted_by_the_member_of_its_fold(tmp_path: Path) -> Non
 
 def test_held_out_rows_do_not_change_the_weights_of_their_member(tmp_path: Path) -> None:
     """Other inputs and labels in a fold: its member has the same weights. Not even the epoch is chosen on it."""
-    rows = concatenate(*splits())
-    folds, settings = assign_folds(rows, ensembling.FOLDS, 3), parameters(max_epochs=4, patience=1)
-    first = ensembling._from_folds(architecture(0.0), rows, folds, settings, _in(tmp_path / "a"))
-    rows.labels[folds == 2] = (rows.labels[folds == 2] + 1) % 3
-    rows.arrays["series"] = np.where((folds == 2)[:, None, None], -7.0, rows.arrays["series"]).astype(np.float32)
-    second = ensembling._from_folds(architecture(0.0), rows, folds, settings, _in(tmp_path / "b"))
+    settings, (train, validation) = parameters(max_epochs=4, patience=1), splits()
+    folds = ensembling._make_folds(architecture(0.0), train, validation, 3)
+    assert folds is not None
+    first = ensembling._from_folds(folds, settings, _in(tmp_path / "a"))
+    inside = folds.numbers == 2
+    folds.rows.labels[inside] = (folds.rows.labels[inside] + 1) % 3
+    folds.rows.arrays["series"][inside] = -7
+    changed = folds._replace(
+        architectures=[with_statistics(a, folds.divided(fold)[0]) for fold, a in enumerate(folds.architectures)]
+    )
+    second = ensembling._from_folds(changed, settings, _in(tmp_path / "b"))
     same = [
         all(torch.equal(a, b) for a, b in zip(x.state_dict().values(), y.state_dict().values(), strict=True))
         for x, y in zip(first[0], second[0], strict=True)
@@ -163,14 +169,15 @@ def test_references_are_scored_on_rows_that_they_were_not_fitted_on() -> None:
     rows.arrays = {
         name: np.random.default_rng(1).normal(size=a.shape).astype(a.dtype) for name, a in rows.arrays.items()
     }
-    folds = assign_folds(rows, 5, 0)
-    for reference in ensembling._references_from_folds(rows, folds, parameters()):
+    numbers = assign_folds(rows, 5, 0)
+    folds = ensembling._Folds(rows, numbers, [architecture(0.0)] * 5)
+    fitted = ensembling._references_from_folds(folds, parameters())
+    for reference in fitted:
         assert (reference.held_out.argmax(dim=1).numpy() == rows.labels).mean() < 0.5
-    others = rows.take(np.flatnonzero(folds != 3))
+    others, inside = folds.divided(3)
     by_hand = fit_reference("linear", others, ["picture", "series"], 3)
-    linear, _ = ensembling._references_from_folds(rows, folds, parameters())
-    inside = rows.take(np.flatnonzero(folds == 3))
-    np.testing.assert_allclose(linear.held_out[folds == 3], compute_logits(by_hand, inside, CPU)["fused"], rtol=1e-5)
+    expected = compute_logits(by_hand, inside, CPU)["fused"]
+    np.testing.assert_allclose(fitted[0].held_out[numbers == 3], expected, rtol=1e-5)
 
 
 def test_with_many_rows_references_are_fitted_on_the_training_split(

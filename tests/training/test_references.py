@@ -2,129 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from planted import planted
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from reference_fits import features_of, logits_of, noise, table
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from mixmas_pipeline.data.table import TASKS, Modality, MultimodalTable, TableSchema
+from mixmas_pipeline.data.table import TASKS
 from mixmas_pipeline.models.reference import ReferenceModel, standardised
 from mixmas_pipeline.training import references
-from mixmas_pipeline.training.inference import compute_logits
 from mixmas_pipeline.training.references import fit_reference
 
 KINDS = ("linear", "trees")
 ALL = ("photo", "sound", "notes", "pulse", "facts", "graph")
 FEW = ("notes", "pulse", "facts")
-CPU = torch.device("cpu")
-
-
-def table(values: Any, labels: Any, task: Any = "multiclass", classes: Sequence[str] = "abc") -> MultimodalTable:
-    """A vector per row."""
-    values = np.asarray(values, dtype=np.float32)
-    schema = TableSchema({"facts": Modality("tabular", values.shape[1:], "float32")}, task, tuple(classes))
-    return MultimodalTable(schema, {"facts": values}, np.asarray(labels), [str(i) for i in range(len(values))])
-
-
-def noise(rows: int, features: int = 6, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(rows, features))
-
-
-def logits_of(model: ReferenceModel, rows: MultimodalTable) -> np.ndarray:
-    return compute_logits(model, rows, CPU)["fused"]
 
 
 def tensors(model: ReferenceModel) -> dict[str, np.ndarray]:
     return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
 
 
-def features_of(model: ReferenceModel, rows: MultimodalTable) -> np.ndarray:
-    inputs = {name: torch.from_numpy(rows.arrays[name]) for name in model.architecture.inputs}
-    return model.features(inputs, {n: torch.from_numpy(m) for n, m in rows.present.items()}).numpy()
-
-
 # --- scikit-learn is the reference --------------------------------------------------------------------------------
-
-
-def forests(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The ensembles that are fitted for good, in order."""
-    made: list[Any] = []
-    boosting = references._boosting
-
-    def noted(*arguments: Any, **settings: Any) -> Any:
-        model = boosting(*arguments, **settings)
-        if "early_stopping" not in settings:
-            made.append(model)
-        return model
-
-    monkeypatch.setattr(references, "_boosting", noted)
-    return made
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_trees_predict_what_scikit_learn_predicts(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = forests(monkeypatch)
-    train, other = planted(task, FEW, 150, 0), planted(task, FEW, 60, 1)
-    model = fit_reference("trees", train, FEW, 0)
-    for rows in (train, other):
-        logits, features = torch.from_numpy(logits_of(model, rows)), features_of(model, rows)
-        if task == "regression":
-            own = np.stack([m.predict(features) for m in made], axis=1)
-            deviation = train.labels.astype(np.float64).std(axis=0)
-            expected = own * deviation + train.labels.astype(np.float64).mean(axis=0)
-            np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4 * deviation.max())
-            assert isinstance(made[0], HistGradientBoostingRegressor)
-            continue
-        if task == "multilabel":
-            expected = np.stack([m.predict_proba(features)[:, 1] for m in made], axis=1)
-            found = logits.sigmoid()
-        else:
-            (forest,) = made
-            assert isinstance(forest, HistGradientBoostingClassifier)
-            expected, found = forest.predict_proba(features), logits.softmax(dim=1)
-        np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
-def test_balanced_trees_predict_what_scikit_learn_predicts_of_the_bins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With weights, values are binned first: to the smallest of 63 quantiles that is not below them."""
-    made = []
-    boosting = references._boosting
-    monkeypatch.setattr(references, "_boosting", lambda *a, **k: made.append(boosting(*a, **k)) or made[-1])
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=(400, 5)).astype(np.float32)
-    labels = (values[:, 0] + values[:, 1] ** 2 + rng.normal(size=400) > 2).astype(np.int64)
-    schema = TableSchema({"facts": Modality("embedding", (5,), "float32")}, "binary", ("no", "yes"))
-    table = MultimodalTable(schema, {"facts": values}, labels, [str(i) for i in range(400)])
-    model = fit_reference("trees", table, ("facts",), 0, balance="classes")
-    edges = [np.sort(column)[np.ceil(400 * np.arange(1, 64) / 63).astype(int) - 1] for column in values.T]
-    binned = np.column_stack([e[np.searchsorted(e, column)] for e, column in zip(edges, values.T, strict=True)])
-    logits = compute_logits(model, table, torch.device("cpu"))["fused"]
-    np.testing.assert_allclose(logits[:, 1] - logits[:, 0], made[-1].decision_function(binned), atol=1e-5)
-    assert len(np.unique(binned[:, 0])) == 63
-
-
-def test_a_value_at_a_threshold_goes_where_scikit_learn_sends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thresholds lie between neighbouring float32 numbers, where rounding could move one onto a value."""
-    made = forests(monkeypatch)
-    steps = np.float32(1) + np.arange(40, dtype=np.float32) * np.finfo(np.float32).eps
-    values = np.repeat(steps, 5)[:, None] * np.ones((1, 3), np.float32)
-    rows = table(values, np.repeat(np.arange(40) // 7 % 3, 5))
-    monkeypatch.setattr(references, "_read", keep_all)
-    model = fit_reference("trees", rows, ("facts",), 0)
-    expected = made[0].predict_proba(values)
-    assert len(np.unique(expected.argmax(axis=1))) == 3
-    np.testing.assert_allclose(torch.from_numpy(logits_of(model, rows)).softmax(1), expected, atol=1e-5)
-
-
-def keep_all(rows: MultimodalTable, inputs: Any, numbers: np.ndarray) -> Any:
-    """Without dropping columns that hardly vary."""
-    features = references.Features(inputs)
-    return features, references._compute(features, rows, numbers), []
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -193,19 +94,6 @@ def test_the_penalty_follows_the_noise() -> None:
     nothing = fit_reference("linear", table(x, luck, "binary", "ab"), ("facts",), 0)
     assert clear.architecture.penalty < nothing.architecture.penalty  # type: ignore[operator]
     assert np.abs(logits_of(nothing, table(noise(50, 30, 9), np.zeros(50, int), "binary", "ab"))).max() < 1.5
-
-
-def test_groups_are_never_in_two_folds() -> None:
-    rows, groups = table(noise(60), np.arange(60) % 3), np.repeat(np.arange(12), 5)
-    folds = references._folds(rows, np.arange(60), groups, 0)
-    assert sorted(np.concatenate(folds)) == list(range(60))
-    for fold in folds:
-        assert not set(groups[fold]) & set(np.delete(groups, fold))
-    assert references._folds(rows, np.arange(60), np.zeros(60), 0) == []
-    copies = table(np.repeat(noise(30, 50), 4, axis=0), np.repeat(np.arange(30) % 3, 4))
-    honest = fit_reference("linear", copies, ("facts",), 0, groups=np.repeat(np.arange(30), 4))
-    fooled = fit_reference("linear", copies, ("facts",), 0)
-    assert honest.architecture.penalty > fooled.architecture.penalty  # type: ignore[operator]
 
 
 def test_balanced_classes_weigh_the_same() -> None:

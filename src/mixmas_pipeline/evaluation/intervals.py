@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from mixmas_pipeline.evaluation.metrics import score
 
 CONFIDENCE = 0.95
+_LIMITS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
 _ONE_SIGMA = (0.1587, 0.8413)  # a few wild resamples do not count, as those of R2 on few rows
 
 
@@ -53,6 +54,26 @@ def difference_interval(
     return _interval(metric, labels, (a, b), classes, resamples, seed)
 
 
+def score_intervals(
+    scores: Callable[[np.ndarray], dict[str, float]], count: int, resamples: int, seed: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The lower and upper limits of the 95 % intervals of several scores. A score that a resample does not define is
+    left out of it.
+
+    Args:
+        scores: row numbers -> name -> score of these rows.
+        count: number of rows.
+        resamples, seed: see ``bootstrap_interval``.
+    """
+    rng = np.random.default_rng(seed)
+    found: dict[str, list[float]] = {}
+    for _ in range(resamples):
+        for name, value in scores(rng.integers(count, size=count)).items():
+            found.setdefault(name, []).append(value)
+    low, high = ({name: float(np.quantile(v, q)) for name, v in found.items()} for q in _LIMITS)
+    return low, high
+
+
 def _interval(
     metric: str, labels: np.ndarray, predictions: Sequence[np.ndarray], classes: int, resamples: int, seed: int
 ) -> Interval:
@@ -62,5 +83,5 @@ def _interval(
 
     rng = np.random.default_rng(seed)
     values = [value(rng.integers(len(labels), size=len(labels))) for _ in range(resamples)]
-    low, below, above, high = np.quantile(values, [(1 - CONFIDENCE) / 2, *_ONE_SIGMA, (1 + CONFIDENCE) / 2])
+    (low, high), (below, above) = np.quantile(values, _LIMITS), np.quantile(values, _ONE_SIGMA)
     return Interval(value(slice(None)), float(low), float(high), float(above - below) / 2)

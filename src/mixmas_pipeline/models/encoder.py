@@ -1,6 +1,6 @@
 """One modality's encoder, the same for all candidates but the block: tokeniser -> blocks -> LayerNorm.
 
-The block "linear" has no LayerNorm after it.
+Blocks may do without the LayerNorm, see ``BlockParameters.norm``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class MixerStack(nn.Sequential):
-    """``depth`` blocks and, unless they are linear, a LayerNorm: (batch, tokens, hidden) -> the same shape.
+    """``depth`` blocks and, if they want one, a LayerNorm: (batch, tokens, hidden) -> the same shape.
 
     With a mask, (batch, tokens) booleans, masked tokens (false) are zeros before every block and in the result.
     """

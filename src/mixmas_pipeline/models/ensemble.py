@@ -95,7 +95,7 @@ class Ensemble(nn.Module):
         combined = {FUSED: fused if task == "regression" else fused / self.temperature}
         for head in self.architecture.inputs:
             logits = torch.stack([output[head] for output in outputs if head in output])
-            combined[head] = combine(logits, torch.zeros_like(logits[:, 0, 0]), task)
+            combined[head] = combine(logits, logits.new_zeros(len(logits)), task)
         return combined
 
     @contextmanager

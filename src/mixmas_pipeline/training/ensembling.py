@@ -115,53 +115,79 @@ def train_ensemble(
     trainings: ResumableTrainings,
 ) -> Trained:
     """Members that predict together, and are weighed by predictions of rows that they did not see."""
-    fitted_on = concatenate(train, validation) if is_small(train, validation) else train
-    folds = _usable_folds(architecture, fitted_on, training.seed) if fitted_on is not train else None
+    folds = _make_folds(architecture, train, validation, training.seed) if is_small(train, validation) else None
     if folds is not None:
-        networks, history, held_out = _from_folds(architecture, fitted_on, folds, training, trainings)
+        networks, history, held_out = _from_folds(folds, training, trainings)
     else:
-        fitted_on = train
         networks, history, held_out = _from_seeds(architecture, train, validation, training, trainings)
     if not training.references:
         references = []
-    elif folds is not None and len(folds) <= FOLDED_REFERENCE_ROWS:
-        references = _references_from_folds(fitted_on, folds, training)
+    elif folds is not None and len(folds.rows) <= FOLDED_REFERENCE_ROWS:
+        references = _references_from_folds(folds, training)
     else:
         references = _references_from_training_split(train, validation, training)
         held_out = held_out.only(held_out.rows >= len(train))
     labels = torch.from_numpy(np.concatenate([train.labels, validation.labels])[held_out.rows])
-    scale = loss_scale(training, torch.from_numpy(np.array(fitted_on.labels)), networks[0].architecture)
-    model, fused = _weighed(networks, references, held_out, labels, scale)
+    built = with_statistics(architecture, train if folds is None else folds.rows)
+    model, fused = _weighed(built, networks, references, held_out, labels, training)
     held_out.logits[FUSED] = fused
-    config = model.config.model_copy(update={"architecture": with_statistics(architecture, fitted_on)})
-    return Trained(Ensemble(config, list(model.members)).eval(), history, held_out)
+    return Trained(model, history, held_out)
 
 
-def _usable_folds(architecture: Architecture, rows: MultimodalTable, seed: int) -> np.ndarray | None:
-    """The fold of every row, or None if a member could not be trained: there are too few groups, or without a fold a
-    modality is missing or constant, or a target is constant."""
+class _Folds(NamedTuple):
+    """Rows that are divided into folds.
+
+    Attributes:
+        rows: those of training and validation.
+        numbers: (n,) the fold of each.
+        architectures: per fold, with the statistics of the other folds' rows.
+    """
+
+    rows: MultimodalTable
+    numbers: np.ndarray
+    architectures: list[Architecture]
+
+    def divided(self, fold: int) -> tuple[MultimodalTable, MultimodalTable]:
+        """The rows of the other folds, and those of this one."""
+        inside = self.numbers == fold
+        return self.rows.take(np.flatnonzero(~inside)), self.rows.take(np.flatnonzero(inside))
+
+    def in_order(self, parts: list[np.ndarray]) -> np.ndarray:
+        """One array per fold -> one array in the order of the rows."""
+        # Where each row is when the rows of fold 0 come first, then those of fold 1 and so on, each in its order.
+        positions = np.argsort(np.argsort(self.numbers, kind="stable"), kind="stable")
+        return np.concatenate(parts)[positions]
+
+
+def _make_folds(
+    architecture: Architecture, train: MultimodalTable, validation: MultimodalTable, seed: int
+) -> _Folds | None:
+    """None if a member could not be trained: there is one group only, or without a fold a modality is missing or
+    constant, or a target is constant."""
+    rows = concatenate(train, validation)
     try:
-        folds = assign_folds(rows, FOLDS, seed)
-        for fold in range(int(folds.max()) + 1):
-            with_statistics(architecture, rows.take(np.flatnonzero(folds != fold)))
+        numbers = assign_folds(rows, FOLDS, seed)
+        others = [np.flatnonzero(numbers != fold) for fold in range(int(numbers.max()) + 1)]
+        return _Folds(rows, numbers, [with_statistics(architecture, rows.take(kept)) for kept in others])
     except ValueError as error:
         _log.warning("No folds of the %d rows can be made (%s); the members differ in their seeds", len(rows), error)
         return None
-    return folds
 
 
 def _weighed(
-    networks: list[MultimodalMixer], references: list[_Fitted], held_out: HeldOut, labels: Tensor, scale: Tensor | None
+    architecture: Architecture,
+    networks: list[MultimodalMixer],
+    references: list[_Fitted],
+    held_out: HeldOut,
+    labels: Tensor,
+    training: TrainingParameters,
 ) -> tuple[Ensemble, np.ndarray]:
-    """The ensemble, and (n, classes) its logits of the held-out rows."""
-    architecture = networks[0].architecture
+    """The ensemble, and (n, classes) its logits of the held-out rows, which have these labels."""
+    scale = loss_scale(training, labels, architecture)
     candidates = [torch.from_numpy(held_out.logits[FUSED]).double(), *(r.held_out for r in references)]
     weights = select_weights(candidates, labels, architecture.task, scale)
     fused = combine(torch.stack(candidates), torch.tensor(weights, dtype=torch.float64).log(), architecture.task)
     temperature = fit_temperature(fused, labels, architecture.task, scale)
-    names = ["networks", *(r.model.architecture.kind for r in references)]
-    shares = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(names, weights, strict=True))
-    _log.info("weights in the ensemble: %s; temperature %.2f", shares, temperature)
     used = [(r.model, weight) for r, weight in zip(references, weights[1:], strict=True) if weight > 0]
     members: list[MultimodalMixer | ReferenceModel] = [*networks, *(model for model, _ in used)]
     config = EnsembleConfig(
@@ -170,7 +196,10 @@ def _weighed(
         weights=(*(weights[0] / len(networks),) * len(networks), *(weight for _, weight in used)),
         temperature=temperature,
     )
-    return Ensemble(config, members), (fused / temperature).float().numpy()
+    model = Ensemble(config, members).eval()
+    shares = ", ".join(f"{name} {weight:.2f}" for name, weight in model.shares.items())
+    _log.info("weights in the ensemble: %s; temperature %.2f", shares, temperature)
+    return model, (fused / temperature).float().numpy()
 
 
 class _Fitted(NamedTuple):
@@ -180,18 +209,19 @@ class _Fitted(NamedTuple):
     held_out: Tensor
 
 
-def _references_from_folds(rows: MultimodalTable, folds: np.ndarray, training: TrainingParameters) -> list[_Fitted]:
+def _references_from_folds(folds: _Folds, training: TrainingParameters) -> list[_Fitted]:
     """A reference of each kind, fitted on all rows. A row's logits are those of one that was fitted on the other
     folds."""
     fitted = []
     for number, kind in enumerate(KINDS, start=1):
         report(PartStarted("reference", number, len(KINDS)))
-        fit = partial(fit_reference, kind, modalities=list(rows.arrays), seed=training.seed, balance=training.balance)
+        names = list(folds.rows.arrays)
+        fit = partial(fit_reference, kind, modalities=names, seed=training.seed, balance=training.balance)
         parts = []
-        for fold in range(int(folds.max()) + 1):
-            others, out = (rows.take(np.flatnonzero(which)) for which in (folds != fold, folds == fold))
+        for fold in range(len(folds.architectures)):
+            others, out = folds.divided(fold)
             parts.append(compute_logits(fit(others), out, _CPU)[FUSED])
-        fitted.append(_Fitted(fit(rows), torch.from_numpy(np.concatenate(parts)[_positions(folds)]).double()))
+        fitted.append(_Fitted(fit(folds.rows), torch.from_numpy(folds.in_order(parts)).double()))
     return fitted
 
 
@@ -205,11 +235,6 @@ def _references_from_training_split(
         model = fit_reference(kind, train, list(train.arrays), training.seed, balance=training.balance)
         fitted.append(_Fitted(model, torch.from_numpy(compute_logits(model, validation, _CPU)[FUSED]).double()))
     return fitted
-
-
-def _positions(folds: np.ndarray) -> np.ndarray:
-    """Where each row is when the rows of fold 0 come first, then those of fold 1 and so on, each in its order."""
-    return np.argsort(np.argsort(folds, kind="stable"), kind="stable")
 
 
 def fit_temperature(logits: Tensor, labels: Tensor, task: str, scale: Tensor | None = None) -> float:
@@ -283,26 +308,20 @@ def _from_seeds(
 
 
 def _from_folds(
-    architecture: Architecture,
-    rows: MultimodalTable,
-    folds: np.ndarray,
-    training: TrainingParameters,
-    trainings: ResumableTrainings,
+    folds: _Folds, training: TrainingParameters, trainings: ResumableTrainings
 ) -> tuple[list[MultimodalMixer], pd.DataFrame, HeldOut]:
-    count = int(folds.max()) + 1
     members, histories, logits = [], [], []
-    for number in range(count):
-        report(PartStarted("fold", number + 1, count))
-        others, out = (rows.take(np.flatnonzero(which)) for which in (folds != number, folds == number))
+    for number, architecture in enumerate(folds.architectures):
+        report(PartStarted("fold", number + 1, len(folds.architectures)))
+        others, out = folds.divided(number)
         # Nothing is chosen on the fold, not even the epoch.
         settings = training.model_copy(update={"seed": training.seed + number, "keep": "last"})
-        model, history = trainings.fit(with_statistics(architecture, others), others, out, settings)
+        model, history = trainings.fit(architecture, others, out, settings)
         members.append(model)
         histories.append(history.assign(member=number))
         logits.append(compute_logits(model, out, _CPU))
-    positions = _positions(folds)
-    whole = {head: np.concatenate([part[head] for part in logits])[positions] for head in logits[0]}
-    return members, pd.concat(histories, ignore_index=True), HeldOut(np.arange(len(rows)), whole)
+    whole = {head: folds.in_order([part[head] for part in logits]) for head in logits[0]}
+    return members, pd.concat(histories, ignore_index=True), HeldOut(np.arange(len(folds.rows)), whole)
 
 
 def _mean(logits: list[dict[str, np.ndarray]], task: str) -> dict[str, np.ndarray]:

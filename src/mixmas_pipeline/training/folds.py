@@ -21,12 +21,30 @@ def assign_folds(table: MultimodalTable, folds: int, seed: int) -> np.ndarray:
     Raises:
         ValueError: there are fewer than two rows or groups.
     """
-    groups = _groups(table)
-    count = int(groups.max()) + 1
-    folds = min(folds, count)
+    groups = groups_of(table)
+    folds = min(folds, int(groups.max()) + 1)
     if folds < 2:
-        raise ValueError(f"{count} group of rows cannot be divided into folds; expected at least two")
-    strata, _ = strata_of(table)
+        raise ValueError(f"the {len(table)} rows are one group, which no fold may divide; expected at least two groups")
+    return divide(strata_of(table)[0], groups, folds, seed)
+
+
+def groups_of(table: MultimodalTable) -> np.ndarray:
+    """(n,) numbers from 0, the same for rows that belong together; without groups each row has its own."""
+    if GROUP not in table.extra:
+        return np.arange(len(table))
+    return np.unique(table.extra[GROUP].astype(str), return_inverse=True)[1]
+
+
+def divide(strata: np.ndarray, groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """The fold of every row, (n,) numbers from 0: whole groups, with the strata spread evenly.
+
+    Args:
+        strata: (n, strata) booleans.
+        groups: (n,) numbers from 0, at least ``folds`` of them.
+        folds: their number.
+        seed: of the draw.
+    """
+    count = int(groups.max()) + 1
     members = np.zeros((count, strata.shape[1]), bool)
     np.logical_or.at(members, groups, strata)
     sizes = [len(part) for part in np.array_split(np.arange(count), folds)]
@@ -34,10 +52,3 @@ def assign_folds(table: MultimodalTable, folds: int, seed: int) -> np.ndarray:
     for number, rows in enumerate(stratified_split(members, sizes[1:], seed), start=1):
         assigned[rows] = number
     return assigned[groups]
-
-
-def _groups(table: MultimodalTable) -> np.ndarray:
-    """(n,) numbers from 0; without groups each row has its own."""
-    if GROUP not in table.extra:
-        return np.arange(len(table))
-    return np.unique(table.extra[GROUP].astype(str), return_inverse=True)[1]

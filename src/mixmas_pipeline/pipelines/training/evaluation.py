@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mixmas_pipeline.models.ensemble import Model
-    from mixmas_pipeline.training.ensembling import HeldOut
 else:
     pd = lazy("pandas")
     Model = Any
@@ -64,6 +63,7 @@ def evaluate_model(
         validation: read for the same.
         training: how the model was trained.
     """
+    from mixmas_pipeline.evaluation.intervals import score_intervals
     from mixmas_pipeline.evaluation.tasks import task_of
     from mixmas_pipeline.models.ensemble import Ensemble
     from mixmas_pipeline.models.multimodal import FUSED
@@ -72,18 +72,20 @@ def evaluate_model(
     from mixmas_pipeline.utils.devices import pick_device
 
     test.check()
-    device, schema = pick_device("auto"), test.schema
+    device, schema, task = pick_device("auto"), test.schema, task_of(test.schema.task)
     model = model.to(device)
     logits = compute_logits(model, test, device)
     trained_with_missing = training.modality_dropout > 0 or any(not mask.all() for mask in train.present.values())
     patterns = score_patterns(model, test, logits[FUSED]).assign(trained_with_missing=trained_with_missing)
     model.cpu()
-    known, labels, present = _held_out_rows(HeldOut.from_arrays(held_out), train, validation)
+    known = HeldOut.from_arrays(held_out)
+    labels = np.concatenate([train.labels, validation.labels])[known.rows]
+    present = {n: np.concatenate([mask, validation.present[n]])[known.rows] for n, mask in train.present.items()}
     in_order = {head: known.logits[head] for head in logits}
     of_split = known.rows >= len(train)
     metrics = {
         "validation": _scores(in_order, labels, present, train),
-        "validation_split": task_of(schema.task).scores(labels[of_split], in_order[FUSED][of_split], schema.classes),
+        "validation_split": task.scores(labels[of_split], in_order[FUSED][of_split], schema.classes),
         "test": _scores(logits, test.labels, test.present, train),
     }
     thresholds = _tuned_thresholds(known.logits[FUSED], labels, schema)
@@ -91,42 +93,14 @@ def evaluate_model(
         metrics["test"] |= _tuned_scores(logits, test, np.array(list(thresholds.values())))
     if isinstance(model, Ensemble):
         metrics["weights"] = model.shares
-    metrics["test_low"], metrics["test_high"] = score_intervals(test.labels, logits[FUSED], schema, training.seed)
+    metrics["test_low"], metrics["test_high"] = score_intervals(
+        lambda rows: task.scores(test.labels[rows], logits[FUSED][rows], schema.classes),
+        len(test),
+        RESAMPLES,
+        training.seed,
+    )
     predictions = predictions_table(logits, test)
     return Evaluation(metrics, thresholds, predictions, _largest_mistakes(test, logits[FUSED]), patterns)
-
-
-def score_intervals(
-    labels: np.ndarray, logits: np.ndarray, schema: TableSchema, seed: int
-) -> tuple[dict[str, float], dict[str, float]]:
-    """The lower and upper limits of 95 % intervals of a model's scores: percentiles over bootstrap resamples of the
-    rows. A score that a resample does not define is left out of it.
-
-    Args:
-        labels: as of a ``MultimodalTable``.
-        logits: (n, classes).
-        seed: of the resamples.
-    """
-    from mixmas_pipeline.evaluation.tasks import task_of
-
-    task, rng = task_of(schema.task), np.random.default_rng(seed)
-    found: dict[str, list[float]] = {}
-    for _ in range(RESAMPLES):
-        rows = rng.integers(len(labels), size=len(labels))
-        for name, value in task.scores(labels[rows], logits[rows], schema.classes).items():
-            found.setdefault(name, []).append(value)
-    low, high = ({name: float(np.percentile(v, p)) for name, v in found.items()} for p in (2.5, 97.5))
-    return low, high
-
-
-def _held_out_rows(
-    held_out: HeldOut, train: MultimodalTable, validation: MultimodalTable
-) -> tuple[HeldOut, np.ndarray, dict[str, np.ndarray]]:
-    """The predictions with the labels and presence of their rows."""
-    rows = held_out.rows
-    labels = np.concatenate([train.labels, validation.labels])[rows]
-    present = {name: np.concatenate([mask, validation.present[name]])[rows] for name, mask in train.present.items()}
-    return held_out, labels, present
 
 
 def score_patterns(model: Model, test: MultimodalTable, fused: np.ndarray) -> pd.DataFrame:
