@@ -10,6 +10,7 @@ import torch
 from pydantic import ValidationError
 from training_samples import CPU, architecture, table
 
+from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.ensemble import Ensemble, EnsembleConfig, combine, load_model, member_architectures
 from mixmas_pipeline.models.multimodal import MultimodalMixer
@@ -17,13 +18,13 @@ from mixmas_pipeline.training.inference import compute_logits
 from mixmas_pipeline.training.references import fit_reference
 from mixmas_pipeline.training.statistics import with_statistics
 
-WEIGHTS = (0.2, 0.5, 0.3)
+WEIGHTS = (0.3, 0.75, 0.45)  # their sum is 1.5, a temperature of 2/3
 
 
-def make(temperature: float = 1.0) -> Ensemble:
+def make() -> Ensemble:
     """Three members, each with the statistics of other rows."""
     plans = tuple(with_statistics(architecture(), table(20, seed)) for seed in range(3))
-    config = EnsembleConfig(architecture=plans[0], members=plans, weights=WEIGHTS, temperature=temperature)
+    config = EnsembleConfig(architecture=plans[0], members=plans, weights=WEIGHTS)
     return Ensemble(config, [initialised(MultimodalMixer, s, plan) for s, plan in enumerate(plans)]).eval()
 
 
@@ -39,31 +40,24 @@ def test_probabilities_are_the_weighted_mean_of_the_members() -> None:
     assert whole.keys() == {"fused", "picture", "series"}
     for head, logits in whole.items():
         weights = WEIGHTS if head == "fused" else (1 / 3,) * 3
-        expected = sum(w * softmax(part[head]) for w, part in zip(weights, parts, strict=True))
-        np.testing.assert_allclose(softmax(logits), expected, atol=1e-6)
+        expected = np.prod([softmax(part[head]) ** w for w, part in zip(weights, parts, strict=True)], axis=0)
+        np.testing.assert_allclose(softmax(logits), expected / expected.sum(axis=1, keepdims=True), atol=1e-6)
 
 
-def test_temperature_divides_the_decision_alone() -> None:
-    rows = table(30, 9)
-    plain, hot = (compute_logits(make(t), rows, CPU) for t in (1.0, 2.5))
-    np.testing.assert_allclose(hot["fused"], plain["fused"] / 2.5, rtol=1e-5)
-    np.testing.assert_array_equal(hot["series"], plain["series"])
-
-
-def test_labels_of_a_multilabel_task_are_averaged_one_by_one() -> None:
-    logits = torch.tensor([[[2.0, -30.0]], [[-1.0, 40.0]]])
-    mixed = combine(logits, torch.tensor([0.25, 0.75]).log(), "multilabel").sigmoid()
-    first = 0.25 / (1 + np.exp(-2)) + 0.75 / (1 + np.exp(1))
-    np.testing.assert_allclose(mixed.numpy(), [[first, 0.75]], rtol=1e-6)
+def test_labels_of_a_multilabel_task_are_combined_one_by_one() -> None:
+    """The odds of a label are the product of the members' odds to the power of their weights."""
+    odds = np.array([[[3.0, 0.5]], [[0.25, 8.0]]])
+    mixed = combine(torch.from_numpy(odds).log(), torch.tensor([2.0, 0.5]), "multilabel").exp()
+    np.testing.assert_allclose(mixed, [[9 * 0.5, 0.25 * 8**0.5]], rtol=1e-6)
 
 
 def test_predictions_of_a_regression_are_averaged() -> None:
     values = torch.tensor([[[1.0, 10.0]], [[3.0, 30.0]]])
-    np.testing.assert_allclose(combine(values, torch.tensor([3.0, 1.0]).log(), "regression"), [[1.5, 15.0]], rtol=1e-6)
+    np.testing.assert_allclose(combine(values, torch.tensor([0.75, 0.25]), "regression"), [[1.5, 15.0]], rtol=1e-6)
 
 
 def test_saved_and_loaded_it_predicts_the_same(tmp_path: Path) -> None:
-    ensemble, rows = make(1.7), table(30, 9)
+    ensemble, rows = make(), table(30, 9)
     ensemble.save_pretrained(tmp_path / "model")
     loaded = load_model(tmp_path / "model")
     assert isinstance(loaded, Ensemble)
@@ -95,10 +89,11 @@ def test_references_are_members_without_heads(tmp_path: Path) -> None:
     ensemble, rows = with_references(), table(30, 9)
     parts = [compute_logits(member, rows, CPU) for member in ensemble.members]
     whole = compute_logits(ensemble, rows, CPU)
-    expected = sum(w * softmax(part["fused"]) for w, part in zip((0.25, 0, 0.5, 0.25), parts, strict=True))
-    np.testing.assert_allclose(softmax(whole["fused"]), expected, atol=1e-6)
-    heads = (softmax(parts[0]["series"]) + softmax(parts[1]["series"])) / 2
-    np.testing.assert_allclose(softmax(whole["series"]), heads, atol=1e-6)
+    logarithms = [np.log(softmax(part["fused"])) for part in parts]
+    expected = sum(w * part for w, part in zip((0.25, 0, 0.5, 0.25), logarithms, strict=True))
+    np.testing.assert_allclose(softmax(whole["fused"]), softmax(np.asarray(expected)), atol=1e-6)
+    heads = (np.log(softmax(parts[0]["series"])) + np.log(softmax(parts[1]["series"]))) / 2
+    np.testing.assert_allclose(softmax(whole["series"]), softmax(heads), atol=1e-6)
     ensemble.save_pretrained(tmp_path / "model")
     np.testing.assert_array_equal(compute_logits(load_model(tmp_path / "model"), rows, CPU)["fused"], whole["fused"])
 
@@ -127,8 +122,15 @@ def test_modality_that_is_left_out_has_no_effect() -> None:
     assert (compute_logits(ensemble, rows, CPU)["fused"] != compute_logits(ensemble, other, CPU)["fused"]).any()
 
 
-@pytest.mark.parametrize(("weights", "words"), [((0.5, 0.5), "one each"), ((0.5, 0.5, 0.5), "expected 1")])
+@pytest.mark.parametrize(("weights", "words"), [((0.5, 0.5), "one each"), ((0.0, 0.0, 0.0), "expected more than 0")])
 def test_wrong_weights_are_refused(weights: tuple[float, ...], words: str) -> None:
     plan = architecture()
     with pytest.raises(ValidationError, match=words):
         EnsembleConfig(architecture=plan, members=(plan,) * 3, weights=weights)
+
+
+def test_weights_of_a_regression_add_up_to_one() -> None:
+    targets = {"task": "regression", "classes": ("y",), "targets": {"mean": [0.0], "std": [1.0]}}
+    plan = Architecture.model_validate(architecture().model_dump() | targets)
+    with pytest.raises(ValidationError, match=r"add up to 1\.5; expected 1"):
+        EnsembleConfig(architecture=plan, members=(plan,), weights=(1.5,))

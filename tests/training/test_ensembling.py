@@ -10,13 +10,12 @@ import torch
 from training_samples import CPU, architecture, parameters, table
 
 from mixmas_pipeline.data.table import GIVEN_SPLIT, MultimodalTable, concatenate
-from mixmas_pipeline.models.ensemble import Ensemble
+from mixmas_pipeline.models.ensemble import Ensemble, combine
 from mixmas_pipeline.storage.retention import checkpoint_folder
 from mixmas_pipeline.training import ensembling
 from mixmas_pipeline.training.ensembling import (
     HeldOut,
     Trained,
-    fit_temperature,
     select_weights,
     train_ensemble,
     train_single,
@@ -156,7 +155,7 @@ def test_references_join_with_what_they_are_worth(tmp_path: Path) -> None:
     kinds = [getattr(member, "kind", "network") for member in found.model.config.members]
     assert kinds[:5] == ["network"] * 5
     assert "linear" in kinds
-    assert sum(found.model.config.weights[:5]) < 0.5
+    assert found.model.shares["networks"] < 0.5
     rows = concatenate(*splits())
     right = (found.held_out.logits["fused"].argmax(axis=1) == rows.labels).mean()
     alone = (ensemble(tmp_path).held_out.logits["fused"].argmax(axis=1) == rows.labels).mean()
@@ -193,21 +192,48 @@ def test_with_many_rows_references_are_fitted_on_the_training_split(
     np.testing.assert_array_equal(*(compute_logits(m, validation, CPU)["fused"] for m in (by_hand, linear)))
 
 
-def test_temperature_is_that_of_the_smallest_loss() -> None:
+def test_weight_of_a_single_candidate_is_the_best_temperature() -> None:
     """Labels drawn with the probabilities of logits / 3; a fine grid finds no better temperature."""
     rng = np.random.default_rng(0)
     logits = torch.from_numpy(3 * rng.normal(size=(4000, 4)))
     uniform = rng.random((4000, 1))
     labels = torch.from_numpy((uniform > (logits / 3).softmax(1).cumsum(1).numpy()).sum(1).clip(max=3))
-    found = fit_temperature(logits, labels, "multiclass")
+    found = 1 / select_weights([logits], labels, "multiclass")[0]
     assert found == pytest.approx(3, rel=0.1)
     grid = np.linspace(1, 6, 501)
     best = grid[np.argmin([task_loss(logits / t, labels, "multiclass").item() for t in grid])]
     assert found == pytest.approx(best, abs=0.02)
 
 
-def test_regression_has_no_temperature() -> None:
-    assert fit_temperature(torch.zeros(3, 1), torch.ones(3, 1), "regression") == 1.0
+@pytest.mark.parametrize("task", ["binary", "multilabel"])
+def test_no_weights_of_a_fine_grid_have_a_smaller_loss(task: str) -> None:
+    rng = np.random.default_rng(1)
+    labels = torch.from_numpy(rng.integers(0, 2, (300, 2) if task == "multilabel" else 300))
+    sides = 2.0 * (labels if task == "multilabel" else torch.stack([1 - labels, labels], dim=1)) - 1
+    candidates = [strength * sides + torch.from_numpy(rng.normal(size=(300, 2))) for strength in (1.0, 0.3)]
+    weights = torch.tensor(select_weights(candidates, labels, task))
+    stacked, grid = torch.stack(candidates), torch.linspace(0.02, 2.5, 125, dtype=torch.float64)
+    losses = [task_loss(combine(stacked, torch.stack([a, b]), task), labels, task) for a in grid for b in grid]
+    assert task_loss(combine(stacked, weights, task), labels, task) < min(losses) + 1e-6
+
+
+def test_weights_of_a_regression_are_those_of_least_squares() -> None:
+    """Of two candidates the first's weight is the regression of the second's residual on their difference."""
+    rng = np.random.default_rng(2)
+    labels = torch.from_numpy(rng.normal(size=(200, 1)))
+    first, second = (labels + deviation * torch.from_numpy(rng.normal(size=(200, 1))) for deviation in (0.5, 1.0))
+    difference = first - second
+    expected = ((labels - second) * difference).sum() / difference.square().sum()
+    np.testing.assert_allclose(
+        select_weights([first, second], labels, "regression"), [expected, 1 - expected], atol=1e-4
+    )
+
+
+def test_misleading_candidates_get_the_least_weight_there_is() -> None:
+    """Sure and always wrong: as close to no opinion as is allowed."""
+    labels = torch.tensor([0, 1] * 20)
+    wrong = 8.0 * torch.nn.functional.one_hot(1 - labels, 2).double()
+    assert sum(select_weights([wrong, 2 * wrong], labels, "binary")) == pytest.approx(0.1)
 
 
 def test_weights_prefer_what_predicts_better() -> None:
@@ -218,14 +244,13 @@ def test_weights_prefer_what_predicts_better() -> None:
     views = [sides + torch.from_numpy(rng.normal(size=2000)) for _ in range(2)]
     candidates = [torch.stack([-v, v], dim=1) for v in views] + [torch.from_numpy(rng.normal(size=(2000, 2)))]
     weights = select_weights(candidates, labels, "binary")
-    assert sum(weights) == pytest.approx(1)
     assert weights[2] < 0.1
-    assert min(weights[:2]) > 0.3
+    assert min(weights[:2]) > 0.7
 
 
 def test_best_candidate_alone_may_be_chosen() -> None:
     labels = torch.tensor([[1.0], [2.0], [3.0]])
-    assert select_weights([labels + 9, labels, labels - 8], labels, "regression") == [0, 1, 0]
+    assert select_weights([labels + 9, labels, labels + 8], labels, "regression") == [0, 1, 0]
 
 
 def test_held_out_predictions_survive_the_catalog() -> None:

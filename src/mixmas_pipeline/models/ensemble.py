@@ -1,12 +1,13 @@
-"""An ensemble: the weighted mean of its members' probabilities, with one temperature.
+"""An ensemble: the weighted sum of its members' log-probabilities, a logarithmic opinion pool.
 
-With w_m the members' weights, p_m their probabilities and T the temperature:
+With w_m the members' weights and p_m their probabilities:
 
-    multiclass, binary   logits = log(sum_m w_m p_m) / T
-    multilabel           logits = logit(sum_m w_m p_m) / T, each label by itself
-    regression           predictions = sum_m w_m y_m
+    multiclass, binary   log p = sum_m w_m log p_m + a constant per row
+    multilabel           logits = sum_m w_m logit(p_m), each label by itself
+    regression           predictions = sum_m w_m y_m, where the weights add up to 1
 
-Temperature: Guo et al. 2017, "On Calibration of Modern Neural Networks" (arXiv 1706.04599), section 4.2.
+The sum of the weights is the reciprocal of a temperature (Guo et al. 2017, arXiv 1706.04599, section 4.2). Logarithmic
+pools: Genest and Zidek 1986, "Combining Probability Distributions", section 2.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Self, cast
+from typing import Any, Self, cast
 
 import torch
 from pydantic import Field, model_validator
@@ -25,7 +26,7 @@ from mixmas_pipeline.models.architecture import FUSED, Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import ARCHITECTURE_FILE, WEIGHTS_FILE, MultimodalMixer
 from mixmas_pipeline.models.reference import Reference, ReferenceModel
-from mixmas_pipeline.utils.parameters import Parameters, Positive
+from mixmas_pipeline.utils.parameters import NonNegative, Parameters
 
 ENSEMBLE_FILE = "ensemble.json"
 
@@ -37,21 +38,21 @@ class EnsembleConfig(Parameters):
         architecture: of the networks among the members, with the statistics of all rows that they were trained on.
         members: each network's architecture, with the statistics of the rows that it was trained on, and the
             descriptions of reference models.
-        weights: of the members' probabilities; their sum is 1. The networks stay if theirs are 0, for their heads.
-        temperature: divides the logits. Default 1.
+        weights: one per member; of a regression their sum is 1. The networks stay if theirs are 0, for their heads.
     """
 
     architecture: Architecture
     members: tuple[Architecture | Reference, ...] = Field(min_length=1)
-    weights: tuple[Annotated[float, Field(ge=0, le=1)], ...]
-    temperature: Positive = 1.0
+    weights: tuple[NonNegative, ...]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if len(self.weights) != len(self.members):
             raise ValueError(f"{len(self.weights)} weights for {len(self.members)} members; expected one each")
-        if abs(sum(self.weights) - 1) > 1e-6:
-            raise ValueError(f"the weights add up to {sum(self.weights):g}; expected 1")
+        total = sum(self.weights)
+        if total == 0 or (self.architecture.task == "regression" and abs(total - 1) > 1e-6):
+            expected = "1" if self.architecture.task == "regression" else "more than 0"
+            raise ValueError(f"the weights add up to {total:g}; expected {expected}")
         return self
 
 
@@ -63,15 +64,13 @@ class Ensemble(nn.Module):
         members: one module per ``config.members``.
     """
 
-    log_weights: Tensor
-    temperature: Tensor
+    weights: Tensor
 
     def __init__(self, config: EnsembleConfig, members: Sequence[nn.Module]) -> None:
         super().__init__()
         self.config = config
         self.members = nn.ModuleList(members)
-        self.register_buffer("log_weights", torch.tensor(config.weights).log())
-        self.register_buffer("temperature", torch.tensor(config.temperature))
+        self.register_buffer("weights", torch.tensor(config.weights))
 
     @property
     def architecture(self) -> Architecture:
@@ -80,22 +79,21 @@ class Ensemble(nn.Module):
 
     @property
     def shares(self) -> dict[str, float]:
-        """The weight of the networks together, and of each reference model: "networks", "linear", "trees"."""
-        shares = {"networks": 0.0}
+        """The share in the sum of the weights, of the networks together and of each reference model: "networks",
+        "linear", "trees"."""
+        shares, total = {"networks": 0.0}, sum(self.config.weights)
         for member, weight in zip(self.config.members, self.config.weights, strict=True):
             name = "networks" if isinstance(member, Architecture) else member.kind
-            shares[name] = shares.get(name, 0.0) + weight
+            shares[name] = shares.get(name, 0.0) + weight / total
         return shares
 
     def forward(self, inputs: dict[str, Tensor], present: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
-        """As ``MultimodalMixer.forward``. A modality's head is the mean of the networks' heads, without temperature."""
+        """As ``MultimodalMixer.forward``. A modality's head combines the networks' heads with equal weights."""
         outputs = [member(inputs, present) for member in self.members]
         task = self.architecture.task
-        fused = combine(torch.stack([output[FUSED] for output in outputs]), self.log_weights, task)
-        combined = {FUSED: fused if task == "regression" else fused / self.temperature}
+        combined = {FUSED: combine(torch.stack([output[FUSED] for output in outputs]), self.weights, task)}
         for head in self.architecture.inputs:
-            logits = torch.stack([output[head] for output in outputs if head in output])
-            combined[head] = combine(logits, logits.new_zeros(len(logits)), task)
+            combined[head] = average(torch.stack([output[head] for output in outputs if head in output]), task)
         return combined
 
     @contextmanager
@@ -141,17 +139,18 @@ class Ensemble(nn.Module):
         return model.eval()
 
 
-def combine(logits: Tensor, log_weights: Tensor, task: str) -> Tensor:
-    """(members, batch, classes) and (members,) -> (batch, classes): the logits of the mean of the probabilities; of a
-    regression the mean. The weights are scaled to add up to 1."""
-    log_weights = functional.log_softmax(log_weights, dim=0).to(logits.dtype)[:, None, None]
-    if task == "regression":
-        return (logits * log_weights.exp()).sum(dim=0)
-    if task != "multilabel":
-        return torch.logsumexp(functional.log_softmax(logits, dim=2) + log_weights, dim=0)
-    yes = torch.logsumexp(functional.logsigmoid(logits) + log_weights, dim=0)
-    no = torch.logsumexp(functional.logsigmoid(-logits) + log_weights, dim=0)
-    return yes - no
+def combine(logits: Tensor, weights: Tensor, task: str) -> Tensor:
+    """(members, batch, classes) and (members,) -> (batch, classes): what the ensemble predicts, see above. Of a task
+    with one class per row, the probabilities' logarithms."""
+    weights = weights.to(logits.dtype)[:, None, None]
+    if task not in ("multiclass", "binary"):
+        return (logits * weights).sum(dim=0)
+    return functional.log_softmax((functional.log_softmax(logits, dim=2) * weights).sum(dim=0), dim=1)
+
+
+def average(logits: Tensor, task: str) -> Tensor:
+    """``combine`` with equal weights that add up to 1."""
+    return combine(logits, logits.new_full((len(logits),), 1 / len(logits)), task)
 
 
 Model = MultimodalMixer | Ensemble

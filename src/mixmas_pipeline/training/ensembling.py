@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 import torch
-from scipy.optimize import minimize_scalar
+from scipy.optimize import LinearConstraint, minimize
 from torch import Tensor
 
 from mixmas_pipeline.data.table import GIVEN_SPLIT, MultimodalTable, concatenate
 from mixmas_pipeline.models.architecture import FUSED, Architecture
-from mixmas_pipeline.models.ensemble import Ensemble, EnsembleConfig, combine
+from mixmas_pipeline.models.ensemble import Ensemble, EnsembleConfig, average, combine
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.models.reference import Kind, ReferenceModel
 from mixmas_pipeline.training.folds import assign_folds
@@ -37,9 +37,9 @@ KINDS: tuple[Kind, ...] = ("linear", "trees")
 SMALL_ROWS, SMALL_BYTES = 5000, 1 << 30
 # With more rows a reference for the ensemble is fitted once, on the training split: a fit per fold would take minutes.
 FOLDED_REFERENCE_ROWS = 1500
-# A temperature outside these hints at predictions without information, not at over- or underconfidence.
-_LOWEST, _HIGHEST = 0.2, 10.0
-_SELECTED = 20
+# The sum of the weights. Temperatures of more than 10 or less than 0.2 hint at predictions without information.
+_WEIGHTS = 0.1, 5.0
+_LEAST = 0.01
 _CPU = torch.device("cpu")
 _log = logging.getLogger(__name__)
 
@@ -186,20 +186,18 @@ def _weighed(
     scale = loss_scale(training, labels, architecture)
     candidates = [torch.from_numpy(held_out.logits[FUSED]).double(), *(r.held_out for r in references)]
     weights = select_weights(candidates, labels, architecture.task, scale)
-    fused = combine(torch.stack(candidates), torch.tensor(weights, dtype=torch.float64).log(), architecture.task)
-    temperature = fit_temperature(fused, labels, architecture.task, scale)
+    fused = combine(torch.stack(candidates), torch.tensor(weights), architecture.task)
     used = [(r.model, weight) for r, weight in zip(references, weights[1:], strict=True) if weight > 0]
     members: list[MultimodalMixer | ReferenceModel] = [*networks, *(model for model, _ in used)]
     config = EnsembleConfig(
         architecture=architecture,
         members=tuple(member.architecture for member in members),
         weights=(*(weights[0] / len(networks),) * len(networks), *(weight for _, weight in used)),
-        temperature=temperature,
     )
     model = Ensemble(config, members).eval()
-    shares = ", ".join(f"{name} {weight:.2f}" for name, weight in model.shares.items())
-    _log.info("weights in the ensemble: %s; temperature %.2f", shares, temperature)
-    return model, (fused / temperature).float().numpy()
+    shares = ", ".join(f"{name} {share:.2f}" for name, share in model.shares.items())
+    _log.info("weights in the ensemble: %s; temperature %.2f", shares, 1 / sum(weights))
+    return model, fused.float().numpy()
 
 
 class _Fitted(NamedTuple):
@@ -237,54 +235,46 @@ def _references_from_training_split(
     return fitted
 
 
-def fit_temperature(logits: Tensor, labels: Tensor, task: str, scale: Tensor | None = None) -> float:
-    """The T with the smallest loss of logits / T, between 0.2 and 10; 1 for a regression. It changes no decision.
-
-    Guo et al. 2017, arXiv 1706.04599, section 4.2.
-
-    Args:
-        logits: (n, classes), of rows that the model was not trained on.
-        labels, task, scale: as ``loss.task_loss`` takes them.
-    """
-    if task == "regression":
-        return 1.0
-    scale = None if scale is None else scale.to(logits.dtype)
-    found = minimize_scalar(
-        lambda log_t: task_loss(logits / float(np.exp(log_t)), labels, task, scale).item(),
-        bounds=(np.log(_LOWEST), np.log(_HIGHEST)),
-        method="bounded",
-        options={"xatol": 1e-4},
-    )
-    return float(np.exp(found.x))
-
-
 def select_weights(candidates: list[Tensor], labels: Tensor, task: str, scale: Tensor | None = None) -> list[float]:
-    """Weights of candidates in an ensemble; they add up to 1.
+    """Weights of candidates in an ensemble (see ``models.ensemble``), with the smallest loss; the loss is convex.
 
-    Greedy selection with replacement (Caruana et al. 2004, "Ensemble Selection from Libraries of Models", section 2):
-    begin with the best candidate, and add the one that lowers the loss most until none does.
+    None is negative; their sum, the reciprocal of the temperature, is 0.1 to 5, and of a regression 1. A candidate with
+    less than a hundredth of the sum gets 0.
 
     Args:
         candidates: (n, classes) logits each, of rows that they were not trained on.
         labels, task, scale: as ``loss.task_loss`` takes them.
+
+    Raises:
+        FloatingPointError: no candidate has a finite loss.
     """
     scale = None if scale is None else scale.to(candidates[0].dtype)
-    stacked, counts, best = torch.stack(candidates), np.zeros(len(candidates)), np.inf
-    for _ in range(_SELECTED):
-        losses = []
-        for number in range(len(candidates)):
-            trial = counts + (np.arange(len(candidates)) == number)
-            used = torch.from_numpy(np.flatnonzero(trial))
-            weights = torch.from_numpy(trial[trial > 0]).log()
-            losses.append(task_loss(combine(stacked[used], weights, task), labels, task, scale).item())
-        if np.isnan(losses).all():
-            raise FloatingPointError("no candidate of the ensemble has a finite loss on the held-out rows")
-        chosen = int(np.nanargmin(losses))
-        if not losses[chosen] < best:
-            break
-        best = losses[chosen]
-        counts[chosen] += 1
-    return list(counts / counts.sum())
+    finite = [number for number, c in enumerate(candidates) if task_loss(c, labels, task, scale).isfinite()]
+    if not finite:
+        raise FloatingPointError("no candidate of the ensemble has a finite loss on the held-out rows")
+    stacked = torch.stack([candidates[number] for number in finite])
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        given = torch.tensor(weights, requires_grad=True)
+        value = task_loss(combine(stacked, given, task), labels, task, scale)
+        value.backward()
+        return value.item(), cast(Tensor, given.grad).numpy()
+
+    low, high = (1.0, 1.0) if task == "regression" else _WEIGHTS
+    start = np.full(len(finite), 1 / len(finite))
+    found = minimize(
+        loss,
+        start,
+        jac=True,
+        method="SLSQP",
+        bounds=[(0, high)] * len(finite),
+        constraints=LinearConstraint(np.ones(len(finite)), low, high),
+        options={"ftol": 1e-10, "maxiter": 500},
+    ).x.clip(min=0)
+    kept = np.where(found < _LEAST * found.sum(), 0, found)
+    weights = np.zeros(len(candidates))
+    weights[finite] = kept * found.sum() / kept.sum()
+    return weights.tolist()
 
 
 def _from_seeds(
@@ -325,8 +315,7 @@ def _from_folds(
 
 
 def _mean(logits: list[dict[str, np.ndarray]], task: str) -> dict[str, np.ndarray]:
-    equal = torch.zeros(len(logits))
     return {
-        head: combine(torch.stack([torch.from_numpy(part[head]) for part in logits]), equal, task).numpy()
+        head: average(torch.stack([torch.from_numpy(part[head]) for part in logits]), task).numpy()
         for head in logits[0]
     }

@@ -189,7 +189,7 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
         seed: of initialisation, batch order and folds; member m adds m. Default 0.
         max_epochs: upper limit, and the length of the learning-rate schedule.
         patience: epochs without a better validation score before training stops.
-        deploy: "ensemble" trains several members and averages their probabilities. With fewer than 5,000 rows (and
+        deploy: "ensemble" trains several members, which predict together. With fewer than 5,000 rows (and
             1 GiB) there is a member per fold of the training and validation rows, five in all. With more, or if a
             column of your table gives the split, there is a member per seed.
             "single" trains one model on the training split. Default "ensemble".

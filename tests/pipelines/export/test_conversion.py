@@ -140,7 +140,6 @@ def test_an_ensemble_with_references_is_exported(block: str) -> None:
         architecture=networks[0].architecture,
         members=tuple(member.architecture for member in members),
         weights=(0.5, 0.0, 0.25, 0.25),
-        temperature=1.5,
     )
     model = Ensemble(config, members).eval()
     program = conversion.trace(model, {name: modality.dtype for name, modality in table.schema.modalities.items()})
