@@ -66,7 +66,7 @@ def _train_table() -> Any:
     pairs, _, _ = nodes.pair_digits(*labels, speech, noise, pairing, sound)
     basis = nodes.fit_energy_basis(digits["train", "images"], pairs, pictures)
     reduced = nodes.reduce_images(digits["train", "images"], digits["test", "images"], basis)
-    return nodes.build_table(pairs, reduced, speech, noise, sound, "demo")
+    return nodes.build_table(pairs, reduced, speech, noise, sound, pairing, "demo")
 
 
 def _parameters() -> dict[str, Any]:

@@ -59,7 +59,7 @@ def _prepared(arguments: argparse.Namespace) -> tuple[Any, ...]:
     speech = nodes.resample_clips(DemoSpeechDataset().load(), sound)
     noise = nodes.resample_clips(DemoNoiseDataset().load(), sound)
     pairs, _, _ = nodes.pair_digits(labels, test, speech, noise, pairing, sound)
-    return images, pairs.iloc[: arguments.pairs], speech, noise, sound
+    return images, pairs.iloc[: arguments.pairs], speech, noise, sound, pairing
 
 
 def preparation(arguments: argparse.Namespace) -> dict[str, float]:
@@ -68,11 +68,11 @@ def preparation(arguments: argparse.Namespace) -> dict[str, float]:
     from mixmas_pipeline.pipelines.data.avmnist import nodes
     from mixmas_pipeline.pipelines.data.avmnist.parameters import PictureParameters
 
-    images, pairs, speech, noise, sound = _prepared(arguments)
+    images, pairs, speech, noise, sound, pairing = _prepared(arguments)
     start = time.perf_counter()
     basis = nodes.fit_energy_basis(images, pairs, PictureParameters())
     reduced = nodes.reduce_images(images, images[:1], basis)
-    table = nodes.build_table(pairs, reduced, speech, noise, sound, "benchmark")
+    table = nodes.build_table(pairs, reduced, speech, noise, sound, pairing, "benchmark")
     with tempfile.TemporaryDirectory() as folder:
         TableDataset(filepath=str(Path(folder) / "table.arrow")).save(table)
     return {"seconds": time.perf_counter() - start, "units": len(pairs)}
@@ -82,7 +82,7 @@ def preparation_plain(arguments: argparse.Namespace) -> dict[str, float]:
     """The same numbers by a plain script: one example at a time, float32 kept in lists, one numpy file at the end."""
     import torch
 
-    images, pairs, speech, noise, _ = _prepared(arguments)
+    images, pairs, speech, noise, _, _ = _prepared(arguments)
     start = time.perf_counter()
     pixels = images[pairs["picture"]].reshape(len(pairs), -1).astype(np.float64)
     mean = pixels.mean(axis=0)

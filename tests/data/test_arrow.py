@@ -57,6 +57,15 @@ def test_truth_values_are_stored(what: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.arrays["mask"], table.arrays["mask"])
 
 
+def test_variants_are_stored(tmp_path: Path) -> None:
+    table = small_table(7)
+    table.variants["vector"] = np.random.default_rng(1).normal(size=(7, 4, 3)).astype(np.float32)
+    loaded = stored(table, tmp_path / "t")
+    assert_same_table(loaded, small_table(7))
+    assert list(loaded.variants) == ["vector"]
+    np.testing.assert_array_equal(loaded.variants["vector"], table.variants["vector"])
+
+
 def mapped_files(array: np.ndarray) -> list[str]:
     """The files that the kernel says lie at the array's address."""
     address = array.__array_interface__["data"][0]

@@ -151,6 +151,40 @@ def test_take_keeps_rows_together_in_the_order_asked() -> None:
     assert table.arrays["image"].any()
 
 
+def with_variants(rows: int = 6, count: int = 2, seed: int = 0) -> MultimodalTable:
+    table = small_table(rows, seed=seed)
+    images = np.random.default_rng(seed + 9).integers(0, 255, (rows, count, 4, 5), dtype=np.uint8)
+    return rebuilt(table, variants={"image": images}, ids=[f"{seed}-{i}" for i in range(rows)])
+
+
+def test_variants_go_with_their_rows() -> None:
+    table = with_variants()
+    rows = np.array([5, 0])
+    np.testing.assert_array_equal(table.take(rows).variants["image"], table.variants["image"][rows])
+    other = with_variants(4, seed=1)
+    joined = concatenate(table, other)
+    np.testing.assert_array_equal(joined.variants["image"][6:], other.variants["image"])
+    assert not concatenate(table, rebuilt(small_table(4, seed=1), ids=[f"x-{i}" for i in range(4)])).variants
+
+
+@pytest.mark.parametrize(
+    ("variants", "message"),
+    [
+        ({"image": np.zeros((6, 2, 5, 4), np.uint8)}, r"variants of 'image' are uint8 \(6, 2, 5, 4\); expected uint8"),
+        ({"image": np.zeros((6, 2, 4, 5), np.float32)}, "variants of 'image' are float32"),
+        ({"image": np.zeros((5, 2, 4, 5), np.uint8)}, r"expected uint8 \(6, 2, 4, 5\)"),
+        (
+            {"image": np.zeros((6, 2, 4, 5), np.uint8), "vector": np.zeros((6, 3, 3), np.float32)},
+            "different numbers of variants",
+        ),
+        ({"smell": np.zeros((6, 2, 3), np.uint8)}, "variants are given for 'smell', which the schema does not have"),
+    ],
+)
+def test_variants_are_checked(variants: dict[str, np.ndarray], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        rebuilt(small_table(), variants=variants)
+
+
 def test_schema_round_trip_through_json() -> None:
     schema = dataclasses.replace(small_table().schema, source="é")
     text = schema.to_json()

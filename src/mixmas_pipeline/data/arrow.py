@@ -24,6 +24,7 @@ def write_table(data: MultimodalTable, path: Path) -> None:
         columns["label"] = _to_arrow(data.labels)
     columns.update({f"modality.{name}": _to_arrow(data.arrays[name]) for name in data.schema.modalities})
     columns.update({f"present.{name}": _to_arrow(column) for name, column in data.present.items()})
+    columns.update({f"variants.{name}": _to_arrow(array) for name, array in data.variants.items()})
     columns.update({f"extra.{name}": _to_arrow(column) for name, column in data.extra.items()})
     batch = pa.record_batch(columns)
     schema = batch.schema.with_metadata({_METADATA_KEY: data.schema.to_json()})
@@ -55,6 +56,12 @@ def read_table(path: Path) -> MultimodalTable:
         if name.startswith("extra.")
     }
     arrays = {name: _from_arrow(batch.column(f"modality.{name}"), mapping) for name in schema.modalities}
+    names = batch.schema.names
+    variants = {
+        name: _from_arrow(batch.column(f"variants.{name}"), mapping).view(modality.dtype)
+        for name, modality in schema.modalities.items()
+        if f"variants.{name}" in names
+    }
     optional = [name for name, modality in schema.modalities.items() if modality.optional]
     return MultimodalTable(
         schema,
@@ -63,6 +70,7 @@ def read_table(path: Path) -> MultimodalTable:
         batch.column("id").to_numpy(zero_copy_only=False),
         extra,
         present={name: _from_arrow(batch.column(f"present.{name}"), mapping) for name in optional},
+        variants=variants,
         check=False,
     )
 
@@ -85,7 +93,7 @@ class _Sink(io.RawIOBase):
         for start in range(0, len(view), CHUNK_BYTES):
             self._file.write(view[start : start + CHUNK_BYTES])
             if len(view) > CHUNK_BYTES:
-                release(*self._table.arrays.values())
+                release(*self._table.arrays.values(), *self._table.variants.values())
         return len(view)
 
 

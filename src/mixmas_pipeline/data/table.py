@@ -112,6 +112,8 @@ class MultimodalTable:
             values with more than one axis is read back as uint8.
         present: of modalities that are optional, (n,) truth values: which rows have it. Where one lacks it, its array
             holds zeros. Default: all do.
+        variants: of some modalities, (n, variants, *shape): other values that each row might as well have, for example
+            the same recording in other noise. Only training may draw from them. Default: there are none.
 
     Attributes:
         file: the path from which a ``TableDataset`` read this table, and another process can read it; None for a table
@@ -133,6 +135,7 @@ class MultimodalTable:
         extra: Mapping[str, np.ndarray] | None = None,
         *,
         present: Mapping[str, np.ndarray] | None = None,
+        variants: Mapping[str, np.ndarray] | None = None,
         check: bool = True,
     ) -> None:
         self.schema = schema
@@ -145,6 +148,7 @@ class MultimodalTable:
             for name, modality in schema.modalities.items()
             if modality.optional or name in (present or {})
         }
+        self.variants = dict(variants or {})
         self.file: str | None = None
         if check:
             self.check()
@@ -182,6 +186,7 @@ class MultimodalTable:
             self.ids[rows],
             {name: column[rows] for name, column in self.extra.items()},
             present={name: column[rows] for name, column in self.present.items()},
+            variants={name: _gather(array, rows) for name, array in self.variants.items()},
             check=False,
         )
 
@@ -232,6 +237,7 @@ class MultimodalTable:
             if modality.padded:
                 self._check_padding(name, array)
         self._check_presence(n)
+        self._check_variants(n)
         if self._labels is not None:
             self._check_labels(self._labels, n)
         values, counts = np.unique(self.ids, return_counts=True)
@@ -276,6 +282,20 @@ class MultimodalTable:
                     "expected at least one"
                 )
 
+    def _check_variants(self, n: int) -> None:
+        if unknown := sorted(set(self.variants) - set(self.schema.modalities)):
+            raise ValueError(f"variants are given for {unknown[0]!r}, which the schema does not have")
+        counts = {name: array.shape[1] for name, array in self.variants.items()}
+        if len(set(counts.values())) > 1:
+            raise ValueError(f"the modalities have different numbers of variants, {counts}; expected the same")
+        for name, array in self.variants.items():
+            modality = self.schema.modalities[name]
+            if array.shape != (n, counts[name], *modality.shape) or array.dtype.name != modality.dtype:
+                raise ValueError(
+                    f"variants of {name!r} are {array.dtype} {array.shape}; expected {modality.dtype} "
+                    f"{(n, counts[name], *modality.shape)}"
+                )
+
     def _check_labels(self, labels: np.ndarray, n: int) -> None:
         classes, task = len(self.schema.classes), self.schema.task
         expected = (n,) if task in ("multiclass", "binary") else (n, classes)
@@ -293,7 +313,7 @@ class MultimodalTable:
 
 
 def concatenate(first: MultimodalTable, second: MultimodalTable) -> MultimodalTable:
-    """The rows of two tables of one schema, copied. Extra columns that only one has are left out.
+    """The rows of two tables of one schema, copied. Extra columns, and variants, that only one has are left out.
 
     Raises:
         ValueError: the schemas differ.
@@ -307,5 +327,10 @@ def concatenate(first: MultimodalTable, second: MultimodalTable) -> MultimodalTa
         np.concatenate([first.ids, second.ids]),
         {name: np.concatenate([v, second.extra[name]]) for name, v in first.extra.items() if name in second.extra},
         present={name: np.concatenate([mask, second.present[name]]) for name, mask in first.present.items()},
+        variants={
+            name: np.concatenate([array, second.variants[name]])
+            for name, array in first.variants.items()
+            if name in second.variants
+        },
         check=False,
     )

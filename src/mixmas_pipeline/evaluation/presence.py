@@ -35,8 +35,9 @@ def restrict(table: MultimodalTable, modalities: Iterable[str]) -> MultimodalTab
             "smaller margin) may help"
         )
     kept = {name: modality for name, modality in table.schema.modalities.items() if name in modalities}
-    arrays, present = (
-        {name: column for name, column in columns.items() if name in kept} for columns in (table.arrays, table.present)
+    arrays, present, variants = (
+        {name: column for name, column in columns.items() if name in kept}
+        for columns in (table.arrays, table.present, table.variants)
     )
     parts = (replace(table.schema, modalities=kept), arrays, table.labels, table.ids, table.extra)
-    return MultimodalTable(*parts, present=present, check=False).take(np.flatnonzero(rows))
+    return MultimodalTable(*parts, present=present, variants=variants, check=False).take(np.flatnonzero(rows))

@@ -14,10 +14,24 @@ from torch import Tensor
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.storage.memory_maps import release
 from mixmas_pipeline.training.modality_dropout import drop_modalities
-from mixmas_pipeline.training.parameters import OptimiserParameters
+from mixmas_pipeline.training.parameters import AugmentationParameters, OptimiserParameters
 
 _RELEASE_BYTES = 1 << 28
-Held = tuple[dict[str, Tensor], Tensor]  # a table's modalities and labels, on a device
+_STREAM = 22  # sets these random numbers apart from others of the same seed
+
+
+class Held(NamedTuple):
+    """A table on a device.
+
+    Attributes:
+        inputs: the modalities, (n, *shape) as stored.
+        labels: of the rows.
+        variants: see ``MultimodalTable``. Default none.
+    """
+
+    inputs: dict[str, Tensor]
+    labels: Tensor
+    variants: dict[str, Tensor] = {}  # noqa: RUF012
 
 
 def batch_rows(rows: int, batch_size: int, seed: int, epoch: int) -> list[Tensor]:
@@ -41,24 +55,35 @@ def evaluation_rows(table: MultimodalTable) -> Iterator[slice]:
         yield slice(start, start + step)
 
 
-def to_tensors(table: MultimodalTable, device: torch.device, modalities: Iterable[str] | None = None) -> Held:
-    """A table's modalities, in their stored types, and its labels, copied to a device.
+def draw_versions(table: MultimodalTable, augmentation: AugmentationParameters, seed: int, epoch: int) -> np.ndarray:
+    """(n,) which version of each row an epoch trains on: 0 is the row itself, v its variant v - 1; each is as likely.
+    It depends on the numbers of rows and variants, seed and epoch only."""
+    variants = max((array.shape[1] for array in table.variants.values()), default=0) if augmentation.variants else 0
+    return np.random.default_rng((seed, epoch, _STREAM)).integers(variants + 1, size=len(table))
+
+
+def to_tensors(
+    table: MultimodalTable, device: torch.device, modalities: Iterable[str] | None = None, *, variants: bool = False
+) -> Held:
+    """Copy a table to a device, in its stored types.
 
     Args:
         modalities: names of those to copy. Default: all.
+        variants: copy their variants too. Default false.
     """
-    names = table.arrays if modalities is None else modalities
+    names = list(table.arrays if modalities is None else modalities)
     inputs = {name: torch.from_numpy(np.array(table.arrays[name])).to(device) for name in names}
-    return inputs, torch.from_numpy(np.array(table.labels)).to(device)
+    others = {n: torch.from_numpy(np.array(a)).to(device) for n, a in table.variants.items() if variants and n in names}
+    return Held(inputs, torch.from_numpy(np.array(table.labels)).to(device), others)
 
 
-def hold(table: MultimodalTable, device: torch.device) -> Held | None:
+def hold(table: MultimodalTable, device: torch.device, *, variants: bool = False) -> Held | None:
     """The whole table on a GPU if it takes at most a quarter of the GPU's free memory; else None."""
     if device.type != "cuda":
         return None
     free, _ = torch.cuda.mem_get_info(device)
-    size = table.labels.nbytes + sum(array.nbytes for array in table.arrays.values())
-    return to_tensors(table, device) if size <= free / 4 else None
+    arrays = [table.labels, *table.arrays.values(), *(table.variants.values() if variants else ())]
+    return to_tensors(table, device, variants=variants) if sum(a.nbytes for a in arrays) <= free / 4 else None
 
 
 class Batch(NamedTuple):
@@ -89,6 +114,7 @@ class Batches:
         held: the table's tensors, if they are on the device already, see ``hold``. Default: the table is read.
         present: which rows have a modality, name -> (n,) booleans. Default: the table's.
         head_shares: of each batch, see ``Batch.shares``. Default none.
+        versions: of each row of the table, see ``draw_versions``. Default: the rows themselves.
     """
 
     def __init__(
@@ -99,11 +125,13 @@ class Batches:
         held: Held | None = None,
         present: Mapping[str, np.ndarray] | None = None,
         head_shares: list[dict[str, float]] | None = None,
+        versions: np.ndarray | None = None,
     ) -> None:
         self._table, self._rows = table, rows
         self._shares = list(zip(shares or [1.0] * len(rows), head_shares or [{}] * len(rows), strict=True))
         self._held = held
         self._present = table.present if present is None else present
+        self._versions = versions if versions is not None and versions.any() else None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -114,22 +142,41 @@ class Batches:
             return
         arrays, read = self._table.arrays, 0
         for rows, (share, shares) in zip(self._rows, self._shares, strict=True):
-            inputs = {name: torch.from_numpy(array[rows]) for name, array in arrays.items()}
+            inputs = {name: torch.from_numpy(self._input(name, rows)) for name in arrays}
             present = {name: torch.from_numpy(mask[rows]) for name, mask in self._present.items()}
             yield Batch(inputs, torch.from_numpy(self._table.labels[rows]), share, present, shares)
             read += sum(tensor.nbytes for tensor in inputs.values())
             if read > _RELEASE_BYTES:
-                release(*arrays.values())
+                release(*arrays.values(), *self._table.variants.values())
                 read = 0
 
-    def _from_device(self, inputs: dict[str, Tensor], labels: Tensor) -> Iterator[Batch]:
+    def _input(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """The rows of a modality, each in its version."""
+        taken = self._table.arrays[name][rows]
+        if self._versions is not None and name in self._table.variants:
+            versions = self._versions[rows]
+            others = np.flatnonzero(versions)
+            taken[others] = self._table.variants[name][rows[others], versions[others] - 1]
+        return taken
+
+    def _from_device(self, inputs: dict[str, Tensor], labels: Tensor, variants: dict[str, Tensor]) -> Iterator[Batch]:
         # One copy of all row numbers: a copy to a GPU makes the host wait.
         all_rows = torch.from_numpy(np.concatenate(self._rows)).to(labels.device)
         masks = {name: torch.from_numpy(mask).to(labels.device) for name, mask in self._present.items()}
+        versions = None if self._versions is None else torch.from_numpy(self._versions).to(labels.device)
+
+        def version(name: str, rows: Tensor) -> Tensor:
+            taken = inputs[name][rows]
+            if versions is None or name not in variants:
+                return taken
+            number = versions[rows]
+            own = (number == 0).view(-1, *[1] * (taken.dim() - 1))
+            return torch.where(own, taken, variants[name][rows, (number - 1).clamp(min=0)])
+
         parts = all_rows.split([len(rows) for rows in self._rows])
         for rows, (share, shares) in zip(parts, self._shares, strict=True):
             present = {name: mask[rows] for name, mask in masks.items()}
-            yield Batch({name: tensor[rows] for name, tensor in inputs.items()}, labels[rows], share, present, shares)
+            yield Batch({name: version(name, rows) for name in inputs}, labels[rows], share, present, shares)
 
 
 def endless_batches(
@@ -139,14 +186,16 @@ def endless_batches(
     seed: int,
     change: Callable[[Batch, int, int, int], Batch],
 ) -> Iterator[Batch]:
-    """Training batches, epoch after epoch, without an end. Order and dropped modalities depend on the seed only.
+    """Training batches, epoch after epoch, without an end. Order, versions and dropped modalities depend on the seed
+    only.
 
     Args:
-        held: the table's modalities and labels on the device; the batches have these modalities.
+        held: the table on the device; the batches have these modalities.
         change: batch, seed, epoch, step of the epoch -> the batch that is trained on, see ``recipe.BatchRecipe``.
     """
     for epoch in itertools.count():
         rows = [piece.numpy() for piece in batch_rows(len(table), parameters.batch_size, seed, epoch)]
-        present = drop_modalities(table, list(held[0]), parameters.modality_dropout, seed, epoch)
-        for step, batch in enumerate(Batches(table, rows, held=held, present=present)):
+        present = drop_modalities(table, list(held.inputs), parameters.modality_dropout, seed, epoch)
+        versions = draw_versions(table, parameters.recipe.augmentation, seed, epoch)
+        for step, batch in enumerate(Batches(table, rows, held=held, present=present, versions=versions)):
             yield change(batch, seed, epoch, step)

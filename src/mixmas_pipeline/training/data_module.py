@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from mixmas_pipeline.data.table import MultimodalTable
-from mixmas_pipeline.training.batches import Batches, Held, batch_rows, evaluation_rows, hold
+from mixmas_pipeline.training.batches import Batches, Held, batch_rows, draw_versions, evaluation_rows, hold
 from mixmas_pipeline.training.modality_dropout import drop_modalities
 from mixmas_pipeline.training.parameters import TrainingParameters
 
@@ -46,7 +46,11 @@ class TableDataModule(pl.LightningDataModule):
     def setup(self, stage: str) -> None:
         assert self.trainer is not None
         device = self.trainer.strategy.root_device
-        self._held = {"train": hold(self._train, device), "validation": hold(self._validation, device)}
+        variants = self._parameters.recipe.augmentation.variants
+        self._held = {
+            "train": hold(self._train, device, variants=variants),
+            "validation": hold(self._validation, device),
+        }
 
     def train_dataloader(self) -> Batches:
         epoch = self.trainer.current_epoch if self.trainer else 0
@@ -55,6 +59,7 @@ class TableDataModule(pl.LightningDataModule):
         # Drawn for all rows in every process, so that the draw depends neither on the number of processes nor on
         # interruptions.
         present = drop_modalities(self._train, self._modalities, settings.modality_dropout, settings.seed, epoch)
+        versions = draw_versions(self._train, settings.recipe.augmentation, settings.seed, epoch)
         rows, shares, head_shares = [], [], []
         for piece in batch_rows(len(self._train), settings.batch_size, settings.seed, epoch):
             whole = piece.numpy()
@@ -66,7 +71,7 @@ class TableDataModule(pl.LightningDataModule):
             rows.append(part if len(part) else whole[:1])
             # The mean of a modality's head is over the examples that have it, which may be unevenly distributed.
             head_shares.append({name: _share(weights, mask[whole], rank, world) for name, mask in present.items()})
-        return Batches(self._train, rows, shares, self._held.get("train"), present, head_shares)
+        return Batches(self._train, rows, shares, self._held.get("train"), present, head_shares, versions)
 
     def val_dataloader(self) -> Batches:
         rank, world = self._rank_and_world()

@@ -71,7 +71,7 @@ def _identity(
     settings += [torch.__version__, pytorch_lightning.__version__, training_code(document)]
     digest.update(json.dumps(settings, sort_keys=True).encode())
     for table in (train, validation):
-        for array in (table.labels, *table.arrays.values(), *table.present.values()):
+        for array in (table.labels, *table.arrays.values(), *table.present.values(), *table.variants.values()):
             for rows in chunks(array):
                 digest.update(np.ascontiguousarray(array[rows]).data)
     return digest.hexdigest()

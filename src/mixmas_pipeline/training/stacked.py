@@ -83,8 +83,8 @@ def train_stacked(
         One loss curve per model.
     """
     architecture = models[0].architecture
-    held = to_tensors(sample, device, architecture.inputs)
-    weight, scale = fusion_weight(len(architecture.inputs), 0, 0.0), loss_scale(budget, held[1], architecture)
+    held = to_tensors(sample, device, architecture.inputs, variants=budget.recipe.augmentation.variants)
+    weight, scale = fusion_weight(len(architecture.inputs), 0, 0.0), loss_scale(budget, held.labels, architecture)
     for model in models:
         model.train()
     stack = StackedModels(models)

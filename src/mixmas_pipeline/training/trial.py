@@ -136,8 +136,8 @@ def train(
         label: see ``run_trials``.
     """
     architecture = model.architecture
-    held = to_tensors(sample, device, architecture.inputs)
-    weight, scale = fusion_weight(len(architecture.inputs), 0, 0.0), loss_scale(budget, held[1], architecture)
+    held = to_tensors(sample, device, architecture.inputs, variants=budget.recipe.augmentation.variants)
+    weight, scale = fusion_weight(len(architecture.inputs), 0, 0.0), loss_scale(budget, held.labels, architecture)
     model.train()
     weights = list(model.parameters())
     optimiser, schedule = make_optimiser(budget, weights, steps)

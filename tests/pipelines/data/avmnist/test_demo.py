@@ -44,7 +44,7 @@ def build() -> Tables:
 
     def tables(sound: SoundParameters) -> list[MultimodalTable]:
         pairs = nodes.pair_digits(*labels, speech, noise, pairing, sound)
-        return [nodes.build_table(of_split, reduced, speech, noise, sound, source) for of_split in pairs]
+        return [nodes.build_table(of_split, reduced, speech, noise, sound, pairing, source) for of_split in pairs]
 
     return tables
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from avmnist_samples import Pair, audio_accuracy
+from avmnist_samples import Pair, audio_accuracy, pairing_with
 from sklearn.decomposition import PCA
 
 from mixmas_pipeline.data.table import MultimodalTable
@@ -24,6 +24,7 @@ from mixmas_pipeline.pipelines.data.avmnist.nodes import (
 from mixmas_pipeline.pipelines.data.avmnist.parameters import PictureParameters, SoundParameters
 
 SOURCE = "AV-MNIST of the tests"
+PAIRING = pairing_with()
 
 Images = dict[str, np.ndarray]
 TRAIN = pd.DataFrame({"picture": np.arange(1000)})
@@ -381,7 +382,7 @@ def test_rows_are_what_a_slow_computation_gives(
 ) -> None:
     for pairs, part in zip(pair(train_size=40), ("train", "train", "test"), strict=True):
         pairs = pairs.iloc[:40]
-        table = build_table(pairs, reduced, speech, noise, sound, SOURCE)
+        table = build_table(pairs, reduced, speech, noise, sound, PAIRING, SOURCE)
         assert table.arrays["audio"].shape == (40, 112, 112)
         modality = table.schema.modalities["audio"]
         decibel = table.arrays["audio"] * modality.scale + modality.offset
@@ -395,7 +396,7 @@ def test_table_says_what_it_holds(
     pair: Pair, reduced: Images, speech: pd.DataFrame, noise: pd.DataFrame, sound: SoundParameters
 ) -> None:
     pairs = pair(train_size=200)[0]
-    table = build_table(pairs, reduced, speech, noise, sound, SOURCE)
+    table = build_table(pairs, reduced, speech, noise, sound, PAIRING, SOURCE)
     assert len(table) == 200
     image, audio = table.schema.modalities["image"], table.schema.modalities["audio"]
     assert (image.kind, image.shape, image.dtype, image.scale, image.offset) == (
@@ -431,9 +432,9 @@ def test_rows_do_not_depend_on_the_chunk(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pairs = pair(train_size=50)[0]
-    first = build_table(pairs, reduced, speech, noise, sound, SOURCE)
+    first = build_table(pairs, reduced, speech, noise, sound, PAIRING, SOURCE)
     monkeypatch.setattr(nodes, "_CHUNK", chunk)
-    second = build_table(pairs, reduced, speech, noise, sound, SOURCE)
+    second = build_table(pairs, reduced, speech, noise, sound, PAIRING, SOURCE)
     for name in ("image", "audio"):
         np.testing.assert_array_equal(first.arrays[name], second.arrays[name])
 
@@ -443,12 +444,49 @@ def test_rows_do_not_depend_on_their_neighbours(
 ) -> None:
     """The public generator's faults: order of workers, and anything carried from row to row."""
     pairs = pair(train_size=50)[0]
-    whole = build_table(pairs, reduced, speech, noise, sound, SOURCE)
+    whole = build_table(pairs, reduced, speech, noise, sound, PAIRING, SOURCE)
     order = np.random.default_rng(0).permutation(50)[:20]
-    some = build_table(pairs.iloc[order], reduced, speech, noise, sound, SOURCE)
+    some = build_table(pairs.iloc[order], reduced, speech, noise, sound, PAIRING, SOURCE)
     np.testing.assert_array_equal(some.arrays["audio"], whole.arrays["audio"][order])
     np.testing.assert_array_equal(some.arrays["image"], whole.arrays["image"][order])
     np.testing.assert_array_equal(some.labels, whole.labels[order])
+
+
+def test_variants_are_the_recordings_in_other_noise_of_their_split(
+    pair: Pair, reduced: Images, speech: pd.DataFrame, sound: SoundParameters
+) -> None:
+    """Noises are tones: 3,000 Hz in the training folds, 3,400 in validation's and 3,800 in test's."""
+    tones = {**dict.fromkeys("123", 3000), "4": 3400, "5": 3800}
+    rows = [
+        (
+            "tone",
+            fold,
+            f"{fold}-{clip}",
+            (3000 * np.sin(2 * np.pi * hz * np.arange(9000 + clip) / 8000)).astype(np.int16),
+        )
+        for fold, hz in tones.items()
+        for clip in range(3)
+    ]
+    noise = pd.DataFrame(rows, columns=["category", "fold", "file", "waveform"]).assign(sample_rate=8000)
+    pairing = pairing_with(variants=3)
+    loudest = {}
+    for split, pairs in zip(SPLITS, pair(train_size=40, noise=noise), strict=True):
+        plain, table = (
+            build_table(pairs.iloc[:30], reduced, speech, noise, sound, p, SOURCE) for p in (PAIRING, pairing)
+        )
+        np.testing.assert_array_equal(plain.arrays["audio"], table.arrays["audio"])
+        if split == "test":
+            assert not table.variants
+            continue
+        mixed = table.variants["audio"]
+        assert mixed.shape == (30, 3, 112, 112)
+        assert len(np.unique(mixed.reshape(90, -1), axis=0)) == 90
+        # Rows of a spectrogram are frequencies, 8000 / 222 Hz apart; the digits' tones end at 2,550 Hz.
+        loudest[split] = set((75 + mixed[..., 75:, :].mean(axis=-1).argmax(axis=-1)).flatten().tolist())
+        # The digit's tone, of 300 + 250 Hz per digit, is the loudest of the rest.
+        digits = (mixed[..., :75, :].max(axis=-1).argmax(axis=-1) * 8000 / 222 - 300) / 250
+        assert (np.abs(digits - table.labels[:, None]) < 0.2).mean() > 0.95
+    assert loudest == {"train": {round(3000 * 222 / 8000)}, "validation": {round(3400 * 222 / 8000)}}
 
 
 def test_ratio_of_every_row_is_the_one_recorded(
@@ -473,7 +511,7 @@ def test_ratio_of_every_row_is_the_one_recorded(
     mix = sound.mix
     monkeypatch.setattr(sound, "mix", spy)
     pairs = pair(train_size=60)[0]
-    table = build_table(pairs, reduced, speech, noise, SoundParameters(snr_db=(-15, 0)), SOURCE)
+    table = build_table(pairs, reduced, speech, noise, SoundParameters(snr_db=(-15, 0)), PAIRING, SOURCE)
     np.testing.assert_allclose(np.concatenate(measured), table.extra["snr_db"], atol=0.1)
 
 
@@ -482,7 +520,7 @@ def test_long_clips_are_cropped_and_short_noises_repeated(
 ) -> None:
     """A window of a tenth of a second is shorter than every clip."""
     short = SoundParameters(snr_db=(0, 0), seconds=0.1, bins=32)
-    table = build_table(pair(train_size=20)[0], reduced, speech, noise, short, SOURCE)
+    table = build_table(pair(train_size=20)[0], reduced, speech, noise, short, PAIRING, SOURCE)
     assert table.arrays["audio"].shape == (20, 32, 32)
     assert (table.arrays["audio"].reshape(20, -1).max(axis=1) == 255).all()
 
@@ -491,7 +529,8 @@ def test_clean_audio_tells_the_digit(pair: Pair, reduced: Images, speech: pd.Dat
     """A wrong alignment anywhere shows here: each digit has its own tone."""
     clean = SoundParameters(snr_db=(60, 60), onset="start")
     train, validation, test = (
-        build_table(pairs, reduced, speech, noise, clean, SOURCE) for pairs in pair(train_size=300, sound=clean)
+        build_table(pairs, reduced, speech, noise, clean, PAIRING, SOURCE)
+        for pairs in pair(train_size=300, sound=clean)
     )
     assert audio_accuracy(train, validation) > 0.98
     assert audio_accuracy(train, test) > 0.98
@@ -500,7 +539,7 @@ def test_clean_audio_tells_the_digit(pair: Pair, reduced: Images, speech: pd.Dat
 def test_shifted_labels_are_caught(
     pair: Pair, reduced: Images, speech: pd.DataFrame, noise: pd.DataFrame, sound: SoundParameters
 ) -> None:
-    table = build_table(pair(train_size=60)[0], reduced, speech, noise, sound, SOURCE)
+    table = build_table(pair(train_size=60)[0], reduced, speech, noise, sound, PAIRING, SOURCE)
     shifted = MultimodalTable(table.schema, table.arrays, np.roll(table.labels, 1), table.ids, table.extra)
     wrong = int((np.roll(table.labels, 1) != table.labels).sum())
     with pytest.raises(ValueError, match=rf"{wrong} of 60 rows are out of step"):
@@ -510,7 +549,7 @@ def test_shifted_labels_are_caught(
 def test_one_wrong_row_is_named(
     pair: Pair, reduced: Images, speech: pd.DataFrame, noise: pd.DataFrame, sound: SoundParameters
 ) -> None:
-    table = build_table(pair(train_size=60)[0], reduced, speech, noise, sound, SOURCE)
+    table = build_table(pair(train_size=60)[0], reduced, speech, noise, sound, PAIRING, SOURCE)
     labels = table.labels.copy()
     labels[17] = (labels[17] + 1) % 10
     with pytest.raises(ValueError, match=r"row 17 \(id train-00017\)") as caught:
@@ -522,7 +561,7 @@ def test_one_wrong_row_is_named(
 def test_a_starved_class_is_named(
     left: int, pair: Pair, reduced: Images, speech: pd.DataFrame, noise: pd.DataFrame, sound: SoundParameters
 ) -> None:
-    table = build_table(pair(train_size=200)[0], reduced, speech, noise, sound, SOURCE)
+    table = build_table(pair(train_size=200)[0], reduced, speech, noise, sound, PAIRING, SOURCE)
     check_alignment(table)
     fours = np.flatnonzero(table.labels == 4)
     rows = np.setdiff1d(np.arange(200), fours[left:])

@@ -79,7 +79,9 @@ def build(digits: dict[str, np.ndarray], clips: dict[str, pd.DataFrame]) -> Tabl
     def tables(sound: SoundParameters) -> dict[str, MultimodalTable]:
         train, validation, _ = nodes.pair_digits(*labels, **clips, pairing=pairing, sound=sound)
         return {
-            split: nodes.build_table(pairs, reduced, clips["speech"], clips["noise"], sound, PAPER.source)
+            split: nodes.build_table(
+                pairs, reduced, clips["speech"], clips["noise"], sound, PAPER.pairing, PAPER.source
+            )
             for split, pairs in (("train", train), ("validation", validation.iloc[:1000]))
         }
 

@@ -25,6 +25,7 @@ else:
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 DIGITS = tuple("0123456789")
 _CHUNK = 500
+_VARIANTS_STREAM = 23  # sets these random numbers apart from others of the same seed
 _log = logging.getLogger(__name__)
 
 
@@ -179,6 +180,7 @@ def build_table(
     speech: pd.DataFrame,
     noise: pd.DataFrame,
     sound: SoundParameters,
+    pairing: PairingParameters,
     source: str,
 ) -> MultimodalTable:
     """Contaminate the recordings, compute the spectrograms, and align them with the pictures.
@@ -187,12 +189,17 @@ def build_table(
         source: name of the data, shown wherever figures made from it appear.
 
     Returns:
-        Modalities image (28, 28) uint8 and audio (bins, bins) uint8, in dB; label the digit; and, as extra columns,
-        what each example was made from.
+        Modalities image (28, 28) uint8 and audio (bins, bins) uint8, in dB; label the digit; as extra columns, what
+        each example was made from; and variants of audio, see ``PairingParameters``.
     """
-    split = pairs["id"].iloc[0].split("-")[0]
+    split: Split = pairs["id"].iloc[0].split("-")[0]
     images = reduced["test" if split == "test" else "train"][pairs["picture"].to_numpy()]
-    audio = _spectrograms(pairs, speech, noise, sound, split)
+    audio = _spectrograms(pairs, speech, noise, sound, f"{split} spectrograms")
+    variants = {}
+    if split != "test" and pairing.variants:
+        again = _mix_again(pairs, noise, sound, pairing, split)
+        mixed = _spectrograms(again, speech, noise, sound, f"{split} spectrograms in other noise")
+        variants["audio"] = mixed.reshape(len(pairs), pairing.variants, *audio.shape[1:])
     modalities = {
         "image": Modality(
             "image", images.shape[1:], "uint8", float(reduced["scale"][0]), float(reduced["offset"][0]), "grey level"
@@ -212,6 +219,22 @@ def build_table(
         pairs["digit"].to_numpy(),
         pairs["id"].to_numpy(),
         extra,
+        variants=variants,
+    )
+
+
+def _mix_again(
+    pairs: pd.DataFrame, noise: pd.DataFrame, sound: SoundParameters, pairing: PairingParameters, split: Split
+) -> pd.DataFrame:
+    """``pairing.variants`` rows for each, one after the other, with other noise, place and level."""
+    rng = np.random.default_rng((pairing.seed, SPLITS.index(split), _VARIANTS_STREAM))
+    again = pairs.loc[pairs.index.repeat(pairing.variants)]
+    choices = np.flatnonzero(noise["fold"].isin(pairing.noise_folds[split]))
+    return again.assign(
+        noise=rng.choice(choices, len(again)),
+        noise_start=rng.random(len(again)),
+        onset=rng.random(len(again)) if sound.onset == "random" else 0.0,
+        snr_db=rng.uniform(*sound.snr_db, len(again)),
     )
 
 
@@ -310,7 +333,7 @@ def _require_disjoint(tables: list[pd.DataFrame]) -> None:
 
 
 def _spectrograms(
-    pairs: pd.DataFrame, speech: pd.DataFrame, noise: pd.DataFrame, sound: SoundParameters, split: str
+    pairs: pd.DataFrame, speech: pd.DataFrame, noise: pd.DataFrame, sound: SoundParameters, what: str
 ) -> np.ndarray:
     """(n, bins, bins) uint8, made in chunks: the floating-point work of 55,000 clips would not fit in memory."""
     import torch
@@ -327,7 +350,7 @@ def _spectrograms(
     transform = spectrogram_transform(sound.bins, samples)
     result = np.empty((len(pairs), sound.bins, sound.bins), dtype=np.uint8)
     columns = {name: pairs[name].to_numpy() for name in ("recording", "noise", "noise_start", "onset", "snr_db")}
-    with Progress(len(pairs), f"avmnist {split} spectrograms") as progress:
+    with Progress(len(pairs), f"avmnist {what}") as progress:
         for start in range(0, len(pairs), _CHUNK):
             rows = range(start, min(start + _CHUNK, len(pairs)))
             window = np.zeros((2, len(rows), samples), dtype=np.float32)

@@ -70,6 +70,8 @@ class PairingParameters(Parameters):
         train_size: how many training pictures are used, in their order. Default null: all.
         speech: how recordings are split.
         noise_folds: folds of noise clips for each split; a fold belongs to one split only.
+        variants: how often each example's recording is mixed once more, with other noise of its split, at another
+            place and level; training draws from all of them. Not of the test split. Default 0.
     """
 
     seed: int = Field(0, ge=0)
@@ -77,6 +79,7 @@ class PairingParameters(Parameters):
     train_size: Count | None = None
     speech: SpeechSplit
     noise_folds: dict[Split, list[str]]
+    variants: int = Field(0, ge=0, le=100)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

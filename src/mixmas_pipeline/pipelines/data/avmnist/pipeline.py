@@ -47,7 +47,7 @@ def create_pipeline() -> Pipeline:
     steps += [
         Node(
             nodes.build_table,
-            [f"avmnist.{split}_pairs", reduced, *clips.values(), sound, "params:avmnist.source"],
+            [f"avmnist.{split}_pairs", reduced, *clips.values(), sound, pairing, "params:avmnist.source"],
             f"avmnist.{split}",
             name=f"build_{split}",
             namespace=NAMESPACE,
