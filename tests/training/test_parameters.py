@@ -75,6 +75,6 @@ def test_recipe_of_trials_has_defaults_of_its_own() -> None:
     budget = {"learning_rate": 0.1, "steps": 1, "extended_steps": 1, "seeds": (0, 1)}
     recipe = BudgetParameters.model_validate({**budget, "recipe": {"average": 0.5}}).recipe
     assert recipe == TrialRecipeParameters(average=0.5)
-    assert recipe.augmentation == NO_AUGMENTATION
+    assert recipe.augmentation == NO_AUGMENTATION.model_copy(update={"variants": True})
     for whole in (RecipeParameters(label_smoothing=0.1), PUBLISHED):
         assert dict(BudgetParameters.model_validate({**budget, "recipe": whole}).recipe) == dict(whole)
