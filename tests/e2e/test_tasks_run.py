@@ -12,6 +12,7 @@ import torch
 from scipy.stats import spearmanr
 from sklearn.metrics import (
     average_precision_score,
+    balanced_accuracy_score,
     f1_score,
     mean_absolute_error,
     r2_score,
@@ -93,6 +94,8 @@ def test_binary(tmp_path: Path) -> None:
     assert metrics["f1"] == pytest.approx(f1_score(test.labels, said))
     assert metrics["sensitivity"] == pytest.approx(recall_score(test.labels, said))
     assert metrics["specificity"] == pytest.approx(recall_score(test.labels, said, pos_label=0))
+    assert metrics["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(test.labels, said))
+    assert catalog.load("planted.metrics")["positive_class"] == {"ill": pytest.approx(test.labels.mean())}
     assert metrics["auroc"] == pytest.approx(roc_auc_score(test.labels, chance), abs=1e-4)
     assert metrics["average_precision"] == pytest.approx(average_precision_score(test.labels, chance), abs=1e-4)
     assert metrics["f1"] > 0.8

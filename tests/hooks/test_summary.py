@@ -60,6 +60,11 @@ def test_weights_of_an_ensemble_are_said(capsys: pytest.CaptureFixture[str]) -> 
     assert "Weights in the ensemble: networks 0.25, linear 0.75" in text
 
 
+def test_positive_class_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, metrics={"test": {"accuracy": 0.5}, "positive_class": {"[red]bot": 0.021}})
+    assert "Positive class: [red]bot (2% of the test rows)" in text
+
+
 def test_leaderboard_notes_and_reasons(capsys: pytest.CaptureFixture[str]) -> None:
     common = {"stage": "image", "steps": 200, "extended": True, "trials": 2, "spread": 0.01, "chance": 0.1}
     common |= {"parameters": 12345, "flops_per_example": 1_500_000, "seconds": 2.0, "reason": "It is the cheapest."}

@@ -99,6 +99,44 @@ def stratified_split(labels: np.ndarray, sizes: list[int], seed: int) -> list[np
     return [np.flatnonzero(assigned == part) for part in range(len(sizes))]
 
 
+def grouped_split(strata: np.ndarray, groups: np.ndarray, shares: list[float], seed: int) -> np.ndarray:
+    """Deal whole groups out so that each part has its share of the rows, and of the rows of each stratum.
+
+    The largest group comes first, equals in a random order. Of the parts that have less than their share of the rows it
+    goes to the one that comes closest to its shares by it: by the sum of squared differences, each relative to the
+    stratum. In the end a part without rows takes the smallest group of the part with the most groups.
+
+    Args:
+        strata: (n, strata) booleans.
+        groups: (n,) numbers from 0.
+        shares: of the parts 1, 2, ...; part 0 has the rest.
+        seed: of the order of equals.
+
+    Returns:
+        (groups,) the part of each.
+    """
+    count = int(groups.max()) + 1
+    rows = np.column_stack([np.ones(len(groups)), strata])  # the whole is a stratum too
+    sizes = np.zeros((count, rows.shape[1]))
+    np.add.at(sizes, groups, rows)
+    total = np.maximum(sizes.sum(axis=0), 1)
+    wanted = np.array([1 - sum(shares), *shares])[:, None] * np.ones_like(total)
+    reached = np.zeros_like(wanted)
+    parts = np.zeros(count, np.int64)
+    order = np.random.default_rng(seed).permutation(count)
+    for group in order[np.argsort(-sizes[order, 0], kind="stable")]:
+        share = sizes[group] / total
+        gain = np.square(reached - wanted).sum(axis=1) - np.square(reached + share - wanted).sum(axis=1)
+        parts[group] = np.where(reached[:, 0] < wanted[:, 0] - 1e-9, gain, -np.inf).argmax()
+        reached[parts[group]] += share
+    for empty in np.flatnonzero(np.bincount(parts, minlength=len(wanted)) == 0):
+        largest = np.bincount(parts).argmax()
+        inside = np.flatnonzero(parts == largest)
+        if len(inside) > 1:
+            parts[inside[sizes[inside, 0].argmin()]] = empty
+    return parts
+
+
 def worst_imbalance(labels: np.ndarray, rows: np.ndarray) -> tuple[float, int]:
     """Largest difference of a class's proportion between the rows and the whole, and that class.
 

@@ -145,13 +145,15 @@ class Binary(Task):
     reported = ("accuracy", "f1", "f1_macro", "f1_weighted")
 
     def scores(self, labels: np.ndarray, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
-        """The scores of the positive class, with sensitivity (share of positive examples predicted positive) and
-        specificity (share of negative examples predicted negative)."""
+        """The scores of the positive class, with sensitivity (share of positive examples predicted positive),
+        specificity (share of negative examples predicted negative), and the mean of the two."""
         predicted = self.predict(logits)
         found = {name: score(name, labels, predicted, 2) for name in self.reported}
         for name, which in (("sensitivity", 1), ("specificity", 0)):
             if (labels == which).any():
                 found[name] = float((predicted[labels == which] == which).mean())
+        if "sensitivity" in found and "specificity" in found:
+            found["balanced_accuracy"] = (found["sensitivity"] + found["specificity"]) / 2
         auroc, precision = self._ranking(labels, logits)
         if len(auroc):
             found |= {"auroc": float(auroc[1]), "average_precision": float(precision[1])}

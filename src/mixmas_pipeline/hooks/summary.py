@@ -134,6 +134,8 @@ def render_metrics(dataset: str, metrics: dict[str, dict[str, float]]) -> Iterat
         cells = (f"{metrics[split][row]:.4f}" if row in metrics[split] else "" for split in splits)
         table.add_row(row, *cells, interval)
     yield table
+    for name, share in metrics.get("positive_class", {}).items():
+        yield Text(f"  Positive class: {name} ({share:.0%} of the test rows); sensitivity is its recall")
     if weights := metrics.get("weights"):
         shares = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
         yield Text(f"  Weights in the ensemble: {shares}")

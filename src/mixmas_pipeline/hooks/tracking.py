@@ -150,7 +150,8 @@ def _record(
     from mixmas_pipeline.datasets.runs import Record
 
     kept = flatten({key: parameters[key] for key in (dataset, "compute") if key in parameters})
-    metrics = _numbers(values.get("metrics", {}))
+    scores = values.get("metrics", {})
+    metrics = _numbers({name: part for name, part in scores.items() if name != "positive_class"})
     for kind, prefix in (("prediction_summary", "predict/"), ("agreement_summary", "validate_search/")):
         if kind in values:
             metrics |= _numbers(values[kind].model_dump(), prefix)

@@ -173,6 +173,12 @@ def test_the_verdict_is_on_top_with_a_row_per_model(page: Callable[..., str]) ->
     assert len(chosen) == 2, "the recommended model, and the candidate of the search"
 
 
+def test_positive_class_is_on_the_page(page: Callable[..., str]) -> None:
+    scores = {split: {"accuracy": 0.5} for split in ("validation", "test", "test_low", "test_high")}
+    shown = " ".join(page(metrics={**scores, "positive_class": {"<b>bot": 0.021}}).split())
+    assert "The positive class is &lt;b&gt;bot (2 % of the test rows)" in shown
+
+
 def test_weights_of_an_ensemble_are_on_the_page(page: Callable[..., str]) -> None:
     scores = {split: {"accuracy": 0.5} for split in ("validation", "test", "test_low", "test_high")}
     assert "ensemble" not in page(metrics=scores)

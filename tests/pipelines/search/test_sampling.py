@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from search_samples import brightness_table
 
+from mixmas_pipeline.pipelines.search import sampling
 from mixmas_pipeline.pipelines.search.parameters import SampleParameters
 from mixmas_pipeline.pipelines.search.sampling import draw_samples
 
@@ -30,8 +31,19 @@ def test_samples_are_disjoint_stratified_and_of_the_formulas_size() -> None:
     assert list(again.ids) == list(sample.ids)
 
 
-def test_a_sample_that_is_off_balance_is_refused() -> None:
-    """67 of 200 rows have the first class. 65 rows cannot have it in the same proportion: 21.775 of them."""
-    parameters = SampleParameters(seed=0, margin=0.1, holdout_margin=0.1, balance=1e-9)
-    with pytest.raises(ValueError, match=r"the sample of 65 rows has class '\d' off by 0\.0[01]\d in proportion"):
-        draw_samples(brightness_table(200, classes=3), parameters)
+def test_a_sample_that_is_off_balance_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    parameters = SampleParameters(seed=0, margin=0.1, holdout_margin=0.1, balance=0.1)
+    table = brightness_table(200, classes=3)
+    by_class = np.argsort(table.labels, kind="stable")
+    monkeypatch.setattr(sampling, "stratified_split", lambda labels, sizes, seed: [by_class[:65], by_class[65:130]])
+    with pytest.raises(ValueError, match=r"the sample of 65 rows has class '0' off by 0\.665 in .*sample\.balance"):
+        draw_samples(table, parameters)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_forty_rows_of_five_classes_can_be_sampled(seed: int) -> None:
+    """Of 28 training rows 14 are trained on and 8 scored; a class may be off by a row."""
+    parameters = SampleParameters(seed=seed, margin="auto", holdout_margin="auto", balance=0.1)
+    _, holdout, report = draw_samples(brightness_table(28, classes=5), parameters)
+    assert len(holdout) == 8
+    assert report.holdout.worst_imbalance <= 1 / 8

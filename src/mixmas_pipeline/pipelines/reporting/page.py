@@ -34,7 +34,9 @@ pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; font-size: 13px; }
 {% if metrics.weights %}The final model is an ensemble; the weights of its members are
 {%- for name, weight in metrics.weights.items() %}
 {{ name }} {{ "%.2f" | format(weight) }}{{ "," if not loop.last else "." }}{% endfor %}
-{%- endif %}</p>
+{%- endif %}
+{% for name, share in (metrics.positive_class or {}).items() %}The positive class is {{ name }}
+({{ "%.0f" | format(100 * share) }} % of the test rows); sensitivity is its recall.{% endfor %}</p>
 <p class="note">Checked against the task and the training rows before the search:
 {% for path, value in settings.items() %}{{ path }} = {{ value }}{{ "; " if not loop.last else "." }}{% endfor %}</p>
 {% if verdict %}<h2>Verdict</h2>

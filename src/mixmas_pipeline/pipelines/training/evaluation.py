@@ -33,6 +33,7 @@ class Evaluation(NamedTuple):
             ``ensembling.HeldOut``. "validation_split": of those of them that are of the validation split, without the
             heads. "test", and the limits of the scores' 95 % intervals, "test_low" and "test_high".
             "weights": of the members of an ensemble, see ``Ensemble.shares``.
+            "positive_class": of a binary task, with its share of the test rows.
         thresholds: for multilabel data, class -> the probability threshold with the best F1 on the held-out rows.
             Only the test split has scores with them: on the held-out rows they would flatter.
         predictions: see ``predictions_table``.
@@ -91,6 +92,8 @@ def evaluate_model(
     thresholds = _tuned_thresholds(known.logits[FUSED], labels, schema)
     if thresholds:
         metrics["test"] |= _tuned_scores(logits, test, np.array(list(thresholds.values())))
+    if schema.task == "binary":
+        metrics["positive_class"] = {schema.classes[1]: float(test.labels.mean())}
     if isinstance(model, Ensemble):
         metrics["weights"] = model.shares
     metrics["test_low"], metrics["test_high"] = score_intervals(

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from custom_samples import named, table
 
-from mixmas_pipeline.pipelines.data.custom.labels import check_examples, encode, learn_classes
+from mixmas_pipeline.pipelines.data.custom.labels import check_examples, encode, learn_classes, report_classes
 
 
 def column(*cells: Any) -> pd.DataFrame:
@@ -39,6 +39,38 @@ def test_labels(cells: Any, settings: dict[str, Any], classes: list[str], labels
     rows, parameters = column(*cells), table(**settings)
     assert learn_classes(rows, parameters) == classes
     np.testing.assert_array_equal(encode(rows, parameters, classes), labels)
+
+
+@pytest.mark.parametrize(
+    ("cells", "settings", "positive"),
+    [
+        (["human"] * 8 + ["bot"] * 2, {}, "bot"),
+        (["bot"] * 8 + ["human"] * 2, {}, "human"),
+        (["human"] * 5 + ["bot"] * 5, {}, "human"),
+        (["Yes"] * 8 + ["No"] * 2, {}, "Yes"),
+        (["1"] * 8 + ["-1"] * 2, {}, "1"),
+        (["Negative"] * 2 + ["Positive"] * 8, {}, "Positive"),
+        (["human"] * 8 + ["bot"] * 2, {"positive": "human"}, "human"),
+        (["human"] * 2 + ["bot"] * 8, {"classes": ["human", "bot"]}, "bot"),
+    ],
+)
+def test_positive_class_is_of_a_known_pair_or_the_rarer_one(
+    cells: list[str], settings: dict[str, Any], positive: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows, parameters = column(*cells), table(task="binary", **settings)
+    classes = learn_classes(rows, parameters)
+    assert classes[1] == positive
+    with caplog.at_level("INFO"):
+        report_classes(rows, parameters, classes)
+    said = f"positive class of 'kind' is {positive!r} ({cells.count(positive)} of 10 training rows)"
+    assert (said in caplog.text) == (not settings)
+
+
+def test_labels_that_look_like_a_missing_value_are_pointed_at(caplog: pytest.LogCaptureFixture) -> None:
+    rows, parameters = column("NA", "cat", "NA", "None"), table()
+    report_classes(rows, parameters, learn_classes(rows, parameters))
+    assert "2 training rows have the label 'NA', which is taken for the name of a class" in caplog.text
+    assert "1 training rows have the label 'None'" in caplog.text
 
 
 def test_several_columns() -> None:

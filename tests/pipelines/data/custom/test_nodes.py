@@ -74,6 +74,14 @@ def test_all_that_nothing_else_uses(tmp_path: Path) -> None:
         prepared(write(frame(), tmp_path / "pets.csv"), table)
 
 
+def test_a_saved_index_is_no_input(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    table = parameters({"pulse": PULSE, "facts": FACTS})
+    frame().drop(columns="owner").to_csv(tmp_path / "pets.csv")
+    learnt, _ = prepared(tmp_path / "pets.csv", table)
+    assert learnt["facts"]["columns"] == ["age", "breed"]
+    assert "Unnamed: 0: left out of '*'" in caplog.text
+
+
 def test_nothing_is_learnt_of_validation_and_test_rows(tmp_path: Path) -> None:
     table = parameters({"pulse": {**PULSE, "mask": True}, "facts": FACTS}, label="kind")
     data = frame().drop(columns="owner")

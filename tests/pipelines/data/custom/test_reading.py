@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from custom_samples import pets, table
+from custom_samples import FRACTIONS, pets, table
 
 from mixmas_pipeline.pipelines.data.custom import nodes
 from mixmas_pipeline.pipelines.data.custom.cells import ID, NUMBER, numbers, words
@@ -47,6 +48,43 @@ def test_text_files_with_a_mark_other_cells_and_other_words_for_missing(tmp_path
     assert list(rows.columns) == ["name", "age", "kind"]
     assert list(rows["kind"]) == ["NA", "x"]
     assert list(rows["age"].isna()) == [False, True]
+
+
+def test_words_for_missing_are_names_where_names_are_expected(tmp_path: Path) -> None:
+    path = tmp_path / "pets.csv"
+    path.write_text("name,kind,breed,age,note\nNA,null,None,NA,N/A\nrex,cat,,3,nan\n")
+    parameters = table(
+        id="name",
+        modalities={
+            "facts": {"kind": "tabular", "columns": ["age", "br*"], "categories": ["br*"]},
+            "words": {"kind": "text", "column": "note", "optional": True},
+        },
+    )
+    rows = read_rows(path, parameters)
+    assert list(rows["name"]) == ["NA", "rex"]
+    assert list(rows["kind"]) == ["null", "cat"]
+    assert words(rows, "breed") == ["None", None]
+    assert words(rows, "note") == [None, None]
+    np.testing.assert_array_equal(numbers(rows, "age"), [np.nan, 3])
+    other = table(label="age", task="regression", modalities={"words": {"kind": "text", "column": "note"}})
+    assert words(read_rows(path, other), "kind") == [None, "cat"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"modalities": {"facts": {"kind": "tabular", "columns": ["k*"]}}}, "'kind' is table.label, and would be"),
+        ({"split": {"column": "age"}}, r"modalities.facts: the column 'age' is table.split.column"),
+        ({"split": {**FRACTIONS, "group": "age"}}, r"'age' is table.split.group.*group_is_input: true"),
+    ],
+)
+def test_columns_that_tell_the_label_or_the_split_are_no_inputs(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    path = write(pets(20), tmp_path / "pets.csv")
+    with pytest.raises(ValueError, match=message):
+        read_rows(path, table(**changes))
+    read_rows(path, table(split={**FRACTIONS, "group": "age", "group_is_input": True}))
 
 
 @pytest.mark.parametrize(

@@ -32,19 +32,31 @@ def test_drawn_splits(rows: int, validation: float, test: float, seed: int, grou
         }
     )
     found = split(frame, parameters)
-    units = frame["owner"].nunique() if grouped else rows
-    sizes = pd.Series(found).groupby(frame["owner"].to_numpy() if grouped else np.arange(rows)).first().value_counts()
-    assert sizes["validation"] == round(validation * units)
-    assert sizes["test"] == round(test * units)
-    assert sizes.sum() == units
+    shares = {"train": 1 - validation - test, "validation": validation, "test": test}
     if grouped:
-        assert (pd.Series(found).groupby(frame["owner"].to_numpy()).nunique() == 1).all()
+        owners = pd.Series(found).groupby(frame["owner"].to_numpy())
+        assert (owners.nunique() == 1).all()
+        for name, share in shares.items():
+            assert (found == name).sum() > 0
+            assert abs((found == name).sum() - share * rows) <= 2 * max(owners.size())
     else:
+        sizes = pd.Series(found).value_counts()
+        assert sizes["validation"] == round(validation * rows)
+        assert sizes["test"] == round(test * rows)
         for name, share in (("validation", validation), ("test", test)):
             for label in frame["kind"].unique():
                 wanted = share * (frame["kind"] == label).sum()
                 assert abs(((found == name) & (frame["kind"] == label)).sum() - wanted) <= 2
     np.testing.assert_array_equal(split(frame, parameters), found)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_of_very_unequal_size_keep_the_fractions_of_the_rows(seed: int) -> None:
+    """Of 60 rows 50 are one owner's: by numbers of groups, the test split could have had them."""
+    frame = named(pets(60).assign(owner=["ann"] * 50 + ["bob"] * 5 + ["cyn"] * 5))
+    found = split(frame, table(split={"fractions": {"validation": 0.2, "test": 0.2}, "seed": seed, "group": "owner"}))
+    assert set(found[:50]) == {"train"}
+    assert {found[50], found[55]} == {"validation", "test"}
 
 
 def test_another_seed_is_another_draw() -> None:

@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 else:
     pd = lazy("pandas")
 
+# What text files write for a missing value, as pandas reads them.
+MISSING_WORDS = {
+    *("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
+    *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+}
+_WHOLE = re.compile(r"^(-?\d+)\.0+$")
 # Columns of every frame of rows: their ids, as texts; their numbers in the file, from 0 (which are the index of the
 # frames that kinds get); how many rows the file has.
-_WHOLE = re.compile(r"^(-?\d+)\.0+$")
 ID, NUMBER, COUNT = RESERVED = ("row id", "row number", "rows in the file")
 
 

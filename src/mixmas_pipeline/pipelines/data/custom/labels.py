@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import math
+from collections import Counter
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixmas_pipeline.pipelines.data.custom.cells import CellError, numbers, word, words
+from mixmas_pipeline.pipelines.data.custom.cells import MISSING_WORDS, CellError, numbers, word, words
 from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
+from mixmas_pipeline.utils.remote_logs import LITERAL
 
 if TYPE_CHECKING:
     import pandas as pd
 
+# Names of a negative and a positive class, in small letters.
+_PAIRS = (
+    ("0", "1"), ("-1", "1"), ("no", "yes"), ("n", "y"), ("false", "true"), ("f", "t"), ("negative", "positive"),
+    ("neg", "pos"), ("absent", "present"), ("healthy", "ill"), ("alive", "dead"), ("survived", "died"),
+)  # fmt: skip
+_log = logging.getLogger(__name__)
 _YES_NO = {"1": 1, "true": 1, "yes": 1, "0": 0, "false": 0, "no": 0}
 
 
@@ -26,18 +35,28 @@ def learn_classes(rows: pd.DataFrame, table: TableParameters) -> list[str]:
     """
     if len(table.labels) > 1 or table.task == "regression":
         return list(table.labels)
-    found = {label for labels in _read(rows, table) for label in labels}
-    classes = list(table.classes or sorted(found, key=_by_size))
+    counts = Counter(label for labels in _read(rows, table) for label in labels)
+    classes = list(table.classes or sorted(counts, key=_by_size))
     if table.task == "binary":
         if len(classes) != 2:
             raise ValueError(
                 f"the column {table.label!r} has {len(classes)} labels ({', '.join(classes[:5])}); a binary task has 2"
             )
-        positive = classes[1] if table.positive is None else table.positive
+        positive = table.positive or (classes[1] if table.classes else _positive(counts))
         if positive not in classes:
             raise ValueError(f"table.positive is {positive!r}; the labels are {' and '.join(classes)}")
         classes = [next(c for c in classes if c != positive), positive]
     return classes
+
+
+def _positive(counts: Counter[str]) -> str:
+    """Which of two labels is looked for: of a known pair the positive one, else the rarer one, and of two that are as
+    frequent the last one."""
+    by_name = {name.lower(): name for name in counts}
+    for negative, positive in _PAIRS:
+        if by_name.keys() == {negative, positive}:
+            return by_name[positive]
+    return min(sorted(counts, reverse=True), key=lambda name: counts[name])
 
 
 def check_examples(rows: pd.DataFrame, table: TableParameters, classes: list[str]) -> None:
@@ -56,6 +75,25 @@ def check_examples(rows: pd.DataFrame, table: TableParameters, classes: list[str
         raise ValueError(f"all training rows have the label {classes[0]!r}; expected two classes or more")
     if not counts.all():
         raise ValueError(f"no training row has the label {classes[int(counts.argmin())]!r}; expected some of each")
+
+
+def report_classes(rows: pd.DataFrame, table: TableParameters, classes: list[str]) -> None:
+    """Log what was guessed of the labels: which is positive, and which look like a missing value."""
+    if table.task == "regression" or len(table.labels) > 1:
+        return
+    counts = Counter(label for labels in _read(rows, table) for label in labels)
+    if table.task == "binary" and table.positive is None and table.classes is None:
+        _log.info(
+            "The positive class of %r is %r (%d of %d training rows); table.positive names another",
+            table.label, classes[1], counts[classes[1]], len(rows), extra=LITERAL,
+        )  # fmt: skip
+    for name in classes:
+        if name in MISSING_WORDS and table.missing is None and table.classes is None:
+            _log.warning(
+                "%d training rows have the label %r, which is taken for the name of a class; if it means that the "
+                "label is missing, remove these rows, or write missing: [%s]",
+                counts[name], name, name, extra=LITERAL,
+            )  # fmt: skip
 
 
 def encode(rows: pd.DataFrame, table: TableParameters, classes: list[str]) -> np.ndarray:

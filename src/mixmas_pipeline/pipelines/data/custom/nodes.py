@@ -6,6 +6,8 @@ prepared with what was learnt.
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 else:
     pd = lazy("pandas")
 
+_log = logging.getLogger(__name__)
 _MODALITY: TypeAdapter[Any] = TypeAdapter(ModalityOf)
 
 
@@ -67,6 +70,7 @@ def split_rows(
         train, validation, test = (rows[found == name] for name in splitting.SPLITS)
         classes = labels.learn_classes(train, parameters)
         labels.check_examples(train, parameters, classes)
+        labels.report_classes(train, parameters, classes)
         for others in (validation, test):
             labels.encode(others, parameters, classes)
     frames = [frame.reset_index() for frame in (train, validation, test)]
@@ -214,8 +218,11 @@ def _numbered(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _used(rows: pd.DataFrame, table: TableParameters) -> list[str]:
-    """Columns that are not left to the modality of "*"."""
+    """Columns that are not left to the modality of "*". A column without a name is a saved index."""
     used = {column for column in table.used if column in rows.columns}
+    if index := {column for column in rows.columns if re.fullmatch(r"Unnamed: \d+", column)}:
+        _log.warning("%s: left out of '*': a column without a name holds row numbers", ", ".join(sorted(index)))
+    used |= index
     for modality in table.modalities.values():
         if "*" not in (columns := reading.own_columns(modality)):
             used |= set(choose(rows, columns))

@@ -198,6 +198,8 @@ class TimeSeriesParameters(ModalityParameters):
         steps: how many are taken of ``file``. Default null.
         separator, missing: of ``file``, as those of the table. Default null.
         keep: which ones, if there are more: "last" or "first". Default "last".
+        duplicates: what is done with further rows of ``file`` that have the same id and time: "error", "first" takes
+            the first of them, "mean" the mean of each feature. Default "error".
         mask: add, for every feature, one that is 1 where a value is there and 0 where it is filled in. Default false.
     """
 
@@ -216,6 +218,7 @@ class TimeSeriesParameters(ModalityParameters):
     separator: str | None = Field(None, min_length=1, max_length=1)
     missing: tuple[Spelling, ...] | None = None
     keep: Literal["last", "first"] = "last"
+    duplicates: Literal["error", "first", "mean"] = "error"
     mask: bool = False
 
     @model_validator(mode="after")
@@ -328,6 +331,7 @@ class SplitParameters(Parameters):
         seed: of the draw. Default 0.
         group: column; rows with the same value are never in two splits. With ``column`` it is checked, with
             ``fractions`` whole groups are drawn. A row without a value is a group of its own. Default null.
+        group_is_input: a modality may have the column of the group too. Default false: that is an error.
     """
 
     column: str | None = None
@@ -335,6 +339,7 @@ class SplitParameters(Parameters):
     fractions: FractionParameters | None = None
     seed: int = Field(0, ge=0, lt=2**31)
     group: str | None = None
+    group_is_input: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -357,14 +362,15 @@ class TableParameters(Parameters):
         source: named wherever figures appear. Default null: the section's name.
         separator: of the cells of a text file. Default null: a comma, of .tsv a tab.
         missing: how a text file writes a missing value, beside the empty cell. Default null: as pandas reads it (NA,
-            NaN, null, ...).
+            NaN, null, ...), but nothing in ids, labels, categories, and columns of the split, where these may be names.
         id: column of the rows' names, each of which occurs once. Default null: the row's number, from 0.
         label: column; several: of a multilabel task 0 or 1 for each label, of a regression the targets.
         task: "multiclass", "binary", "multilabel" or "regression".
         labels_separator: between the labels in one column of a multilabel task ("Drama|War"); an empty cell has no
             label. Default null.
         classes: labels in their order. Default null: those of the training rows, sorted.
-        positive: of a binary task the label that is looked for. Default null: the last one.
+        positive: of a binary task the label that is looked for. Default null: the second of ``classes``, if they are
+            written; else yes of yes and no, 1 of 0 and 1, and so on; else the one that fewer training rows have.
         split: which rows are trained on, which are for validation, and which for the test.
         modalities: name (small letters, digits, _) -> what it is made of.
     """

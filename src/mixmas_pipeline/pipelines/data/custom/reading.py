@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Collection
+from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixmas_pipeline.pipelines.data.custom.cells import COUNT, ID, NUMBER, RESERVED, check_column, choose, words
+from mixmas_pipeline.pipelines.data.custom.cells import (
+    COUNT,
+    ID,
+    MISSING_WORDS,
+    NUMBER,
+    RESERVED,
+    check_column,
+    choose,
+    words,
+)
 from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters, TimeSeriesParameters
 from mixmas_pipeline.utils.lazy import lazy
 
@@ -21,12 +33,19 @@ _TEXTS = {".csv": ",", ".tsv": "\t"}
 _FORMATS = ".csv, .csv.gz, .tsv, .tsv.gz, .parquet, .feather, .npz"
 
 
-def read_frame(path: Path, separator: str | None = None, missing: tuple[str, ...] | None = None) -> pd.DataFrame:
+def read_frame(
+    path: Path,
+    separator: str | None = None,
+    missing: tuple[str, ...] | None = None,
+    names: Callable[[pd.DataFrame], Collection[str]] = lambda frame: (),
+) -> pd.DataFrame:
     """All columns of a file, of a text file as texts. Of a .npz: its arrays of one axis.
 
     Args:
         path: ends in one of the known formats.
         separator, missing: as of ``TableParameters``; of text files only.
+        names: the columns whose cells are names: there, if ``missing`` is None, only the empty cell is missing.
+            Default: none.
 
     Raises:
         ValueError: the file cannot be read, has no rows, or a column's name twice.
@@ -34,7 +53,7 @@ def read_frame(path: Path, separator: str | None = None, missing: tuple[str, ...
     usual = _TEXTS.get(Path(path.name.removesuffix(".gz")).suffix)
     try:
         if usual is not None:
-            frame = _read_text(path, separator or usual, missing)
+            frame = _read_text(path, separator or usual, () if missing is None else missing)
         elif path.suffix in (".parquet", ".feather"):
             frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_feather(path)
         elif path.suffix == ".npz":
@@ -54,6 +73,9 @@ def read_frame(path: Path, separator: str | None = None, missing: tuple[str, ...
     frame.columns = frame.columns.astype(str).str.strip()
     if repeated := frame.columns[frame.columns.duplicated()].tolist():
         raise ValueError(f"the column {repeated[0]!r} is there twice; expected different names")
+    if usual is not None and missing is None:
+        for column in frame.columns.difference(list(names(frame))):
+            frame[column] = frame[column].mask(frame[column].isin(MISSING_WORDS))
     return frame.reset_index(drop=True)
 
 
@@ -119,9 +141,27 @@ def check_columns(rows: pd.DataFrame, table: TableParameters, *, labelled: bool)
         if not labelled and modality.optional and not any(c in rows.columns for c in named):
             continue  # none of the new rows has it
         try:
-            choose(rows, named)
+            chosen = choose(rows, named)
         except ValueError as error:
             raise ValueError(f"modalities.{name}: {error}") from None
+        if "*" not in named:
+            _check_inputs(name, chosen, table)
+
+
+def _check_inputs(modality: str, chosen: list[str], table: TableParameters) -> None:
+    """Refuse columns as inputs that tell the label or the split."""
+    forbidden = dict.fromkeys(table.labels, "table.label")
+    if table.split.column is not None:
+        forbidden[table.split.column] = "table.split.column"
+    if table.split.group is not None and not table.split.group_is_input:
+        forbidden[table.split.group] = "table.split.group"
+    for column in chosen:
+        if column in forbidden:
+            switch = ", or set table.split.group_is_input: true" if column == table.split.group else ""
+            raise ValueError(
+                f"modalities.{modality}: the column {column!r} is {forbidden[column]}, and would be an input; expected "
+                f"other columns (name them one by one, or by a narrower pattern){switch}"
+            )
 
 
 def own_columns(modality: Any) -> list[str]:
@@ -138,12 +178,20 @@ def read_rows(path: Path, table: TableParameters, *, labelled: bool = True) -> p
     Raises:
         ValueError: as the functions above.
     """
-    rows = name_rows(read_frame(path, table.separator, table.missing), table.id)
+    rows = name_rows(read_frame(path, table.separator, table.missing, partial(_names, table)), table.id)
     check_columns(rows, table, labelled=labelled)
     return rows
 
 
-def _read_text(path: Path, separator: str, missing: tuple[str, ...] | None) -> pd.DataFrame:
+def _names(table: TableParameters, frame: pd.DataFrame) -> set[str]:
+    """The columns whose cells are names, as far as they are there."""
+    patterns = [pattern for m in table.modalities.values() for pattern in getattr(m, "categories", ())]
+    labels = () if table.task == "regression" else table.labels
+    named = [c for c in (table.id, table.split.column, table.split.group, *labels) if c is not None]
+    return {c for c in frame.columns if c in named or any(fnmatchcase(c, pattern) for pattern in patterns)}
+
+
+def _read_text(path: Path, separator: str, missing: tuple[str, ...]) -> pd.DataFrame:
     settings: dict[str, Any] = {"sep": separator, "dtype": str, "encoding": "utf-8-sig", "skipinitialspace": True}
     names = pd.read_csv(path, header=None, nrows=1, keep_default_na=False, **settings).iloc[0].tolist()
     if repeated := [name for name in names if names.count(name) > 1]:
@@ -154,7 +202,7 @@ def _read_text(path: Path, separator: str, missing: tuple[str, ...] | None) -> p
         return pd.read_csv(
             path,
             index_col=False,
-            na_values=None if missing is None else ["", *missing],
-            keep_default_na=missing is None,
+            na_values=["", *missing],
+            keep_default_na=False,
             **settings,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from mixmas_pipeline.pipelines.data.custom.parameters import FractionParameters,
 if TYPE_CHECKING:
     import pandas as pd
 
+_log = logging.getLogger(__name__)
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
@@ -52,21 +54,23 @@ def _written(rows: pd.DataFrame, table: TableParameters) -> np.ndarray:
 
 
 def _drawn(rows: pd.DataFrame, table: TableParameters, shares: FractionParameters, groups: np.ndarray) -> np.ndarray:
-    """Whole groups are dealt out, of rows without groups each row, so that every label is spread evenly; a group counts
-    for each label that it has."""
-    from mixmas_pipeline.data.sampling import stratified_split
+    """Whole groups are dealt out, of rows without groups each row, so that every label is spread evenly."""
+    from mixmas_pipeline.data.sampling import grouped_split, stratified_split
     from mixmas_pipeline.evaluation.strata import label_strata
 
     classes = learn_classes(rows, table)
     strata, _ = label_strata(table.task, encode(rows, table, classes), tuple(classes))
-    count = int(groups.max()) + 1
-    members = np.zeros((count, strata.shape[1]), bool)
-    np.logical_or.at(members, groups, strata)
-    sizes = [round(share * count) for share in (shares.validation, shares.test)]
-    found = np.full(count, "train", dtype="<U10")
-    for name, drawn in zip(SPLITS[1:], stratified_split(members, sizes, table.split.seed), strict=True):
+    if table.split.group is not None:
+        of_group = grouped_split(strata, groups, [shares.validation, shares.test], table.split.seed)
+        found = np.array(SPLITS)[of_group][groups]
+        reached = ", ".join(f"{name} {np.mean(found == name):.0%}" for name in SPLITS)
+        _log.info("Whole groups of %r were drawn: %s of %d rows", table.split.group, reached, len(rows))
+        return found
+    sizes = [round(share * len(rows)) for share in (shares.validation, shares.test)]
+    found = np.full(len(rows), "train", dtype="<U10")
+    for name, drawn in zip(SPLITS[1:], stratified_split(strata, sizes, table.split.seed), strict=True):
         found[drawn] = name
-    return found[groups]
+    return found
 
 
 def _groups(rows: pd.DataFrame, column: str | None) -> np.ndarray:

@@ -65,6 +65,25 @@ def test_rows_without_a_file_lack_the_modality_if_they_may(place: Path) -> None:
         shades(rows, place)
 
 
+def test_cells_that_name_no_file_are_counted(place: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shades(frame(photo=["a.png", "gone.png", "7.png", "lost.png"]), place, optional=True)
+    assert "photo: 2 of 4 cells name no file" in caplog.text
+    assert "'gone.png', 'lost.png'; these rows lack the modality" in caplog.text
+
+
+@pytest.mark.parametrize("optional", [True, False])
+@pytest.mark.parametrize(("written", "there"), [("A.PNG", "a.png"), ("sub\\b.png", "sub/b.png")])
+def test_another_spelling_is_an_error(written: str, there: str, optional: bool, place: Path) -> None:
+    with pytest.raises(CellError, match=rf"there is no file .* but '{there}'; expected the same spelling"):
+        shades(frame(photo=["7.png", written]), place, optional=optional)
+
+
+def test_accents_in_another_form_are_another_spelling(tmp_path: Path) -> None:
+    (tmp_path / "caf\u00e9.png").write_bytes(png(1))
+    with pytest.raises(CellError, match="expected the same spelling"):
+        shades(frame(photo=["cafe\u0301.png"]), tmp_path, optional=True)
+
+
 @pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", "sub/../../secret.png", "C:/secret.png"])
 @pytest.mark.parametrize("optional", [True, False])
 def test_names_that_point_outside_are_refused(name: str, optional: bool, place: Path) -> None:

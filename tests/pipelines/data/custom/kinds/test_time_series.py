@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from kind_samples import made
 from pydantic import TypeAdapter
 
+from mixmas_pipeline.pipelines.data.custom.cells import ID
 from mixmas_pipeline.pipelines.data.custom.kinds import KINDS
 from mixmas_pipeline.pipelines.data.custom.parameters import ModalityOf
 
@@ -147,6 +148,22 @@ def test_series_of_nobody_are_told_as_such(tmp_path: Path) -> None:
     rows = named(pd.DataFrame({"x": [0, 0]}))
     with pytest.raises(ValueError, match=r"visits.csv: no id in the column 'who' .* example '0007'; .* example 'r0'"):
         series(tmp_path, "who,when,place,moment\n0007,1,1,1\n", rows)
+
+
+def test_two_steps_at_one_moment_are_an_error_or_become_one(tmp_path: Path) -> None:
+    rows = named(pd.DataFrame({"x": [0, 0]}))
+    text = "who,when,place,moment\nr0,2,50,1\nr0,3,52,2\nr0,2.0,999,4\nr1,2,7,8\nr0,2,10,\n"
+    with pytest.raises(ValueError, match=r"visits.csv: row 2 .*who, when: 'r0' has a step at '2.0' already, in row 0 "):
+        series(tmp_path, text, rows)
+    # Means over the steps r0 at 2, r0 at 3, and r1 at 2.
+    for duplicates, place, moment in (("first", 50, 1), ("mean", (50 + 999 + 10) / 3, 2.5)):
+        found = series(tmp_path, text, rows, duplicates=duplicates)
+        np.testing.assert_allclose(found[:, 0], [(place + 52 + 7) / 3, (moment + 2 + 8) / 3], rtol=1e-6)
+
+
+def test_an_id_may_be_a_word_for_missing(tmp_path: Path) -> None:
+    rows = named(pd.DataFrame({"x": [0, 0]})).assign(**{ID: ["NA", "r1"]})
+    np.testing.assert_allclose(series(tmp_path, "who,when,place,moment\nNA,1,3,4\nr1,1,5,NA\n", rows)[:, 0], [4, 4])
 
 
 @pytest.mark.parametrize("moment", ["2024-01-01T12:00+02:00", "2024-01-01"])

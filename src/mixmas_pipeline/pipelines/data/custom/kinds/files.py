@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -18,11 +20,13 @@ from mixmas_pipeline.pipelines.data.custom.parameters import FileParameters
 from mixmas_pipeline.storage.archives import open_archive, refuse_outside
 from mixmas_pipeline.storage.errors import StorageError
 from mixmas_pipeline.utils.progress import Progress
+from mixmas_pipeline.utils.remote_logs import LITERAL
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Decoder = Callable[[bytes], np.ndarray]
+_log = logging.getLogger(__name__)
 _LARGEST = 1 << 28  # bytes; a few kB of an archive may stand for any number of them
 
 
@@ -38,6 +42,7 @@ class Files:
         self.path = path
         self._archive: zipfile.ZipFile | None = open_archive(path) if path.is_file() else None
         self._members = _members(self._archive) if self._archive else {}
+        self._spellings: dict[str, str] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -51,6 +56,13 @@ class Files:
     def has(self, name: str) -> bool:
         """Is there a file of this name?"""
         return name in self._members if self._archive else (self.path / name).is_file()
+
+    def similar(self, name: str) -> str | None:
+        """The file whose name differs in capital letters, in the way accents are encoded, or in backslashes only."""
+        if self._spellings is None:
+            inside = self._members or (str(p.relative_to(self.path)) for p in self.path.rglob("*"))
+            self._spellings = {_plain(found): found for found in inside}
+        return self._spellings.get(_plain(name))
 
     def read(self, name: str) -> bytes:
         """Its content. Several threads may read at once.
@@ -123,10 +135,13 @@ def check_some(parameters: FileParameters, rows: pd.DataFrame, path: Path) -> No
 def file_names(parameters: FileParameters, rows: pd.DataFrame, files: Files) -> tuple[list[str], np.ndarray]:
     """Every row's file, and (n,) truth values: whether there is one ("" where there is not).
 
+    Of a modality that is optional the log says how many cells name no file.
+
     Raises:
-        CellError: the name points outside the folder; or the file is not there, of a modality that is not optional.
+        CellError: the name points outside the folder; or the file is not there, of a modality that is not optional, or
+            a file's name differs only in how it is written.
     """
-    names = []
+    names, unfound = [], []
     for position, cell in enumerate(words(rows, parameters.column)):
         name = parameters.pattern.replace("{}", cell) if cell else ""
         if name:
@@ -136,11 +151,25 @@ def file_names(parameters: FileParameters, rows: pd.DataFrame, files: Files) -> 
                 text = f"the path {name!r} points outside {files.path}; expected one inside it"
                 raise CellError(rows, position, parameters.column, text) from error
         if name and not files.has(name):
+            if (other := files.similar(name)) is not None:
+                text = f"there is no file {name!r} in {files.path}, but {other!r}; expected the same spelling"
+                raise CellError(rows, position, parameters.column, text)
             if not parameters.optional:
                 raise CellError(rows, position, parameters.column, f"there is no file {name} in {files.path}")
+            unfound.append(name)
             name = ""
         names.append(name)
+    if unfound:
+        _log.warning(
+            "%s: %d of %d cells name no file in %s, for example %s; these rows lack the modality",
+            parameters.column, len(unfound), len(names), files.path, ", ".join(map(repr, unfound[:3])), extra=LITERAL,
+        )  # fmt: skip
     return names, np.array([bool(name) for name in names])
+
+
+def _plain(name: str) -> str:
+    """The same for names that differ in their spelling only."""
+    return unicodedata.normalize("NFC", name.replace("\\", "/")).casefold()
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, str]:

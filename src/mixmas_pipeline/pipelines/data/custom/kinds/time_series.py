@@ -132,7 +132,8 @@ def _from_file(parameters: TimeSeriesParameters, rows: pd.DataFrame, file: Path)
     assert parameters.time is not None
     assert parameters.steps is not None
     try:
-        frame = name_rows(read_frame(file, parameters.separator, parameters.missing), None)
+        own_id = parameters.id
+        frame = name_rows(read_frame(file, parameters.separator, parameters.missing, lambda _: (own_id,)), None)
         for column, key in (
             (parameters.id, "id"),
             (parameters.time, "time"),
@@ -147,10 +148,15 @@ def _from_file(parameters: TimeSeriesParameters, rows: pd.DataFrame, file: Path)
                 f"no id in the column {parameters.id!r} is that of a row: found for example {named[0]!r}; the rows' "
                 f"are for example {rows[ID].iloc[0]!r}"
             )
-        order = np.lexsort((_moments(frame, parameters.time), where))
+        moments = _moments(frame, parameters.time)
+        order = np.lexsort((moments, where))  # stable: steps of the same moment stay in the order of the file
         order = order[where[order] >= 0]
-        frame, where = frame.iloc[order], where[order]
-        measured = [numbers(frame, column) for column in parameters.columns]
+        frame, where, moments = frame.iloc[order], where[order], moments[order]
+        measured = np.column_stack([numbers(frame, column) for column in parameters.columns])
+        again = np.append(False, (where[1:] == where[:-1]) & (moments[1:] == moments[:-1]))
+        if again.any():
+            measured = _merged(parameters, frame, measured, again)
+            where = where[~again]
     except ValueError as error:
         raise ValueError(f"{file.name}: {error}") from error
     # Rows of a place stand together: a row's step is how far it is from the first of them.
@@ -158,11 +164,37 @@ def _from_file(parameters: TimeSeriesParameters, rows: pd.DataFrame, file: Path)
     if parameters.keep == "last":
         step = step - np.maximum(0, np.bincount(where, minlength=len(rows)) - parameters.steps)[where]
     taken = (step >= 0) & (step < parameters.steps)
-    values = np.full((len(rows), parameters.steps, len(measured)), np.nan)
-    values[where[taken], step[taken]] = np.column_stack(measured)[taken]
+    values = np.full((len(rows), parameters.steps, measured.shape[1]), np.nan)
+    values[where[taken], step[taken]] = measured[taken]
     there = np.zeros(values.shape[:2], bool)
     there[where[taken], step[taken]] = True
     return _Series(values, there)
+
+
+def _merged(
+    parameters: TimeSeriesParameters, frame: pd.DataFrame, measured: np.ndarray, again: np.ndarray
+) -> np.ndarray:
+    """(steps, features): one step per series and moment.
+
+    Args:
+        measured: (rows, features), sorted by series and moment.
+        again: (rows,) which rows have the series and the moment of the row before.
+    """
+    if parameters.duplicates == "error":
+        first = int(again.argmax())
+        raise CellError(
+            frame,
+            first,
+            f"{parameters.id}, {parameters.time}",
+            f"{frame[parameters.id].iloc[first]!r} has a step at {frame[parameters.time].iloc[first]!r} already, in "
+            f"row {frame.index[first - 1]} ({int(again.sum())} such rows); expected one step per moment. duplicates: "
+            "first or duplicates: mean makes one of them",
+        )
+    if parameters.duplicates == "first":
+        return measured[~again]
+    # The mean of what was measured; NaN where nothing was.
+    steps = pd.DataFrame(measured).groupby(np.cumsum(~again)).mean()
+    return steps.to_numpy()
 
 
 def _moments(frame: pd.DataFrame, column: str) -> np.ndarray:
