@@ -439,7 +439,7 @@ def table_text(results: pd.DataFrame) -> str:
         "|---|---|---|---|---|---|",
     ]
     for name, of_set in _by_data_set(results):
-        title = f"**{name}**, {of_set['metric'].iloc[0]}, {of_set['seed'].nunique()} seeds"
+        title = f"**{name}**, {of_set['metric'].iloc[0]}, {_seeds(of_set)}"
         for contender in CONTENDERS:
             found = of_set[of_set["contender"] == contender]
             if found.empty:
@@ -459,6 +459,11 @@ def table_text(results: pd.DataFrame) -> str:
     return "\n".join([*lines, "", *_notes(results)]) + "\n"
 
 
+def _seeds(of_set: pd.DataFrame) -> str:
+    count = of_set["seed"].nunique()
+    return f"{count} seed{'s' if count > 1 else ''}"
+
+
 def _by_data_set(results: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     names = [name for name in data_sets() if name in set(results["data_set"])]
     return [(name, results[results["data_set"] == name]) for name in names]
@@ -471,7 +476,7 @@ def _notes(results: pd.DataFrame) -> list[str]:
     for contender, title in CONTENDERS.items():
         measured = results[results["contender"] == contender].groupby("data_set")["seed"].nunique()
         short = [
-            f"{name} ({measured.get(name, 0)} of {of_set['seed'].nunique()} seeds)"
+            f"{name} ({measured.get(name, 0)} of {_seeds(of_set)})"
             for name, of_set in _by_data_set(results)
             if measured.get(name, 0) < of_set["seed"].nunique()
         ]
