@@ -106,7 +106,7 @@ class DataSet:
                 "budget": {"seeds": [first + number for number in range(self.search_seeds)]},
             },
             "training": {"seed": first},
-            "reference": {"seed": seed},
+            "reference": {"seed": seed, "each_modality": False},
         }
         drawn: Any = seed
         for key in reversed(self.split):
