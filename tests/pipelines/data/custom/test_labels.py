@@ -110,6 +110,19 @@ def test_labels_that_are_wrong(cells: Any, settings: dict[str, Any], message: st
         read()
 
 
+def test_targets_that_would_lose_their_digits_are_refused() -> None:
+    parameters = table(task="regression")
+    seconds = named(pd.DataFrame({"kind": 1_700_000_000 + np.arange(200), "age": 1.0}))
+    with pytest.raises(ValueError, match=r"'kind' has numbers from 1700000000 to 1700000199 .*Subtract a constant"):
+        check_examples(seconds, parameters, ["kind"])
+    with pytest.raises(ValueError, match="would be lost"):
+        check_examples(named(pd.DataFrame({"kind": [1.0, 1e39], "age": 1.0})), parameters, ["kind"])
+    check_examples(named(pd.DataFrame({"kind": [0.1] * 3, "age": 1.0})), parameters, ["kind"])
+    whole = named(pd.DataFrame({"kind": 16_000_000 + 1000 * np.arange(200), "age": 1.0}))
+    check_examples(whole, parameters, ["kind"])
+    np.testing.assert_array_equal(encode(whole, parameters, ["kind"])[:, 0], whole["kind"])
+
+
 def test_a_label_column_that_is_neither_0_nor_1() -> None:
     rows = named(pd.DataFrame({"a": ["1", "2"], "b": ["0", "0"]}))
     with pytest.raises(ValueError, match=r"row 1 \(id r1\), column a: found '2'; expected 0 or 1"):

@@ -13,7 +13,7 @@ from custom_samples import FRACTIONS, pets, table
 
 from mixmas_pipeline.pipelines.data.custom import nodes
 from mixmas_pipeline.pipelines.data.custom.cells import ID, NUMBER, numbers, words
-from mixmas_pipeline.pipelines.data.custom.reading import read_frame, read_rows
+from mixmas_pipeline.pipelines.data.custom.reading import name_rows, read_frame, read_rows
 
 
 def write(frame: pd.DataFrame, path: Path) -> Path:
@@ -39,6 +39,16 @@ def test_every_format_gives_the_same_rows(ending: str, tmp_path: Path) -> None:
     assert list(rows[NUMBER]) == list(range(20))
     assert words(rows, "kind") == list(frame["kind"])
     np.testing.assert_allclose(numbers(rows, "age"), frame["age"])
+
+
+@pytest.mark.parametrize("ending", ["parquet", "feather"])
+def test_large_whole_numbers_keep_their_digits_beside_missing_ones(ending: str, tmp_path: Path) -> None:
+    """9007199254740993 is 2**53 + 1, which no float has."""
+    frame = pd.DataFrame({"n": pd.array([9007199254740993, None, 9007199254740992], dtype="Int64"), "x": [1, 2, 3]})
+    rows = read_frame(write(frame, tmp_path / f"a.{ending}"))
+    assert words(rows, "n") == ["9007199254740993", None, "9007199254740992"]
+    assert words(rows, "x") == ["1", "2", "3"]
+    np.testing.assert_array_equal(numbers(name_rows(rows, None), "n"), [2.0**53, np.nan, 2.0**53])
 
 
 def test_text_files_with_a_mark_other_cells_and_other_words_for_missing(tmp_path: Path) -> None:

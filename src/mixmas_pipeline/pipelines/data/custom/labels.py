@@ -60,12 +60,13 @@ def _positive(counts: Counter[str]) -> str:
 
 
 def check_examples(rows: pd.DataFrame, table: TableParameters, classes: list[str]) -> None:
-    """Is there a training row of every class?
+    """Is there a training row of every class? Can the targets of a regression be told apart?
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none, or they cannot.
     """
     if table.task == "regression":
+        _check_digits(rows, table.labels)
         return
     if not classes:
         raise ValueError(f"no training row has a label in the column {table.labels[0]!r}; expected some")
@@ -126,6 +127,20 @@ def encode(rows: pd.DataFrame, table: TableParameters, classes: list[str]) -> np
                 )
             encoded[position, places[label]] = 1
     return encoded if table.task == "multilabel" else encoded.argmax(axis=1)
+
+
+def _check_digits(rows: pd.DataFrame, targets: tuple[str, ...]) -> None:
+    """Refuse targets that 32 bits cannot tell apart. A thousandth of their standard deviation may be lost."""
+    for name in targets:
+        values = numbers(rows, name)
+        with np.errstate(over="ignore"):
+            lost, deviation = np.abs(values - values.astype(np.float32)).max(), values.std()
+        if values.min() < values.max() and not lost <= 1e-3 * deviation:
+            raise ValueError(
+                f"the column {name!r} has numbers from {values.min():.10g} to {values.max():.10g} with a standard "
+                f"deviation of {deviation:.3g}; 7 digits are stored, so up to {lost:.3g} would be lost. Subtract a "
+                "constant from the column, or divide it, so that its numbers are small"
+            )
 
 
 def _read(rows: pd.DataFrame, table: TableParameters) -> list[list[str]]:

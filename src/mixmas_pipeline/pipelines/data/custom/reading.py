@@ -55,7 +55,7 @@ def read_frame(
         if usual is not None:
             frame = _read_text(path, separator or usual, () if missing is None else missing)
         elif path.suffix in (".parquet", ".feather"):
-            frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_feather(path)
+            frame = _read_arrow(path)
         elif path.suffix == ".npz":
             arrays = read_arrays(path)
             rows = range(max(map(len, arrays.values()), default=0))  # there may be no array of one axis
@@ -181,6 +181,14 @@ def read_rows(path: Path, table: TableParameters, *, labelled: bool = True) -> p
     rows = name_rows(read_frame(path, table.separator, table.missing, partial(_names, table)), table.id)
     check_columns(rows, table, labelled=labelled)
     return rows
+
+
+def _read_arrow(path: Path) -> pd.DataFrame:
+    """Whole numbers stay whole where some are missing: as floats, those above 2**53 would lose digits."""
+    from pyarrow import feather, parquet
+
+    read = parquet.read_table if path.suffix == ".parquet" else feather.read_table
+    return read(path).to_pandas(integer_object_nulls=True)
 
 
 def _names(table: TableParameters, frame: pd.DataFrame) -> set[str]:
