@@ -42,8 +42,8 @@ def test_a_sample_that_is_off_balance_is_refused(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("seed", range(5))
 def test_forty_rows_of_five_classes_can_be_sampled(seed: int) -> None:
-    """Of 28 training rows 14 are trained on and 8 scored; a class may be off by a row."""
+    """Of 28 training rows 14 are trained on and 8 scored; a class may be off by two rows."""
     parameters = SampleParameters(seed=seed, margin="auto", holdout_margin="auto", balance=0.1)
     _, holdout, report = draw_samples(brightness_table(28, classes=5), parameters)
     assert len(holdout) == 8
-    assert report.holdout.worst_imbalance <= 1 / 8
+    assert report.holdout.worst_imbalance <= 2 / 8

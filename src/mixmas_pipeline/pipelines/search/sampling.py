@@ -65,9 +65,9 @@ def _check_counts(train: MultimodalTable, counts: np.ndarray, names: list[str]) 
 
 
 def _report(kind: str, labels: np.ndarray, names: list[str], rows: np.ndarray, allowed: float) -> SampleReport:
-    """A sample's size and imbalance. Refuses an imbalance above ``allowed``, and above a row: whole rows are drawn."""
+    """A sample's size and imbalance. Refuses an imbalance above ``allowed``, and above two rows: few rows cannot have less."""
     imbalance, worst = worst_imbalance(labels, rows)
-    if imbalance > max(allowed, 1.01 / len(rows)):
+    if imbalance > max(allowed, 2 / len(rows)):
         raise ValueError(
             f"the {kind} of {len(rows)} rows has class {names[worst]!r} off by {imbalance:.3f} in proportion; at most "
             f"{allowed} is allowed (search.sample.balance). Raise it, or take more rows (a smaller margin or "
