@@ -68,6 +68,19 @@ def test_contenders_get_the_same_data_settings_and_tuning() -> None:
     assert given == {"tune": {frozenset(common | rates)}, "train_seeds": {frozenset(common | seeds)}}
 
 
+def test_reference_contenders_are_fitted_on_the_training_split_only() -> None:
+    """As the weights of networks are. The linear model does not depend on the seeds; trees do."""
+
+    def fits(env: str) -> dict[str, set[str]]:
+        nodes = pipelines(env)["compare"].nodes
+        return {n.name: set(n.inputs) for n in nodes if n.name.startswith("compare.") and ".fit_" in n.name}
+
+    common = {"avmnist.train", "params:avmnist.reference", "params:avmnist.training.balance"}
+    seeds = {"params:avmnist.compare.seeds"}
+    assert fits("base") == {"compare.linear.fit_linear": common, "compare.trees.fit_trees": common | seeds}
+    assert fits("paper") == {}
+
+
 def test_validation_trains_every_combination_and_the_space_decides() -> None:
     """3 x 3 encoders, 4 functions, 2 networks; no combination twice, none left out."""
     functions, networks = ["concat", "max", "mean", "sum"], ["mlp_mixer", "hyper_mixer"]
@@ -143,7 +156,7 @@ def test_namespaces_begin_with_the_pipeline() -> None:
         "predict",
         "export",
         "compare",
-        *(f"compare.{name}" for name in ("baseline", "searched", "image_alone", "audio_alone")),
+        *(f"compare.{name}" for name in ("baseline", "searched", "image_alone", "audio_alone", "linear", "trees")),
         "validate_search",
         "validate_search.truth",
         "validate_search.search",

@@ -211,7 +211,8 @@ def _pipelines(dataset: str, section: dict[str, Any], data: Pipeline, sections: 
         "reporting": everything,
         "predict": predict.create_pipeline(dataset, _reading(dataset, section, sections.predict)),
         "export": export.create_pipeline(dataset),
-        "compare": searching + compare.create_pipeline(dataset, modalities, sections.compare.seeds),
+        "compare": searching
+        + compare.create_pipeline(dataset, modalities, sections.compare.seeds, sections.reference.kinds),
         **{name: data + graph for name, graph in _validation(dataset, sections).items()},
         "__default__": everything,
     }

@@ -41,6 +41,7 @@ SPLITS = SAMPLES | {"validate_search.draw_truth_rows", "validate_search.search_w
 CHECKS = {"search.check_parameters", "describe.plan_search"}
 # The reference models: fitted, scored, compared with the network.
 FITS = {f"reference.{name}" for name in ("fit_linear", "fit_trees", "refit_linear", "refit_trees")}
+FITS |= {"compare.fit_linear", "compare.fit_trees"}
 SCORES_THEM = "reference.score_references"
 # An ensemble may have references: what trains one fits them, and what saves or loads a model can load them.
 ENSEMBLES = {"training.train_model"}

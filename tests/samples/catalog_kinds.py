@@ -23,7 +23,8 @@ KINDS: dict[str, str] = {
     "array": "pictures token_embeddings",
     "arrays": "energy_basis held_out reduced_images reference.logits",
     "model": "compare.*_model model",
-    "references": "reference.linear reference.linear_refitted reference.trees reference.trees_refitted",
+    "references": "compare.*.models reference.linear reference.linear_refitted reference.trees "
+    "reference.trees_refitted",
     "folder": "export.programs exported",
     "record": "training.record training.record.*",
     "runs": "runs",

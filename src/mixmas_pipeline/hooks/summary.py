@@ -165,15 +165,16 @@ def render_comparison(dataset: str, comparison: pd.DataFrame) -> Iterator[Table]
         if pd.isna(row.parameters):
             table.add_row(row.contender, f"{row.score:.4f}")
             continue
+        is_network = pd.notna(row.learning_rate)
         table.add_row(
             row.contender,
             f"{row.score:.4f}",
             f"{row.spread:.4f}",
             f"{row.difference:+.4f} [{row.low:+.4f}, {row.high:+.4f}]" if row.contender != "baseline" else "",
             f"{row.parameters:,.0f}",
-            f"{row.flops_per_example / 1e6:.2f}",
-            f"{row.learning_rate:g}{' (edge)' if row.rate_at_edge else ''}",
-            f"{row.epochs:.1f}",
+            f"{row.flops_per_example / 1e6:.2f}" if is_network else "",
+            f"{row.learning_rate:g}{' (edge)' if row.rate_at_edge else ''}" if is_network else "",
+            f"{row.epochs:.1f}" if is_network else "",
             f"{row.seconds:.0f}",
         )
     published = comparison[comparison["published"].notna()]
