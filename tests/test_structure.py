@@ -30,6 +30,18 @@ def test_every_input_is_in_the_catalog(env: str) -> None:
     check_inputs(all_pipelines(env), configuration(env))
 
 
+@pytest.mark.parametrize("choice", ["linear", "trees", "recommended"])
+def test_every_model_that_can_be_used_is_in_the_catalog(choice: str) -> None:
+    section = {"predict": {"model": choice}, "export": {"model": choice}}
+    made = pipelines("base", avmnist=section)
+    for name in ("predict", "export"):
+        check_inputs(made[name], configuration("base", avmnist=section))
+        inputs = made[name].inputs()
+        assert ("avmnist.model" in inputs) == (choice == "recommended")
+        assert {f"avmnist.reference.{kind}_refitted" for kind in ("linear", "trees")} & inputs
+        assert not {"avmnist.search.sampling", "avmnist.leaderboard"} & inputs or choice == "recommended"
+
+
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_data_roots_differ(env: str) -> None:
     roots = [configuration(other)["globals"]["data_root"] for other in ENVIRONMENTS]

@@ -119,6 +119,16 @@ def test_comparison_has_the_interval_of_the_difference(capsys: pytest.CaptureFix
     assert "published, on other data: baseline 0.9000" in text
 
 
+def test_predictions_name_the_model_and_what_it_lacks(capsys: pytest.CaptureFixture[str]) -> None:
+    contribution = {"mean_contribution": 0.25, "mean_absolute_contribution": 0.5, "flipped": 0.1, "head_agrees": None}
+    summary = SimpleNamespace(model="linear", model_name="the linear model", rows=3, scores={})
+    summary.modalities = {"image": SimpleNamespace(**contribution)}
+    text = printed(capsys, prediction_summary=summary)
+    assert "films: 3 rows predicted by the linear model" in text
+    assert "the linear model has no heads of single modalities" in " ".join(text.split())
+    assert rows(text) == [["image", "+0.2500", "0.5000", "10.0%", ""]]
+
+
 def test_references_have_intervals_and_the_verdict_comes_last(capsys: pytest.CaptureFixture[str]) -> None:
     common = {"metric": "r2", "low": 0.1, "high": 0.3, "rows_refitted": 1200, "features": 9, "seconds": 1.25}
     references = pd.DataFrame(

@@ -26,7 +26,7 @@ KINDS: dict[str, str] = {
     "references": "compare.*.models reference.linear reference.linear_refitted reference.trees "
     "reference.trees_refitted",
     "folder": "export.programs exported",
-    "record": "training.record training.record.*",
+    "record": "reference.record.* training.record training.record.* verdict.record",
     "runs": "runs",
     "encoder": "encoder",
     "user's file": "predict.file",

@@ -40,8 +40,8 @@ class ExportReport(Parameters):
     """Size, accuracy and speed of the exported forms.
 
     Attributes:
-        parameters: of the model.
-        flops_per_example: of its forward pass.
+        parameters: of the model; of a reference the numbers that were fitted.
+        flops_per_example: of its forward pass; None of a reference model.
         files: name -> bytes.
         differences: form -> examples in a batch -> largest absolute difference of an output from the model's.
         tolerance: the largest difference that is allowed.
@@ -52,7 +52,7 @@ class ExportReport(Parameters):
     """
 
     parameters: int
-    flops_per_example: int
+    flops_per_example: int | None
     files: dict[str, int]
     differences: dict[str, dict[str, float]]
     tolerance: float

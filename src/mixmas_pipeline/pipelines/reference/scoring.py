@@ -83,6 +83,7 @@ def score_all(
                     **_scores(_logits(first, validation), on_test, validation, test, reference, metric),
                     "rows": first.architecture.rows,
                     "rows_refitted": final.architecture.rows,
+                    "rows_test": len(test),
                     "features": final.architecture.features,
                     "parameters": final.architecture.size,
                     "seconds": final.architecture.seconds,
