@@ -100,6 +100,7 @@ SHOWN = [
     Edit("report page", "pipelines/reporting/page.py", "max-width: 1180px", "x: 1px", {"reporting.write_report"}),
     Edit("description page", "pipelines/describe/page.py", "<h2>Findings", "<h2>Found", {"describe.write_page"}),
     Edit("card text", "pipelines/export/card.py", "## Intended use", "## Use", {"export.assemble"}),
+    Edit("card of a reference", "pipelines/export/reference_card.py", "## How it was", "## How", {"export.assemble"}),
     Edit("export default", "pipelines/export/parameters.py", "Positive = 1e-4", "Positive = 1e-3", EXPORTS),
     Edit("durations in words", "utils/durations.py", "{whole} s", "{whole} sec", {"describe.write_page"}),
     Edit("caption of an example", "plots/examples.py", 'f"no {name}"', 'f"without {name}"', DRAWS_EXAMPLES),
@@ -204,6 +205,7 @@ MEANT = [
         "_RANGES = 20",
         SPLITS - {"mimic.split_patients"}
         | {"describe.measure_tables", "describe.find_leaks", "reporting.draw_examples"}
+        | {"export.assemble"}  # the card counts the rows of each
         | FITS
         | ENSEMBLES,
     ),
@@ -254,6 +256,20 @@ MEANT = [
     ),
     Edit(
         "verdict", "pipelines/reference/verdict.py", '"level": "as good', '"level": "good', {"reference.give_verdict"}
+    ),
+    Edit(
+        "reference contender",
+        "pipelines/compare/contenders.py",
+        "reference, balance, seed))",
+        "reference, balance, 0))",
+        {"compare.fit_linear", "compare.fit_trees"},
+    ),
+    Edit(
+        "choice of a model",
+        "pipelines/reference/chosen.py",
+        "if verdict is None:",
+        "if not verdict:",
+        EXPORTS | {"predict.predict_new_rows"},
     ),
     Edit("matching", "models/cost.py", "_WIDEST = 1 << 17", "_WIDEST = 1 << 16", MATCHES),
     Edit(

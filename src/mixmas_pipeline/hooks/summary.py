@@ -272,7 +272,7 @@ def render_export(dataset: str, report: Any) -> Iterator[Table]:
     if report.flops_per_example is not None:
         size += f", {report.flops_per_example / 1e6:.2f} MFLOP/example"
     numbers = ("largest difference", "examples a call", "median ms", "90th percentile ms")
-    table = _table(f"{dataset}: exported, {size}", ["form"], numbers)
+    table = _table(f"{dataset}: exported {report.model_name}, {size}", ["form"], numbers)
     for row in report.latency:
         differences = report.differences.get(row.form)
         largest = f"{max(differences.values()):.1e}" if differences else ""

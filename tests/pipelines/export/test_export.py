@@ -89,7 +89,7 @@ def table(body: str, first: str) -> list[list[str]]:
 def test_nothing_is_trained_and_the_folder_is_whole(exported: Path) -> None:
     said = (exported / "export.log").read_text()
     assert "train_model" not in said
-    assert "avmnist: exported, " in said
+    assert "avmnist: exported the searched model, " in said
     folder = folder_of(exported)
     assert str(folder.relative_to(exported)) in said.replace("\n", "")
     names = {"README.md", "architecture.json", "architecture.png", "config.json"}
@@ -279,6 +279,7 @@ def test_a_reference_is_exported_with_the_scores_of_the_run(
     shutil.copytree(finished_project, project)
     done = kedro(project, *EXPORT, f"--params=avmnist.export.model={choice}", timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "avmnist: exported the linear model, " in done.stdout
     folder, test = folder_of(project), table_of(project, "test")
     assert {file.name for file in folder.iterdir()} == {
         *("README.md", "config.json", "model.onnx", "model.pt2", "model.safetensors", "reference.json")

@@ -92,7 +92,7 @@ def test_a_folder_of_a_reference_answers_as_the_reference_does(kind: Any, make_t
     train, rows = make_table(60, "multilabel"), make_table(9, "multilabel", seed=1)
     model = fit_reference(kind, train, ["image", "series"], 0)
     programs, made = nodes.convert(rows, ExportParameters(formats=("torch_export",)), **{kind: [model]})
-    assert (made.parameters, made.flops_per_example) == (model.architecture.size, None)
+    assert (made.model, made.parameters, made.flops_per_example) == (kind, model.architecture.size, None)
     assert set(made.files) == {"model.pt2", "model.safetensors", "reference.json"}
     assert set(made.differences["torch_export"].values()) == {0.0}
     frame = references((kind, "image + series", 0.75), (kind, "image", 0.5)).assign(rows_test=7)

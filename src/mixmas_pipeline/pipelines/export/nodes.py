@@ -41,10 +41,10 @@ def convert(
     from mixmas_pipeline.pipelines.reference.chosen import choose
     from mixmas_pipeline.training.inference import check_fits
 
-    model = choose(inputs).model
+    chosen = choose(inputs)
     conversion.check_installed(export.formats)
-    check_fits(validation, model.architecture)
-    model = model.cpu().eval()
+    check_fits(validation, chosen.model.architecture)
+    model = chosen.model.cpu().eval()
     programs: dict[str, bytes] = {}
     runs: dict[str, conversion.Run] = {"torch": latency.eager(model)}
     differences: dict[str, dict[str, float]] = {}
@@ -60,6 +60,7 @@ def convert(
     networks = [cost(member) for member in members if isinstance(member, Architecture)]
     references = [member.size for member in members if not isinstance(member, Architecture)]
     report = ExportReport(
+        model=chosen.kind,
         parameters=sum(network.parameters for network in networks) + sum(references),
         flops_per_example=sum(network.flops for network in networks) if networks else None,
         files={name: len(content) for name, content in {**pretrained_files(model), **programs}.items()},

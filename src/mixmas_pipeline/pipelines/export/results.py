@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mixmas_pipeline.pipelines.reference.results import NAMES, ModelKind
 from mixmas_pipeline.utils.parameters import Parameters
 
 
@@ -40,6 +41,7 @@ class ExportReport(Parameters):
     """Size, accuracy and speed of the exported forms.
 
     Attributes:
+        model: what is exported. Default "searched".
         parameters: of the model; of a reference the numbers that were fitted.
         flops_per_example: of its forward pass; None of a reference model.
         files: name -> bytes.
@@ -51,6 +53,7 @@ class ExportReport(Parameters):
         versions: library -> version.
     """
 
+    model: ModelKind = "searched"
     parameters: int
     flops_per_example: int | None
     files: dict[str, int]
@@ -60,3 +63,8 @@ class ExportReport(Parameters):
     threads: int
     machine: Machine
     versions: dict[str, str]
+
+    @property
+    def model_name(self) -> str:
+        """The model in words."""
+        return NAMES[self.model]
