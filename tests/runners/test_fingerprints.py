@@ -125,7 +125,7 @@ MEANT = [
         BUILDS,
     ),
     Edit(
-        "weights of an ensemble", "training/ensembling.py", "_SELECTED = 20", "_SELECTED = 30", {"training.train_model"}
+        "weights of an ensemble", "training/ensembling.py", "_LEAST = 0.01", "_LEAST = 0.02", {"training.train_model"}
     ),
     Edit(
         "folds",
