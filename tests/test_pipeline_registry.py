@@ -62,6 +62,27 @@ def test_hyperparameters_of_blocks_are_checked_late(section: dict[str, Any], mes
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["predict", "export"])
+@pytest.mark.parametrize(
+    ("choice", "kinds", "why"),
+    [
+        ("linear", [], "no reference model 'linear' is fitted (avmnist.reference.kinds is [])"),
+        ("trees", ["linear"], "no reference model 'trees' is fitted (avmnist.reference.kinds is ['linear'])"),
+        ("recommended", [], "the references are switched off, so there is no verdict that recommends a model"),
+    ],
+)
+def test_a_model_that_is_not_fitted_is_no_pipeline_and_the_reason_is_kept(
+    name: str, choice: str, kinds: list[str], why: str
+) -> None:
+    """Other pipelines run all the same."""
+    made = pipelines("base", avmnist={name: {"model": choice}, "reference": {"kinds": kinds}})
+    assert name not in made
+    assert {"__default__", "predict", "export", "compare"} - {name} < set(made)
+    reason = pipeline_registry.why_left_out(name)
+    assert reason is not None
+    assert f"There is no pipeline {name!r}, since avmnist.{name}.model is {choice!r} and {why}" in reason
+
+
 def test_the_shipped_blocks_are_right() -> None:
     for env in ("base", "paper", "test"):
         for dataset in ("avmnist", "mimic", "mmimdb"):

@@ -30,6 +30,18 @@ def test_every_input_is_in_the_catalog(env: str) -> None:
     check_inputs(all_pipelines(env), configuration(env))
 
 
+@pytest.mark.parametrize("choice", ["linear", "trees", "recommended"])
+def test_every_model_that_can_be_used_is_in_the_catalog(choice: str) -> None:
+    section = {"predict": {"model": choice}, "export": {"model": choice}}
+    made = pipelines("base", avmnist=section)
+    for name in ("predict", "export"):
+        check_inputs(made[name], configuration("base", avmnist=section))
+        inputs = made[name].inputs()
+        assert ("avmnist.model" in inputs) == (choice == "recommended")
+        assert {f"avmnist.reference.{kind}_refitted" for kind in ("linear", "trees")} & inputs
+        assert not {"avmnist.search.sampling", "avmnist.leaderboard"} & inputs or choice == "recommended"
+
+
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_data_roots_differ(env: str) -> None:
     roots = [configuration(other)["globals"]["data_root"] for other in ENVIRONMENTS]
@@ -66,6 +78,19 @@ def test_contenders_get_the_same_data_settings_and_tuning() -> None:
     rates = {f"params:avmnist.compare.{name}" for name in ("learning_rates", "tuning_seed")}
     seeds = {"params:avmnist.compare.seeds"}
     assert given == {"tune": {frozenset(common | rates)}, "train_seeds": {frozenset(common | seeds)}}
+
+
+def test_reference_contenders_are_fitted_on_the_training_split_only() -> None:
+    """As the weights of networks are. The linear model does not depend on the seeds; trees do."""
+
+    def fits(env: str) -> dict[str, set[str]]:
+        nodes = pipelines(env)["compare"].nodes
+        return {n.name: set(n.inputs) for n in nodes if n.name.startswith("compare.") and ".fit_" in n.name}
+
+    common = {"avmnist.train", "params:avmnist.reference", "params:avmnist.training.balance"}
+    seeds = {"params:avmnist.compare.seeds"}
+    assert fits("base") == {"compare.linear.fit_linear": common, "compare.trees.fit_trees": common | seeds}
+    assert fits("paper") == {}
 
 
 def test_validation_trains_every_combination_and_the_space_decides() -> None:
@@ -143,7 +168,7 @@ def test_namespaces_begin_with_the_pipeline() -> None:
         "predict",
         "export",
         "compare",
-        *(f"compare.{name}" for name in ("baseline", "searched", "image_alone", "audio_alone")),
+        *(f"compare.{name}" for name in ("baseline", "searched", "image_alone", "audio_alone", "linear", "trees")),
         "validate_search",
         "validate_search.truth",
         "validate_search.search",

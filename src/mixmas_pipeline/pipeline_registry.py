@@ -36,6 +36,7 @@ from mixmas_pipeline.pipelines.data import custom
 from mixmas_pipeline.pipelines.data_sets import DATA_SETS, SECTIONS, DataSet, data_sets
 from mixmas_pipeline.pipelines.export.parameters import ExportParameters
 from mixmas_pipeline.pipelines.predict.parameters import PredictParameters
+from mixmas_pipeline.pipelines.reference import chosen
 from mixmas_pipeline.pipelines.reference.parameters import ReferenceParameters
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.pipelines.validate_search.parameters import ValidateSearchParameters
@@ -109,6 +110,7 @@ class _Sections:
     compare: CompareParameters
     validate_search: ValidateSearchParameters
     predict: PredictParameters
+    export: ExportParameters
     reference: ReferenceParameters
 
 
@@ -181,10 +183,10 @@ def _sections(dataset: str, section: dict[str, Any]) -> _Sections:
         compare=check(section["compare"], f"{dataset}.compare", CompareParameters),
         validate_search=check(section["validate_search"], f"{dataset}.validate_search", ValidateSearchParameters),
         predict=check(section["predict"], f"{dataset}.predict", PredictParameters),
+        export=check(section["export"], f"{dataset}.export", ExportParameters),
         reference=check(section["reference"], f"{dataset}.reference", ReferenceParameters),
     )
     check(section["training"], f"{dataset}.training", TrainingParameters)
-    check(section["export"], f"{dataset}.export", ExportParameters)
     encoders = sections.compare.baseline.encoders
     if set(encoders) != set(sections.search.encoders):
         raise ValueError(
@@ -209,12 +211,30 @@ def _pipelines(dataset: str, section: dict[str, Any], data: Pipeline, sections: 
         "training": trained,
         **({"reference": data + references} if references.nodes else {}),
         "reporting": everything,
-        "predict": predict.create_pipeline(dataset, _reading(dataset, section, sections.predict)),
-        "export": export.create_pipeline(dataset),
-        "compare": searching + compare.create_pipeline(dataset, modalities, sections.compare.seeds),
+        **_using(dataset, section, sections),
+        "compare": searching
+        + compare.create_pipeline(dataset, modalities, sections.compare.seeds, sections.reference.kinds),
         **{name: data + graph for name, graph in _validation(dataset, sections).items()},
         "__default__": everything,
     }
+
+
+def _using(dataset: str, section: dict[str, Any], sections: _Sections) -> dict[str, Pipeline]:
+    """``predict`` and ``export``, unless they take a model that is not fitted."""
+    kinds, made = sections.reference.kinds, {}
+    reading = _reading(dataset, section, sections.predict)
+    choices = {"predict": sections.predict.model, "export": sections.export.model}
+    for name, choice in choices.items():
+        if reason := chosen.why_not(choice, kinds):
+            _left_out[name] = (
+                f"There is no pipeline {name!r}, since {dataset}.{name}.model is {choice!r} and {reason} "
+                f"({dataset}.reference.kinds is {list(kinds)})"
+            )
+        elif name == "predict":
+            made[name] = predict.create_pipeline(dataset, reading, choice, kinds)
+        else:
+            made[name] = export.create_pipeline(dataset, choice, kinds)
+    return made
 
 
 def _validation(dataset: str, sections: _Sections) -> dict[str, Pipeline]:

@@ -43,5 +43,7 @@ def test_films_are_searched_trained_and_reported(films_run: Run) -> None:
 def test_films_are_compared(films_run: Run, shared_runs: SharedRuns) -> None:
     compared = shared_runs.run(*films_run.arguments, "--pipeline=compare", after=films_run)
     table = pd.read_parquet(newest(compared.project / REPORTING / "comparison.parquet")).set_index("contender")
-    assert list(table.index) == ["baseline", "searched", "image_alone", "text_alone", "most frequent labels"]
+    assert list(table.index) == [
+        *("baseline", "searched", "image_alone", "text_alone", "linear", "trees", "most frequent labels"),
+    ]
     assert (table["metric"] == "f1_weighted").all()

@@ -33,11 +33,16 @@ def validated(shared_runs: SharedRuns, finished: Run) -> Run:
 def test_compare(compared: Run) -> None:
     assert "avmnist: test accuracy, mean of 2 seeds" in compared.words
     table = pd.read_parquet(latest(compared, "comparison.parquet")).set_index("contender")
-    assert list(table.index) == ["baseline", "searched", "image_alone", "audio_alone", "most frequent class"]
+    networks = ["baseline", "searched", "image_alone", "audio_alone"]
+    assert list(table.index) == [*networks, "linear", "trees", "most frequent class"]
     assert (table["source"] == "AV-MNIST demo (5,000 MNIST digits, synthetic speech and noise)").all()
     trained = table.drop(index="most frequent class")
-    assert trained["learning_rate"].isin([0.001, 0.002]).all()
-    assert (trained["epochs"] <= 2).all()
+    assert trained.loc[networks, "learning_rate"].isin([0.001, 0.002]).all()
+    assert (trained.loc[networks, "epochs"] <= 2).all()
+    assert trained.loc[["linear", "trees"], ["learning_rate", "epochs", "flops_per_example"]].isna().all(axis=None)
+    assert trained.loc["linear", "spread"] == 0
+    bars = json.loads(latest(compared, "comparison_figure.json").read_text())["data"]
+    assert [bar["name"].replace(" ", "_") for bar in bars[:-1]] == [*networks, "linear", "trees"]
     assert (trained["low"] <= trained["difference"]).all()
     assert (trained["difference"] <= trained["high"]).all()
     expected = trained["score"] - trained.loc["baseline", "score"]

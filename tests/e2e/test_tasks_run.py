@@ -71,7 +71,9 @@ def test_regression(tmp_path: Path) -> None:
     assert np.allclose(sorted(scatter[0].x), np.sort(predictions["label_price"]))
     assert list(catalog.load("planted.class_scores")["target"]) == ["price", "age"]
     comparison = catalog.load("planted.comparison").set_index("contender")
-    assert set(comparison.index) == {"baseline", "searched", "photo_alone", "facts_alone", "training mean"}
+    assert set(comparison.index) == {
+        *("baseline", "searched", "photo_alone", "facts_alone", "linear", "trees", "training mean"),
+    }
     assert comparison.loc["searched", "score"] > comparison.loc["photo_alone", "score"] + 0.2
     kept = catalog.load("planted.compare.predictions")
     said = kept[["searched_seed_0_price", "searched_seed_0_age"]].to_numpy()
@@ -167,7 +169,9 @@ def test_one_modality(tmp_path: Path) -> None:
     assert catalog.load("planted.model").architecture.fusion is None
     assert catalog.load("planted.metrics")["test"]["r2"] > 0.6
     assert list(catalog.load("planted.patterns")["pattern"]) == ["pulse"]
-    assert set(catalog.load("planted.comparison")["contender"]) == {"baseline", "searched", "training mean"}
+    assert set(catalog.load("planted.comparison")["contender"]) == {
+        *("baseline", "searched", "linear", "trees", "training mean"),
+    }
     assert list(catalog.load("planted.combinations")["combination"].sort_values()) == ["mixer", "mlp"]
     assert "With missing modalities" not in catalog.load("planted.report")
 

@@ -109,17 +109,29 @@ def test_comparison_has_the_interval_of_the_difference(capsys: pytest.CaptureFix
         [
             {"contender": "baseline", "score": 0.5, "parameters": 10.0, "published": 0.9, "rate_at_edge": False},
             {"contender": "searched", "score": 0.6, "parameters": 20.0, "difference": 0.1, "rate_at_edge": True},
+            {"contender": "linear", "score": 0.6, "parameters": 30.0, "difference": 0.1, "rate_at_edge": None},
             {"contender": "dummy", "score": 0.1},
         ]
-    ).assign(**common, spread=0.01, low=-0.05, high=0.25, learning_rate=0.002)
+    ).assign(**common, spread=0.01, low=-0.05, high=0.25, learning_rate=[0.002, 0.002, np.nan, np.nan])
     text = printed(capsys, comparison=comparison)
     assert "films: test accuracy, mean of 2 seeds" in text
     assert rows(text) == [
         ["baseline", "0.5000", "0.0100", "", "10", "2.00", "0.002", "3.0", "4"],
         ["searched", "0.6000", "0.0100", "+0.1000 [-0.0500, +0.2500]", "20", "2.00", "0.002 (edge)", "3.0", "4"],
+        ["linear", "0.6000", "0.0100", "+0.1000 [-0.0500, +0.2500]", "30", "", "", "", "4"],
         ["dummy", "0.1000", "", "", "", "", "", "", ""],
     ]
     assert "published, on other data: baseline 0.9000" in text
+
+
+def test_predictions_name_the_model_and_what_it_lacks(capsys: pytest.CaptureFixture[str]) -> None:
+    contribution = {"mean_contribution": 0.25, "mean_absolute_contribution": 0.5, "flipped": 0.1, "head_agrees": None}
+    summary = SimpleNamespace(model="linear", model_name="the linear model", rows=3, scores={})
+    summary.modalities = {"image": SimpleNamespace(**contribution)}
+    text = printed(capsys, prediction_summary=summary)
+    assert "films: 3 rows predicted by the linear model" in text
+    assert "the linear model has no heads of single modalities" in " ".join(text.split())
+    assert rows(text) == [["image", "+0.2500", "0.5000", "10.0%", ""]]
 
 
 def test_references_have_intervals_and_the_verdict_comes_last(capsys: pytest.CaptureFixture[str]) -> None:

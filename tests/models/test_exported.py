@@ -16,6 +16,7 @@ from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.exported import CONFIG_FILE, ExportedConfig, ExportedModel, digest, pretrained_files
 from mixmas_pipeline.models.multimodal import MultimodalMixer
+from mixmas_pipeline.models.reference import Reference, ReferenceModel, Summary
 
 KINDS = {
     "image": {"kind": "image", "shape": (6, 6), "dtype": "uint8"},
@@ -72,6 +73,36 @@ def test_it_answers_as_the_model_does(folder: Path, model: MultimodalMixer) -> N
     lacking = exported(inputs, {"series": torch.zeros(4, dtype=torch.bool)})["fused"]
     assert torch.equal(alone, lacking)
     assert not torch.equal(alone, exported(inputs)["fused"])
+
+
+def test_a_reference_is_read_by_its_own_description(tmp_path: Path) -> None:
+    """A linear model with known weights: y = 3 + 2 times the sum of the features, each softly limited to 5."""
+    description = Reference(
+        kind="linear",
+        task="regression",
+        classes=("y",),
+        inputs={"facts": Summary(shape=(2,), way="values")},
+        rows=9,
+        features=2,
+        size=3,
+    )
+    tensors = {"features.keep": torch.arange(2), "features.fill": torch.zeros(2), "scores.weight": torch.ones(2, 1)}
+    tensors |= {"scores.mean": torch.zeros(2), "scores.std": torch.ones(2), "scores.bias": torch.zeros(1)}
+    tensors |= {"scale": torch.tensor([2.0]), "offset": torch.tensor([3.0]), "absent": torch.tensor([False])}
+    files = pretrained_files(ReferenceModel(description, tensors))
+    assert set(files) == {"model.safetensors", "reference.json"}
+    stored = {"kind": "tabular", "shape": (2,), "dtype": "float32"}
+    config = {"version": "1", "task": "regression", "classes": ("y",), "inputs": {"facts": stored}}
+    config["files"] = {name: digest(content) for name, content in files.items()}
+    files[CONFIG_FILE] = ExportedConfig.model_validate(config).model_dump_json().encode()
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    found = ExportedModel.from_pretrained(tmp_path)({"facts": np.array([[0.0, 0.0], [5.0, -5.0], [5.0, 0.0]], "f4")})
+    assert list(found) == ["fused"]
+    assert found["fused"].flatten().tolist() == pytest.approx([3, 3, 3 + 2 * 5 / 2**0.5])
+    (tmp_path / "reference.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"reference\.json is not the file that was exported"):
+        ExportedModel.from_pretrained(tmp_path)
 
 
 def test_the_older_way_of_loading_reads_it_too(folder: Path, model: MultimodalMixer) -> None:

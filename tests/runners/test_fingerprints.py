@@ -41,6 +41,7 @@ SPLITS = SAMPLES | {"validate_search.draw_truth_rows", "validate_search.search_w
 CHECKS = {"search.check_parameters", "describe.plan_search"}
 # The reference models: fitted, scored, compared with the network.
 FITS = {f"reference.{name}" for name in ("fit_linear", "fit_trees", "refit_linear", "refit_trees")}
+FITS |= {"compare.fit_linear", "compare.fit_trees"}
 SCORES_THEM = "reference.score_references"
 # An ensemble may have references: what trains one fits them, and what saves or loads a model can load them.
 ENSEMBLES = {"training.train_model"}
@@ -99,6 +100,7 @@ SHOWN = [
     Edit("report page", "pipelines/reporting/page.py", "max-width: 1180px", "x: 1px", {"reporting.write_report"}),
     Edit("description page", "pipelines/describe/page.py", "<h2>Findings", "<h2>Found", {"describe.write_page"}),
     Edit("card text", "pipelines/export/card.py", "## Intended use", "## Use", {"export.assemble"}),
+    Edit("card of a reference", "pipelines/export/reference_card.py", "## How it was", "## How", {"export.assemble"}),
     Edit("export default", "pipelines/export/parameters.py", "Positive = 1e-4", "Positive = 1e-3", EXPORTS),
     Edit("durations in words", "utils/durations.py", "{whole} s", "{whole} sec", {"describe.write_page"}),
     Edit("caption of an example", "plots/examples.py", 'f"no {name}"', 'f"without {name}"', DRAWS_EXAMPLES),
@@ -123,7 +125,7 @@ MEANT = [
         BUILDS,
     ),
     Edit(
-        "weights of an ensemble", "training/ensembling.py", "_SELECTED = 20", "_SELECTED = 30", {"training.train_model"}
+        "weights of an ensemble", "training/ensembling.py", "_LEAST = 0.01", "_LEAST = 0.02", {"training.train_model"}
     ),
     Edit(
         "folds",
@@ -203,6 +205,7 @@ MEANT = [
         "_RANGES = 20",
         SPLITS - {"mimic.split_patients"}
         | {"describe.measure_tables", "describe.find_leaks", "reporting.draw_examples"}
+        | {"export.assemble"}  # the card counts the rows of each
         | FITS
         | ENSEMBLES,
     ),
@@ -253,6 +256,20 @@ MEANT = [
     ),
     Edit(
         "verdict", "pipelines/reference/verdict.py", '"level": "as good', '"level": "good', {"reference.give_verdict"}
+    ),
+    Edit(
+        "reference contender",
+        "pipelines/compare/contenders.py",
+        "reference, balance, seed))",
+        "reference, balance, 0))",
+        {"compare.fit_linear", "compare.fit_trees"},
+    ),
+    Edit(
+        "choice of a model",
+        "pipelines/reference/chosen.py",
+        "if verdict is None:",
+        "if not verdict:",
+        EXPORTS | {"predict.predict_new_rows"},
     ),
     Edit("matching", "models/cost.py", "_WIDEST = 1 << 17", "_WIDEST = 1 << 16", MATCHES),
     Edit(

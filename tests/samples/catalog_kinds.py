@@ -23,9 +23,10 @@ KINDS: dict[str, str] = {
     "array": "pictures token_embeddings",
     "arrays": "energy_basis held_out reduced_images reference.logits",
     "model": "compare.*_model model",
-    "references": "reference.linear reference.linear_refitted reference.trees reference.trees_refitted",
+    "references": "compare.*.models reference.linear reference.linear_refitted reference.trees "
+    "reference.trees_refitted",
     "folder": "export.programs exported",
-    "record": "training.record training.record.*",
+    "record": "reference.record.* training.record training.record.* verdict.record",
     "runs": "runs",
     "encoder": "encoder",
     "user's file": "predict.file",

@@ -13,6 +13,7 @@ from mixmas_pipeline.pipelines.export.results import ExportReport
 from mixmas_pipeline.pipelines.search.results import SampleReport, SamplingReport
 
 REPORT = {
+    "model": "searched",
     "parameters": 1234567,
     "flops_per_example": 2000,
     "files": {"model.pt2": 10, "config.json": 5},

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mixmas_pipeline.pipelines.reference.parameters import ReferenceParameters
+from mixmas_pipeline.pipelines.reference.results import Verdict
 
 QUICK = ReferenceParameters(resamples=50)
 
@@ -18,6 +19,16 @@ def references(*rows: tuple[str, str, float], error: float = 0.02, metric: str =
     common |= {"auroc": 0.75, "rows": 80, "rows_refitted": 100, "features": 9, "parameters": 1234, "seconds": 1.5}
     made = [{"model": m, "modalities": names, "validation": score} for m, names, score in rows]
     return pd.DataFrame(made).assign(**common, bounded="")
+
+
+def recommending(model: str, modalities: str) -> Verdict:
+    """A verdict that recommends this model."""
+    scores = {"validation": 0.8, "test": 0.7, "low": 0.6, "high": 0.8}
+    best, other = ({"model": m, "modalities": modalities, **scores} for m in (model, "network"))
+    difference = {"difference": 0.0, "low": -0.1, "high": 0.1, "outcome": "level", "rows": 9}
+    sentences = ("It is as good.", "Use it.")
+    found = {"metric": "accuracy", "recommended": best, "other": other, "sentences": sentences, **difference}
+    return Verdict.model_validate(found)
 
 
 def network_predictions(ids: Any, labels: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:

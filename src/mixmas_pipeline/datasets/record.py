@@ -52,6 +52,10 @@ class Provenance(BaseModel):
     content: str
     fingerprint: MadeFrom
 
+    def uses(self, earlier: Provenance) -> bool:
+        """Whether this result was made from the version that the other record describes."""
+        return self.fingerprint.inputs.get(earlier.dataset) == earlier.content
+
 
 class RecordDataset(AtomicDataset):
     """The record of how the newest version of another data set was made. It is only read.

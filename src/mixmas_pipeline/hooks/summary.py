@@ -167,15 +167,16 @@ def render_comparison(dataset: str, comparison: pd.DataFrame) -> Iterator[Table]
         if pd.isna(row.parameters):
             table.add_row(row.contender, f"{row.score:.4f}")
             continue
+        is_network = pd.notna(row.learning_rate)
         table.add_row(
             row.contender,
             f"{row.score:.4f}",
             f"{row.spread:.4f}",
             f"{row.difference:+.4f} [{row.low:+.4f}, {row.high:+.4f}]" if row.contender != "baseline" else "",
             f"{row.parameters:,.0f}",
-            f"{row.flops_per_example / 1e6:.2f}",
-            f"{row.learning_rate:g}{' (edge)' if row.rate_at_edge else ''}",
-            f"{row.epochs:.1f}",
+            f"{row.flops_per_example / 1e6:.2f}" if is_network else "",
+            f"{row.learning_rate:g}{' (edge)' if row.rate_at_edge else ''}" if is_network else "",
+            f"{row.epochs:.1f}" if is_network else "",
             f"{row.seconds:.0f}",
         )
     published = comparison[comparison["published"].notna()]
@@ -227,13 +228,16 @@ def render_agreement_summary(dataset: str, summary: Any) -> Iterator[str]:
 def render_predictions(dataset: str, summary: Any) -> Iterator[Table]:
     """Each modality's contribution to the predictions of new rows; the scores, if the rows have labels."""
     numbers = ("contribution", "mean size of it", "decisions that flip", "its head agrees")
-    title = f"{dataset}: {summary.rows} rows predicted, without one modality each"
+    title = f"{dataset}: {summary.rows} rows predicted by {summary.model_name}, without one modality each"
     table = _table(title, ["modality"], numbers)
     for modality, row in summary.modalities.items():
-        shares = [f"{getattr(row, key):.1%}" if hasattr(row, key) else "" for key in ("flipped", "head_agrees")]
+        found = (getattr(row, key, None) for key in ("flipped", "head_agrees"))
+        shares = ["" if share is None else f"{share:.1%}" for share in found]
         table.add_row(modality, f"{row.mean_contribution:+.4f}", f"{row.mean_absolute_contribution:.4f}", *shares)
+    notes = [f"{summary.model_name} has no heads of single modalities"] if summary.model != "searched" else []
     if summary.scores:
-        table.caption = "on these rows: " + ", ".join(f"{name} {v:.4f}" for name, v in summary.scores.items())
+        notes.append("on these rows: " + ", ".join(f"{name} {v:.4f}" for name, v in summary.scores.items()))
+    table.caption = "; ".join(notes) or None
     yield table
 
 
@@ -266,9 +270,11 @@ def render_estimate(dataset: str, description: Any, estimate: Any) -> Iterable[s
 
 def render_export(dataset: str, report: Any) -> Iterator[Table]:
     """Each exported form's deviation from the model, and its latency."""
-    size = f"{report.parameters:,} parameters, {report.flops_per_example / 1e6:.2f} MFLOP/example"
+    size = f"{report.parameters:,} parameters"
+    if report.flops_per_example is not None:
+        size += f", {report.flops_per_example / 1e6:.2f} MFLOP/example"
     numbers = ("largest difference", "examples a call", "median ms", "90th percentile ms")
-    table = _table(f"{dataset}: exported, {size}", ["form"], numbers)
+    table = _table(f"{dataset}: exported {report.model_name}, {size}", ["form"], numbers)
     for row in report.latency:
         differences = report.differences.get(row.form)
         largest = f"{max(differences.values()):.1e}" if differences else ""

@@ -154,9 +154,10 @@ def average(logits: Tensor, task: str) -> Tensor:
 
 
 Model = MultimodalMixer | Ensemble
+AnyModel = Model | ReferenceModel
 
 
-def member_architectures(model: Model) -> tuple[Architecture | Reference, ...]:
+def member_architectures(model: AnyModel) -> tuple[Architecture | Reference, ...]:
     """What each member of an ensemble is; of a single model its architecture."""
     return model.config.members if isinstance(model, Ensemble) else (model.architecture,)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
@@ -19,8 +20,9 @@ from pydantic import Field, ValidationError
 from torch import Tensor
 
 from mixmas_pipeline.data.schema import StoredInput, Task
-from mixmas_pipeline.models.ensemble import ENSEMBLE_FILE, Model, load_model
+from mixmas_pipeline.models.ensemble import ENSEMBLE_FILE, AnyModel, load_model
 from mixmas_pipeline.models.multimodal import ARCHITECTURE_FILE, WEIGHTS_FILE
+from mixmas_pipeline.models.reference import REFERENCE_FILE, ReferenceModel
 from mixmas_pipeline.utils.parameters import Parameters, suggestion
 
 CONFIG_FILE = "config.json"
@@ -56,7 +58,7 @@ class ExportedModel:
         config: what the model takes, and what its predictions mean.
     """
 
-    def __init__(self, model: Model, config: ExportedConfig) -> None:
+    def __init__(self, model: AnyModel, config: ExportedConfig) -> None:
         self.model, self.config = model, config
 
     @classmethod
@@ -69,8 +71,9 @@ class ExportedModel:
         """
         folder = Path(folder)
         config = _read_config(folder / CONFIG_FILE)
-        is_ensemble = ENSEMBLE_FILE in config.files or (folder / ENSEMBLE_FILE).exists()
-        for name in (ARCHITECTURE_FILE, WEIGHTS_FILE, *([ENSEMBLE_FILE] if is_ensemble else [])):
+        has = {n: n in config.files or (folder / n).exists() for n in (ENSEMBLE_FILE, REFERENCE_FILE)}
+        description = REFERENCE_FILE if has[REFERENCE_FILE] else ARCHITECTURE_FILE
+        for name in (description, WEIGHTS_FILE, *([ENSEMBLE_FILE] if has[ENSEMBLE_FILE] else [])):
             if not (folder / name).is_file():
                 raise FileNotFoundError(f"{folder / name} is missing; expected a folder that the pipeline export wrote")
             found, expected = digest((folder / name).read_bytes()), config.files.get(name)
@@ -79,7 +82,8 @@ class ExportedModel:
                     f"{folder / name} is not the file that was exported: its SHA-256 is {found}; {CONFIG_FILE} says "
                     f"{expected}"
                 )
-        return cls(load_model(folder), config)
+        model = ReferenceModel.from_pretrained(folder) if has[REFERENCE_FILE] else load_model(folder)
+        return cls(model, config)
 
     def __call__(self, inputs: Inputs, present: Inputs | None = None) -> dict[str, Tensor]:
         """Predict a batch.
@@ -91,8 +95,8 @@ class ExportedModel:
                 every modality in ``inputs``.
 
         Returns:
-            Logits, (batch, classes): under "fused" the decision, and under each modality's name those of its head. For
-            a regression predictions in the targets' units.
+            Logits, (batch, classes): under "fused" the decision, and under each modality's name those of its head. (A
+            reference model has no heads.) For a regression predictions in the targets' units.
 
         Raises:
             ValueError: a modality is unknown or missing, has another shape or type, or holds NaN or infinity; the
@@ -112,7 +116,7 @@ class ExportedModel:
             raise ValueError(f"inputs lack {missing[0]!r}; expected {_expected(known[missing[0]])}")
         if not inputs:
             raise ValueError(f"inputs are empty; expected at least one of {', '.join(known)}")
-        device = next(self.model.parameters()).device
+        device = next(chain(self.model.parameters(), self.model.buffers())).device
         tensors = _tensors(inputs)
         batch = next((len(x) for x in tensors.values() if x.dim()), 0)
         for name, x in tensors.items():
@@ -131,7 +135,7 @@ class ExportedModel:
         return {name: x.to(device) for name, x in tensors.items()}, {name: x.to(device) for name, x in has.items()}
 
 
-def pretrained_files(model: Model) -> dict[str, bytes]:
+def pretrained_files(model: AnyModel) -> dict[str, bytes]:
     """The files that ``save_pretrained`` writes: name -> content."""
     with TemporaryDirectory() as folder:
         model.save_pretrained(Path(folder) / "model")

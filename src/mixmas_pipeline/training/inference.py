@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.models.reference import Reference
 from mixmas_pipeline.storage.memory_maps import release
 from mixmas_pipeline.training.batches import evaluation_rows
 
@@ -60,14 +61,16 @@ def compute_logits(
     return {head: np.concatenate(pieces) for head, pieces in parts.items()}
 
 
-def check_fits(table: MultimodalTable, architecture: Architecture) -> None:
-    """Refuse a table that differs from the one that the model was trained on.
+def check_fits(table: MultimodalTable, architecture: Architecture | Reference) -> None:
+    """Refuse a table that differs from the one that the model was trained on. A reference may read some of the
+    modalities; then the others may be any.
 
     Raises:
         ValueError: modalities, shapes, padding, task or classes differ.
     """
     schema = table.schema
-    found: dict[str, Any] = {name: (m.shape, m.padded) for name, m in schema.modalities.items()}
+    read = architecture.inputs if isinstance(architecture, Reference) else schema.modalities
+    found: dict[str, Any] = {n: (m.shape, m.padded) for n, m in schema.modalities.items() if n in read}
     expected: dict[str, Any] = {name: (i.shape, i.padded) for name, i in architecture.inputs.items()}
     for what, ours, models in (
         ("task", schema.task, architecture.task),

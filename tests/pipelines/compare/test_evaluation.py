@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from compare_samples import COMPARE, TEST, TRAIN, TRAINING, VALIDATION, tuned_to
+from reference_fits import logits_of
+from reference_samples import QUICK
 from scipy.stats import t
+from sklearn.metrics import f1_score
 
 from mixmas_pipeline.pipelines.compare import nodes
 from mixmas_pipeline.pipelines.compare.results import Contender
@@ -61,3 +64,36 @@ def test_scores_and_intervals_by_hand(contenders: dict[str, Contender], tmp_path
     half = (rows.loc["searched", "high"] - rows.loc["searched", "low"]) / 2
     assert half == pytest.approx(t.ppf(0.975, 2) * error, rel=0.25)  # 60 resamples against 400
     assert rows.loc["baseline", ["difference", "low", "high"]].tolist() == [0, 0, 0]
+
+
+def test_references_are_scored_beside_the_networks(contenders: dict[str, Contender], tmp_path: Path) -> None:
+    """By scikit-learn's F1. One fit of the linear model meets the baseline of every seed; trees have a fit per seed."""
+    tuned = tuned_to(0.02)
+    trained = nodes.train_seeds(contenders["baseline"], tuned, TRAIN, VALIDATION, TRAINING, [0, 1, 2], str(tmp_path))
+    linear, trees = nodes.fit_linear(TRAIN, QUICK, "none"), nodes.fit_trees(TRAIN, QUICK, "none", [0, 1, 2])
+    inputs = {
+        **{f"baseline/{key}": value for key, value in trained.items()},
+        "baseline/contender": contenders["baseline"],
+        "baseline/tuned": tuned,
+        "linear/models": linear,
+        "trees/models": trees,
+    }
+    comparison, predictions = nodes.evaluate_contenders(TRAIN, VALIDATION, TEST, COMPARE, "f1_weighted", **inputs)
+    rows = comparison.set_index("contender")
+    assert list(rows.index) == ["baseline", "linear", "trees", "most frequent labels"]
+
+    def score(name: str, seed: int) -> float:
+        guess = np.array([[digit == "1" for digit in text] for text in predictions[f"{name}_seed_{seed}"]])
+        return f1_score(TEST.labels, guess, average="weighted", zero_division=0)
+
+    expected = f1_score(TEST.labels, logits_of(linear[0], TEST) > 0, average="weighted", zero_division=0)
+    assert rows.loc["linear", [f"seed_{seed}" for seed in COMPARE.seeds]].tolist() == pytest.approx([expected] * 3)
+    assert rows.loc["linear", "spread"] == 0
+    assert rows.loc["trees", "score"] == pytest.approx(np.mean([score("trees", seed) for seed in COMPARE.seeds]))
+    assert len({model.scores.threshold.numpy().tobytes() for model in trees}) == 3
+    for name in ("linear", "trees"):
+        paired = np.mean([score(name, seed) - score("baseline", seed) for seed in COMPARE.seeds])
+        assert rows.loc[name, "difference"] == pytest.approx(paired)
+        assert rows.loc[name, "low"] < paired < rows.loc[name, "high"]
+        assert rows.loc[name, ["flops_per_example", "learning_rate", "epochs"]].isna().all()
+    assert rows.loc["linear", "parameters"] == sum(t.numel() for t in (linear[0].scores.weight, linear[0].scores.bias))

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import yaml
 from export_samples import artefacts, report
+from reference_samples import recommending
 
 from mixmas_pipeline.data.schema import StoredInput
 from mixmas_pipeline.models.exported import ExportedConfig
 from mixmas_pipeline.pipelines.export.card import write_card
 from mixmas_pipeline.pipelines.export.parameters import ExportParameters
+from mixmas_pipeline.pipelines.export.searched_card import about_searched
 
 INPUTS = {
     "image": StoredInput(kind="image", shape=(6, 6), dtype="uint8", scale=0.5, offset=-1, unit="grey|level"),
@@ -26,7 +28,7 @@ def card(make_architecture: Callable) -> Callable[..., str]:
     def make(source: str = "films", changes: dict[str, Any] | None = None, **export: Any) -> str:
         config = ExportedConfig(version="1", task="multiclass", classes=("a", "b", "c"), inputs=INPUTS, files={})
         results = artefacts(make_architecture(), **(changes or {}))
-        return write_card(config, source, ROWS, report(), results, ExportParameters(**export))
+        return write_card(config, source, ROWS, report(), about_searched(results), ExportParameters(**export))
 
     return make
 
@@ -58,12 +60,16 @@ def test_the_tables_show_the_numbers(row: str, card: Callable[..., str]) -> None
     assert row in card().splitlines()
 
 
-def test_settings_are_those_of_the_record(card: Callable[..., str]) -> None:
-    assert "Settings: max_epochs 2. Run: r1" in card()
-    assert "The settings are not recorded." in card(changes={"record": None})
-
-
 def test_only_exported_formats_are_explained(card: Callable[..., str]) -> None:
     assert "ONNX Runtime" not in card(formats=["torch_export"])
     assert "torch.export.load" not in card(formats=["onnx"])
     assert all(text in card() for text in ("ONNX Runtime", "torch.export.load"))
+
+
+def test_a_verdict_is_told_where_it_recommends_the_model(make_architecture: Callable) -> None:
+    config = ExportedConfig(version="1", task="multiclass", classes=("a", "b", "c"), inputs=INPUTS, files={})
+    about = about_searched(artefacts(make_architecture()))
+    arguments = (config, "films", ROWS, report(), about, ExportParameters())
+    verdict = recommending("network", "image + series")
+    assert f"## Why this model\n\n{verdict.sentences[0]} {verdict.sentences[1]}" in write_card(*arguments, verdict)
+    assert "Why this model" not in write_card(*arguments)

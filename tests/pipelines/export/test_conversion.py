@@ -149,6 +149,22 @@ def test_an_ensemble_with_references_is_exported(block: str) -> None:
     assert max(conversion.largest_differences(model, ort, table, TOLERANCE).values()) < TOLERANCE
 
 
+@pytest.mark.parametrize("block", ["mlp_mixer", "linear", "ramlp", "facts"])
+@pytest.mark.parametrize("kind", ["linear", "trees"])
+def test_a_reference_alone_is_exported(kind: Any, block: str) -> None:
+    """Of three tasks, with padding and optional modalities; the last reads one of the table's modalities."""
+    table, alone = table_of("linear" if block == "facts" else block), block == "facts"
+    model = fit_reference(kind, table, ["facts"] if alone else list(table.schema.modalities), 0)
+    program = conversion.trace(model, {name: modality.dtype for name, modality in table.schema.modalities.items()})
+    run = conversion.open_pt2(conversion.to_pt2(program))
+    ort = conversion.open_onnx(conversion.to_onnx(program, model), model)
+    assert set(conversion.largest_differences(model, run, table, TOLERANCE).values()) == {0.0}
+    assert max(conversion.largest_differences(model, ort, table, TOLERANCE).values()) < TOLERANCE
+    inputs, present = next(conversion.batches(table, model, 3))
+    assert list(inputs) == list(model.architecture.inputs)
+    assert list(ort(inputs, present)) == ["fused"]
+
+
 def test_batches_are_the_tables_rows_and_leave_out_what_may_be() -> None:
     model, table = model_of("mlp_mixer"), table_of("mlp_mixer", rows=5)
     found = list(conversion.batches(table, model, 7))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from kedro.io import Version
 from project_runs import ROOT, kedro, make_project, newest
@@ -21,6 +22,7 @@ from project_runs import ROOT, kedro, make_project, newest
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.datasets.model import ModelDataset
 from mixmas_pipeline.datasets.record import RecordDataset
+from mixmas_pipeline.datasets.references import ReferencesDataset
 from mixmas_pipeline.datasets.table import TableDataset
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.cost import cost
@@ -29,6 +31,7 @@ from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.pipelines.export import conversion
 from mixmas_pipeline.pipelines.export.artefacts import Artefacts, check_same_training
 from mixmas_pipeline.plots.architecture import draw_architecture
+from mixmas_pipeline.training.inference import compute_logits
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra export is not installed")
 
@@ -86,7 +89,7 @@ def table(body: str, first: str) -> list[list[str]]:
 def test_nothing_is_trained_and_the_folder_is_whole(exported: Path) -> None:
     said = (exported / "export.log").read_text()
     assert "train_model" not in said
-    assert "avmnist: exported, " in said
+    assert "avmnist: exported the searched model, " in said
     folder = folder_of(exported)
     assert str(folder.relative_to(exported)) in said.replace("\n", "")
     names = {"README.md", "architecture.json", "architecture.png", "config.json"}
@@ -265,6 +268,47 @@ def test_a_model_and_scores_of_different_runs_are_refused(exported: Path) -> Non
     searched = artefacts.architecture.model_copy(update={"fusion": changed})
     with pytest.raises(ValueError, match=r"another architecture than the model's \(its fusion\)"):
         check(replace(artefacts, architecture=searched))
+
+
+@pytest.mark.parametrize("choice", ["linear", "recommended"])
+def test_a_reference_is_exported_with_the_scores_of_the_run(
+    choice: str, finished_project: Path, tmp_path: Path
+) -> None:
+    """The folder answers as the catalog's refitted model; the numbers of its card are those of the run."""
+    project = tmp_path / "project"
+    shutil.copytree(finished_project, project)
+    done = kedro(project, *EXPORT, f"--params=avmnist.export.model={choice}", timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "avmnist: exported the linear model, " in done.stdout
+    folder, test = folder_of(project), table_of(project, "test")
+    assert {file.name for file in folder.iterdir()} == {
+        *("README.md", "config.json", "model.onnx", "model.pt2", "model.safetensors", "reference.json")
+    }
+    place = str(artefact(project, "06_models/avmnist/reference/linear_refitted"))
+    (kept, *_) = ReferencesDataset(filepath=place).load()
+    logits = compute_logits(kept, test, torch.device("cpu"))["fused"]
+    rows = {name: np.array(array) for name, array in test.arrays.items()}
+    np.testing.assert_allclose(ExportedModel.from_pretrained(folder)(rows)["fused"], logits, atol=1e-5)
+    program = torch.export.load(folder / "model.pt2").module()
+    np.testing.assert_allclose(program({n: torch.from_numpy(a) for n, a in rows.items()})["fused"], logits, atol=1e-5)
+    session = onnxruntime.InferenceSession(folder / "model.onnx")
+    np.testing.assert_allclose(session.run(["fused"], rows)[0], logits, atol=1e-4)
+    head, body = front_matter((folder / "README.md").read_text())
+    scores = pd.read_parquet(artefact(project, "07_model_output/avmnist/references.parquet"))
+    row = scores[(scores["model"] == "linear") & (scores["modalities"] == "image + audio")].iloc[0]
+    listed = {m["name"]: m["value"] for m in head["model-index"][0]["results"][0]["metrics"]}
+    assert listed == {"accuracy": row["test"], "auroc": row["auroc"]}
+    assert listed["accuracy"] == pytest.approx((logits.argmax(axis=1) == test.labels).mean())
+    assert [cells[:2] for cells in table(body, "| split")] == [
+        *(["training", "400"], ["validation", "60"], ["test", "1000"])
+    ]
+    verdict = json.loads(artefact(project, "08_reporting/avmnist/verdict.json").read_text())
+    assert (" ".join(verdict["sentences"]) in body) == (choice == "recommended")
+    (block,) = re.findall(r"```python\n(.*?)```", body, flags=re.DOTALL)
+    names: dict[str, Any] = {name: array[:3] for name, array in rows.items()}
+    with contextlib.chdir(folder):
+        exec(block, names)
+    assert names["logits"].shape == (3, 10)
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:

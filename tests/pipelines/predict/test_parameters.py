@@ -11,7 +11,7 @@ from mixmas_pipeline.utils.parameters import check
 
 def test_by_default_there_is_nothing_to_predict() -> None:
     parameters = check({}, "films.predict", PredictParameters)
-    assert parameters.model_dump() == {"rows": None, "sources": {}}
+    assert parameters.model_dump() == {"model": "searched", "rows": None, "sources": {}}
     with pytest.raises(ValidationError, match="frozen"):
         parameters.rows = "new.npz"  # type: ignore[misc]
 
@@ -21,6 +21,7 @@ def test_by_default_there_is_nothing_to_predict() -> None:
     [
         ({"row": "new.npz"}, r"films\.predict\.row: .* \(found: 'new.npz'\); did you mean rows\?"),
         ({"rows": 3}, r"films\.predict\.rows: Input should be a valid string \(found: 3\)"),
+        ({"model": "tree"}, r"films\.predict\.model: Input should be 'searched', 'linear', 'trees' or 'recommended'"),
         ({"sources": {"plot": 3}}, r"films\.predict\.sources\.plot: Input should be a valid string \(found: 3\)"),
     ],
 )

@@ -12,6 +12,7 @@ from mixmas_pipeline.models import presets
 from mixmas_pipeline.models.architecture import Architecture, Encoder, Preset
 from mixmas_pipeline.models.cost import cost
 from mixmas_pipeline.models.multimodal import MultimodalMixer
+from mixmas_pipeline.models.reference import Kind, ReferenceModel
 from mixmas_pipeline.pipelines.compare.results import (
     BASELINE,
     SEARCHED,
@@ -20,6 +21,8 @@ from mixmas_pipeline.pipelines.compare.results import (
     TuningTrial,
     alone,
 )
+from mixmas_pipeline.pipelines.reference.parameters import ReferenceParameters
+from mixmas_pipeline.pipelines.reference.scoring import fit_timed
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.training.resumable import ResumableTrainings
 from mixmas_pipeline.training.statistics import with_statistics
@@ -106,6 +109,18 @@ def train_from_seeds(
         histories.append(history.assign(seed=seed))
     trainings.finish()
     return models, pd.concat(histories, ignore_index=True)
+
+
+def fit_from_seeds(
+    kind: Kind, train: MultimodalTable, reference: ReferenceParameters, balance: str, seeds: Sequence[int]
+) -> list[ReferenceModel]:
+    """Fit a reference of all modalities on the training split, once with each seed."""
+    names = list(train.schema.modalities)
+    models = []
+    for number, seed in enumerate(seeds, start=1):
+        report(PartStarted("seed", number, len(seeds)))
+        models.append(fit_timed(kind, train, names, reference, balance, seed))
+    return models
 
 
 def _tuning_trial(

@@ -16,6 +16,7 @@ from mixmas_pipeline.evaluation.presence import has_any
 from mixmas_pipeline.evaluation.significance import difference_error
 from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.models.multimodal import FUSED, MultimodalMixer
+from mixmas_pipeline.models.reference import ReferenceModel
 from mixmas_pipeline.pipelines.compare.parameters import CompareParameters
 from mixmas_pipeline.pipelines.compare.results import BASELINE, Contender, TuningResult
 from mixmas_pipeline.training.inference import compute_logits
@@ -25,19 +26,49 @@ from mixmas_pipeline.utils.progress import Progress
 
 @dataclass(frozen=True)
 class TrainedContender:
-    """A contender with all that its training has left.
+    """A contender as its training has left it.
 
     Attributes:
+        models: one per seed, in the order of the seeds.
+        columns: of its row in the comparison: parameters, flops_per_example, learning_rate, rate_at_edge, epochs,
+            seconds; those that do not apply to it are left out.
+    """
+
+    models: Sequence[MultimodalMixer | ReferenceModel]
+    columns: dict[str, Any]
+
+
+def trained(
+    contender: Contender, tuned: TuningResult, history: pd.DataFrame, models: Sequence[MultimodalMixer]
+) -> TrainedContender:
+    """A network.
+
+    Args:
         contender: architecture and cost.
         tuned: its learning rate.
         history: one row per seed and epoch.
-        models: one per seed, in the order of the seeds.
+        models: one per seed.
     """
+    by_seed = history.groupby("seed")
+    columns = {
+        "parameters": contender.parameters,
+        "flops_per_example": contender.flops,
+        "learning_rate": tuned.learning_rate,
+        "rate_at_edge": tuned.at_edge,
+        "epochs": float(by_seed.size().mean()),
+        "seconds": float(by_seed["seconds"].sum().mean()),
+    }
+    return TrainedContender(models, columns)
 
-    contender: Contender
-    tuned: TuningResult
-    history: pd.DataFrame
-    models: Sequence[MultimodalMixer]
+
+def fitted(models: Sequence[ReferenceModel], seeds: Sequence[int]) -> TrainedContender:
+    """A reference model: one fit per seed, or one that serves all seeds."""
+    descriptions = [model.architecture for model in models]
+    columns = {
+        "parameters": round(float(np.mean([description.size for description in descriptions]))),
+        "seconds": float(np.mean([description.seconds or 0.0 for description in descriptions])),
+    }
+    return TrainedContender(models if len(models) > 1 else [models[0]] * len(seeds), columns)
 
 
 def compare_contenders(
@@ -72,7 +103,7 @@ def compare_contenders(
         scores = [score(metric, test.labels, predicted, classes) for predicted in on_test[name]]
         validation_scores = [score(metric, validation.labels, p, classes) for p in on_validation[name]]
         difference = _difference(on_test[name], on_test[BASELINE], test, compare, metric)
-        rows.append(_row(contender, scores, validation_scores, difference, compare))
+        rows.append(_row(name, contender.columns, scores, validation_scores, difference, compare))
     dummy_score = score(metric, test.labels, np.broadcast_to(dummy, test.labels.shape), classes)
     rows.append({"contender": task.dummy, "score": dummy_score})
     comparison = pd.DataFrame(rows).astype({"published": float})
@@ -82,33 +113,28 @@ def compare_contenders(
 
 
 def _row(
-    trained: TrainedContender,
+    name: str,
+    columns: dict[str, Any],
     scores: Sequence[float],
     validation_scores: Sequence[float],
     difference: dict[str, float],
     compare: CompareParameters,
 ) -> dict[str, Any]:
-    contender, tuned, by_seed = trained.contender, trained.tuned, trained.history.groupby("seed")
     published: dict[str, float | None] = dict(compare.published.items())
     return {
-        "contender": contender.contender,
+        "contender": name,
         "score": float(np.mean(scores)),
         "spread": float(np.std(scores, ddof=1)),
         "validation_score": float(np.mean(validation_scores)),
         **difference,
-        "parameters": contender.parameters,
-        "flops_per_example": contender.flops,
-        "learning_rate": tuned.learning_rate,
-        "rate_at_edge": tuned.at_edge,
-        "epochs": float(by_seed.size().mean()),
-        "seconds": float(by_seed["seconds"].sum().mean()),
-        "published": published.get(contender.contender),
+        **columns,
+        "published": published.get(name),
         **{f"seed_{seed}": value for seed, value in zip(compare.seeds, scores, strict=True)},
     }
 
 
 def _predict(
-    models: Sequence[MultimodalMixer], table: MultimodalTable, dummy: np.ndarray, progress: Progress
+    models: Sequence[MultimodalMixer | ReferenceModel], table: MultimodalTable, dummy: np.ndarray, progress: Progress
 ) -> np.ndarray:
     """Labels that each model predicts, (models, rows[, classes]); ``dummy`` for rows without any of its modalities."""
     device = pick_device("auto")

@@ -10,13 +10,17 @@ from mixmas_pipeline.models import presets
 from mixmas_pipeline.models.architecture import Architecture, Preset
 from mixmas_pipeline.pipelines.compare.parameters import CompareParameters
 from mixmas_pipeline.pipelines.compare.results import Contender, TuningResult
+from mixmas_pipeline.pipelines.reference.parameters import ReferenceParameters
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mixmas_pipeline.models.reference import ReferenceModel
 else:
     pd = lazy("pandas")
+    ReferenceModel = Any
 
 
 def propose_contenders(train: MultimodalTable, architecture: Architecture, baseline: Any) -> dict[str, Contender]:
@@ -80,6 +84,23 @@ def train_seeds(
     return {"history": history, **{f"seed_{seed}": model for seed, model in models.items()}}
 
 
+def fit_linear(train: MultimodalTable, reference: ReferenceParameters, balance: str) -> list[ReferenceModel]:
+    """The linear model, fitted once on the training split. It starts from no random weights, so that one fit serves all
+    seeds."""
+    from mixmas_pipeline.pipelines.compare.contenders import fit_from_seeds
+
+    return fit_from_seeds("linear", train, reference, balance, [reference.seed])
+
+
+def fit_trees(
+    train: MultimodalTable, reference: ReferenceParameters, balance: str, seeds: list[int]
+) -> list[ReferenceModel]:
+    """Boosted trees, fitted on the training split once with each seed."""
+    from mixmas_pipeline.pipelines.compare.contenders import fit_from_seeds
+
+    return fit_from_seeds("trees", train, reference, balance, seeds)
+
+
 def evaluate_contenders(
     train: MultimodalTable,
     validation: MultimodalTable,
@@ -95,20 +116,22 @@ def evaluate_contenders(
         validation, test: to score on.
         compare: seeds, intervals, published scores.
         metric: the score.
-        inputs: "contender/kind" -> contender, tuned, history, seed_N.
+        inputs: "contender/kind" -> contender, tuned, history, seed_N; of a reference model -> models.
 
     Returns:
         comparison: one row per contender; predictions: one row per test example.
     """
-    from mixmas_pipeline.pipelines.compare.evaluation import TrainedContender, compare_contenders
+    from mixmas_pipeline.pipelines.compare.evaluation import compare_contenders, fitted, trained
 
     for table in (validation, test):
         table.check()
     contenders = {}
     for name in dict.fromkeys(key.split("/")[0] for key in inputs):
+        if f"{name}/models" in inputs:
+            contenders[name] = fitted(inputs[f"{name}/models"], compare.seeds)
+            continue
         kept = {kind: inputs[f"{name}/{kind}"] for kind in ("contender", "tuned", "history")}
-        models = [inputs[f"{name}/seed_{seed}"] for seed in compare.seeds]
-        contenders[name] = TrainedContender(**kept, models=models)
+        contenders[name] = trained(**kept, models=[inputs[f"{name}/seed_{seed}"] for seed in compare.seeds])
     return compare_contenders(train, validation, test, compare, metric, contenders)
 
 

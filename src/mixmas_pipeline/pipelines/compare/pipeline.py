@@ -1,11 +1,13 @@
 """The graph of the comparison: each contender is tuned, then trained from each seed; then all are evaluated.
 
 propose_contenders -> [contender]: tune -> train_seeds -> evaluate_contenders -> draw_comparison
+                      [linear, trees]: fit_… -> evaluate_contenders
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
@@ -15,13 +17,19 @@ from mixmas_pipeline.pipelines.compare.results import BASELINE, SEARCHED, alone
 NAMESPACE = "compare"
 
 
-def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int]) -> Pipeline:
+_FITS: dict[str, Callable[..., Any]] = {"linear": nodes.fit_linear, "trees": nodes.fit_trees}
+
+
+def create_pipeline(
+    dataset: str, modalities: Sequence[str], seeds: Sequence[int], references: Sequence[str] = ()
+) -> Pipeline:
     """Nodes of the namespace ``compare``.
 
     Args:
         dataset: its tables are ``{dataset}.train`` and so on.
         modalities: of the data set; with more than one, each is a contender by itself.
         seeds: of the trainings; each leaves a model.
+        references: kinds of reference models that are contenders too. Default none.
     """
     space = f"{dataset}.compare"
     singles = [alone(name) for name in modalities] if len(modalities) > 1 else []
@@ -35,7 +43,8 @@ def create_pipeline(dataset: str, modalities: Sequence[str], seeds: Sequence[int
         namespace=NAMESPACE,
     )
     trainings = [node for name in contenders for node in _training(dataset, name, models)]
-    return Pipeline([propose, *trainings, *_evaluation(dataset, contenders, models)])
+    fits = [_fit(dataset, kind) for kind in references]
+    return Pipeline([propose, *trainings, *fits, *_evaluation(dataset, contenders, models, references)])
 
 
 def _training(dataset: str, contender: str, models: dict[str, str]) -> list[Node]:
@@ -63,9 +72,25 @@ def _training(dataset: str, contender: str, models: dict[str, str]) -> list[Node
     ]
 
 
-def _evaluation(dataset: str, contenders: Sequence[str], models: dict[str, str]) -> list[Node]:
+def _fit(dataset: str, kind: str) -> Node:
+    inputs = {
+        "train": f"{dataset}.train",
+        "reference": f"params:{dataset}.reference",
+        "balance": f"params:{dataset}.training.balance",
+    }
+    if kind != "linear":
+        inputs["seeds"] = f"params:{dataset}.compare.seeds"
+    function, namespace = _FITS[kind], f"{NAMESPACE}.{kind}"
+    output = f"{dataset}.compare.{kind}.models"
+    return Node(function, inputs, output, name=function.__name__, namespace=namespace, tags="trial")
+
+
+def _evaluation(
+    dataset: str, contenders: Sequence[str], models: dict[str, str], references: Sequence[str]
+) -> list[Node]:
     space = f"{dataset}.compare"
     kept = {kind: kind for kind in ("contender", "tuned", "history")} | models
+    fitted = {f"{kind}/models": f"{space}.{kind}.models" for kind in references}
     return [
         Node(
             nodes.evaluate_contenders,
@@ -74,6 +99,7 @@ def _evaluation(dataset: str, contenders: Sequence[str], models: dict[str, str])
                 "compare": f"params:{space}",
                 "metric": f"params:{dataset}.training.metric",
                 **{f"{name}/{kind}": f"{space}.{name}.{file}" for name in contenders for kind, file in kept.items()},
+                **fitted,
             },
             [f"{dataset}.comparison", f"{space}.predictions"],
             name="evaluate_contenders",

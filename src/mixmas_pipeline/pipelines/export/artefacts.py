@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import pandas as pd
 import torch
@@ -51,6 +53,11 @@ class Artefacts:
     predictions_record: Provenance | None
     patterns_record: Provenance | None
 
+    @classmethod
+    def among(cls, inputs: Mapping[str, Any]) -> Self:
+        """Those among the inputs of a node."""
+        return cls(**{field.name: inputs[field.name] for field in fields(cls)})
+
     @property
     def measured(self) -> dict[str, Provenance | None]:
         """Results that were measured on the model -> how they were made."""
@@ -76,7 +83,7 @@ def check_same_training(model: Model, validation: MultimodalTable, artefacts: Ar
             raise ValueError(f"the newest search chose another architecture than the model's (its {part}); {_REMEDY}")
     record = artefacts.record
     for name, measured in artefacts.measured.items():
-        if record and measured and measured.fingerprint.inputs.get(record.dataset) != record.content:
+        if record and measured and not measured.uses(record):
             raise ValueError(f"the newest {name} are not of the newest model (run {record.run}); {_REMEDY}")
     if isinstance(model, MultimodalMixer) and not (record and all(artefacts.measured.values())):
         _check_score(model, validation, artefacts.metrics)

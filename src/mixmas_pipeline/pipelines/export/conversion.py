@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.architecture import FUSED
-from mixmas_pipeline.models.ensemble import Model
+from mixmas_pipeline.models.ensemble import AnyModel
+from mixmas_pipeline.models.reference import ReferenceModel
 from mixmas_pipeline.pipelines.export.parameters import ExportFormat
 
 FILES: dict[ExportFormat, str] = {"torch_export": "model.pt2", "onnx": "model.onnx"}
@@ -49,7 +50,7 @@ class _Portable(nn.Module):
     every runtime compares or selects values of every type. With one modality there is one output, because its head's
     output is the same."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: AnyModel) -> None:
         super().__init__()
         self.model = model
 
@@ -58,7 +59,7 @@ class _Portable(nn.Module):
         return logits if len(inputs) > 1 else {FUSED: logits[FUSED]}
 
 
-def convert(form: ExportFormat, model: Model, dtypes: dict[str, str]) -> tuple[bytes, Run]:
+def convert(form: ExportFormat, model: AnyModel, dtypes: dict[str, str]) -> tuple[bytes, Run]:
     """The model as a file's content, and a function that runs that content. See ``trace`` for the arguments."""
     program = trace(model, dtypes)
     if form == "torch_export":
@@ -74,7 +75,7 @@ def versions(formats: Sequence[ExportFormat]) -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in used}
 
 
-def trace(model: Model, dtypes: dict[str, str]) -> torch.export.ExportedProgram:
+def trace(model: AnyModel, dtypes: dict[str, str]) -> torch.export.ExportedProgram:
     """The model as a graph, for any batch size. Its arguments are the model's: ``inputs`` and, if there are optional
     modalities, ``present`` with all of them.
 
@@ -115,9 +116,9 @@ def open_pt2(content: bytes) -> Run:
     return run
 
 
-def to_onnx(program: torch.export.ExportedProgram, model: Model) -> bytes:
+def to_onnx(program: torch.export.ExportedProgram, model: AnyModel) -> bytes:
     """The program as an ONNX file. Its inputs are the modalities, and "present.{modality}" for optional ones; its
-    outputs "fused" and, with more than one modality, "head.{modality}"."""
+    outputs "fused" and, if the model has several heads, "head.{modality}"."""
     inputs, optional, outputs = _onnx_names(model)
     with _quiet():
         converted = torch.onnx.export(
@@ -134,7 +135,7 @@ def to_onnx(program: torch.export.ExportedProgram, model: Model) -> bytes:
     return proto.SerializeToString(deterministic=True)
 
 
-def open_onnx(content: bytes, model: Model) -> Run:
+def open_onnx(content: bytes, model: AnyModel) -> Run:
     """A function that runs an ONNX file in ONNX Runtime, on one thread of the CPU.
 
     Raises:
@@ -162,7 +163,7 @@ def open_onnx(content: bytes, model: Model) -> Run:
     return run
 
 
-def batches(table: MultimodalTable, model: Model, size: int) -> Iterator[tuple[Tensors, Tensors]]:
+def batches(table: MultimodalTable, model: AnyModel, size: int) -> Iterator[tuple[Tensors, Tensors]]:
     """The table's first ``size`` rows (repeated if there are fewer) as a model's inputs and presence. Then, for each
     optional modality, the same rows without it in every other row."""
     rows = np.arange(size) % len(table)
@@ -178,7 +179,7 @@ def batches(table: MultimodalTable, model: Model, size: int) -> Iterator[tuple[T
         yield inputs, {**present, name: present[name] & (torch.arange(size) % 2 == 1)}
 
 
-def largest_differences(model: Model, run: Run, table: MultimodalTable, tolerance: float) -> dict[str, float]:
+def largest_differences(model: AnyModel, run: Run, table: MultimodalTable, tolerance: float) -> dict[str, float]:
     """Batch size -> the largest absolute difference of any output from the model's, over ``batches`` of the table.
 
     Args:
@@ -213,10 +214,11 @@ def _difference(head: str, logits: Tensor, expected: Tensor, tolerance: float) -
     return float(difference.max())
 
 
-def _onnx_names(model: Model) -> tuple[list[str], list[str], list[str]]:
+def _onnx_names(model: AnyModel) -> tuple[list[str], list[str], list[str]]:
     """Names of the inputs, of the optional inputs, and of the outputs, in the order of the graph."""
     given = model.architecture.inputs
-    heads = [f"head.{name}" for name in given] if len(given) > 1 else []
+    has_heads = len(given) > 1 and not isinstance(model, ReferenceModel)
+    heads = [f"head.{name}" for name in given] if has_heads else []
     return list(given), [name for name, i in given.items() if i.optional], [FUSED, *heads]
 
 

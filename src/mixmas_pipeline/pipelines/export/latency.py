@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from mixmas_pipeline.data.table import MultimodalTable
-from mixmas_pipeline.models.ensemble import Model
+from mixmas_pipeline.models.ensemble import AnyModel
 from mixmas_pipeline.pipelines.export.conversion import Run, batches
 from mixmas_pipeline.pipelines.export.results import Latency, Machine
 
@@ -22,7 +22,7 @@ _LONGEST = 20.0  # seconds per batch size, beyond which only the fewest calls ar
 
 
 def measure_latency(
-    runs: Mapping[str, Run], model: Model, table: MultimodalTable, sizes: Sequence[int]
+    runs: Mapping[str, Run], model: AnyModel, table: MultimodalTable, sizes: Sequence[int]
 ) -> tuple[Latency, ...]:
     """Time from the stored values to the logits, for the table's first rows. The forms take turns, call by call, so
     that other programs slow all of them alike. Torch uses one thread.
@@ -44,7 +44,7 @@ def measure_latency(
         torch.set_num_threads(before)
 
 
-def _measure(runs: Mapping[str, Run], model: Model, table: MultimodalTable, size: int) -> list[Latency]:
+def _measure(runs: Mapping[str, Run], model: AnyModel, table: MultimodalTable, size: int) -> list[Latency]:
     inputs, present = next(batches(table, model, size))
     seconds: dict[str, list[float]] = {form: [] for form in runs}
     started = time.perf_counter()
@@ -63,7 +63,7 @@ def _measure(runs: Mapping[str, Run], model: Model, table: MultimodalTable, size
     return latencies
 
 
-def eager(model: Model) -> Run:
+def eager(model: AnyModel) -> Run:
     """The model itself."""
     return torch.inference_mode()(lambda inputs, present: model(inputs, present))
 

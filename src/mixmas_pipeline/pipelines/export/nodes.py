@@ -1,4 +1,4 @@
-"""Nodes of export: the trained model and the results about it in; a folder for use without this project out."""
+"""Nodes of export: the chosen model and the results about it in; a folder for use without this project out."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _DEFAULTS = ExportParameters()
 
 
 def convert(
-    model: Any, validation: MultimodalTable, export: ExportParameters = _DEFAULTS
+    validation: MultimodalTable, export: ExportParameters = _DEFAULTS, **inputs: Any
 ) -> tuple[dict[str, bytes], ExportReport]:
     """The model in the chosen formats, each compared with the model on rows of the validation split.
 
     Args:
-        model: the trained model.
         validation: rows to run on.
         export: formats and tolerance.
+        inputs: see ``chosen.model_inputs``.
 
     Returns:
         File name -> content; and a report. Its times are measured, so they change when the node runs again; the rest
@@ -38,11 +38,13 @@ def convert(
     from mixmas_pipeline.models.ensemble import member_architectures
     from mixmas_pipeline.models.exported import pretrained_files
     from mixmas_pipeline.pipelines.export import conversion, latency
+    from mixmas_pipeline.pipelines.reference.chosen import choose
     from mixmas_pipeline.training.inference import check_fits
 
+    chosen = choose(inputs)
     conversion.check_installed(export.formats)
-    check_fits(validation, model.architecture)
-    model = model.cpu().eval()
+    check_fits(validation, chosen.model.architecture)
+    model = chosen.model.cpu().eval()
     programs: dict[str, bytes] = {}
     runs: dict[str, conversion.Run] = {"torch": latency.eager(model)}
     differences: dict[str, dict[str, float]] = {}
@@ -58,8 +60,9 @@ def convert(
     networks = [cost(member) for member in members if isinstance(member, Architecture)]
     references = [member.size for member in members if not isinstance(member, Architecture)]
     report = ExportReport(
+        model=chosen.kind,
         parameters=sum(network.parameters for network in networks) + sum(references),
-        flops_per_example=sum(network.flops for network in networks),
+        flops_per_example=sum(network.flops for network in networks) if networks else None,
         files={name: len(content) for name, content in {**pretrained_files(model), **programs}.items()},
         differences=differences,
         tolerance=export.tolerance,
@@ -72,24 +75,23 @@ def convert(
 
 
 def assemble(
-    model: Any,
     train: MultimodalTable,
     validation: MultimodalTable,
     programs: dict[str, bytes],
     report: ExportReport,
     export: ExportParameters = _DEFAULTS,
-    **artefacts: Any,
+    **inputs: Any,
 ) -> dict[str, bytes]:
     """The folder: file name -> content.
 
     Args:
-        model: the trained model.
-        train: only its schema and its length are read.
+        train: its schema and its length are read; for a reference model also its labels.
         validation: rows to compute the model's score on, if it is not recorded.
         programs: the model in other formats.
         report: of these.
         export: licence and intended use.
-        artefacts: the fields of ``artefacts.Artefacts``.
+        inputs: see ``chosen.model_inputs``; for the searched model the fields of ``artefacts.Artefacts``; for a
+            reference model "references" and the records of ``chosen.reference_records``.
 
     Raises:
         ValueError: the artefacts are not of one training.
@@ -97,15 +99,26 @@ def assemble(
     from mixmas_pipeline.models.exported import CONFIG_FILE, pretrained_files
     from mixmas_pipeline.pipelines.export.artefacts import Artefacts, check_same_training
     from mixmas_pipeline.pipelines.export.card import write_card
+    from mixmas_pipeline.pipelines.export.reference_card import about_reference
+    from mixmas_pipeline.pipelines.export.searched_card import about_searched
+    from mixmas_pipeline.pipelines.reference.chosen import check_chain, choose
     from mixmas_pipeline.plots.architecture import draw_architecture
 
-    results = Artefacts(**artefacts)
-    check_same_training(model, validation, results)
-    files = {**pretrained_files(model), **programs, DRAWING: draw_architecture(model.architecture)}
-    config = _config(model, train, results.thresholds, files)
+    chosen = choose(inputs)
+    files = {**pretrained_files(chosen.model), **programs}
+    if chosen.kind == "searched":
+        results = Artefacts.among(inputs)
+        check_same_training(chosen.model, validation, results)
+        files[DRAWING] = draw_architecture(chosen.model.architecture)
+        about = about_searched(results)
+    else:
+        record = inputs[f"{chosen.kind}_record"]
+        check_chain(inputs["references_record"], record)
+        about = about_reference(chosen.model, train, inputs["references"], record)
+    config = _config(chosen.model, train, about.thresholds, files)
     files[CONFIG_FILE] = config.model_dump_json(indent=1).encode()
-    rows = {"training": len(train), "validation": len(validation), "test": len(results.predictions)}
-    card = write_card(config, train.schema.source, rows, report, results, export)
+    rows = {"training": len(train), "validation": len(validation), "test": about.test_rows}
+    card = write_card(config, train.schema.source, rows, report, about, export, chosen.verdict)
     return {**files, README: card.encode()}
 
 
@@ -120,7 +133,7 @@ def _config(
         version=__version__,
         task=model.architecture.task,
         classes=model.architecture.classes,
-        inputs={name: StoredInput(**vars(modality)) for name, modality in train.schema.modalities.items()},
+        inputs={name: StoredInput(**vars(train.schema.modalities[name])) for name in model.architecture.inputs},
         thresholds=thresholds,
         files={name: digest(content) for name, content in files.items()},
     )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+from mixmas_pipeline.pipelines.reference.parameters import ModelChoice
 from mixmas_pipeline.utils.parameters import Distinct, Parameters, Positive
 
 ExportFormat = Literal["torch_export", "onnx"]
 
 
 class ExportParameters(Parameters):
-    """How a trained model is exported.
+    """Which model is exported, and how.
 
     Attributes:
+        model: "searched", a refitted reference ("linear", "trees"), or "recommended": the one that the verdict
+            recommends. Default "searched".
         formats: in addition to the weights: "torch_export" (model.pt2), "onnx" (model.onnx; needs the extra "export").
             Default both.
         tolerance: largest difference between an output and the model's; for outputs above 1, relative to the output.
@@ -23,6 +26,7 @@ class ExportParameters(Parameters):
             is not stated.
     """
 
+    model: ModelChoice = "searched"
     formats: Annotated[tuple[ExportFormat, ...], Distinct] = ("torch_export", "onnx")
     tolerance: Positive = 1e-4
     licence: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mixmas_pipeline.pipelines.reference.results import NAMES, ModelKind
 from mixmas_pipeline.utils.parameters import Parameters
 
 
@@ -40,8 +41,9 @@ class ExportReport(Parameters):
     """Size, accuracy and speed of the exported forms.
 
     Attributes:
-        parameters: of the model.
-        flops_per_example: of its forward pass.
+        model: what is exported. Default "searched".
+        parameters: of the model; of a reference the numbers that were fitted.
+        flops_per_example: of its forward pass; None of a reference model.
         files: name -> bytes.
         differences: form -> examples in a batch -> largest absolute difference of an output from the model's.
         tolerance: the largest difference that is allowed.
@@ -51,8 +53,9 @@ class ExportReport(Parameters):
         versions: library -> version.
     """
 
+    model: ModelKind = "searched"
     parameters: int
-    flops_per_example: int
+    flops_per_example: int | None
     files: dict[str, int]
     differences: dict[str, dict[str, float]]
     tolerance: float
@@ -60,3 +63,8 @@ class ExportReport(Parameters):
     threads: int
     machine: Machine
     versions: dict[str, str]
+
+    @property
+    def model_name(self) -> str:
+        """The model in words."""
+        return NAMES[self.model]

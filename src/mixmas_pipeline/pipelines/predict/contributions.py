@@ -11,7 +11,7 @@ import torch
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.metrics import score
 from mixmas_pipeline.models.architecture import FUSED
-from mixmas_pipeline.models.ensemble import Model
+from mixmas_pipeline.models.ensemble import AnyModel
 from mixmas_pipeline.pipelines.predict.results import ClassContribution, PredictionSummary, ValueContribution
 from mixmas_pipeline.training.inference import check_fits, compute_logits
 
@@ -61,7 +61,8 @@ class Predictions(NamedTuple):
             per modality m {m}_head, the decision of its head alone, {m}_head_probability, that head's probability of
             the decision, {m}_contribution (multilabel: mean over the predicted labels, NaN if there is none) and
             without_{m}, the decision without it; probability_{class}. For a regression: id, label_{target},
-            predicted_{target}, and per modality {m}_head_{target} and {m}_contribution_{target}.
+            predicted_{target}, and per modality {m}_head_{target} and {m}_contribution_{target}. A reference model
+            has no columns of heads.
         contributions: ``CONTRIBUTION_COLUMNS``, one row per example, predicted class (regression: target) and modality:
             the probability (value) with all modalities and without this one, their difference, and whether the class
             is no longer predicted without it.
@@ -74,7 +75,7 @@ class Predictions(NamedTuple):
 
 
 def predict_rows(
-    model: Model, table: MultimodalTable, thresholds: dict[str, float], device: torch.device
+    model: AnyModel, table: MultimodalTable, thresholds: dict[str, float], device: torch.device
 ) -> Predictions:
     """Decisions, and each modality's contribution to them.
 
@@ -88,7 +89,7 @@ def predict_rows(
     contributes little. A model of one modality has no contributions, because nothing else would be left.
 
     The modalities' heads show what each modality predicts alone. They take part in the decision only with the fusion
-    function "late".
+    function "late". A reference model has no heads.
 
     Args:
         model: on ``device``.
@@ -103,12 +104,13 @@ def predict_rows(
     task, classes = model.architecture.task, model.architecture.classes
     cuts = np.array([thresholds.get(name, 0.5) for name in classes])
     logits = compute_logits(model, table, device)
-    heads = [name for name in logits if name != FUSED and len(logits) > 2]
+    modalities = list(model.architecture.inputs) if len(model.architecture.inputs) > 1 else []
     without = {}
-    for name in heads:
+    for name in modalities:
         with model.left_out(name):
             without[name] = HeadPredictions.of(compute_logits(model, table, device)[FUSED], task, cuts)
     fused = HeadPredictions.of(logits[FUSED], task, cuts)
+    heads = [name for name in modalities if name in logits]
     alone = {name: HeadPredictions.of(logits[name], task, np.full(len(classes), 0.5)) for name in heads}
     wide = _values_frame if task == "regression" else _classes_frame
     predicted = wide(table, classes, fused, alone, without)
@@ -134,10 +136,11 @@ def summarise(contributions: pd.DataFrame, predicted: pd.DataFrame) -> dict[str,
         )
         summary[name] = values
         if "predicted" in predicted:
+            head = f"{name}_head"
             summary[name] = ClassContribution(
                 **values.model_dump(),
                 flipped=float(rows["flips"].mean()),
-                head_agrees=float((predicted[f"{name}_head"] == predicted["predicted"]).mean()),
+                head_agrees=float((predicted[head] == predicted["predicted"]).mean()) if head in predicted else None,
             )
     return summary
 
@@ -172,12 +175,13 @@ def _classes_frame(
         truth = table.label_matrix()
         frame |= {"label": texts(truth), "correct": (truth == fused.decided).all(axis=1)}
     frame |= {"predicted": texts(fused.decided), "confidence": certainty(fused.values)}
-    for name in alone:
+    for name in without:
         change = np.where(fused.decided, fused.values - without[name].values, 0.0).sum(axis=1)
         count = fused.decided.sum(axis=1)
+        if name in alone:
+            frame[f"{name}_head"] = texts(alone[name].decided)
+            frame[f"{name}_head_probability"] = certainty(alone[name].values)
         frame |= {
-            f"{name}_head": texts(alone[name].decided),
-            f"{name}_head_probability": certainty(alone[name].values),
             f"{name}_contribution": np.where(count > 0, change / np.maximum(count, 1), np.nan),
             f"without_{name}": texts(without[name].decided),
         }
@@ -196,8 +200,9 @@ def _values_frame(
         if table.labelled:
             frame[f"label_{target}"] = table.labels[:, t]
         frame[f"predicted_{target}"] = fused.values[:, t]
-        for name in alone:
-            frame[f"{name}_head_{target}"] = alone[name].values[:, t]
+        for name in without:
+            if name in alone:
+                frame[f"{name}_head_{target}"] = alone[name].values[:, t]
             frame[f"{name}_contribution_{target}"] = (fused.values - without[name].values)[:, t]
     return pd.DataFrame(frame)
 

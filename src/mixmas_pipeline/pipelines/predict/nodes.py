@@ -1,4 +1,4 @@
-"""Nodes of prediction: a file of rows and the trained model in; decisions and contributions out."""
+"""Nodes of prediction: a file of rows and the chosen model in; decisions and contributions out."""
 
 from __future__ import annotations
 
@@ -23,15 +23,23 @@ def read_new_rows(file: Path, train: MultimodalTable) -> MultimodalTable:
 
 
 def predict_new_rows(
-    rows: MultimodalTable, model: Any, thresholds: dict[str, float]
+    rows: MultimodalTable, thresholds: dict[str, float] | None = None, **inputs: Any
 ) -> tuple[pd.DataFrame, pd.DataFrame, PredictionSummary]:
-    """Predictions, contributions and their summary: see ``contributions.Predictions``."""
+    """Predictions, contributions and their summary: see ``contributions.Predictions``.
+
+    Args:
+        thresholds: tuned for the searched model. A reference predicts a label above 0.5, as in its scores.
+        inputs: see ``chosen.model_inputs``.
+    """
     from mixmas_pipeline.pipelines.predict.contributions import predict_rows
+    from mixmas_pipeline.pipelines.reference.chosen import choose
     from mixmas_pipeline.utils.devices import pick_device
 
-    device = pick_device("auto")
-    predictions = predict_rows(model.to(device), rows, thresholds, device)
-    return predictions.predicted, predictions.contributions, predictions.summary
+    device, chosen = pick_device("auto"), choose(inputs)
+    cuts = (thresholds or {}) if chosen.kind == "searched" else {}
+    predictions = predict_rows(chosen.model.to(device), rows, cuts, device)
+    summary = predictions.summary.model_copy(update={"model": chosen.kind})
+    return predictions.predicted, predictions.contributions, summary
 
 
 def draw_contributions(contributions: pd.DataFrame, summary: PredictionSummary) -> Any:

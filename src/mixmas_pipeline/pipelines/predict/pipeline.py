@@ -1,19 +1,27 @@
-"""The graph from a file of rows and the newest trained model to ``predicted``. It trains nothing."""
+"""The graph from a file of rows and the newest model to ``predicted``. It trains nothing."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline.pipelines.predict import nodes
+from mixmas_pipeline.pipelines.reference.chosen import model_inputs
+from mixmas_pipeline.pipelines.reference.parameters import ModelChoice
 
 NAMESPACE = "predict"
 
 
-def create_pipeline(dataset: str, reading: Pipeline | None = None) -> Pipeline:
+def create_pipeline(
+    dataset: str, reading: Pipeline | None = None, choice: ModelChoice = "searched", kinds: Sequence[str] = ()
+) -> Pipeline:
     """Nodes of the namespace ``predict``.
 
     Args:
         reading: makes ``{dataset}.predict.rows`` from the file. Default: the file has arrays in the stored types.
+        choice: of the model.
+        kinds: of the references that are fitted.
     """
     named = f"{dataset}.{{}}".format
     space = named("predict")
@@ -23,11 +31,12 @@ def create_pipeline(dataset: str, reading: Pipeline | None = None) -> Pipeline:
         reading = Pipeline(
             [Node(nodes.read_new_rows, inputs, f"{space}.rows", name="read_new_rows", namespace=NAMESPACE)]
         )
+    thresholds = {"thresholds": named("thresholds")} if choice in ("searched", "recommended") else {}
     return reading + Pipeline(
         [
             Node(
                 nodes.predict_new_rows,
-                [f"{space}.rows", named("model"), named("thresholds")],
+                {"rows": f"{space}.rows", **thresholds, **model_inputs(dataset, choice, kinds)},
                 results,
                 name="predict_new_rows",
                 namespace=NAMESPACE,

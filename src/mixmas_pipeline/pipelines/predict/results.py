@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mixmas_pipeline.pipelines.reference.results import NAMES, ModelKind
 from mixmas_pipeline.utils.parameters import Parameters
 
 
@@ -24,25 +25,33 @@ class ClassContribution(ValueContribution):
 
     Attributes:
         flipped: share of the predicted classes that would not be predicted without the modality.
-        head_agrees: share of the rows in which the modality's head alone predicts the same.
+        head_agrees: share of the rows in which the modality's head alone predicts the same; None of a reference model,
+            which has no heads.
     """
 
     flipped: float
-    head_agrees: float
+    head_agrees: float | None
 
 
 class PredictionSummary(Parameters):
     """Predictions of new rows in numbers.
 
     Attributes:
+        model: what predicted them. Default "searched".
         rows: number of predicted rows.
         modalities: modality -> its contribution; empty for a model of one modality.
         scores: metric -> score; empty if the rows have no labels.
     """
 
+    model: ModelKind = "searched"
     rows: int
     modalities: dict[str, ClassContribution | ValueContribution]
     scores: dict[str, float]
+
+    @property
+    def model_name(self) -> str:
+        """The model in words."""
+        return NAMES[self.model]
 
     @property
     def flipped(self) -> dict[str, float]:

@@ -73,7 +73,8 @@ def score_references(
     Returns:
         references: one row per reference. model, modalities, metric; validation and its standard error; test with its
         95 % interval (low, high); auroc on the test split (of a binary task the positive class', otherwise the mean);
-        rows that it was fitted and refitted on; features, parameters, seconds of the refit; bounded: what was left out.
+        rows that it was fitted and refitted on, and of the test split; features, parameters, seconds of the refit;
+        bounded: what was left out.
         logits: "model: modalities" -> (n, classes) of the test split.
     """
     from mixmas_pipeline.pipelines.reference.scoring import score_all

@@ -8,6 +8,9 @@ from pydantic import Field
 
 from mixmas_pipeline.utils.parameters import Distinct, Parameters, Seed
 
+# A model to use: the searched one, a reference, or the one that the verdict recommends.
+ModelChoice = Literal["searched", "linear", "trees", "recommended"]
+
 
 class ReferenceParameters(Parameters):
     """Reference models that the trained network is compared with.

@@ -7,6 +7,12 @@ from typing import Literal
 from mixmas_pipeline.utils.parameters import Parameters
 
 Outcome = Literal["better", "level", "worse"]
+ModelKind = Literal["searched", "linear", "trees"]
+NAMES: dict[ModelKind, str] = {
+    "searched": "the searched model",
+    "linear": "the linear model",
+    "trees": "the tree ensemble",
+}
 
 
 class Finalist(Parameters):

@@ -28,14 +28,23 @@ def fit_sets(kind: Kind, table: MultimodalTable, reference: ReferenceParameters,
     """A reference of all modalities, then one of each alone, fitted on a table's rows."""
     names = list(table.schema.modalities)
     singles = [[name] for name in names] if reference.each_modality and len(names) > 1 else []
-    models = []
-    for modalities in (names, *singles):
-        start = time.perf_counter()
-        model = fit_reference(kind, table, modalities, reference.seed, balance=balance, max_rows=reference.max_rows)
-        seconds = round(time.perf_counter() - start, 3)
-        model.architecture = model.architecture.model_copy(update={"seconds": seconds})
-        models.append(model)
-    return models
+    return [fit_timed(kind, table, modalities, reference, balance, reference.seed) for modalities in (names, *singles)]
+
+
+def fit_timed(
+    kind: Kind,
+    table: MultimodalTable,
+    modalities: Sequence[str],
+    reference: ReferenceParameters,
+    balance: str,
+    seed: int,
+) -> ReferenceModel:
+    """``fit_reference``; the model's description says how many seconds it took."""
+    start = time.perf_counter()
+    model = fit_reference(kind, table, modalities, seed, balance=balance, max_rows=reference.max_rows)
+    seconds = round(time.perf_counter() - start, 3)
+    model.architecture = model.architecture.model_copy(update={"seconds": seconds})
+    return model
 
 
 def join(train: MultimodalTable, validation: MultimodalTable, reference: ReferenceParameters) -> MultimodalTable:
@@ -74,6 +83,7 @@ def score_all(
                     **_scores(_logits(first, validation), on_test, validation, test, reference, metric),
                     "rows": first.architecture.rows,
                     "rows_refitted": final.architecture.rows,
+                    "rows_test": len(test),
                     "features": final.architecture.features,
                     "parameters": final.architecture.size,
                     "seconds": final.architecture.seconds,

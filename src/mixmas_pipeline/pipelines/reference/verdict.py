@@ -14,11 +14,10 @@ from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.intervals import Interval, bootstrap_interval, difference_interval
 from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.pipelines.reference.parameters import ReferenceParameters
-from mixmas_pipeline.pipelines.reference.results import Finalist, Outcome, Verdict
+from mixmas_pipeline.pipelines.reference.results import NAMES, Finalist, Outcome, Verdict
 from mixmas_pipeline.pipelines.reference.scoring import key
 
 _SIMPLICITY = ("linear", "trees", "network")
-_NAMES = {"network": "the searched model", "linear": "the linear model", "trees": "the tree ensemble"}
 _ADVANTAGES = {"linear": "it is smaller and faster", "trees": "it trains in seconds"}
 
 
@@ -134,7 +133,7 @@ def _advice(verdict: Verdict, recommended: str, other: str) -> str:
 
 
 def _name(finalist: Finalist, everything: str) -> str:
-    name = _NAMES[finalist.model]
+    name = NAMES["searched" if finalist.model == "network" else finalist.model]
     return name if finalist.modalities == everything else f"{name} on {finalist.modalities} alone"
 
 
