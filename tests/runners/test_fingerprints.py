@@ -153,7 +153,13 @@ MEANT = [
     Edit("averaged weights", "training/averaging.py", "return min(decay", "return max(decay", TRAINS),
     Edit("share of a blend", "training/recipe.py", "draws.beta(recipe", "draws.gamma(recipe", TRAINS),
     Edit("weight decay of vectors", "training/optimiser.py", "(vectors, 0.0)", "(vectors, 0.1)", TRAINS),
-    Edit("least number of steps", "training/fit.py", "min_steps / batches", "min_steps * batches", TRAININGS),
+    Edit(
+        "least number of steps",
+        "training/batches.py",
+        "max(1, math.ceil(parameters.min_steps",
+        "max(2, math.ceil(parameters.min_steps",
+        TRAININGS,
+    ),
     Edit(
         "present mask",
         "evaluation/presence.py",

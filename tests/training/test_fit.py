@@ -20,6 +20,7 @@ from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.storage.cache import cache_folder
 from mixmas_pipeline.storage.paths import as_path
 from mixmas_pipeline.training import fit as fitting
+from mixmas_pipeline.training.batches import batch_rows, epoch_rows
 from mixmas_pipeline.training.inference import compute_logits
 from mixmas_pipeline.training.lightning_module import MixerModule
 from mixmas_pipeline.training.parameters import TrainingParameters
@@ -225,16 +226,32 @@ def test_average_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         torch.testing.assert_close(weight, best[name])
 
 
-@pytest.mark.parametrize(("rows", "epochs", "patience"), [(80, 20, 8), (16, 100, 40), (1600, 5, 2)])
-def test_few_rows_get_more_epochs(rows: int, epochs: int, patience: int) -> None:
-    """Batches of 16: at least 100 steps."""
-    lengthened = fitting.lengthened(parameters(max_epochs=5, patience=2, min_steps=100), rows)
-    assert (lengthened.max_epochs, lengthened.patience) == (epochs, patience)
+@pytest.mark.parametrize(("rows", "steps"), [(80, 20), (16, 20), (48, 21), (1600, 100)])
+def test_epochs_of_few_rows_go_over_them_several_times(rows: int, steps: int) -> None:
+    """Batches of 16, five epochs of at least 100 steps in all: each row comes as often as every other."""
+    settings = parameters(max_epochs=5, min_steps=100)
+    batches = epoch_rows(rows, settings, 3)
+    assert len(batches) == steps
+    assert len(set(torch.cat(batches).bincount(minlength=rows).tolist())) == 1
+    orders = [tuple(batch.tolist()) for epoch in range(5) for batch in epoch_rows(rows, settings, epoch)]
+    assert len(set(orders)) == 5 * steps, "each pass has an order of its own"
+    plain = parameters(max_epochs=5, min_steps=0)
+    same = zip(epoch_rows(rows, plain, 3), batch_rows(rows, 16, plain.seed, 3), strict=True)
+    assert all(torch.equal(a, b) for a, b in same)
 
 
-def test_min_steps_are_taken(tmp_path: Path) -> None:
+def test_min_steps_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    original = MixerModule.on_train_batch_end
+
+    def count(self: MixerModule, *arguments: Any) -> None:
+        taken.append(self.current_epoch)
+        original(self, *arguments)
+
+    monkeypatch.setattr(MixerModule, "on_train_batch_end", count)
     _, history = fit(tmp_path, parameters(max_epochs=2, patience=2, min_steps=23))
-    assert len(history) == 5
+    assert len(history) == 2
+    assert len(taken) == 30, "three passes of five steps in each of two epochs"
     assert history["learning_rate"].iloc[-1] < 1e-3
 
 

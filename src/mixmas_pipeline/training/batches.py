@@ -14,7 +14,7 @@ from torch import Tensor
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.storage.memory_maps import release
 from mixmas_pipeline.training.modality_dropout import drop_modalities
-from mixmas_pipeline.training.parameters import AugmentationParameters, OptimiserParameters
+from mixmas_pipeline.training.parameters import AugmentationParameters, OptimiserParameters, TrainingParameters
 
 _RELEASE_BYTES = 1 << 28
 _STREAM = 22  # sets these random numbers apart from others of the same seed
@@ -44,6 +44,19 @@ def batch_rows(rows: int, batch_size: int, seed: int, epoch: int) -> list[Tensor
     if len(pieces) > 1 and len(pieces[-1]) == 1:
         pieces[-2:] = [torch.cat(pieces[-2:])]
     return pieces
+
+
+def passes_per_epoch(rows: int, parameters: TrainingParameters) -> int:
+    """How often an epoch goes over so many rows: as often as makes ``min_steps`` steps of ``max_epochs`` epochs."""
+    batches = len(batch_rows(rows, parameters.batch_size, 0, 0))
+    return max(1, math.ceil(parameters.min_steps / (batches * parameters.max_epochs)))
+
+
+def epoch_rows(rows: int, parameters: TrainingParameters, epoch: int) -> list[Tensor]:
+    """The rows of every batch of an epoch of full training."""
+    passes = passes_per_epoch(rows, parameters)
+    numbers = range(epoch * passes, (epoch + 1) * passes)
+    return [batch for n in numbers for batch in batch_rows(rows, parameters.batch_size, parameters.seed, n)]
 
 
 def evaluation_rows(table: MultimodalTable) -> Iterator[slice]:

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from mixmas_pipeline.data.table import MultimodalTable
-from mixmas_pipeline.training.batches import Batches, Held, batch_rows, draw_versions, evaluation_rows, hold
+from mixmas_pipeline.training.batches import Batches, Held, draw_versions, epoch_rows, evaluation_rows, hold
 from mixmas_pipeline.training.modality_dropout import drop_modalities
 from mixmas_pipeline.training.parameters import TrainingParameters
 
@@ -61,7 +61,7 @@ class TableDataModule(pl.LightningDataModule):
         present = drop_modalities(self._train, self._modalities, settings.modality_dropout, settings.seed, epoch)
         versions = draw_versions(self._train, settings.recipe.augmentation, settings.seed, epoch)
         rows, shares, head_shares = [], [], []
-        for piece in batch_rows(len(self._train), settings.batch_size, settings.seed, epoch):
+        for piece in epoch_rows(len(self._train), settings, epoch):
             whole = piece.numpy()
             weights, part = self._weights[whole], whole[rank::world]
             # DDP takes the plain mean of the processes' gradients. Each process's loss is a mean over its part, so this

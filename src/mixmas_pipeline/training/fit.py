@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +18,7 @@ from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.storage.atomic import is_complete
 from mixmas_pipeline.storage.cache import local_copy
-from mixmas_pipeline.training.batches import batch_rows
+from mixmas_pipeline.training.batches import epoch_rows
 from mixmas_pipeline.training.checkpoints import AtomicCheckpoints, MovableCheckpoints, ResumableEarlyStopping
 from mixmas_pipeline.training.data_module import TableDataModule
 from mixmas_pipeline.training.lightning_module import MixerModule
@@ -83,9 +82,8 @@ def fit(
         logging.getLogger(name).setLevel(logging.WARNING)
     device = pick_device(parameters.device)
     precision = pick_precision(parameters.precision, device)
-    parameters = lengthened(parameters, len(train_table))
-    batches = len(batch_rows(len(train_table), parameters.batch_size, 0, 0))
-    module = MixerModule(architecture, parameters, batches * parameters.max_epochs, train_table)
+    steps = len(epoch_rows(len(train_table), parameters, 0)) * parameters.max_epochs
+    module = MixerModule(architecture, parameters, steps, train_table)
     data = TableDataModule(train_table, validation, parameters, module.scale, list(architecture.inputs))
     last = checkpoints / LAST
     resumes = is_complete(last)
@@ -135,15 +133,6 @@ def trained(
     model.load_state_dict(weights)
     history = torch.load(local_copy(checkpoints / LAST), map_location="cpu", weights_only=True)["history"]
     return model.eval(), pd.DataFrame(history)
-
-
-def lengthened(parameters: TrainingParameters, rows: int) -> TrainingParameters:
-    """The parameters, with as many epochs, and as much more patience, as make ``min_steps`` steps of so many training
-    rows."""
-    batches = len(batch_rows(rows, parameters.batch_size, 0, 0))
-    epochs = max(parameters.max_epochs, math.ceil(parameters.min_steps / batches))
-    patience = math.ceil(parameters.patience * epochs / parameters.max_epochs)
-    return parameters.model_copy(update={"max_epochs": epochs, "patience": patience})
 
 
 def _callbacks(parameters: TrainingParameters, checkpoints: AnyPath) -> list[pl.Callback]:

@@ -202,8 +202,8 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
         keep: "best": the weights of the epoch with the best validation score. "last": those of the last epoch; then
             nothing stops early. Members of an ensemble by fold are always trained with "last", so that their held-out
             rows choose nothing. Default "best".
-        min_steps: with few rows ``max_epochs`` and ``patience`` grow, by the same factor, until the schedule has this
-            many optimiser steps. Default 0: they stay.
+        min_steps: with few rows an epoch goes over them several times, so often that the schedule has this many
+            optimiser steps. Default 0: once.
         metric: validation score that is watched; see ``SelectionParameters``.
         fusion_weight_step: growth per epoch of the fused head's weight in the multi-head loss. Default 0.
         precision: beside those of ``DeviceParameters`` "float16" (autocast with scaled gradients, for GPUs without

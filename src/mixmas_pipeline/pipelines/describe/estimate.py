@@ -36,6 +36,7 @@ from mixmas_pipeline.pipelines.describe.results import (
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.pipelines.search.results import FUSION_FUNCTION, FUSION_NETWORK, Proposal
 from mixmas_pipeline.training import fit, lightning_module
+from mixmas_pipeline.training.batches import passes_per_epoch
 from mixmas_pipeline.training.ensembling import FOLDS, is_small
 from mixmas_pipeline.training.parameters import BudgetParameters, TrainingParameters
 from mixmas_pipeline.training.trial import run_trials
@@ -276,7 +277,7 @@ def _training_cost(
         epoch = time_training(proposal, tables.train, tables.validation, training)
     except FloatingPointError as error:
         return FailedTraining(failed=str(error))
-    epochs = fit.lengthened(training, len(tables.train)).max_epochs * _members(tables, training)
+    epochs = training.max_epochs * passes_per_epoch(len(tables.train), training) * _members(tables, training)
     return TrainingCost(
         seconds_an_epoch=epoch,
         alone_seconds_an_epoch=alone,

@@ -65,7 +65,7 @@ def _check_counts(train: MultimodalTable, counts: np.ndarray, names: list[str]) 
 
 
 def _report(kind: str, labels: np.ndarray, names: list[str], rows: np.ndarray, allowed: float) -> SampleReport:
-    """A sample's size and imbalance. Refuses an imbalance above ``allowed``, and above two rows: few rows cannot have less."""
+    """A sample's size and imbalance. Refuses an imbalance above ``allowed`` and above two rows."""
     imbalance, worst = worst_imbalance(labels, rows)
     if imbalance > max(allowed, 2 / len(rows)):
         raise ValueError(
