@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
@@ -75,6 +76,55 @@ def spectrogram_transform(bins: int, samples: int):
         transform = Spectrogram(n_fft=size, hop_length=hop, power=1.0)
         return lambda waveforms: transform(waveforms)[..., :bins]
     return lambda waveforms: stft_magnitude(waveforms, size, hop)[..., :bins]
+
+
+def mel_transform(bins: int, samples: int, rate: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Mel spectrogram that turns ``samples`` samples into ``bins`` x ``bins``.
+
+    The frames lie ``samples // (bins - 1)`` samples apart. The Hann window has the next power of two above twice as
+    many samples, and at least 64 ms. Power is summed by triangular filters.
+
+    Args:
+        rate: in Hz.
+
+    Returns:
+        A function from (n, samples) float32 to (n, bins, bins) float32: square roots of the filters' power.
+    """
+    import torch
+
+    hop = samples // (bins - 1)
+    size = 1 << math.ceil(math.log2(max(2 * hop, 0.064 * rate)))
+    filters = torch.from_numpy(mel_filters(bins, size, rate))
+
+    def transform(waveforms: torch.Tensor) -> torch.Tensor:
+        # Silence follows: a reflection needs more samples than half a window.
+        padded = torch.nn.functional.pad(waveforms, (0, max(0, size - samples)))
+        return (filters @ stft_magnitude(padded, size, hop)[..., :bins].square()).sqrt()
+
+    return transform
+
+
+def mel_filters(bins: int, size: int, rate: int) -> np.ndarray:
+    """(bins, size // 2 + 1) float32: triangles whose corners are equally far apart in mel, 2595 log10(1 + Hz / 700),
+    from 0 Hz to half the rate (O'Shaughnessy 1987, "Speech Communication", section 4.3). A filter that would lie
+    between two lines of the spectrum has the nearest one."""
+    top = 2595 * np.log10(1 + rate / 2 / 700)
+    corners = 700 * (10 ** (np.linspace(0, top, bins + 2) / 2595) - 1)
+    lines = np.arange(size // 2 + 1) * rate / size
+    low, centre, high = (corners[k : k + bins, None] for k in range(3))
+    filters = np.minimum((lines - low) / (centre - low), (high - lines) / (high - centre)).clip(min=0)
+    empty = np.flatnonzero(filters.max(axis=1) == 0)
+    filters[empty, np.abs(lines - centre[empty]).argmin(axis=1)] = 1
+    return filters.astype(np.float32)
+
+
+def coloured_noise(exponents: np.ndarray, samples: int, rng: np.random.Generator) -> np.ndarray:
+    """(n, samples) float32 of mean square 1, whose power falls with frequency as 1 / f**exponent: 0 is white, 1 pink, 2
+    brown noise."""
+    frequencies = np.maximum(np.fft.rfftfreq(samples), 1 / samples)
+    spectrum = np.fft.rfft(rng.normal(size=(len(exponents), samples)), axis=1)
+    shaped = np.fft.irfft(spectrum * frequencies ** (-np.asarray(exponents)[:, None] / 2), samples, axis=1)
+    return (shaped / np.sqrt(np.mean(np.square(shaped), axis=1, keepdims=True))).astype(np.float32)
 
 
 def stft_magnitude(waveforms: torch.Tensor, size: int, hop: int) -> torch.Tensor:

@@ -20,15 +20,19 @@ class ColumnDataset(AtomicDataset):
 
     def _read(self, path: Path) -> Column:
         modality = json.loads((path / "modality.json").read_text(encoding="utf-8"))
+        variants = path / "variants.npy"
         return Column(
             array=np.load(path / "array.npy", mmap_mode="r", allow_pickle=False),
             present=np.load(path / "present.npy", allow_pickle=False),
             modality=Modality.from_json(modality),
+            variants=np.load(variants, mmap_mode="r", allow_pickle=False) if variants.exists() else None,
         )
 
     def _write(self, path: Path, data: Column) -> None:
         path.mkdir()
         write_array(data.array, path / "array.npy")
+        if data.variants is not None:
+            write_array(data.variants, path / "variants.npy")
         np.save(path / "present.npy", data.present, allow_pickle=False)
         (path / "modality.json").write_text(json.dumps(asdict(data.modality)), encoding="utf-8")
 

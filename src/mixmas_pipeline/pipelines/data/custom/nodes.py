@@ -20,7 +20,7 @@ from mixmas_pipeline.data.table import GIVEN_SPLIT, GROUP, MultimodalTable, Tabl
 from mixmas_pipeline.pipelines.data.custom import labels, reading, splitting
 from mixmas_pipeline.pipelines.data.custom.cells import ID, NUMBER, CellError, check_column, choose, words
 from mixmas_pipeline.pipelines.data.custom.kinds import KINDS, Source
-from mixmas_pipeline.pipelines.data.custom.parameters import ModalityOf, TableParameters
+from mixmas_pipeline.pipelines.data.custom.parameters import AudioParameters, ModalityOf, TableParameters
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
@@ -90,8 +90,21 @@ def learn_modality(
         return KINDS[parameters.kind].learn(parameters, rows, source)
 
 
-def prepare_modality(
+def prepare_training_modality(
     rows: pd.DataFrame, learnt: dict[str, Any], modality: dict[str, Any], file: str, source: Source | None = None
+) -> Column:
+    """As ``prepare_modality``, of rows that train, with their variants."""
+    return prepare_modality(rows, learnt, modality, file, source, training=True)
+
+
+def prepare_modality(
+    rows: pd.DataFrame,
+    learnt: dict[str, Any],
+    modality: dict[str, Any],
+    file: str,
+    source: Source | None = None,
+    *,
+    training: bool = False,
 ) -> Column:
     """The modality of the rows.
 
@@ -99,6 +112,7 @@ def prepare_modality(
         rows: of one split, or new ones. Of new ones an optional modality may be missing altogether.
         learnt: of the training rows.
         file: of the rows, for messages.
+        training: the rows train a model; only then have they variants. Default false.
 
     Raises:
         ValueError: a cell has something else than it should; a row lacks the modality, and it is not optional.
@@ -111,6 +125,8 @@ def prepare_modality(
             rows = rows.assign(**dict.fromkeys(columns))
         for column in columns:
             check_column(rows, column, "one that the training rows have")
+        if isinstance(parameters, AudioParameters) and not training:
+            parameters = parameters.model_copy(update={"variants": 0})
         column = KINDS[parameters.kind].prepare(parameters, learnt, rows, source)
         if not parameters.optional and not column.present.all():
             lacking = np.flatnonzero(~column.present)
@@ -175,6 +191,7 @@ def _built(
         rows[ID].to_numpy(dtype=str),
         _together(rows, parameters) if labelled else None,
         present={name: column.present for name, column in named.items() if modalities[name].optional},
+        variants={name: column.variants for name, column in named.items() if column.variants is not None},
         check=False,
     )
 

@@ -109,18 +109,27 @@ class AudioParameters(FileParameters):
 
     Attributes:
         sample_rate: to which recordings are resampled, in Hz. Default 16,000.
-        seconds: how much is taken, from the beginning; what is shorter is followed by silence. Default 1.
+        seconds: how much is taken, from the beginning; what is shorter is followed by silence. "auto": 90 % of the
+            training recordings are no longer, but at most 10. Default "auto".
         bins: frequencies, and as many frames. Default 112.
+        frequencies: "mel": close together where they are low, as people hear them; a frame covers all of its time.
+            "linear": equally far apart; a frame covers 2 (bins - 1) samples. Default "mel".
         range_db: below a recording's loudest point, which is as much as is kept. Default 80.
+        variants: how often each recording is mixed once more, with noise of a random colour and level; training draws
+            from all of them. Default 0.
+        snr_db: lowest and highest signal-to-noise ratio of the variants, in dB. Default 0 to 30.
     """
 
     form: ClassVar[Form] = "picture"
 
     kind: Literal["audio"] = "audio"
     sample_rate: int = Field(16_000, ge=1000, le=192_000)
-    seconds: float = Field(1.0, gt=0, le=3600)
+    seconds: Annotated[float, Field(gt=0, le=3600)] | Literal["auto"] = "auto"
     bins: Side = 112
+    frequencies: Literal["mel", "linear"] = "mel"
     range_db: float = Field(80.0, gt=0, le=200)
+    variants: int = Field(0, ge=0, le=100)
+    snr_db: tuple[float, float] = (0.0, 30.0)
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -129,6 +138,10 @@ class AudioParameters(FileParameters):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.snr_db[0] > self.snr_db[1]:
+            raise ValueError(f"snr_db is {list(self.snr_db)}; expected the lower ratio first")
+        if self.seconds == "auto":
+            return self
         if (samples := round(self.sample_rate * self.seconds)) < 2 * (self.bins - 1):
             raise ValueError(
                 f"{self.seconds:g} s at {self.sample_rate} Hz are {samples} samples, of which {self.bins} frequencies "

@@ -40,7 +40,7 @@ def create_pipeline(dataset: str, table: TableParameters) -> Pipeline:
         )
         graph += [
             Node(
-                nodes.prepare_modality,
+                nodes.prepare_modality if name == "test" else nodes.prepare_training_modality,
                 [split[name], known, own, f"{parameters}.file", *source],
                 f"{space}.{modality}.{name}_column",
                 name=f"prepare_{name}",

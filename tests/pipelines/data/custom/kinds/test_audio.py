@@ -11,14 +11,23 @@ import soundfile
 from kind_samples import frame
 
 from mixmas_pipeline.data.column import Column
+from mixmas_pipeline.data.sound import coloured_noise
 from mixmas_pipeline.pipelines.data.custom.cells import CellError
 from mixmas_pipeline.pipelines.data.custom.kinds import audio
 from mixmas_pipeline.pipelines.data.custom.parameters import AudioParameters
 
 
 def prepare(folder: Path, names: list[Any], **parameters: Any) -> Column:
-    section = {"column": "sound", "folder": str(folder), "sample_rate": 8000, "seconds": 1, "bins": 64, **parameters}
-    return audio.prepare(AudioParameters.model_validate(section), {}, frame(sound=names), folder)
+    section = {
+        "column": "sound",
+        "folder": str(folder),
+        "sample_rate": 8000,
+        "seconds": 1,
+        "bins": 64,
+        "frequencies": "linear",
+    }
+    made, rows = AudioParameters.model_validate(section | parameters), frame(sound=names)
+    return audio.prepare(made, audio.learn(made, rows, folder), rows, folder)
 
 
 def tone(frequency: float, rate: int, seconds: float = 1.0, level: float = 0.5) -> np.ndarray:
@@ -89,3 +98,75 @@ def test_files_that_are_no_sound_name_file_row_and_column(samples: int | None, t
         soundfile.write(tmp_path / "b.wav", np.zeros(samples), 8000)
     with pytest.raises(CellError, match=r"row 11 \(id id-1\), column sound: b.wav in .*: (not a readable|it is empty)"):
         prepare(tmp_path, ["a.wav", "b.wav"])
+
+
+def test_mel_frequencies_are_what_a_slow_computation_gives(tmp_path: Path) -> None:
+    """A frame of 512 samples per 126; power summed by 64 triangles, one after the other."""
+    wave = np.random.default_rng(0).uniform(-0.5, 0.5, 8000) * np.linspace(0.1, 1, 8000)
+    soundfile.write(tmp_path / "a.wav", wave, 8000, subtype="FLOAT")
+    made = prepare(tmp_path, ["a.wav"], range_db=60, frequencies="mel").array[0]
+    padded = np.pad(wave, 256, mode="reflect")
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(512) / 512)
+    power = np.stack([np.abs(np.fft.rfft(padded[t * 126 : t * 126 + 512] * window)) ** 2 for t in range(64)])
+    corners = [700 * (10 ** (2595 * np.log10(1 + 4000 / 700) * k / 65 / 2595) - 1) for k in range(66)]
+    sums = np.zeros((64, 64))
+    for band, (low, centre, high) in enumerate(zip(corners, corners[1:], corners[2:], strict=False)):
+        for line in range(257):
+            hertz = line * 8000 / 512
+            rising, falling = (hertz - low) / (centre - low), (high - hertz) / (high - centre)
+            sums[band] += max(0.0, min(rising, falling)) * power[:, line]
+    decibel = np.maximum(10 * np.log10(sums / sums.max()), -60)
+    assert np.abs(made - (decibel + 60) * 255 / 60).max() <= 1
+
+
+def test_length_is_that_of_nine_in_ten_training_recordings(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(10):
+        soundfile.write(tmp_path / f"{number}.wav", tone(500, 8000, 0.5 + 0.1 * number), 8000)
+    soundfile.write(tmp_path / "long.wav", tone(500, 8000, 30.0), 8000)
+    (tmp_path / "broken.wav").write_bytes(b"RIFF")
+
+    def seconds(names: list[str], **changes: Any) -> float:
+        section = {"column": "sound", "folder": str(tmp_path), **changes}
+        return audio.learn(AudioParameters.model_validate(section), frame(sound=names), tmp_path)["seconds"]
+
+    with caplog.at_level("INFO"):
+        assert seconds([f"{number}.wav" for number in range(10)] + ["broken.wav"]) == pytest.approx(1.31, abs=0.011)
+    assert "have 0.50 to 1.40 s; 10 % are cut off" in caplog.text
+    assert seconds(["long.wav"]) == 10
+    assert seconds(["long.wav"], seconds=2.5) == 2.5
+
+
+def test_variants_have_noise_of_their_level_and_follow_from_the_content(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(1000, 8000), 8000)
+    soundfile.write(tmp_path / "b.wav", tone(1000, 8000, level=0.4), 8000)
+    names = ["a.wav", "b.wav", "a.wav"]
+    plain, made = prepare(tmp_path, names), prepare(tmp_path, names, variants=40, snr_db=[10, 10], range_db=120)
+    assert plain.variants is None
+    np.testing.assert_array_equal(prepare(tmp_path, names, range_db=120).array, made.array)
+    assert made.variants is not None
+    assert made.variants.shape == (3, 40, 64, 64)
+    np.testing.assert_array_equal(made.variants[0], made.variants[2])
+    assert (made.variants[0] != made.variants[1]).any()
+    row = round(1000 * 126 / 8000)
+
+    def beside_tone(spectrograms: np.ndarray) -> np.ndarray:
+        power = 10 ** (spectrograms * (12 / 255))  # (n, 64 frequencies, 64 frames), up to a factor each
+        return power.sum(axis=(1, 2)) / power[:, row - 2 : row + 3].sum(axis=(1, 2)) - 1
+
+    noise = []
+    for level in (10, 20):
+        variants = prepare(tmp_path, names[:1], variants=40, snr_db=[level, level], range_db=120).variants
+        assert variants is not None
+        noise.append(beside_tone(variants[0]) - beside_tone(made.array[:1]))  # the ends of the tone have other tones
+    # White noise of 10 dB has a tenth of the tone's power; brown noise is near 0 Hz, where a line counts twice.
+    assert 0.07 < noise[0].min() < noise[0].max() < 0.2
+    np.testing.assert_allclose(noise[0] / noise[1], 10, rtol=0.1)
+
+
+def test_noise_has_its_colour_and_power() -> None:
+    noise = coloured_noise(np.array([0.0, 1.0, 2.0]), 40_000, np.random.default_rng(0))
+    np.testing.assert_allclose(np.mean(np.square(noise), axis=1), 1, rtol=1e-4)
+    power = np.abs(np.fft.rfft(noise, axis=1)) ** 2
+    octaves = [power[:, k : 2 * k].mean(axis=1) for k in (1000, 2000, 4000, 8000)]
+    slopes = -np.polyfit(np.log([1000, 2000, 4000, 8000]), np.log(octaves), 1)[0]
+    np.testing.assert_allclose(slopes, [0, 1, 2], atol=0.1)
