@@ -107,6 +107,7 @@ class _Sections:
     """The active data set's sections that decide its graph."""
 
     search: SearchParameters
+    training: TrainingParameters
     compare: CompareParameters
     validate_search: ValidateSearchParameters
     predict: PredictParameters
@@ -180,13 +181,13 @@ def _sections(dataset: str, section: dict[str, Any]) -> _Sections:
             raise ValueError(f"the parameters of {dataset!r} have no {name!r}; see conf/base/parameters_{name}.yml")
     sections = _Sections(
         search=check(section["search"], f"{dataset}.search", SearchParameters),
+        training=check(section["training"], f"{dataset}.training", TrainingParameters),
         compare=check(section["compare"], f"{dataset}.compare", CompareParameters),
         validate_search=check(section["validate_search"], f"{dataset}.validate_search", ValidateSearchParameters),
         predict=check(section["predict"], f"{dataset}.predict", PredictParameters),
         export=check(section["export"], f"{dataset}.export", ExportParameters),
         reference=check(section["reference"], f"{dataset}.reference", ReferenceParameters),
     )
-    check(section["training"], f"{dataset}.training", TrainingParameters)
     encoders = sections.compare.baseline.encoders
     if set(encoders) != set(sections.search.encoders):
         raise ValueError(
@@ -199,7 +200,7 @@ def _sections(dataset: str, section: dict[str, Any]) -> _Sections:
 def _pipelines(dataset: str, section: dict[str, Any], data: Pipeline, sections: _Sections) -> dict[str, Pipeline]:
     """The active data set's pipelines."""
     searching = data + search.create_pipeline(dataset, sections.search)
-    trained = searching + training.create_pipeline(dataset)
+    trained = searching + training.create_pipeline(dataset, sections.training)
     references = reference.create_pipeline(dataset, sections.reference.kinds)
     everything = trained + references + reporting.create_pipeline(dataset, with_references=bool(references.nodes))
     if not references.nodes:

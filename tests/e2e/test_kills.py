@@ -25,10 +25,11 @@ SEED = 20241126
 EPOCHS = 16
 # One node after the other, in the process that is watched and killed.
 PARAMETERS = f"compute.cores=1,avmnist.training.max_epochs={EPOCHS},avmnist.training.patience={EPOCHS}"
+PARAMETERS += ",avmnist.training.deploy=ensemble,avmnist.training.members=2"
 COMMAND = ["run", "--env=test", f"--params={PARAMETERS}"]
 # How many points are drawn of which nodes, and how many kills come at random times between them.
-POINTS = {"data.": 11, "search.": 17, "training.train_model": 13, "training.evaluate_model": 5}
-POINTS |= {"reference.": 4, "reporting.": 3}
+POINTS = {"data.": 11, "search.": 17, "training.divide": 2, "training.train_member": 13, "training.combine_members": 3}
+POINTS |= {"training.evaluate_model": 3, "reference.": 4, "reporting.": 3}
 RANDOM_TIMES = 5
 # Between two kills at most so many training steps or checkpoints: a training has to be left for the kills after it.
 STEPS, CHECKPOINTS = 10, 2
@@ -81,8 +82,12 @@ def draw(events: list[list[str]], rng: random.Random) -> list[Point]:
 
 
 def epochs(log: str) -> list[int]:
-    """Epochs that a run has ended."""
-    return [int(number) for number in re.findall(r"epoch (\d+) of at most \d+:", log)]
+    """Epochs that a run has ended. Those of the second member follow those of the first."""
+    ended, before = [], 0
+    for member, epoch in re.findall(r"Running training\.train_member_(\d+) |epoch (\d+) of at most \d+:", log):
+        before = (int(member) - 1) * EPOCHS if member else before
+        ended += [before + int(epoch)] if epoch else []
+    return ended
 
 
 def records(events: list[list[str]]) -> dict[str, set[str]]:
@@ -122,7 +127,7 @@ def test_killed_at_many_points_it_goes_on_and_ends_the_same(forks: Forks, tmp_pa
     log = tmp_path / "run.log"
     assert forks.run(untouched, log, COMMAND, trace=str(tmp_path / "trace.json")) == 0, log.read_text()
     all_nodes, all_epochs = started(log.read_text()), epochs(log.read_text())
-    assert all_epochs == list(range(1, EPOCHS + 1))
+    assert all_epochs == list(range(1, 2 * EPOCHS + 1))
     events = json.loads((tmp_path / "trace.json").read_text())["events"]
     recorded = records(events)
     assert recorded.keys() == set(all_nodes)
@@ -174,6 +179,6 @@ def test_killed_at_many_points_it_goes_on_and_ends_the_same(forks: Forks, tmp_pa
     assert all(hit[name] >= least for name, least in LEAST.items()), hit
     assert epochs_again >= 1, "checkpoints were cut"
     assert finished == set(all_nodes)
-    assert ended_epochs == EPOCHS
+    assert ended_epochs == 2 * EPOCHS
     assert results(project) == results(untouched)
     assert not list((project / "data").rglob(".*.partial")), "what kills have left was cleared away"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 from child_processes import workers
 from project_runs import kedro, make_project
-from run_results import started
+from run_results import results, started
 
 # Artefacts that hold nothing but results, by the end of their path: their bytes are compared.
 BYTES = ("train.arrow", "test.arrow", "sample.arrow", "model.safetensors", "architecture.json", "metrics.json")
@@ -53,10 +54,28 @@ def test_parallel_run_with_a_killed_worker_ends_with_the_same_bits(finished_proj
     assert started(again.stdout) == [], "the number of cores changes nothing"
 
 
-def run_and_kill_a_worker(project: Path) -> str:
-    """`kedro run` on two cores; of the first worker that trains a candidate nothing is left."""
+@pytest.mark.slow
+def test_members_side_by_side_have_the_same_bits_as_one_by_one(finished_project: Path, tmp_path: Path) -> None:
+    """With two cores, a member's worker is killed: it resumes, and the others are not trained again."""
+    parameters = "avmnist.training.deploy=ensemble,avmnist.training.members=3,avmnist.training.max_epochs=20"
+    alone, together = (shutil.copytree(finished_project, tmp_path / name) for name in ("alone", "together"))
+    done = kedro(alone, "run", "--env=test", "--pipeline=training", f"--params={parameters},compute.cores=1")
+    assert done.returncode == 0, done.stdout
+    command = ["--pipeline=training", f"--params={parameters},compute.cores=2"]
+    said = run_and_kill_a_worker(together, r"Running training.train_member", command)
+    assert "it is run again (1 of 2)" in said
+    nodes = started(said)
+    assert len(nodes) == len(set(nodes)) + 1
+    assert set(nodes) == set(started(done.stdout))
+    assert results(together) == results(alone)
+
+
+def run_and_kill_a_worker(
+    project: Path, begun: str = r"Running \S+\.train_", arguments: Sequence[str] = ("--params=compute.cores=2",)
+) -> str:
+    """`kedro run` on two cores; after the first line with this pattern nothing is left of a worker."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "kedro", "run", "--env=test", "--params=compute.cores=2"],
+        [sys.executable, "-m", "kedro", "run", "--env=test", *arguments],
         cwd=project,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -67,7 +86,7 @@ def run_and_kill_a_worker(project: Path) -> str:
     said, killed = "", False
     for line in process.stdout:
         said += line
-        if not killed and re.search(r"Running \S+\.train_", line):
+        if not killed and re.search(begun, said):
             running = workers(process.pid)
             if running:
                 os.kill(min(running), signal.SIGKILL)

@@ -23,6 +23,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util.tensor_util import make_ndarray
 
 from mixmas_pipeline.datasets.runs import Record
+from mixmas_pipeline.hooks.tracking import _history_curves
 from mixmas_pipeline.training.parameters import TrainingParameters
 
 ON = "--params=tracking=true"
@@ -112,6 +113,14 @@ def test_curves_are_those_of_the_artefacts(tracked: Path) -> None:
             assert points == list(zip(mine["step"], map(single, mine["loss"]), strict=True))
             count += len(points)
     assert count == len(losses)
+
+
+def test_an_ensemble_has_a_curve_per_member() -> None:
+    history = pd.DataFrame({"epoch": [0, 1, 0], "train_loss": [3.0, 2.0, 4.0], "member": [0, 0, 1]})
+    assert _history_curves(history) == {
+        "training, member 0/train_loss": [(0, 3.0), (1, 2.0)],
+        "training, member 1/train_loss": [(0, 4.0)],
+    }
 
 
 def test_texts_and_pictures(tracked: Path) -> None:

@@ -14,7 +14,7 @@ ESTIMATE = Estimate(
     device="cpu",
     load=0.5,
     cores=2,
-    bytes=Memory(at_once=7_000_000, largest_trial=5_000_000, samples=2_000_000),
+    bytes=Memory(at_once=7_000_000, largest_trial=5_000_000, samples=2_000_000, training=9_000_000),
     search=SearchCost(
         seconds=125.0,
         least_seconds=100.0,
@@ -50,7 +50,7 @@ def test_estimate_in_sentences() -> None:
         "steps, 2 at once, trained on 1,100 rows, scored on 300.",
         "training": "Full training: at most 10 min 0 s: 20 epochs of 30 s, 4,000 rows.",
         "memory": "Memory: about 7 MB for the trials that run at once, in addition to 500 MB per process; 5 MB for the "
-        "largest trial, 2 MB for the samples.",
+        "largest trial, 2 MB for the samples, 9 MB for full training.",
     }
 
 
@@ -58,6 +58,15 @@ def test_a_busy_machine_is_mentioned_with_the_times_without_other_load() -> None
     sentences = estimate_sentences(ESTIMATE.model_copy(update={"load": 3.2}), DESCRIPTION)
     assert sentences["search"].endswith("The machine is busy (load 3 on 2 cores); without other programs: 1 min 0 s.")
     assert sentences["training"].endswith("Without other programs: 5 min 0 s.")
+
+
+def test_members_side_by_side_are_mentioned() -> None:
+    training = ESTIMATE.training.model_copy(update={"at_once": 2, "seconds": 300.0})
+    sentences = estimate_sentences(ESTIMATE.model_copy(update={"training": training, "load": 3.2}), DESCRIPTION)
+    assert sentences["training"] == (
+        "Full training: at most 5 min 0 s: 20 epochs of 30 s, 2 at once, 4,000 rows. Without other programs: 2 min "
+        "30 s."
+    )
 
 
 def test_a_training_that_failed_is_mentioned_with_its_reason() -> None:

@@ -24,7 +24,7 @@ from mixmas_pipeline.utils.resources import ComputeParameters
 # What trains candidates, and what trains whole models. The estimate of a search's cost times both.
 TRIALS = {"search.train_candidate", "search.finish_candidate"}
 TRIALS |= {"validate_search.train_combination", "validate_search.search_within_budget", "describe.estimate_cost"}
-TRAININGS = {"training.train_model", "compare.tune", "compare.train_seeds", "describe.estimate_cost"}
+TRAININGS = {"training.train_member", "compare.tune", "compare.train_seeds", "describe.estimate_cost"}
 TRAINS = TRIALS | TRAININGS
 # What makes architectures. All but the last two match candidates in parameters.
 MATCHES = {"search.propose_encoders", "search.propose_fusion_networks", "describe.plan_search"}
@@ -33,7 +33,7 @@ PROPOSES = MATCHES | {"search.propose_fusion_functions", "compare.propose_conten
 ANSWERS = {"training.evaluate_model", "compare.evaluate_contenders", "predict.predict_new_rows"}
 EXPORTS = {"export.convert", "export.assemble"}
 DRAWS_ARCHITECTURE = {"reporting.draw_architecture", "export.assemble"}
-BUILDS = TRAINS | PROPOSES | ANSWERS | EXPORTS | DRAWS_ARCHITECTURE
+BUILDS = TRAINS | PROPOSES | ANSWERS | EXPORTS | DRAWS_ARCHITECTURE | {"training.combine_members"}
 SELECTS = {"search.decide", "search.choose", "validate_search.search_within_budget"}
 SCORES = TRAINS | SELECTS | {"training.evaluate_model", "compare.evaluate_contenders", "export.assemble"}
 SAMPLES = {"search.sample_for_search", "describe.plan_search", "describe.estimate_cost"}
@@ -43,9 +43,11 @@ CHECKS = {"search.check_parameters", "describe.plan_search"}
 FITS = {f"reference.{name}" for name in ("fit_linear", "fit_trees", "refit_linear", "refit_trees")}
 FITS |= {"compare.fit_linear", "compare.fit_trees"}
 SCORES_THEM = "reference.score_references"
-# An ensemble may have references: what trains one fits them, and what saves or loads a model can load them.
-ENSEMBLES = {"training.train_model"}
-MODELS = ENSEMBLES | ANSWERS | EXPORTS | {"compare.train_seeds"}
+# What divides the rows of an ensemble's members, fits its references, and weighs all of them.
+DIVIDES, WEIGHS = "training.divide", "training.combine_members"
+FITS |= {f"training.fit_{kind}_member" for kind in ("linear", "trees")}
+# An ensemble may have references: what saves or loads a model can load them.
+MODELS = ANSWERS | EXPORTS | {"training.train_member", "compare.train_seeds", WEIGHS}
 JUDGES = {SCORES_THEM, "reference.give_verdict"}
 # They use the class of a task, some methods of which score.
 USE_TASKS = {"search.check_parameters", "describe.plan_search", "reporting.draw_examples", "reporting.draw_mistakes"}
@@ -124,15 +126,27 @@ MEANT = [
         "weights.sum(dim=1).clamp(min=2)",
         BUILDS,
     ),
+    Edit("weights of an ensemble", "training/ensembling.py", "_WEIGHTS = 0.1", "_WEIGHTS = 0.2", {WEIGHS}),
     Edit(
-        "weights of an ensemble", "training/ensembling.py", "_LEAST = 0.01", "_LEAST = 0.02", {"training.train_model"}
+        "size of a small table",
+        "training/ensembling.py",
+        "SMALL_ROWS, SMALL_BYTES = 5000",
+        "SMALL_ROWS, SMALL_BYTES = 9000",
+        {DIVIDES, "describe.estimate_cost"},
+    ),
+    Edit(
+        "rows of a member",
+        "training/ensembling.py",
+        "_rows_where(~inside, train",
+        "_rows_where(inside, train",
+        {"training.train_member"},
     ),
     Edit(
         "folds",
         "training/folds.py",
         "stratified_split(members, sizes[1:], seed)",
         "stratified_split(members, sizes[1:], 0)",
-        FITS | ENSEMBLES,
+        FITS | {DIVIDES},
     ),
     Edit("loss", "training/loss.py", "(1 - weight) / len(auxiliary)", "(2 - weight) / len(auxiliary)", TRAINS),
     Edit("optimiser", "training/optimiser.py", "torch.optim.AdamW(", "torch.optim.Adam(", TRAINS),
@@ -195,14 +209,14 @@ MEANT = [
         "training/statistics.py",
         "max(count, 1) - mean**2",
         "max(count - 1, 1) - mean**2",
-        MATCHES - {"search.propose_fusion_networks"} | {"compare.propose_contenders", "training.train_model"},
+        MATCHES - {"search.propose_fusion_networks"} | {"compare.propose_contenders", DIVIDES},
     ),
     Edit(
         "sampling",
         "data/sampling.py",
         "rng.permutation(rows)",
         "rng.permutation(rows)[::-1]",
-        SPLITS | FITS | ENSEMBLES,
+        SPLITS | FITS | {DIVIDES},
     ),
     Edit(
         "strata",
@@ -213,7 +227,7 @@ MEANT = [
         | {"describe.measure_tables", "describe.find_leaks", "reporting.draw_examples"}
         | {"export.assemble"}  # the card counts the rows of each
         | FITS
-        | ENSEMBLES,
+        | {DIVIDES},
     ),
     Edit(
         "sample size",
@@ -252,7 +266,7 @@ MEANT = [
         "4 if side >= 40",
         FITS | MODELS | {SCORES_THEM},
     ),
-    Edit("fit of a reference", "training/references.py", "_STEPS = 200", "_STEPS = 100", FITS | ENSEMBLES),
+    Edit("fit of a reference", "training/references.py", "_STEPS = 200", "_STEPS = 100", FITS),
     Edit(
         "interval of a score",
         "evaluation/intervals.py",
@@ -342,7 +356,7 @@ MEANT = [
         "training/parameters.py",
         "patience: int = Field(ge=1)",
         "patience: int = Field(3, ge=1)",
-        TRAININGS | CHECKS | {"training.evaluate_model"},
+        TRAININGS | CHECKS | {DIVIDES, WEIGHS, "training.evaluate_model"},
     ),
 ]
 
@@ -417,8 +431,8 @@ def test_all_that_nodes_execute_is_in_their_fingerprints(tmp_path: Path) -> None
         SampleParameters,
         SelectionParameters,
     )
+    from mixmas_pipeline.pipelines.training import nodes as training
     from mixmas_pipeline.pipelines.training.evaluation import evaluate_model
-    from mixmas_pipeline.pipelines.training.nodes import train_model
     from mixmas_pipeline.training.parameters import BudgetParameters, TrainingParameters
 
     def run(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -462,9 +476,26 @@ def test_all_that_nodes_execute_is_in_their_fingerprints(tmp_path: Path) -> None
     choice, *tables = run(search.choose, selection, holdout, decision, max=result)
     architecture, *_ = run(search.conclude, choice, *tables)
     settings = TrainingParameters(
-        seed=0, max_epochs=2, patience=2, metric="accuracy", learning_rate=0.01, modality_dropout=0.2, device="cpu"
+        seed=0,
+        max_epochs=2,
+        patience=2,
+        metric="accuracy",
+        learning_rate=0.01,
+        modality_dropout=0.2,
+        device="cpu",
+        members=2,
     )
-    model, _, held_out = run(train_model, architecture, train, holdout, settings, str(tmp_path))
+    model, _, held_out = run(training.train_model, architecture, train, holdout, settings, str(tmp_path))
+    divided = run(training.divide, architecture, train, holdout, settings)
+    folds, members = divided["folds"], {}
+    kinds = ("model", "history", "held_out")
+    for name in ("member_1", "member_2"):
+        found = run(training.train_member, divided[name], folds, train, holdout, str(tmp_path))
+        members |= {f"{name}.{kind}": part for kind, part in zip(kinds, found, strict=True)}
+    for kind, fit in (("linear", training.fit_linear_member), ("trees", training.fit_trees_member)):
+        found = run(fit, folds, train, holdout, 0, "none")
+        members |= {f"{kind}.{part}": value for part, value in zip(("reference", "held_out"), found, strict=True)}
+    model, _, held_out = run(training.combine_members, divided["architecture"], train, holdout, settings, **members)
     run(evaluate_model, model, held_out, train, holdout, sample, settings)
 
 
@@ -473,7 +504,7 @@ def test_the_version_of_scikit_learn_counts_where_a_reference_is_fitted(demo: De
     using = {
         n.name for n in demo.nodes if code.refers(code_references(n, demo.catalog), fingerprints.USES_SCIKIT_LEARN)
     }
-    assert demo.functions(using) == FITS | ENSEMBLES
+    assert demo.functions(using) == FITS
 
 
 PARTS: dict[str, dict[str, str]] = {

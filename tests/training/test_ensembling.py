@@ -7,94 +7,124 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ensembles import Results, train_fully
 from training_samples import CPU, architecture, parameters, table
 
-from mixmas_pipeline.data.table import GIVEN_SPLIT, MultimodalTable, concatenate
-from mixmas_pipeline.models.ensemble import Ensemble, combine
-from mixmas_pipeline.storage.retention import checkpoint_folder
+from mixmas_pipeline.data.table import GIVEN_SPLIT, GROUP, MultimodalTable, concatenate
+from mixmas_pipeline.models.ensemble import Ensemble, average, combine
 from mixmas_pipeline.training import ensembling
-from mixmas_pipeline.training.ensembling import (
-    HeldOut,
-    Trained,
-    select_weights,
-    train_ensemble,
-    train_single,
-)
+from mixmas_pipeline.training.ensembling import HeldOut, divide, fit_reference_member, select_weights
 from mixmas_pipeline.training.folds import assign_folds
 from mixmas_pipeline.training.inference import compute_logits
 from mixmas_pipeline.training.lightning_module import MixerModule
 from mixmas_pipeline.training.loss import task_loss
 from mixmas_pipeline.training.references import fit_reference
-from mixmas_pipeline.training.resumable import ResumableTrainings
-from mixmas_pipeline.training.statistics import with_statistics
 
-SHORT = {"max_epochs": 2, "patience": 2, "seeds": 2, "references": False}
+SHORT = {"max_epochs": 2, "patience": 2, "members": 2, "references": False}
+FIVE = {**SHORT, "members": 5}
 
 
 def splits() -> tuple[MultimodalTable, MultimodalTable]:
     return table(50, 0), table(20, 1)
 
 
-def ensemble(folder: Path, **changes: object) -> Trained:
-    trainings = ResumableTrainings(str(checkpoint_folder(folder)))
-    return train_ensemble(architecture(0.0), *splits(), parameters(**{**SHORT, **changes}), trainings)
+def ensemble(folder: Path, **changes: object) -> Results:
+    return train_fully(architecture(0.0), *splits(), parameters(**{**FIVE, **changes}), folder)
+
+
+def same_weights(first: torch.nn.Module, second: torch.nn.Module) -> bool:
+    pairs = zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
 
 
 def test_every_row_is_predicted_by_the_member_of_its_fold(tmp_path: Path) -> None:
     found = ensemble(tmp_path)
     rows = concatenate(*splits())
-    folds = assign_folds(rows, ensembling.FOLDS, 3)
+    folds = assign_folds(rows, 5, 3)
     np.testing.assert_array_equal(found.held_out.rows, np.arange(70))
-    assert isinstance(found.model, Ensemble)
-    for number, member in enumerate(found.model.members):
+    np.testing.assert_array_equal(found["training.folds"], folds)
+    for number, member in enumerate(found["model"].members):
         alone = compute_logits(member, rows, CPU)
         inside = folds == number
         np.testing.assert_allclose(found.held_out.logits["series"][inside], alone["series"][inside], atol=1e-6)
         assert (found.held_out.logits["series"][~inside] != alone["series"][~inside]).any()
-    assert set(found.history["member"]) == set(range(5))
+    assert set(found["history"]["member"]) == set(range(5))
 
 
-def test_held_out_rows_do_not_change_the_weights_of_their_member(tmp_path: Path) -> None:
+def test_held_out_rows_do_not_change_the_weights_of_their_member(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Other inputs and labels in a fold: its member has the same weights. Not even the epoch is chosen on it."""
-    settings, (train, validation) = parameters(max_epochs=4, patience=1), splits()
-    folds = ensembling._make_folds(architecture(0.0), train, validation, 3)
-    assert folds is not None
-    first = ensembling._from_folds(folds, settings, _in(tmp_path / "a"))
-    inside = folds.numbers == 2
-    folds.rows.labels[inside] = (folds.rows.labels[inside] + 1) % 3
-    folds.rows.arrays["series"][inside] = -7
-    changed = folds._replace(
-        architectures=[with_statistics(a, folds.divided(fold)[0]) for fold, a in enumerate(folds.architectures)]
-    )
-    second = ensembling._from_folds(changed, settings, _in(tmp_path / "b"))
-    same = [
-        all(torch.equal(a, b) for a, b in zip(x.state_dict().values(), y.state_dict().values(), strict=True))
-        for x, y in zip(first[0], second[0], strict=True)
-    ]
-    assert same == [False, False, True, False, False]
+    settings, (train, validation) = parameters(**{**FIVE, "max_epochs": 4, "patience": 1}), splits()
+    first = train_fully(architecture(0.0), train, validation, settings, tmp_path / "a")
+    folds = first["training.folds"]
+    monkeypatch.setattr(ensembling, "assign_folds", lambda *_: folds)  # folds are stratified by label
+    for part, inside in ((train, folds[:50] == 2), (validation, folds[50:] == 2)):
+        part.labels[inside] = (part.labels[inside] + 1) % 3
+        part.arrays["series"][inside] = -7
+    second = train_fully(architecture(0.0), train, validation, settings, tmp_path / "b")
+    pairs = zip(first.members("model"), second.members("model"), strict=True)
+    assert [same_weights(*pair) for pair in pairs] == [False, False, True, False, False]
 
 
-def test_large_table_has_a_member_per_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_fewer_groups_than_members_folds_are_left_out_in_turn(tmp_path: Path) -> None:
+    train, validation = splits()
+    train.extra[GROUP] = np.array(["a", "b"] * 25)
+    validation.extra[GROUP] = np.array(["c"] * 20)
+    found = train_fully(architecture(0.0), train, validation, parameters(**FIVE), tmp_path)
+    plans, folds = found.members("plan"), found["training.folds"]
+    assert [plan.fold for plan in plans] == [0, 1, 2, 0, 1]
+    assert [plan.training.seed for plan in plans] == [3, 4, 5, 6, 7]
+    assert not same_weights(*found.members("model")[:4:3]), "two members of a fold differ in their seeds"
+    parts = [HeldOut.from_arrays(arrays) for arrays in found.members("held_out")]
+    for fold, of_fold in ((1, [parts[1], parts[4]]), (2, [parts[2]])):
+        inside = np.flatnonzero(folds == fold)
+        logits = torch.from_numpy(np.stack([part.logits["series"] for part in of_fold]))
+        expected = average(logits, "multiclass") if len(of_fold) > 1 else logits[0]
+        np.testing.assert_array_equal(found.held_out.logits["series"][inside], expected)
+        np.testing.assert_array_equal(of_fold[0].rows, inside)
+
+
+def test_members_of_a_large_table_differ_in_their_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ensembling, "SMALL_ROWS", 10)
-    found = ensemble(tmp_path)
-    assert isinstance(found.model, Ensemble)
-    assert len(found.model.members) == 2
+    found = ensemble(tmp_path, members=2)
+    assert len(found["model"].members) == 2
+    assert not same_weights(*found.members("model"))
     np.testing.assert_array_equal(found.held_out.rows, 50 + np.arange(20))
     np.testing.assert_allclose(
-        found.held_out.logits["fused"], compute_logits(found.model, splits()[1], CPU)["fused"], atol=1e-5
+        found.held_out.logits["fused"], compute_logits(found["model"], splits()[1], CPU)["fused"], atol=1e-5
     )
+
+
+def test_variants_count_for_the_size_of_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    train, validation = splits()
+    monkeypatch.setattr(ensembling, "SMALL_BYTES", 10_000)
+    assert ensembling.is_small(train, validation)
+    train.variants["series"] = np.repeat(train.arrays["series"][:, None], 3, axis=1)
+    assert not ensembling.is_small(train, validation)
+
+
+def test_a_plan_says_nothing_of_other_members(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise one more member, or the references, would train all members of a large table again."""
+    monkeypatch.setattr(ensembling, "SMALL_ROWS", 10)
+    two, three = (
+        divide(architecture(), *splits(), parameters(members=members, references=references)).plans
+        for members, references in ((2, False), (3, True))
+    )
+    assert two == three[:2]
+    assert two[0].training.keep == "best"
 
 
 def test_single_model_is_trained_on_the_training_split(tmp_path: Path) -> None:
-    found = train_single(architecture(0.0), *splits(), parameters(**SHORT), _in(tmp_path))
+    found = ensemble(tmp_path, deploy="single")
     np.testing.assert_array_equal(found.held_out.rows, 50 + np.arange(20))
     np.testing.assert_array_equal(
-        found.held_out.logits["fused"], compute_logits(found.model, splits()[1], CPU)["fused"]
+        found.held_out.logits["fused"], compute_logits(found["model"], splits()[1], CPU)["fused"]
     )
 
 
-def test_finished_folds_are_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An interruption in the third fold; the second start ends as an undisturbed one."""
+def test_finished_members_are_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interruption in the third member; the second start ends as an undisturbed one."""
     step, steps = MixerModule.training_step, []
 
     def interrupted(module: MixerModule, batch: object, index: int) -> object:
@@ -119,9 +149,9 @@ def test_given_split_is_kept(tmp_path: Path) -> None:
     train, validation = splits()
     for rows in (train, validation):
         rows.extra[GIVEN_SPLIT] = np.ones(len(rows), np.uint8)
-    found = train_ensemble(architecture(0.0), train, validation, parameters(**SHORT), _in(tmp_path))
-    assert isinstance(found.model, Ensemble)
-    assert len(found.model.members) == SHORT["seeds"]
+    found = train_fully(architecture(0.0), train, validation, parameters(**SHORT), tmp_path)
+    assert found["training.folds"].size == 0
+    assert len(found["model"].members) == SHORT["members"]
     np.testing.assert_array_equal(found.held_out.rows, 50 + np.arange(20))
 
 
@@ -134,9 +164,8 @@ def test_where_a_fold_cannot_be_left_out_members_differ_in_their_seeds(
         rows.arrays["series"][:] = 0
     train.arrays["series"][7] = 5
     with caplog.at_level("WARNING"):
-        found = train_ensemble(architecture(0.0), train, validation, parameters(**SHORT), _in(tmp_path))
-    assert isinstance(found.model, Ensemble)
-    assert len(found.model.members) == SHORT["seeds"]
+        found = train_fully(architecture(0.0), train, validation, parameters(**SHORT), tmp_path)
+    assert len(found["model"].members) == SHORT["members"]
     assert "No folds of the 70 rows can be made (modality 'series'" in caplog.text
 
 
@@ -151,11 +180,11 @@ def test_candidates_without_a_finite_loss_are_named() -> None:
 def test_references_join_with_what_they_are_worth(tmp_path: Path) -> None:
     """Two epochs teach the networks little, and the classes differ in a mean: the references get the weight."""
     found = ensemble(tmp_path, references=True)
-    assert isinstance(found.model, Ensemble)
-    kinds = [getattr(member, "kind", "network") for member in found.model.config.members]
+    assert isinstance(found["model"], Ensemble)
+    kinds = [getattr(member, "kind", "network") for member in found["model"].config.members]
     assert kinds[:5] == ["network"] * 5
     assert "linear" in kinds
-    assert found.model.shares["networks"] < 0.5
+    assert found["model"].shares["networks"] < 0.5
     rows = concatenate(*splits())
     right = (found.held_out.logits["fused"].argmax(axis=1) == rows.labels).mean()
     alone = (ensemble(tmp_path).held_out.logits["fused"].argmax(axis=1) == rows.labels).mean()
@@ -168,28 +197,36 @@ def test_references_are_scored_on_rows_that_they_were_not_fitted_on() -> None:
     rows.arrays = {
         name: np.random.default_rng(1).normal(size=a.shape).astype(a.dtype) for name, a in rows.arrays.items()
     }
-    numbers = assign_folds(rows, 5, 0)
-    folds = ensembling._Folds(rows, numbers, [architecture(0.0)] * 5)
-    fitted = ensembling._references_from_folds(folds, parameters())
-    for reference in fitted:
-        assert (reference.held_out.argmax(dim=1).numpy() == rows.labels).mean() < 0.5
-    others, inside = folds.divided(3)
-    by_hand = fit_reference("linear", others, ["picture", "series"], 3)
-    expected = compute_logits(by_hand, inside, CPU)["fused"]
-    np.testing.assert_allclose(fitted[0].held_out[numbers == 3], expected, rtol=1e-5)
+    train, validation = rows.take(np.arange(150)), rows.take(np.arange(150, 200))
+    folds = assign_folds(rows, 5, 0)
+    linear, trees = (fit_reference_member(kind, folds, train, validation, 3, "none") for kind in ("linear", "trees"))
+    for reference in (linear, trees):
+        np.testing.assert_array_equal(reference.held_out.rows, np.arange(200))
+        assert (reference.held_out.logits["fused"].argmax(axis=1) == rows.labels).mean() < 0.5
+        assert reference.model.architecture.rows == 200
+    inside = folds == 3
+    by_hand = fit_reference("linear", rows.take(np.flatnonzero(~inside)), ["picture", "series"], 3)
+    expected = compute_logits(by_hand, rows.take(np.flatnonzero(inside)), CPU)["fused"]
+    np.testing.assert_allclose(linear.held_out.logits["fused"][inside], expected, rtol=1e-5)
 
 
-def test_with_many_rows_references_are_fitted_on_the_training_split(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("small", [True, False])
+def test_with_many_rows_references_are_scored_on_the_validation_split(
+    small: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """As fitted on the training split. The ensemble's are fitted on the rows of the networks."""
     monkeypatch.setattr(ensembling, "FOLDED_REFERENCE_ROWS", 10)
+    monkeypatch.setattr(ensembling, "SMALL_ROWS", 100 if small else 20)
     found = ensemble(tmp_path, references=True)
-    assert isinstance(found.model, Ensemble)
     np.testing.assert_array_equal(found.held_out.rows, 50 + np.arange(20))
     train, validation = splits()
-    by_hand = fit_reference("linear", train, ["picture", "series"], 3)
-    linear = next(m for m in found.model.members if getattr(m.architecture, "kind", "") == "linear")
-    np.testing.assert_array_equal(*(compute_logits(m, validation, CPU)["fused"] for m in (by_hand, linear)))
+    of_split, of_all = (
+        compute_logits(fit_reference("linear", rows, ["picture", "series"], 3), validation, CPU)["fused"]
+        for rows in (train, concatenate(train, validation))
+    )
+    np.testing.assert_array_equal(found["training.linear.held_out"]["logits/fused"], of_split)
+    linear = next(m for m in found["model"].members if getattr(m.architecture, "kind", "") == "linear")
+    np.testing.assert_array_equal(compute_logits(linear, validation, CPU)["fused"], of_all if small else of_split)
 
 
 def test_weight_of_a_single_candidate_is_the_best_temperature() -> None:
@@ -258,7 +295,3 @@ def test_held_out_predictions_survive_the_catalog() -> None:
     back = HeldOut.from_arrays(held_out.to_arrays())
     assert back.logits.keys() == held_out.logits.keys()
     np.testing.assert_array_equal(back.rows, held_out.rows)
-
-
-def _in(folder: Path) -> ResumableTrainings:
-    return ResumableTrainings(str(checkpoint_folder(folder)))

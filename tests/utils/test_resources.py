@@ -43,16 +43,33 @@ def test_a_node_has_one_share() -> None:
 def test_nodes_that_take_long_have_a_tag() -> None:
     """By the function: what trains, scores whole splits, or measures times."""
     trains = {"train_candidate", "finish_candidate", "search_within_budget"}
-    fully = {"train_model", "tune", "train_seeds", "train_combination", "estimate_cost"}
+    fully = {"tune", "train_seeds", "train_combination", "estimate_cost"}
     scores = {"evaluate_model", "evaluate_contenders", "predict_new_rows", "convert", "assemble"}
     functions: dict[str, set[str]] = {}
     for graph in pipelines("base").values():
         for node in graph.nodes:
             functions.setdefault(ComputeParameters().tag(node) or "", set()).add(node.func.__name__)
     references = {"fit_linear", "fit_trees", "refit_linear", "refit_trees", "score_references"}
-    assert functions["trial"] == trains | references
+    assert functions["trial"] == trains | references | {"fit_linear_member", "fit_trees_member"}
+    assert functions["member"] == {"train_member"}
     assert functions["training"] == fully | scores
-    assert {"decide", "choose"} <= functions[""]
+    assert {"decide", "choose", "combine_members"} <= functions[""]
+
+
+@pytest.mark.parametrize(
+    ("training", "tag"),
+    [
+        pytest.param({}, "member", id="one device"),
+        pytest.param({"devices": 2}, "training", id="two processes"),
+        pytest.param({"device": "cuda", "devices": "auto"}, "training", id="all GPUs"),
+        pytest.param({"num_nodes": 2, "address": "a:1"}, "training", id="two hosts"),
+        pytest.param({"deploy": "single"}, "training", id="single model"),
+    ],
+)
+def test_a_training_in_several_processes_takes_the_machine(training: dict[str, Any], tag: str) -> None:
+    nodes = pipelines("base", avmnist={"training": training})["training"].nodes
+    trains = {"train_model", "train_member"}
+    assert {ComputeParameters().tag(node) for node in nodes if node.func.__name__ in trains} == {tag}
 
 
 @pytest.mark.parametrize(
@@ -85,3 +102,4 @@ def test_a_share_keeps_the_default_of_what_it_does_not_say() -> None:
     assert (shares.training.cpus, shares.training.gpus) == ("all", 0)
     assert (shares.trial.cpus, shares.trial.gpus) == (1, 0.5)
     assert shares.preparation == Shares().preparation
+    assert (shares.member.cpus, shares.member.gpus) == (1, "auto")

@@ -127,7 +127,8 @@ def _gather(
     texts["artefacts"] = _markdown(["data set", "version", "path"], ((n, v, paths[n]) for n, v in artefacts.items()))
     texts["run"] = _markdown(["", ""], {**record.versions, "arguments": given.get("runtime_params") or {}}.items())
     pictures = {_PICTURES[kind]: png for kind, png in load(*_PICTURES)}
-    histories = [n.removeprefix(f"{dataset}.") for n in artefacts if n.endswith(("history", ".history"))]
+    histories = [n.removeprefix(f"{dataset}.") for n in artefacts if n.endswith(".history")]
+    histories = [n for n in histories if not n.startswith("training.")]  # the members' are part of the ensemble's
     curves: dict[str, dict[str, list[tuple[int, float]]]] = {}
     for kind, history in load(*histories):
         folder = "training" if kind == "history" else kind.removesuffix(".history").replace(".", "/")
@@ -201,13 +202,14 @@ def _versions(project: str) -> dict[str, str]:
 
 
 def _history_curves(history: pd.DataFrame) -> dict[str, list[tuple[int, float]]]:
-    """One curve per column, over epochs; with several seeds, one per column and seed."""
-    columns = [name for name in history if name not in ("epoch", "seed")]
-    if "seed" not in history:
+    """One curve per column, over epochs; with several seeds or members, one per column and seed or member."""
+    columns = [name for name in history if name not in ("epoch", "seed", "member")]
+    by = next((name for name in ("seed", "member") if name in history), None)
+    if by is None:
         return {f"training/{name}": list(zip(history["epoch"], history[name], strict=True)) for name in columns}
     return {
-        f"training, seed {seed}/{name}": list(zip(rows["epoch"], rows[name], strict=True))
-        for seed, rows in history.groupby("seed")
+        f"training, {by} {number}/{name}": list(zip(rows["epoch"], rows[name], strict=True))
+        for number, rows in history.groupby(by)
         for name in columns
     }
 

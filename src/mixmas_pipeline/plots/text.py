@@ -50,7 +50,7 @@ def estimate_sentences(estimate: Any, description: Any) -> dict[str, str]:
         "memory": (
             f"Memory: about {memory.at_once / 1e6:,.0f} MB for the trials that run at once, in addition to 500 MB per "
             f"process; {memory.largest_trial / 1e6:,.0f} MB for the largest trial, {memory.samples / 1e6:,.0f} MB for "
-            "the samples."
+            f"the samples, {memory.training / 1e6:,.0f} MB for full training."
         ),
     }
 
@@ -58,10 +58,12 @@ def estimate_sentences(estimate: Any, description: Any) -> dict[str, str]:
 def _training_sentence(training: Any, rows: int, busy: bool) -> str:
     if failed := getattr(training, "failed", None):
         return f"not timed, because it failed: {failed}"
+    at_once = f", {training.at_once} at once" if training.at_once > 1 else ""
     sentence = (
         f"at most {duration(training.seconds)}: {training.epochs} epochs of "
-        f"{duration(training.seconds_an_epoch)}, {rows:,} rows."
+        f"{duration(training.seconds_an_epoch)}{at_once}, {rows:,} rows."
     )
     if busy:
-        sentence += f" Without other programs: {duration(training.alone_seconds_an_epoch * training.epochs)}."
+        alone = training.alone_seconds_an_epoch * training.epochs / training.at_once
+        sentence += f" Without other programs: {duration(alone)}."
     return sentence

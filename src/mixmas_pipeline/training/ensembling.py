@@ -1,13 +1,16 @@
 """Train the members of an ensemble so that each row is predicted by members that did not see it; weigh them by that.
 
-Small tables: the rows of training and validation are divided into folds. The member of a fold is trained on the other
-folds, for a fixed number of epochs, so that every row is out of fold once. Large tables, and those whose split was
+Small tables: the rows of training and validation are divided into folds. Each member is trained without one of them,
+for a fixed number of epochs, so that every row is out of fold once or more. Large tables, and those whose split was
 given: every member is trained on the training split from a seed of its own, and stops on the validation split.
+
+``divide`` -> ``train_member`` and ``fit_reference_member``, each by itself -> ``combine_members``.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple, cast
 
@@ -25,17 +28,17 @@ from mixmas_pipeline.models.reference import Kind, ReferenceModel
 from mixmas_pipeline.training.folds import assign_folds
 from mixmas_pipeline.training.inference import compute_logits
 from mixmas_pipeline.training.loss import loss_scale, task_loss
+from mixmas_pipeline.training.member_plan import MemberPlan
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.training.references import fit_reference
 from mixmas_pipeline.training.resumable import ResumableTrainings
 from mixmas_pipeline.training.statistics import with_statistics
 from mixmas_pipeline.utils.progress import PartStarted, report
 
-FOLDS = 5
-KINDS: tuple[Kind, ...] = ("linear", "trees")
 # Above these a table is large: its members share the training split.
 SMALL_ROWS, SMALL_BYTES = 5000, 1 << 30
-# With more rows a reference for the ensemble is fitted once, on the training split: a fit per fold would take minutes.
+# With more rows a reference's held-out predictions are those of one fit on the training split: a fit per fold would
+# take minutes.
 FOLDED_REFERENCE_ROWS = 1500
 # The sum of the weights. Temperatures of more than 10 or less than 0.2 hint at predictions without information.
 _WEIGHTS = 0.1, 5.0
@@ -74,14 +77,34 @@ class Trained(NamedTuple):
     """A finished training.
 
     Attributes:
-        model: a ``MultimodalMixer``, or an ``Ensemble``.
-        history: one row per member and epoch.
-        held_out: every row of training and validation if there is a member per fold (and, with references, no more than
-            ``FOLDED_REFERENCE_ROWS`` rows); else the validation split.
+        model: in eval mode.
+        history: one row per epoch.
+        held_out: of rows that the model was not trained on.
     """
 
-    model: MultimodalMixer | Ensemble
+    model: MultimodalMixer
     history: pd.DataFrame
+    held_out: HeldOut
+
+
+class Division(NamedTuple):
+    """Which rows each member of an ensemble is trained on.
+
+    Attributes:
+        folds: (n,) the fold of each row of training and validation; empty if there are no folds.
+        architecture: with the statistics of all rows that networks are trained on.
+        plans: one per network.
+    """
+
+    folds: np.ndarray
+    architecture: Architecture
+    plans: list[MemberPlan]
+
+
+class ReferenceMember(NamedTuple):
+    """A reference model for an ensemble, and predictions of rows by such models that were not fitted on them."""
+
+    model: ReferenceModel
     held_out: HeldOut
 
 
@@ -89,8 +112,8 @@ def is_small(train: MultimodalTable, validation: MultimodalTable) -> bool:
     """Whether there are so few rows that folds are affordable, and needed. A split that was given stays as it is."""
     if GIVEN_SPLIT in train.extra:
         return False
-    size = sum(array.nbytes for table in (train, validation) for array in table.arrays.values())
-    return len(train) + len(validation) < SMALL_ROWS and size < SMALL_BYTES
+    arrays = [array for table in (train, validation) for array in (*table.arrays.values(), *table.variants.values())]
+    return len(train) + len(validation) < SMALL_ROWS and sum(array.nbytes for array in arrays) < SMALL_BYTES
 
 
 def train_single(
@@ -101,92 +124,158 @@ def train_single(
     trainings: ResumableTrainings,
 ) -> Trained:
     """One model of the training split; early stopping watches the validation split."""
-    report(PartStarted("training", 1, 1))
-    model, history = trainings.fit(with_statistics(architecture, train), train, validation, training)
-    logits = compute_logits(model, validation, _CPU)
-    return Trained(model, history, HeldOut(len(train) + np.arange(len(validation)), logits))
+    rows = len(train) + np.arange(len(validation))
+    return _trained(with_statistics(architecture, train), train, validation, rows, training, trainings)
 
 
-def train_ensemble(
-    architecture: Architecture,
-    train: MultimodalTable,
-    validation: MultimodalTable,
-    training: TrainingParameters,
-    trainings: ResumableTrainings,
-) -> Trained:
-    """Members that predict together, and are weighed by predictions of rows that they did not see."""
-    folds = _make_folds(architecture, train, validation, training.seed) if is_small(train, validation) else None
-    if folds is not None:
-        networks, history, held_out = _from_folds(folds, training, trainings)
-    else:
-        networks, history, held_out = _from_seeds(architecture, train, validation, training, trainings)
-    if not training.references:
-        references = []
-    elif folds is not None and len(folds.rows) <= FOLDED_REFERENCE_ROWS:
-        references = _references_from_folds(folds, training)
-    else:
-        references = _references_from_training_split(train, validation, training)
-        held_out = held_out.only(held_out.rows >= len(train))
-    labels = torch.from_numpy(np.concatenate([train.labels, validation.labels])[held_out.rows])
-    built = with_statistics(architecture, train if folds is None else folds.rows)
-    model, fused = _weighed(built, networks, references, held_out, labels, training)
-    held_out.logits[FUSED] = fused
-    return Trained(model, history, held_out)
+def divide(
+    architecture: Architecture, train: MultimodalTable, validation: MultimodalTable, training: TrainingParameters
+) -> Division:
+    """Divide the rows of a small table into folds, and plan each network.
 
-
-class _Folds(NamedTuple):
-    """Rows that are divided into folds.
-
-    Attributes:
-        rows: those of training and validation.
-        numbers: (n,) the fold of each.
-        architectures: per fold, with the statistics of the other folds' rows.
+    Member m leaves out fold m; where groups of rows are fewer than members, fold m modulo the number of folds.
     """
+    folds, built, without = _folds(architecture, train, validation, training) or (
+        np.empty(0, np.int64),
+        with_statistics(architecture, train),
+        [],
+    )
+    plans = []
+    for number in range(training.members):
+        fold = number % len(without) if without else None
+        plans.append(
+            MemberPlan(
+                member=number,
+                fold=fold,
+                architecture=built if fold is None else without[fold],
+                # Nothing is chosen on a fold, not even the epoch.
+                training=training.of_member(number, training.keep if fold is None else "last"),
+            )
+        )
+    return Division(folds, built, plans)
 
-    rows: MultimodalTable
-    numbers: np.ndarray
-    architectures: list[Architecture]
 
-    def divided(self, fold: int) -> tuple[MultimodalTable, MultimodalTable]:
-        """The rows of the other folds, and those of this one."""
-        inside = self.numbers == fold
-        return self.rows.take(np.flatnonzero(~inside)), self.rows.take(np.flatnonzero(inside))
+def _folds(
+    architecture: Architecture, train: MultimodalTable, validation: MultimodalTable, training: TrainingParameters
+) -> tuple[np.ndarray, Architecture, list[Architecture]] | None:
+    """The fold of each row; the architecture with the statistics of all rows, and with those of all rows but a fold's.
 
-    def in_order(self, parts: list[np.ndarray]) -> np.ndarray:
-        """One array per fold -> one array in the order of the rows."""
-        # Where each row is when the rows of fold 0 come first, then those of fold 1 and so on, each in its order.
-        positions = np.argsort(np.argsort(self.numbers, kind="stable"), kind="stable")
-        return np.concatenate(parts)[positions]
-
-
-def _make_folds(
-    architecture: Architecture, train: MultimodalTable, validation: MultimodalTable, seed: int
-) -> _Folds | None:
-    """None if a member could not be trained: there is one group only, or without a fold a modality is missing or
-    constant, or a target is constant."""
+    None if the table is large, or a member could not be trained: there is one group only, or without a fold a modality
+    is missing or constant, or a target is constant.
+    """
+    if not is_small(train, validation):
+        return None
     rows = concatenate(train, validation)
     try:
-        numbers = assign_folds(rows, FOLDS, seed)
-        others = [np.flatnonzero(numbers != fold) for fold in range(int(numbers.max()) + 1)]
-        return _Folds(rows, numbers, [with_statistics(architecture, rows.take(kept)) for kept in others])
+        folds = assign_folds(rows, training.members, training.seed)
+        others = [np.flatnonzero(folds != fold) for fold in range(int(folds.max()) + 1)]
+        without = [with_statistics(architecture, rows.take(kept)) for kept in others]
     except ValueError as error:
         _log.warning("No folds of the %d rows can be made (%s); the members differ in their seeds", len(rows), error)
         return None
+    return folds, with_statistics(architecture, rows), without
 
 
-def _weighed(
+def train_member(
+    plan: MemberPlan,
+    folds: np.ndarray,
+    train: MultimodalTable,
+    validation: MultimodalTable,
+    trainings: ResumableTrainings,
+) -> Trained:
+    """A network of an ensemble, as planned.
+
+    Args:
+        folds: see ``Division``.
+    """
+    if plan.fold is None:
+        rows, out, numbers = train, validation, len(train) + np.arange(len(validation))
+    else:
+        inside = folds == plan.fold
+        rows, out = _rows_where(~inside, train, validation), _rows_where(inside, train, validation)
+        numbers = np.flatnonzero(inside)
+    found = _trained(plan.architecture, rows, out, numbers, plan.training, trainings)
+    return found._replace(history=found.history.assign(member=plan.member))
+
+
+def _trained(
     architecture: Architecture,
-    networks: list[MultimodalMixer],
-    references: list[_Fitted],
-    held_out: HeldOut,
-    labels: Tensor,
+    train: MultimodalTable,
+    validation: MultimodalTable,
+    rows: np.ndarray,
     training: TrainingParameters,
-) -> tuple[Ensemble, np.ndarray]:
-    """The ensemble, and (n, classes) its logits of the held-out rows, which have these labels."""
-    scale = loss_scale(training, labels, architecture)
-    candidates = [torch.from_numpy(held_out.logits[FUSED]).double(), *(r.held_out for r in references)]
-    weights = select_weights(candidates, labels, architecture.task, scale)
-    fused = combine(torch.stack(candidates), torch.tensor(weights), architecture.task)
+    trainings: ResumableTrainings,
+) -> Trained:
+    """A network, and its predictions of the validation split, which has these row numbers."""
+    report(PartStarted("training", 1, 1))
+    model, history = trainings.fit(architecture, train, validation, training)
+    return Trained(model, history, HeldOut(rows, compute_logits(model, validation, _CPU)))
+
+
+def _rows_where(which: np.ndarray, train: MultimodalTable, validation: MultimodalTable) -> MultimodalTable:
+    """The rows of training and validation for which ``which``, (n,) booleans, is true; copied."""
+    first, second = np.flatnonzero(which[: len(train)]), np.flatnonzero(which[len(train) :])
+    return concatenate(train.take(first), validation.take(second))
+
+
+def fit_reference_member(
+    kind: Kind, folds: np.ndarray, train: MultimodalTable, validation: MultimodalTable, seed: int, balance: str
+) -> ReferenceMember:
+    """A reference model of all rows that members are trained on.
+
+    With few rows, those of each fold are predicted by a model that was fitted on the other folds. With more, the
+    validation split is predicted by one that was fitted on the training split.
+
+    Args:
+        folds: see ``Division``.
+        seed, balance: of the networks' training.
+    """
+    fit = partial(fit_reference, kind, modalities=list(train.arrays), seed=seed, balance=balance)
+    parts = []
+    if 0 < len(folds) <= FOLDED_REFERENCE_ROWS:
+        count = int(folds.max()) + 1
+        for fold in range(count):
+            report(PartStarted("fit", fold + 1, count + 1))
+            out = _rows_where(folds == fold, train, validation)
+            logits = compute_logits(fit(_rows_where(folds != fold, train, validation)), out, _CPU)
+            parts.append(HeldOut(np.flatnonzero(folds == fold), {FUSED: logits[FUSED]}))
+    else:
+        report(PartStarted("fit", 1, 2 if len(folds) else 1))
+        model = fit(train)
+        logits = compute_logits(model, validation, _CPU)
+        parts.append(HeldOut(len(train) + np.arange(len(validation)), {FUSED: logits[FUSED]}))
+    if len(folds):
+        report(PartStarted("fit", len(parts) + 1, len(parts) + 1))
+        model = fit(concatenate(train, validation))
+    return ReferenceMember(model, _merged(parts, train.schema.task))
+
+
+def combine_members(
+    architecture: Architecture,
+    networks: Sequence[MultimodalMixer],
+    held_out: Sequence[HeldOut],
+    references: Sequence[ReferenceMember],
+    labels: np.ndarray,
+    training: TrainingParameters,
+) -> tuple[Ensemble, HeldOut]:
+    """Weigh the members by their predictions of rows that they did not see.
+
+    Args:
+        architecture: see ``Division``.
+        held_out: of each network.
+        labels: of the rows of training and validation.
+
+    Returns:
+        The ensemble, and its predictions of the rows that every kind of member predicts.
+    """
+    task = architecture.task
+    merged = _merged(held_out, task)
+    for reference in references:
+        merged = merged.only(np.isin(merged.rows, reference.held_out.rows))
+    known = torch.from_numpy(labels[merged.rows])
+    fused = [merged.logits[FUSED], *(reference.held_out.logits[FUSED] for reference in references)]
+    candidates = [torch.from_numpy(logits).double() for logits in fused]
+    weights = select_weights(candidates, known, task, loss_scale(training, known, architecture))
     used = [(r.model, weight) for r, weight in zip(references, weights[1:], strict=True) if weight > 0]
     members: list[MultimodalMixer | ReferenceModel] = [*networks, *(model for model, _ in used)]
     config = EnsembleConfig(
@@ -197,42 +286,29 @@ def _weighed(
     model = Ensemble(config, members).eval()
     shares = ", ".join(f"{name} {share:.2f}" for name, share in model.shares.items())
     _log.info("weights in the ensemble: %s; temperature %.2f", shares, 1 / sum(weights))
-    return model, fused.float().numpy()
+    together = combine(torch.stack(candidates), torch.tensor(weights), task).float().numpy()
+    return model, HeldOut(merged.rows, {**merged.logits, FUSED: together})
 
 
-class _Fitted(NamedTuple):
-    """A reference for the ensemble, and (n, classes) its logits of the held-out rows."""
-
-    model: ReferenceModel
-    held_out: Tensor
-
-
-def _references_from_folds(folds: _Folds, training: TrainingParameters) -> list[_Fitted]:
-    """A reference of each kind, fitted on all rows. A row's logits are those of one that was fitted on the other
-    folds."""
-    fitted = []
-    for number, kind in enumerate(KINDS, start=1):
-        report(PartStarted("reference", number, len(KINDS)))
-        names = list(folds.rows.arrays)
-        fit = partial(fit_reference, kind, modalities=names, seed=training.seed, balance=training.balance)
-        parts = []
-        for fold in range(len(folds.architectures)):
-            others, out = folds.divided(fold)
-            parts.append(compute_logits(fit(others), out, _CPU)[FUSED])
-        fitted.append(_Fitted(fit(folds.rows), torch.from_numpy(folds.in_order(parts)).double()))
-    return fitted
+def _merged(parts: Sequence[HeldOut], task: str) -> HeldOut:
+    """The predictions in the order of the rows; of parts that have the same rows the average."""
+    by_rows: dict[bytes, list[HeldOut]] = {}
+    for part in parts:
+        by_rows.setdefault(part.rows.tobytes(), []).append(part)
+    groups = list(by_rows.values())
+    rows = np.concatenate([group[0].rows for group in groups])
+    order = np.argsort(rows)
+    logits = {
+        head: np.concatenate([_mean([part.logits[head] for part in group], task) for group in groups])[order]
+        for head in parts[0].logits
+    }
+    return HeldOut(rows[order], logits)
 
 
-def _references_from_training_split(
-    train: MultimodalTable, validation: MultimodalTable, training: TrainingParameters
-) -> list[_Fitted]:
-    """A reference of each kind, fitted on the training split, and its logits of the validation split."""
-    fitted = []
-    for number, kind in enumerate(KINDS, start=1):
-        report(PartStarted("reference", number, len(KINDS)))
-        model = fit_reference(kind, train, list(train.arrays), training.seed, balance=training.balance)
-        fitted.append(_Fitted(model, torch.from_numpy(compute_logits(model, validation, _CPU)[FUSED]).double()))
-    return fitted
+def _mean(logits: list[np.ndarray], task: str) -> np.ndarray:
+    if len(logits) == 1:
+        return logits[0]
+    return average(torch.from_numpy(np.stack(logits)), task).numpy()
 
 
 def select_weights(candidates: list[Tensor], labels: Tensor, task: str, scale: Tensor | None = None) -> list[float]:
@@ -275,47 +351,3 @@ def select_weights(candidates: list[Tensor], labels: Tensor, task: str, scale: T
     weights = np.zeros(len(candidates))
     weights[finite] = kept * found.sum() / kept.sum()
     return weights.tolist()
-
-
-def _from_seeds(
-    architecture: Architecture,
-    train: MultimodalTable,
-    validation: MultimodalTable,
-    training: TrainingParameters,
-    trainings: ResumableTrainings,
-) -> tuple[list[MultimodalMixer], pd.DataFrame, HeldOut]:
-    built = with_statistics(architecture, train)
-    members, histories, logits = [], [], []
-    for number in range(training.seeds):
-        report(PartStarted("seed", number + 1, training.seeds))
-        settings = training.model_copy(update={"seed": training.seed + number})
-        model, history = trainings.fit(built, train, validation, settings)
-        members.append(model)
-        histories.append(history.assign(member=number))
-        logits.append(compute_logits(model, validation, _CPU))
-    history = pd.concat(histories, ignore_index=True)
-    return members, history, HeldOut(len(train) + np.arange(len(validation)), _mean(logits, architecture.task))
-
-
-def _from_folds(
-    folds: _Folds, training: TrainingParameters, trainings: ResumableTrainings
-) -> tuple[list[MultimodalMixer], pd.DataFrame, HeldOut]:
-    members, histories, logits = [], [], []
-    for number, architecture in enumerate(folds.architectures):
-        report(PartStarted("fold", number + 1, len(folds.architectures)))
-        others, out = folds.divided(number)
-        # Nothing is chosen on the fold, not even the epoch.
-        settings = training.model_copy(update={"seed": training.seed + number, "keep": "last"})
-        model, history = trainings.fit(architecture, others, out, settings)
-        members.append(model)
-        histories.append(history.assign(member=number))
-        logits.append(compute_logits(model, out, _CPU))
-    whole = {head: folds.in_order([part[head] for part in logits]) for head in logits[0]}
-    return members, pd.concat(histories, ignore_index=True), HeldOut(np.arange(len(folds.rows)), whole)
-
-
-def _mean(logits: list[dict[str, np.ndarray]], task: str) -> dict[str, np.ndarray]:
-    return {
-        head: average(torch.stack([torch.from_numpy(part[head]) for part in logits]), task).numpy()
-        for head in logits[0]
-    }

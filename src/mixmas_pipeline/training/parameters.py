@@ -192,11 +192,11 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
         seed: of initialisation, batch order and folds; member m adds m. Default 0.
         max_epochs: upper limit, and the length of the learning-rate schedule.
         patience: epochs without a better validation score before training stops.
-        deploy: "ensemble" trains several members, which predict together. With fewer than 5,000 rows (and
-            1 GiB) there is a member per fold of the training and validation rows, five in all. With more, or if a
-            column of your table gives the split, there is a member per seed.
-            "single" trains one model on the training split. Default "ensemble".
-        seeds: members of a large table's ensemble. Default 3.
+        deploy: "ensemble" trains several members, which predict together. "single" trains one model on the training
+            split. Default "ensemble".
+        members: networks in the ensemble. With fewer than 5,000 rows (and 1 GiB) each is trained on the training and
+            validation rows without a fold of its own. With more, or if a column of your table gives the split, each
+            is trained on the training split from a seed of its own. Default 5.
         references: a linear model and boosted trees may be members of the ensemble, with weights that lower the loss on
             rows that no member was trained on; see ``ensembling.select_weights``. Default true.
         keep: "best": the weights of the epoch with the best validation score. "last": those of the last epoch; then
@@ -220,7 +220,7 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
     max_epochs: int = Field(ge=1)
     patience: int = Field(ge=1)
     deploy: Literal["ensemble", "single"] = "ensemble"
-    seeds: int = Field(3, ge=1)
+    members: int = Field(5, ge=2)
     references: bool = True
     keep: Literal["best", "last"] = "best"
     min_steps: int = Field(0, ge=0)
@@ -230,6 +230,24 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
     devices: Annotated[int, Field(ge=1)] | list[Annotated[int, Field(ge=0)]] | Literal["auto"] = 1
     num_nodes: int = Field(1, ge=1)
     address: str | None = None
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether several processes, or a GPU that is named by its number, train a network."""
+        return self.devices != 1 or self.num_nodes > 1
+
+    def of_member(self, number: int, keep: Literal["best", "last"]) -> Self:
+        """Settings of a member's training. They do not say what else is in the ensemble: that changes no member.
+
+        Args:
+            number: of the member, from 0.
+            keep: as above.
+        """
+        alone = {
+            "deploy": "single",
+            **{name: type(self).model_fields[name].default for name in ("members", "references")},
+        }
+        return self.model_copy(update={**alone, "seed": self.seed + number, "keep": keep})
 
     @model_validator(mode="after")
     def _check_devices(self) -> Self:

@@ -51,15 +51,17 @@ class Shares(Parameters):
 
     Attributes:
         trial: the training of a search's candidate or of a reference model. Default one core.
+        member: the training of a network that is a member of an ensemble. Default one core.
         training: a full training, or the scoring of its model. Default all cores.
         preparation: a node that reads all examples of a data set. Default all cores.
     """
 
     trial: Share = Share(cpus=1)
+    member: Share = Share(cpus=1)
     training: Share = Share(cpus="all")
     preparation: Share = Share(cpus="all")
 
-    @field_validator("trial", "training", "preparation", mode="before")
+    @field_validator("trial", "member", "training", "preparation", mode="before")
     @classmethod
     def _complete(cls, share: Any, info: ValidationInfo) -> Any:
         """What a share does not say is as in the default."""

@@ -29,7 +29,7 @@ def test_estimate_follows_from_the_measured_seconds(slow_steps: None) -> None:
     splits = made()
     search, training = settings(splits)
     plan = nodes.plan_search(splits["train"], search.model_dump(), training)
-    compute = ComputeParameters.model_validate({"cores": 3, "shares": {"training": {"cpus": 1}}})
+    compute = ComputeParameters.model_validate({"cores": 3})
     found = nodes.estimate_cost(splits["train"], splits["validation"], plan, search.model_dump(), training, compute)
     trial = 3 + 0.5 * 40
     assert [one.seconds_a_trial for one in found.candidates] == pytest.approx([trial] * 7)
@@ -38,11 +38,14 @@ def test_estimate_follows_from_the_measured_seconds(slow_steps: None) -> None:
     # Four encoders on three cores, then the functions side by side, then the network.
     assert found.search.seconds == pytest.approx(4 * node)
     assert found.search.least_seconds == pytest.approx(4 * node)
-    assert [getattr(found.training, name) for name in ("seconds_an_epoch", "epochs", "seconds")] == [7.0, 60, 420.0], (
-        "twelve epochs of each of five members"
-    )
+    # Twelve epochs of each of five members, three members at once.
+    names = ("seconds_an_epoch", "epochs", "at_once", "seconds")
+    assert [getattr(found.training, name) for name in names] == [7.0, 60, 3, 2 * 12 * 7.0]
+    rows = 2 * sum(array.nbytes for split in ("train", "validation") for array in splits[split].arrays.values())
+    assert found.bytes.training == 3 * (found.candidates[-1].bytes + rows)
     one = nodes.estimate_cost(splits["train"], splits["validation"], plan, search.model_dump(), training, COMPUTE)
     assert one.search.seconds == pytest.approx(7 * node)
+    assert (one.training.at_once, one.training.seconds) == (1, 5 * 12 * 7.0)
 
 
 def test_a_training_that_fails_is_reported(slow_steps: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,3 +54,5 @@ def test_a_damaged_validation_split_is_refused_too(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"column 'x', row 2 \(id r2\): "):
         training.train_model(start, train, validation, settings, str(tmp_path))
     assert not list(tmp_path.iterdir()), "no training has begun"
+    with pytest.raises(ValueError, match=r"column 'x', row 2 \(id r2\): "):
+        training.divide(start, train, validation, settings)

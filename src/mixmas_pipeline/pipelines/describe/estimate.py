@@ -37,11 +37,11 @@ from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.pipelines.search.results import FUSION_FUNCTION, FUSION_NETWORK, Proposal
 from mixmas_pipeline.training import fit, lightning_module
 from mixmas_pipeline.training.batches import passes_per_epoch
-from mixmas_pipeline.training.ensembling import FOLDS, is_small
+from mixmas_pipeline.training.ensembling import is_small
 from mixmas_pipeline.training.parameters import BudgetParameters, TrainingParameters
 from mixmas_pipeline.training.trial import run_trials
 from mixmas_pipeline.utils.devices import computing_in, pick_device, pick_precision
-from mixmas_pipeline.utils.resources import ComputeParameters, cores_here, gpus_here, threads
+from mixmas_pipeline.utils.resources import ComputeParameters, Share, cores_here, gpus_here, threads
 
 SECONDS = 12.0  # for timing all candidates, approximately
 _REPEATS = 3
@@ -74,12 +74,13 @@ def estimate(
         search, training, compute: settings.
     """
     device = pick_device(search.budget.device)
-    slots = trials_at_once(compute, device)
+    slots = at_once(compute.shares.trial, compute, device)
     with threads(compute.shares.trial.threads):
         candidates = time_candidates(proposals, tables.sample, tables.holdout, search)
     alone = _epoch_alone(candidates[-1], tables, search.budget.batch_size)
-    with threads(compute.shares.training.threads):
-        cost = _training_cost(proposals[-1], tables, training, alone)
+    members = _members(training, compute)
+    with threads(members.share.threads):
+        cost = _training_cost(proposals[-1], tables, training, alone, members)
     return Estimate(
         device=device.type,
         cores=cores_here(),
@@ -87,7 +88,7 @@ def estimate(
         candidates=tuple(candidates),
         search=search_cost(candidates, search, slots),
         training=cost,
-        bytes=_memory(candidates, tables, slots),
+        bytes=_memory(candidates, tables, slots, members),
     )
 
 
@@ -230,13 +231,12 @@ def makespan(seconds: Sequence[float], slots: int) -> float:
     return max(free)
 
 
-def trials_at_once(compute: ComputeParameters, device: torch.device) -> int:
-    """Number of trials that run at the same time on this machine."""
+def at_once(share: Share, compute: ComputeParameters, device: torch.device) -> int:
+    """Number of nodes with this share that run at the same time on this machine."""
     cores = cores_here() if compute.cores == "auto" else compute.cores
-    slots = max(1, cores // compute.shares.trial.threads)
-    gpus = compute.shares.trial.gpus
-    if device.type == "cuda" and gpus:
-        slots = min(slots, max(1, int(gpus_here() / (1 if gpus == "auto" else gpus))))
+    slots = max(1, cores // share.threads)
+    if device.type == "cuda" and share.gpus:
+        slots = min(slots, max(1, int(gpus_here() / (1 if share.gpus == "auto" else share.gpus))))
     return slots
 
 
@@ -270,27 +270,37 @@ def _warnings_only(name: str) -> Iterator[None]:
         logger.setLevel(level)
 
 
+class _Members(NamedTuple):
+    """The networks of a training: their number, what each takes, and how many are trained at the same time."""
+
+    number: int
+    share: Share
+    at_once: int
+
+
+def _members(training: TrainingParameters, compute: ComputeParameters) -> _Members:
+    number = training.members if training.deploy == "ensemble" else 1
+    if number == 1 or training.is_distributed:
+        return _Members(number, compute.shares.training, 1)
+    share = compute.shares.member
+    return _Members(number, share, min(number, at_once(share, compute, pick_device(training.device))))
+
+
 def _training_cost(
-    proposal: Proposal, tables: Tables, training: TrainingParameters, alone: float
+    proposal: Proposal, tables: Tables, training: TrainingParameters, alone: float, members: _Members
 ) -> TrainingCost | FailedTraining:
     try:
         epoch = time_training(proposal, tables.train, tables.validation, training)
     except FloatingPointError as error:
         return FailedTraining(failed=str(error))
-    epochs = training.max_epochs * passes_per_epoch(len(tables.train), training) * _members(tables, training)
+    epochs = training.max_epochs * passes_per_epoch(len(tables.train), training)
     return TrainingCost(
         seconds_an_epoch=epoch,
         alone_seconds_an_epoch=alone,
-        epochs=epochs,
-        seconds=epoch * epochs,
+        epochs=epochs * members.number,
+        at_once=members.at_once,
+        seconds=makespan([epoch * epochs] * members.number, members.at_once),
     )
-
-
-def _members(tables: Tables, training: TrainingParameters) -> int:
-    """The networks that the training trains."""
-    if training.deploy == "single":
-        return 1
-    return FOLDS if is_small(tables.train, tables.validation) else training.seeds
 
 
 def _epoch_alone(candidate: Candidate, tables: Tables, batch_size: int) -> float:
@@ -303,10 +313,23 @@ def _epoch_alone(candidate: Candidate, tables: Tables, batch_size: int) -> float
     return per_epoch + working.fixed * len(tables.validation) / len(tables.holdout)
 
 
-def _memory(candidates: Sequence[Candidate], tables: Tables, slots: int) -> Memory:
+def _memory(candidates: Sequence[Candidate], tables: Tables, slots: int, members: _Members) -> Memory:
     largest = sorted((one.bytes for one in candidates), reverse=True)[:slots]
-    samples = sum(array.nbytes for table in (tables.sample, tables.holdout) for array in table.arrays.values())
-    return Memory(samples=samples, largest_trial=largest[0], at_once=sum(largest) + slots * 2 * samples)
+    samples = _bytes(tables.sample, tables.holdout)
+    # A member of a small table's ensemble copies its rows twice; those of a large table stay in their file.
+    copied = members.number > 1 and is_small(tables.train, tables.validation)
+    rows = 2 * _bytes(tables.train, tables.validation) if copied else 0
+    return Memory(
+        samples=samples,
+        largest_trial=largest[0],
+        at_once=sum(largest) + slots * 2 * samples,
+        training=members.at_once * (candidates[-1].bytes + rows),
+    )
+
+
+def _bytes(*tables: MultimodalTable) -> int:
+    columns = [column for table in tables for column in (*table.arrays.values(), *table.variants.values())]
+    return sum(column.nbytes for column in columns)
 
 
 def working_bytes(architecture: Architecture, sample: MultimodalTable, budget: BudgetParameters) -> int:

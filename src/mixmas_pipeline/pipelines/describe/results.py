@@ -401,12 +401,14 @@ class TrainingCost(Parameters):
         seconds_an_epoch: measured.
         alone_seconds_an_epoch: on a machine that runs nothing else; 0 if unknown.
         epochs: the largest number of epochs, of all members of an ensemble.
+        at_once: members that are trained at the same time. Default 1.
         seconds: of all epochs.
     """
 
     seconds_an_epoch: float
     alone_seconds_an_epoch: float
     epochs: int
+    at_once: int = 1
     seconds: float
 
 
@@ -427,11 +429,13 @@ class Memory(Parameters):
         samples: of both samples.
         largest_trial: of the largest trial.
         at_once: of all trials that run at the same time.
+        training: of all networks that are trained fully at the same time. Default 0: unknown.
     """
 
     samples: int
     largest_trial: int
     at_once: int
+    training: int = 0
 
 
 class Estimate(Parameters):

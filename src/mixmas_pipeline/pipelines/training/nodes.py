@@ -1,4 +1,4 @@
-"""The node of full training: architecture and tables in; model, history and held-out predictions out."""
+"""Nodes of full training: architecture and tables in; model, history and held-out predictions out."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.models.architecture import Architecture
+from mixmas_pipeline.training.member_plan import MemberPlan
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+    from mixmas_pipeline.models.multimodal import MultimodalMixer
+    from mixmas_pipeline.models.reference import ReferenceModel
 else:
     np, pd = lazy("numpy"), lazy("pandas")
+    MultimodalMixer = ReferenceModel = Any
 
 
 def train_model(
@@ -22,8 +27,8 @@ def train_model(
     validation: MultimodalTable,
     training: TrainingParameters,
     checkpoints: str,
-) -> tuple[Any, pd.DataFrame, dict[str, np.ndarray]]:
-    """Train the architecture: as an ensemble, or as a single model (``training.deploy``).
+) -> tuple[MultimodalMixer, pd.DataFrame, dict[str, np.ndarray]]:
+    """Train the architecture as a single model.
 
     Inputs are standardised with the statistics of the rows that a model is trained on, not the search sample's.
 
@@ -31,16 +36,118 @@ def train_model(
         checkpoints: path or URL of the folder that a killed run resumes from.
 
     Returns:
-        The model; the history, one row per member and epoch; the predictions of rows by members that did not see them,
-        see ``ensembling.HeldOut``.
+        The model; the history, one row per epoch; the predictions of the validation split, see ``ensembling.HeldOut``.
     """
-    from mixmas_pipeline.training.ensembling import train_ensemble, train_single
+    from mixmas_pipeline.training.ensembling import train_single
     from mixmas_pipeline.training.resumable import ResumableTrainings
 
     for table in (train, validation):
         table.check()
     trainings = ResumableTrainings(checkpoints)
-    make = train_ensemble if training.deploy == "ensemble" else train_single
-    model, history, held_out = make(architecture, train, validation, training, trainings)
+    model, history, held_out = train_single(architecture, train, validation, training, trainings)
     trainings.finish()
     return model, history, held_out.to_arrays()
+
+
+def divide(
+    architecture: Architecture, train: MultimodalTable, validation: MultimodalTable, training: TrainingParameters
+) -> dict[str, Any]:
+    """Check the tables, and say which rows each member of the ensemble is trained on.
+
+    Returns:
+        "folds": the fold of every row of training and validation, empty if there are none; "architecture": with the
+        statistics of all rows that networks are trained on; "member_1" and so on: the members' plans.
+    """
+    from mixmas_pipeline.training import ensembling
+
+    for table in (train, validation):
+        table.check()
+    folds, built, plans = ensembling.divide(architecture, train, validation, training)
+    return {"folds": folds, "architecture": built, **{f"member_{plan.member + 1}": plan for plan in plans}}
+
+
+def train_member(
+    plan: MemberPlan, folds: np.ndarray, train: MultimodalTable, validation: MultimodalTable, checkpoints: str
+) -> tuple[MultimodalMixer, pd.DataFrame, dict[str, np.ndarray]]:
+    """Train one network of the ensemble.
+
+    Args:
+        folds: see ``divide``.
+        checkpoints: as for ``train_model``.
+
+    Returns:
+        As ``train_model``. The held-out rows are those of the fold that the member is not trained on, or else the
+        validation split.
+    """
+    from mixmas_pipeline.training import ensembling
+    from mixmas_pipeline.training.resumable import ResumableTrainings
+
+    trainings = ResumableTrainings(checkpoints)
+    model, history, held_out = ensembling.train_member(plan, folds, train, validation, trainings)
+    trainings.finish()
+    return model, history, held_out.to_arrays()
+
+
+def fit_linear_member(
+    folds: np.ndarray, train: MultimodalTable, validation: MultimodalTable, seed: int, balance: str
+) -> tuple[list[ReferenceModel], dict[str, np.ndarray]]:
+    """The ensemble's linear model, and its predictions of rows that it was not fitted on.
+
+    Args:
+        folds: see ``divide``.
+        seed, balance: of the networks' training.
+    """
+    from mixmas_pipeline.training.ensembling import fit_reference_member
+
+    model, held_out = fit_reference_member("linear", folds, train, validation, seed, balance)
+    return [model], held_out.to_arrays()
+
+
+def fit_trees_member(
+    folds: np.ndarray, train: MultimodalTable, validation: MultimodalTable, seed: int, balance: str
+) -> tuple[list[ReferenceModel], dict[str, np.ndarray]]:
+    """The ensemble's boosted trees: see ``fit_linear_member``."""
+    from mixmas_pipeline.training.ensembling import fit_reference_member
+
+    model, held_out = fit_reference_member("trees", folds, train, validation, seed, balance)
+    return [model], held_out.to_arrays()
+
+
+def combine_members(
+    architecture: Architecture,
+    train: MultimodalTable,
+    validation: MultimodalTable,
+    training: TrainingParameters,
+    **members: Any,
+) -> tuple[Any, pd.DataFrame, dict[str, np.ndarray]]:
+    """Make the ensemble: weigh the members by their predictions of rows that they did not see.
+
+    Args:
+        architecture: see ``divide``.
+        train, validation: read for their labels.
+        members: "member_1.model", ".history", ".held_out" and so on, as ``train_member`` returns them;
+            "linear.reference", ".held_out" and so on, as ``fit_linear_member`` does.
+
+    Returns:
+        The model; the history, one row per member and epoch; the predictions of rows by members that did not see them,
+        see ``ensembling.HeldOut``.
+    """
+    from mixmas_pipeline.training import ensembling
+
+    def of(kind: str) -> dict[str, Any]:
+        """Member -> what it has of this kind."""
+        suffix = f".{kind}"
+        return {name.removesuffix(suffix): part for name, part in members.items() if name.endswith(suffix)}
+
+    networks = of("model")
+    held_out = {name: ensembling.HeldOut.from_arrays(arrays) for name, arrays in of("held_out").items()}
+    references = [ensembling.ReferenceMember(model, held_out[kind]) for kind, (model,) in of("reference").items()]
+    model, predicted = ensembling.combine_members(
+        architecture,
+        list(networks.values()),
+        [held_out[name] for name in networks],
+        references,
+        np.concatenate([train.labels, validation.labels]),
+        training,
+    )
+    return model, pd.concat(of("history").values(), ignore_index=True), predicted.to_arrays()
