@@ -9,22 +9,23 @@ KINDS: dict[str, str] = {
     "frame": "agreement class_scores cohort combinations compare.*.history compare.predictions comparison "
     "contributions data.rows events extraction films findings found history leaderboard losses patterns "
     "predict.new_rows predicted predictions quality references search.*.leaderboard search.*.losses stays tokens "
-    "*_films *_pairs *_stays",
+    "training.*.history *_films *_pairs *_stays",
     "clips": "noise speech",
     "document": "embedding_info metrics statistics thresholds",
     "typed": "*_summary compare.*.tuned describe.* description estimate export_report "
     "search.*.choice search.*.decision search.*_first search.*_result "
     "search.sampling search.settings verdict validate_search.*_budget validate_search.*_result validate_search.space",
-    "drawn": "architecture compare.*.contender search.*_architecture validate_search.*_architecture",
+    "drawn": "architecture compare.*.contender search.*_architecture training.*.plan training.architecture "
+    "validate_search.*_architecture",
     "figure": "*_figure candidate_curves",
     "picture": "architecture_drawing examples mistakes_picture",
     "page": "description_page report",
     "table": "mistakes predict.rows search.holdout search.sample test train validate_search.full validation",
-    "array": "pictures token_embeddings",
-    "arrays": "energy_basis held_out reduced_images reference.logits",
-    "model": "compare.*_model model",
-    "references": "compare.*.models reference.linear reference.linear_refitted reference.trees "
-    "reference.trees_refitted",
+    "array": "pictures token_embeddings training.folds",
+    "arrays": "energy_basis held_out reduced_images reference.logits training.*.held_out",
+    "model": "compare.*_model model training.*.model",
+    "references": "compare.*.models reference.linear reference.linear_refitted reference.trees reference.trees_refitted "
+    "training.*.reference",
     "folder": "export.programs exported",
     "record": "reference.record.* training.record training.record.* verdict.record",
     "runs": "runs",

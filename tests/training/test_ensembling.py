@@ -220,10 +220,10 @@ def test_with_many_rows_references_are_scored_on_the_validation_split(
     found = ensemble(tmp_path, references=True)
     np.testing.assert_array_equal(found.held_out.rows, 50 + np.arange(20))
     train, validation = splits()
-    of_split, of_all = (
-        compute_logits(fit_reference("linear", rows, ["picture", "series"], 3), validation, CPU)["fused"]
-        for rows in (train, concatenate(train, validation))
-    )
+    by_hand = fit_reference("linear", train, ["picture", "series"], 3)
+    penalty = by_hand.architecture.penalty
+    refitted = fit_reference("linear", concatenate(train, validation), ["picture", "series"], 3, penalty=penalty)
+    of_split, of_all = (compute_logits(model, validation, CPU)["fused"] for model in (by_hand, refitted))
     np.testing.assert_array_equal(found["training.linear.held_out"]["logits/fused"], of_split)
     linear = next(m for m in found["model"].members if getattr(m.architecture, "kind", "") == "linear")
     np.testing.assert_array_equal(compute_logits(linear, validation, CPU)["fused"], of_all if small else of_split)

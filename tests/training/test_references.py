@@ -54,6 +54,15 @@ def test_linear_models_are_those_of_scikit_learn(task: str) -> None:
         np.testing.assert_allclose(logits.softmax(dim=1), fitted[0].predict_proba(z), atol=0.03)
 
 
+def test_a_given_penalty_is_not_chosen_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = planted("multiclass", FEW, 200, 0)
+    chosen = fit_reference("linear", train, FEW, 0)
+    monkeypatch.delattr(references, "_choose_penalty")
+    given = fit_reference("linear", train, FEW, 0, penalty=chosen.architecture.penalty)
+    for name, tensor in tensors(chosen).items():
+        np.testing.assert_array_equal(tensors(given)[name], tensor)
+
+
 def test_with_more_features_than_rows_nothing_is_lost() -> None:
     """The rows' own space has the same solution."""
     x = noise(40, 200)

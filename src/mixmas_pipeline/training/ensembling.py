@@ -231,7 +231,7 @@ def fit_reference_member(
         seed, balance: of the networks' training.
     """
     fit = partial(fit_reference, kind, modalities=list(train.arrays), seed=seed, balance=balance)
-    parts = []
+    parts, penalty = [], None
     if 0 < len(folds) <= FOLDED_REFERENCE_ROWS:
         count = int(folds.max()) + 1
         for fold in range(count):
@@ -242,11 +242,12 @@ def fit_reference_member(
     else:
         report(PartStarted("fit", 1, 2 if len(folds) else 1))
         model = fit(train)
+        penalty = model.architecture.penalty  # to choose it once more would take most of a fit's time
         logits = compute_logits(model, validation, _CPU)
         parts.append(HeldOut(len(train) + np.arange(len(validation)), {FUSED: logits[FUSED]}))
     if len(folds):
         report(PartStarted("fit", len(parts) + 1, len(parts) + 1))
-        model = fit(concatenate(train, validation))
+        model = fit(concatenate(train, validation), penalty=penalty)
     return ReferenceMember(model, _merged(parts, train.schema.task))
 
 

@@ -63,6 +63,7 @@ def fit_reference(
     *,
     balance: str = "none",
     max_rows: int = MOST_ROWS,
+    penalty: float | None = None,
 ) -> ReferenceModel:
     """Fit a reference model on all rows of a table, or on a stratified sample of ``max_rows`` of them.
 
@@ -78,6 +79,7 @@ def fit_reference(
         balance: "none", or "classes": rare classes weigh as much as frequent ones, as in the training of a network.
             Default "none".
         max_rows: rows to fit on. Default 20,000.
+        penalty: of a linear model, per row. Default: the one with the least held-out loss.
 
     Returns:
         The model in eval mode. Its description says what was bounded.
@@ -94,7 +96,8 @@ def fit_reference(
     problem = make_problem(table, rows, values, balance)
     folds = make_folds(table, rows, seed)
     with threads(1):  # on a few thousand rows more threads mostly wait for each other
-        scores, settings = _fit_linear(problem, folds) if kind == "linear" else fit_trees(problem, folds, seed)
+        linear = kind == "linear"
+        scores, settings = _fit_linear(problem, folds, penalty) if linear else fit_trees(problem, folds, seed)
     for sentence in bounded:
         _log.info("The %s reference of %s: %s", kind, " + ".join(modalities), sentence)
     description = Reference(
@@ -248,13 +251,15 @@ class _Linear:
         return model.coef_.T, model.intercept_
 
 
-def _fit_linear(problem: Problem, folds: list[np.ndarray]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _fit_linear(
+    problem: Problem, folds: list[np.ndarray], penalty: float | None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     values = problem.values.astype(np.float64)
     mean, deviation = values.mean(axis=0), values.std(axis=0)
     std = np.where(deviation > 0, deviation, 1.0)
     inputs = standardised(*map(torch.from_numpy, (values, mean, std))).numpy()
     rotated, rotation = _rotated(inputs)
-    penalty = _choose_penalty(problem, rotated, folds)
+    penalty = _choose_penalty(problem, rotated, folds) if penalty is None else penalty
     own = _Linear(problem, rotated)
     weight, bias = np.zeros((0, 0)), np.zeros(0)
     for weaker in [*(p for p in _PENALTIES if p > penalty), penalty]:
