@@ -24,8 +24,8 @@ KINDS: dict[str, str] = {
     "array": "pictures token_embeddings training.folds",
     "arrays": "energy_basis held_out reduced_images reference.logits training.*.held_out",
     "model": "compare.*_model model training.*.model",
-    "references": "compare.*.models reference.linear reference.linear_refitted reference.trees reference.trees_refitted "
-    "training.*.reference",
+    "references": "compare.*.models reference.linear reference.linear_refitted reference.trees "
+    "reference.trees_refitted training.*.reference",
     "folder": "export.programs exported",
     "record": "reference.record.* training.record training.record.* verdict.record",
     "runs": "runs",
