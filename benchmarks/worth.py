@@ -215,16 +215,23 @@ def fit(project: Project, contender: str) -> Outcome:
 
 
 def train(project: Project, contender: str) -> Outcome:
-    """M2-Mixer or the searched architecture, by the node of full training."""
+    """M2-Mixer or the searched architecture, by the nodes of full training, one after the other."""
     from mixmas_pipeline.models.reference import ReferenceModel
-    from mixmas_pipeline.pipelines.training.nodes import train_model
+    from mixmas_pipeline.pipelines.training import create_pipeline
     from mixmas_pipeline.training.parameters import TrainingParameters
 
     settings = TrainingParameters.model_validate({**project.parameters["training"], **TRAININGS[contender]})
     architecture = project.load("architecture") if contender in SEARCHED else _m2_mixer(project)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as checkpoints:  # nothing is resumed, so that the seconds are all of them
-        model, _, _ = train_model(architecture, project.train, project.validation, settings, checkpoints)
+        values: dict[str, Any] = {
+            **{"d.architecture": architecture, "d.train": project.train, "d.validation": project.validation},
+            **{"params:d.training": settings, "params:checkpoints": checkpoints},
+            **{f"params:d.training.{name}": getattr(settings, name) for name in ("seed", "balance")},
+        }
+        for node in create_pipeline("d", settings).to_outputs("d.model").nodes:
+            values |= node.run({name: values[name] for name in node.inputs})
+    model = values["d.model"]
     seconds = time.perf_counter() - start
     sizes = [
         member.architecture.size

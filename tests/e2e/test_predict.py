@@ -38,7 +38,7 @@ def test_new_rows_are_predicted_as_in_training_and_reused(project: Path) -> None
     words = done.stdout + done.stderr
     assert done.returncode == 0, words
     assert "avmnist: 30 rows predicted by the searched model" in words
-    assert "train_model" not in words, "nothing is trained, nor checked"
+    assert "Running training" not in words, "nothing is trained, nor checked"
     predicted = pd.read_parquet(newest(project / OUTPUT / "predicted.parquet"))
     measured = pd.read_parquet(newest(project / OUTPUT / "predictions.parquet"))[:30]
     same = ["id", "predicted", "image_head", "audio_head"]
