@@ -88,7 +88,7 @@ def test_a_section_with_a_mistake_stays_as_it_is() -> None:
     completed = complete(parameters)["avmnist"]
     assert completed["search"] == parameters["avmnist"]["search"]  # type: ignore[index]
     assert completed["training"] == 3
-    assert completed["predict"] == {"rows": None, "sources": {}}
+    assert completed["predict"] == {"rows": None, "sources": {}, "model": "searched"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
