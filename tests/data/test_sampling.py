@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixmas_pipeline.data.sampling import margin_for, sample_size, sample_sizes, stratified_split, worst_imbalance
+from mixmas_pipeline.data.sampling import (
+    grouped_split,
+    margin_for,
+    sample_size,
+    sample_sizes,
+    stratified_split,
+    worst_imbalance,
+)
 
 
 @pytest.mark.parametrize(("population", "size"), [(55_000, 382), (15_552, 375), (26_093, 379)])
@@ -166,3 +173,27 @@ def test_automatic_samples_leave_something_over(rows: int) -> None:
     assert sample == written, "what is written is not touched"
     assert sample + holdout <= max(rows, written + 1)
     assert sample_sizes(rows, 0.1, 0.2, 1.96, 0.5) == (written, sample_size(rows, margin=0.2))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_training_part_has_every_class_where_groups_allow_it(seed: int) -> None:
+    """Ten people with one label each, three of them ill: one in each part."""
+    rng = np.random.default_rng(seed)
+    sizes, ill = rng.integers(3, 30, 10), rng.permutation(10) < 3
+    groups = np.repeat(np.arange(10), sizes)
+    parts = grouped_split(np.stack([~ill[groups], ill[groups]], axis=1), groups, [0.2, 0.2], seed)
+    for part in range(3):
+        assert set(ill[parts == part]) == {False, True}
+
+
+def test_large_groups_may_be_tested_and_another_seed_divides_otherwise() -> None:
+    sizes = np.arange(20, 60)
+    groups = np.repeat(np.arange(40), sizes)
+    labels = np.random.default_rng(0).integers(0, 2, len(groups))
+    strata = labels[:, None] == np.arange(2)
+    found = [grouped_split(strata, groups, [0.2, 0.2], seed) for seed in range(10)]
+    assert len({tuple(parts) for parts in found}) == 10
+    np.testing.assert_array_equal(found[3], grouped_split(strata, groups, [0.2, 0.2], 3))
+    assert max(sizes[parts == 2].max() for parts in found) > 55
+    for parts in found:
+        assert abs(sizes[parts == 2].sum() / sizes.sum() - 0.2) < 0.03

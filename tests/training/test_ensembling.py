@@ -173,6 +173,8 @@ def test_candidates_without_a_finite_loss_are_named() -> None:
     labels = torch.tensor([[1.0], [2.0]])
     nothing = torch.full((2, 1), torch.nan)
     assert select_weights([nothing, labels], labels, "regression") == [0, 1]
+    sure = torch.tensor([[1.0, -torch.inf], [0.0, 1.0]])
+    assert select_weights([sure, torch.eye(2)], torch.tensor([0, 1]), "binary")[0] == 0
     with pytest.raises(FloatingPointError, match="no candidate"):
         select_weights([nothing], labels, "regression")
 
@@ -252,6 +254,21 @@ def test_no_weights_of_a_fine_grid_have_a_smaller_loss(task: str) -> None:
     stacked, grid = torch.stack(candidates), torch.linspace(0.02, 2.5, 125, dtype=torch.float64)
     losses = [task_loss(combine(stacked, torch.stack([a, b]), task), labels, task) for a in grid for b in grid]
     assert task_loss(combine(stacked, weights, task), labels, task) < min(losses) + 1e-6
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_very_sure_candidates_are_weighed_too(seed: int) -> None:
+    """Logits of up to a hundred: no draw of weights is better."""
+    rng = np.random.default_rng(seed)
+    labels = torch.from_numpy(rng.integers(0, 3, 300))
+    hot = torch.nn.functional.one_hot(labels, 3).double()
+    sizes = 10 ** rng.uniform(-1, 2, 3)
+    candidates = [size * (hot + torch.from_numpy(rng.normal(size=(300, 3)))) for size in sizes]
+    stacked, weights = torch.stack(candidates), torch.tensor(select_weights(candidates, labels, "multiclass"))
+    drawn = [torch.from_numpy(rng.uniform(0, 3, 3) / np.maximum(1, sizes)) for _ in range(300)]
+    allowed = [w for w in drawn if 0.1 <= w.sum() <= 5]
+    best = min(task_loss(combine(stacked, w, "multiclass"), labels, "multiclass").item() for w in allowed)
+    assert task_loss(combine(stacked, weights, "multiclass"), labels, "multiclass").item() < best + 1e-4
 
 
 def test_weights_of_a_regression_are_those_of_least_squares() -> None:

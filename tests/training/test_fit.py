@@ -20,9 +20,11 @@ from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.storage.cache import cache_folder
 from mixmas_pipeline.storage.paths import as_path
 from mixmas_pipeline.training import fit as fitting
-from mixmas_pipeline.training.batches import batch_rows, epoch_rows
+from mixmas_pipeline.training.batches import batch_rows
+from mixmas_pipeline.training.data_module import TableDataModule
 from mixmas_pipeline.training.inference import compute_logits
 from mixmas_pipeline.training.lightning_module import MixerModule
+from mixmas_pipeline.training.modality_dropout import drop_modalities
 from mixmas_pipeline.training.parameters import TrainingParameters
 
 MakeTable = Callable[..., MultimodalTable]
@@ -226,18 +228,22 @@ def test_average_by_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         torch.testing.assert_close(weight, best[name])
 
 
-@pytest.mark.parametrize(("rows", "steps"), [(80, 20), (16, 20), (48, 21), (1600, 100)])
-def test_epochs_of_few_rows_go_over_them_several_times(rows: int, steps: int) -> None:
-    """Batches of 16, five epochs of at least 100 steps in all: each row comes as often as every other."""
-    settings = parameters(max_epochs=5, min_steps=100)
-    batches = epoch_rows(rows, settings, 3)
-    assert len(batches) == steps
-    assert len(set(torch.cat(batches).bincount(minlength=rows).tolist())) == 1
-    orders = [tuple(batch.tolist()) for epoch in range(5) for batch in epoch_rows(rows, settings, epoch)]
-    assert len(set(orders)) == 5 * steps, "each pass has an order of its own"
-    plain = parameters(max_epochs=5, min_steps=0)
-    same = zip(epoch_rows(rows, plain, 3), batch_rows(rows, 16, plain.seed, 3), strict=True)
-    assert all(torch.equal(a, b) for a, b in same)
+@pytest.mark.parametrize(("rows", "passes"), [(80, 4), (16, 20), (48, 7), (1600, 1)])
+def test_epochs_of_few_rows_go_over_them_several_times(rows: int, passes: int) -> None:
+    """Batches of 16, five epochs of at least 100 steps in all. Each pass has its own order, dropped modalities and
+    versions."""
+    made = table(rows, 0)
+    made.variants["picture"] = np.stack([made.arrays["picture"]] * 3, axis=1)
+    settings = parameters(max_epochs=5, min_steps=100, modality_dropout=0.3, recipe={})
+    loaded = TableDataModule(made, made, settings).train_dataloader()
+    batches = list(loaded)
+    assert len(loaded) == len(batches) == passes * len(batch_rows(rows, 16, 0, 0))
+    per_pass = [batches[n : n + len(batches) // passes] for n in range(0, len(batches), len(batches) // passes)]
+    for number, part in enumerate(per_pass):
+        order = torch.cat(batch_rows(rows, 16, settings.seed, number)).numpy()
+        np.testing.assert_array_equal(torch.cat([batch.labels for batch in part]), made.labels[order])
+        kept = drop_modalities(made, ["picture", "series"], 0.3, settings.seed, number)["series"][order]
+        np.testing.assert_array_equal(torch.cat([batch.present["series"] for batch in part]), kept)
 
 
 def test_min_steps_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+_DIVISIONS, _DIVIDED_GROUPS = 50, 20_000  # tries, and groups in all of them together, of a division of groups
 _AUTO_MARGIN, _AUTO_SHARES = 0.03, {"sample": 0.5, "holdout": 0.3}
 
 
@@ -102,15 +103,16 @@ def stratified_split(labels: np.ndarray, sizes: list[int], seed: int) -> list[np
 def grouped_split(strata: np.ndarray, groups: np.ndarray, shares: list[float], seed: int) -> np.ndarray:
     """Deal whole groups out so that each part has its share of the rows, and of the rows of each stratum.
 
-    The largest group comes first, equals in a random order. Of the parts that have less than their share of the rows it
-    goes to the one that comes closest to its shares by it: by the sum of squared differences, each relative to the
-    stratum. In the end a part without rows takes the smallest group of the part with the most groups.
+    Several random divisions are made, and the best one is taken: first by how many strata part 0, which is trained on,
+    lacks, then by how many the others lack, then by the squared differences of the shares, relative to each stratum. In
+    a division the groups come in a random order, large ones rather early. Each goes to the part that comes closest to
+    its shares by it, of those that have less than their share of the rows.
 
     Args:
         strata: (n, strata) booleans.
         groups: (n,) numbers from 0.
         shares: of the parts 1, 2, ...; part 0 has the rest.
-        seed: of the order of equals.
+        seed: of the orders.
 
     Returns:
         (groups,) the part of each.
@@ -119,22 +121,34 @@ def grouped_split(strata: np.ndarray, groups: np.ndarray, shares: list[float], s
     rows = np.column_stack([np.ones(len(groups)), strata])  # the whole is a stratum too
     sizes = np.zeros((count, rows.shape[1]))
     np.add.at(sizes, groups, rows)
-    total = np.maximum(sizes.sum(axis=0), 1)
-    wanted = np.array([1 - sum(shares), *shares])[:, None] * np.ones_like(total)
-    reached = np.zeros_like(wanted)
-    parts = np.zeros(count, np.int64)
-    order = np.random.default_rng(seed).permutation(count)
-    for group in order[np.argsort(-sizes[order, 0], kind="stable")]:
-        share = sizes[group] / total
-        gain = np.square(reached - wanted).sum(axis=1) - np.square(reached + share - wanted).sum(axis=1)
+    portions = sizes / np.maximum(sizes.sum(axis=0), 1)
+    wanted = np.array([1 - sum(shares), *shares])[:, None] * np.ones(rows.shape[1])
+    rng = np.random.default_rng(seed)
+    divisions = []
+    for _ in range(max(2, min(_DIVISIONS, _DIVIDED_GROUPS // count))):
+        order = np.argsort(-sizes[:, 0] * rng.uniform(0.25, 1, count), kind="stable")
+        divisions.append(_divided(portions, wanted, order))
+    return min(divisions, key=lambda parts: _faults(portions, wanted, parts))
+
+
+def _divided(portions: np.ndarray, wanted: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """(groups,) the part of each group, see ``grouped_split``."""
+    parts, reached = np.zeros(len(portions), np.int64), np.zeros_like(wanted)
+    for group in order:
+        gain = np.square(reached - wanted).sum(axis=1) - np.square(reached + portions[group] - wanted).sum(axis=1)
         parts[group] = np.where(reached[:, 0] < wanted[:, 0] - 1e-9, gain, -np.inf).argmax()
-        reached[parts[group]] += share
+        reached[parts[group]] += portions[group]
     for empty in np.flatnonzero(np.bincount(parts, minlength=len(wanted)) == 0):
-        largest = np.bincount(parts).argmax()
-        inside = np.flatnonzero(parts == largest)
+        inside = np.flatnonzero(parts == np.bincount(parts).argmax())
         if len(inside) > 1:
-            parts[inside[sizes[inside, 0].argmin()]] = empty
+            parts[inside[portions[inside, 0].argmin()]] = empty
     return parts
+
+
+def _faults(portions: np.ndarray, wanted: np.ndarray, parts: np.ndarray) -> tuple[int, int, float]:
+    reached = np.stack([portions[parts == part].sum(axis=0) for part in range(len(wanted))])
+    lacking = (reached == 0) & (portions.sum(axis=0) > 0)
+    return int(lacking[0].sum()), int(lacking.sum()), float(np.square(reached - wanted).sum())
 
 
 def worst_imbalance(labels: np.ndarray, rows: np.ndarray) -> tuple[float, int]:

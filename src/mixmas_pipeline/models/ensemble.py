@@ -91,7 +91,9 @@ class Ensemble(nn.Module):
         """As ``MultimodalMixer.forward``. A modality's head combines the networks' heads with equal weights."""
         outputs = [member(inputs, present) for member in self.members]
         task = self.architecture.task
-        combined = {FUSED: combine(torch.stack([output[FUSED] for output in outputs]), self.weights, task)}
+        used = [number for number, weight in enumerate(self.config.weights) if weight > 0]
+        fused = torch.stack([outputs[number][FUSED] for number in used])
+        combined = {FUSED: combine(fused, self.weights[used], task)}
         for head in self.architecture.inputs:
             combined[head] = average(torch.stack([output[head] for output in outputs if head in output]), task)
         return combined

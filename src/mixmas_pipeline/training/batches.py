@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -50,13 +50,6 @@ def passes_per_epoch(rows: int, parameters: TrainingParameters) -> int:
     """How often an epoch goes over so many rows: as often as makes ``min_steps`` steps of ``max_epochs`` epochs."""
     batches = len(batch_rows(rows, parameters.batch_size, 0, 0))
     return max(1, math.ceil(parameters.min_steps / (batches * parameters.max_epochs)))
-
-
-def epoch_rows(rows: int, parameters: TrainingParameters, epoch: int) -> list[Tensor]:
-    """The rows of every batch of an epoch of full training."""
-    passes = passes_per_epoch(rows, parameters)
-    numbers = range(epoch * passes, (epoch + 1) * passes)
-    return [batch for n in numbers for batch in batch_rows(rows, parameters.batch_size, parameters.seed, n)]
 
 
 def evaluation_rows(table: MultimodalTable) -> Iterator[slice]:
@@ -190,6 +183,19 @@ class Batches:
         for rows, (share, shares) in zip(parts, self._shares, strict=True):
             present = {name: mask[rows] for name, mask in masks.items()}
             yield Batch({name: version(name, rows) for name in inputs}, labels[rows], share, present, shares)
+
+
+class Passes:
+    """The batches of several passes over a table, one after the other."""
+
+    def __init__(self, parts: Sequence[Batches]) -> None:
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    def __iter__(self) -> Iterator[Batch]:
+        return itertools.chain.from_iterable(self._parts)
 
 
 def endless_batches(

@@ -9,7 +9,16 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from mixmas_pipeline.data.table import MultimodalTable
-from mixmas_pipeline.training.batches import Batches, Held, draw_versions, epoch_rows, evaluation_rows, hold
+from mixmas_pipeline.training.batches import (
+    Batches,
+    Held,
+    Passes,
+    batch_rows,
+    draw_versions,
+    evaluation_rows,
+    hold,
+    passes_per_epoch,
+)
 from mixmas_pipeline.training.modality_dropout import drop_modalities
 from mixmas_pipeline.training.parameters import TrainingParameters
 
@@ -52,16 +61,21 @@ class TableDataModule(pl.LightningDataModule):
             "validation": hold(self._validation, device),
         }
 
-    def train_dataloader(self) -> Batches:
+    def train_dataloader(self) -> Passes:
         epoch = self.trainer.current_epoch if self.trainer else 0
+        passes = passes_per_epoch(len(self._train), self._parameters)
+        return Passes([self._one_pass(number) for number in range(epoch * passes, (epoch + 1) * passes)])
+
+    def _one_pass(self, number: int) -> Batches:
+        """The batches of a pass over the training rows; ``number`` counts from the first epoch on."""
         rank, world = self._rank_and_world()
         settings = self._parameters
         # Drawn for all rows in every process, so that the draw depends neither on the number of processes nor on
         # interruptions.
-        present = drop_modalities(self._train, self._modalities, settings.modality_dropout, settings.seed, epoch)
-        versions = draw_versions(self._train, settings.recipe.augmentation, settings.seed, epoch)
+        present = drop_modalities(self._train, self._modalities, settings.modality_dropout, settings.seed, number)
+        versions = draw_versions(self._train, settings.recipe.augmentation, settings.seed, number)
         rows, shares, head_shares = [], [], []
-        for piece in epoch_rows(len(self._train), settings, epoch):
+        for piece in batch_rows(len(self._train), settings.batch_size, settings.seed, number):
             whole = piece.numpy()
             weights, part = self._weights[whole], whole[rank::world]
             # DDP takes the plain mean of the processes' gradients. Each process's loss is a mean over its part, so this

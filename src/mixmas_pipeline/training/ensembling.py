@@ -287,8 +287,9 @@ def combine_members(
     model = Ensemble(config, members).eval()
     shares = ", ".join(f"{name} {share:.2f}" for name, share in model.shares.items())
     _log.info("weights in the ensemble: %s; temperature %.2f", shares, 1 / sum(weights))
-    together = combine(torch.stack(candidates), torch.tensor(weights), task).float().numpy()
-    return model, HeldOut(merged.rows, {**merged.logits, FUSED: together})
+    chosen = np.flatnonzero(weights)
+    together = combine(torch.stack([candidates[n] for n in chosen]), torch.tensor(weights)[chosen], task)
+    return model, HeldOut(merged.rows, {**merged.logits, FUSED: together.float().numpy()})
 
 
 def _merged(parts: Sequence[HeldOut], task: str) -> HeldOut:
@@ -315,40 +316,48 @@ def _mean(logits: list[np.ndarray], task: str) -> np.ndarray:
 def select_weights(candidates: list[Tensor], labels: Tensor, task: str, scale: Tensor | None = None) -> list[float]:
     """Weights of candidates in an ensemble (see ``models.ensemble``), with the smallest loss; the loss is convex.
 
-    None is negative; their sum, the reciprocal of the temperature, is 0.1 to 5, and of a regression 1. A candidate with
-    less than a hundredth of the sum gets 0.
+    None is negative; their sum, the reciprocal of the temperature, is 0.1 to 5, and of a regression 1. A candidate that
+    contributes less than a hundredth (its weight times the standard deviation of what it predicts) gets 0.
 
     Args:
         candidates: (n, classes) logits each, of rows that they were not trained on.
         labels, task, scale: as ``loss.task_loss`` takes them.
 
     Raises:
-        FloatingPointError: no candidate has a finite loss.
+        FloatingPointError: no candidate is finite.
     """
     scale = None if scale is None else scale.to(candidates[0].dtype)
-    finite = [number for number, c in enumerate(candidates) if task_loss(c, labels, task, scale).isfinite()]
+    finite = [number for number, candidate in enumerate(candidates) if candidate.isfinite().all()]
     if not finite:
-        raise FloatingPointError("no candidate of the ensemble has a finite loss on the held-out rows")
+        raise FloatingPointError("no candidate of the ensemble has finite predictions of all held-out rows")
     stacked = torch.stack([candidates[number] for number in finite])
+    # Where a candidate is very sure, a step of its weight is long: the solver's numbers are weights times sizes.
+    values = stacked if task in ("multilabel", "regression") else stacked.log_softmax(dim=2)
+    sizes = np.maximum(1.0, values.std(dim=(1, 2)).numpy()) if task != "regression" else np.ones(len(finite))
 
-    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        given = torch.tensor(weights, requires_grad=True)
-        value = task_loss(combine(stacked, given, task), labels, task, scale)
+    def loss(numbers: np.ndarray) -> tuple[float, np.ndarray]:
+        given = torch.tensor(numbers, requires_grad=True)
+        value = task_loss(combine(stacked, given / torch.from_numpy(sizes), task), labels, task, scale)
         value.backward()
         return value.item(), cast(Tensor, given.grad).numpy()
 
     low, high = (1.0, 1.0) if task == "regression" else _WEIGHTS
-    start = np.full(len(finite), 1 / len(finite))
-    found = minimize(
-        loss,
-        start,
-        jac=True,
-        method="SLSQP",
-        bounds=[(0, high)] * len(finite),
-        constraints=LinearConstraint(np.ones(len(finite)), low, high),
-        options={"ftol": 1e-10, "maxiter": 500},
-    ).x.clip(min=0)
-    kept = np.where(found < _LEAST * found.sum(), 0, found)
+    starts = [np.full(len(finite), 1 / len(finite)), *np.eye(len(finite))]
+    results = [
+        minimize(
+            loss,
+            sizes * start,
+            jac=True,
+            method="SLSQP",
+            bounds=[(0, high * size) for size in sizes],
+            constraints=LinearConstraint(1 / sizes, low, high),
+            options={"ftol": 1e-10, "maxiter": 500},
+        )
+        for start in starts
+    ]
+    numbers = min(results, key=lambda result: result.fun).x.clip(min=0)
+    found = numbers / sizes
+    kept = np.where(numbers < _LEAST * numbers.sum(), 0, found)
     weights = np.zeros(len(candidates))
     weights[finite] = kept * found.sum() / kept.sum()
     return weights.tolist()

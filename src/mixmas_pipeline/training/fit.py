@@ -18,7 +18,7 @@ from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.storage.atomic import is_complete
 from mixmas_pipeline.storage.cache import local_copy
-from mixmas_pipeline.training.batches import epoch_rows
+from mixmas_pipeline.training.batches import batch_rows, passes_per_epoch
 from mixmas_pipeline.training.checkpoints import AtomicCheckpoints, MovableCheckpoints, ResumableEarlyStopping
 from mixmas_pipeline.training.data_module import TableDataModule
 from mixmas_pipeline.training.lightning_module import MixerModule
@@ -82,7 +82,8 @@ def fit(
         logging.getLogger(name).setLevel(logging.WARNING)
     device = pick_device(parameters.device)
     precision = pick_precision(parameters.precision, device)
-    steps = len(epoch_rows(len(train_table), parameters, 0)) * parameters.max_epochs
+    batches = len(batch_rows(len(train_table), parameters.batch_size, 0, 0))
+    steps = batches * passes_per_epoch(len(train_table), parameters) * parameters.max_epochs
     module = MixerModule(architecture, parameters, steps, train_table)
     data = TableDataModule(train_table, validation, parameters, module.scale, list(architecture.inputs))
     last = checkpoints / LAST

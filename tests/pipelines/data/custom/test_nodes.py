@@ -82,6 +82,20 @@ def test_a_saved_index_is_no_input(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert "Unnamed: 0: left out of '*'" in caplog.text
 
 
+def test_label_is_no_input_of_groups_either(tmp_path: Path) -> None:
+    table = parameters({"facts": {"kind": "time_series", "groups": {"all": ["*"]}}}, label="age", task="regression")
+    rows = frame().drop(columns=["owner", "kind", "breed"])
+    learnt, _ = prepared(write(rows, tmp_path / "pets.csv"), table)
+    assert learnt["facts"]["columns"] == ["hr_0", "hr_1", "hr_2", "hr_3"]
+
+
+def test_new_rows_without_a_label_may_say_so_in_words(tmp_path: Path) -> None:
+    table = parameters({"facts": {**FACTS, "columns": ["age", "breed"]}})
+    learnt, _ = prepared(write(frame(), tmp_path / "pets.csv"), table)
+    fresh = frame().head(4).assign(kind="NA")
+    assert not new_rows(write(fresh, tmp_path / "new.csv"), table, learnt).labelled
+
+
 def test_nothing_is_learnt_of_validation_and_test_rows(tmp_path: Path) -> None:
     table = parameters({"pulse": {**PULSE, "mask": True}, "facts": FACTS}, label="kind")
     data = frame().drop(columns="owner")

@@ -49,6 +49,8 @@ def test_large_whole_numbers_keep_their_digits_beside_missing_ones(ending: str, 
     assert words(rows, "n") == ["9007199254740993", None, "9007199254740992"]
     assert words(rows, "x") == ["1", "2", "3"]
     np.testing.assert_array_equal(numbers(name_rows(rows, None), "n"), [2.0**53, np.nan, 2.0**53])
+    rows.to_parquet(tmp_path / "rows.parquet")  # as the catalog keeps them
+    assert words(pd.read_parquet(tmp_path / "rows.parquet"), "n") == ["9007199254740993", None, "9007199254740992"]
 
 
 def test_text_files_with_a_mark_other_cells_and_other_words_for_missing(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def _positive(counts: Counter[str]) -> str:
     for negative, positive in _PAIRS:
         if by_name.keys() == {negative, positive}:
             return by_name[positive]
-    return min(sorted(counts, reverse=True), key=lambda name: counts[name])
+    return min(sorted(counts, key=_by_size, reverse=True), key=lambda name: counts[name])
 
 
 def check_examples(rows: pd.DataFrame, table: TableParameters, classes: list[str]) -> None:

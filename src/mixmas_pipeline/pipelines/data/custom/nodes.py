@@ -20,7 +20,15 @@ from pydantic import TypeAdapter
 from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.table import GIVEN_SPLIT, GROUP, MultimodalTable, TableSchema
 from mixmas_pipeline.pipelines.data.custom import labels, reading, splitting
-from mixmas_pipeline.pipelines.data.custom.cells import ID, NUMBER, CellError, check_column, choose, words
+from mixmas_pipeline.pipelines.data.custom.cells import (
+    ID,
+    MISSING_WORDS,
+    NUMBER,
+    CellError,
+    check_column,
+    choose,
+    words,
+)
 from mixmas_pipeline.pipelines.data.custom.kinds import KINDS, Source
 from mixmas_pipeline.pipelines.data.custom.parameters import AudioParameters, ModalityOf, TableParameters
 from mixmas_pipeline.utils.lazy import lazy
@@ -89,7 +97,7 @@ def learn_modality(
     whole, parameters = TableParameters.model_validate(table), _MODALITY.validate_python(modality)
     with _errors_of(whole.file):
         rows = _numbered(rows)
-        if "*" in getattr(parameters, "columns", ()):
+        if "*" in reading.own_columns(parameters):
             rows = rows.drop(columns=_used(rows, whole))
         return KINDS[parameters.kind].learn(parameters, rows, source)
 
@@ -164,8 +172,11 @@ def build_new_table(
     rows: pd.DataFrame, learnt: dict[str, Any], table: dict[str, Any], file: str, *columns: Column
 ) -> MultimodalTable:
     """As ``build_table``, of new rows: their labels may be unknown."""
-    labels_of = TableParameters.model_validate(table).labels
-    labelled = all(column in rows.columns and rows[column].notna().any() for column in labels_of)
+    parameters = TableParameters.model_validate(table)
+    if parameters.missing is None:  # a word for a missing value may name a class, but only one of the training rows'
+        unknown = MISSING_WORDS - set(learnt["classes"])
+        rows = rows.assign(**{c: rows[c].mask(rows[c].isin(unknown)) for c in parameters.labels if c in rows.columns})
+    labelled = all(column in rows.columns and rows[column].notna().any() for column in parameters.labels)
     return _built(rows, learnt, table, file, columns, labelled=labelled)
 
 

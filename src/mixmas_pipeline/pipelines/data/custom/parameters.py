@@ -362,7 +362,7 @@ class TableParameters(Parameters):
         source: named wherever figures appear. Default null: the section's name.
         separator: of the cells of a text file. Default null: a comma, of .tsv a tab.
         missing: how a text file writes a missing value, beside the empty cell. Default null: as pandas reads it (NA,
-            NaN, null, ...), but nothing in ids, labels, categories, and columns of the split, where these may be names.
+            NaN, null, ...), but nothing in ids, labels, categories and the split's column, where these may be names.
         id: column of the rows' names, each of which occurs once. Default null: the row's number, from 0.
         label: column; several: of a multilabel task 0 or 1 for each label, of a regression the targets.
         task: "multiclass", "binary", "multilabel" or "regression".
@@ -433,6 +433,9 @@ class TableParameters(Parameters):
                 raise ValueError(f"modalities.{name}: array is only used where the table's file is a .npz")
             if isinstance(modality, TimeSeriesParameters) and modality.file is not None and self.id is None:
                 raise ValueError(f"modalities.{name}: a file of its own is joined by id; expected table.id")
+        counts = {n: m.variants for n, m in self.modalities.items() if isinstance(m, AudioParameters) and m.variants}
+        if len(set(counts.values())) > 1:
+            raise ValueError(f"the modalities have different numbers of variants, {counts}; expected the same")
         return self
 
 

@@ -184,18 +184,23 @@ def read_rows(path: Path, table: TableParameters, *, labelled: bool = True) -> p
 
 
 def _read_arrow(path: Path) -> pd.DataFrame:
-    """Whole numbers stay whole where some are missing: as floats, those above 2**53 would lose digits."""
-    from pyarrow import feather, parquet
+    """Whole numbers stay whole where some are missing, here and in files that are made of the frame: as floats, those
+    above 2**53 would lose digits."""
+    from pyarrow import feather, parquet, types
 
-    read = parquet.read_table if path.suffix == ".parquet" else feather.read_table
-    return read(path).to_pandas(integer_object_nulls=True)
+    table = (parquet.read_table if path.suffix == ".parquet" else feather.read_table)(path)
+    frame = table.to_pandas(integer_object_nulls=True)
+    for field in table.schema:
+        if types.is_integer(field.type) and field.name in frame and frame[field.name].dtype == object:
+            frame[field.name] = frame[field.name].astype("UInt64" if field.type == "uint64" else "Int64")
+    return frame
 
 
 def _names(table: TableParameters, frame: pd.DataFrame) -> set[str]:
     """The columns whose cells are names, as far as they are there."""
     patterns = [pattern for m in table.modalities.values() for pattern in getattr(m, "categories", ())]
     labels = () if table.task == "regression" else table.labels
-    named = [c for c in (table.id, table.split.column, table.split.group, *labels) if c is not None]
+    named = [c for c in (table.id, table.split.column, *labels) if c is not None]
     return {c for c in frame.columns if c in named or any(fnmatchcase(c, pattern) for pattern in patterns)}
 
 

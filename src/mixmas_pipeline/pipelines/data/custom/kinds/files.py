@@ -60,9 +60,10 @@ class Files:
     def similar(self, name: str) -> str | None:
         """The file whose name differs in capital letters, in the way accents are encoded, or in backslashes only."""
         if self._spellings is None:
-            inside = self._members or (str(p.relative_to(self.path)) for p in self.path.rglob("*"))
+            inside = self._members or (str(p.relative_to(self.path)) for p in self.path.rglob("*") if p.is_file())
             self._spellings = {_plain(found): found for found in inside}
-        return self._spellings.get(_plain(name))
+        other = self._spellings.get(_plain(name))
+        return None if other == name else other
 
     def read(self, name: str) -> bytes:
         """Its content. Several threads may read at once.
