@@ -64,6 +64,6 @@ def _training_sentence(training: Any, rows: int, busy: bool) -> str:
         f"{duration(training.seconds_an_epoch)}{at_once}, {rows:,} rows."
     )
     if busy:
-        alone = training.alone_seconds_an_epoch * training.epochs / training.at_once
+        alone = training.alone_seconds_an_epoch * training.seconds / training.seconds_an_epoch
         sentence += f" Without other programs: {duration(alone)}."
     return sentence

@@ -36,7 +36,7 @@ from mixmas_pipeline.pipelines.describe.results import (
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.pipelines.search.results import FUSION_FUNCTION, FUSION_NETWORK, Proposal
 from mixmas_pipeline.training import fit, lightning_module
-from mixmas_pipeline.training.batches import passes_per_epoch
+from mixmas_pipeline.training.batches import batch_rows, passes_per_epoch
 from mixmas_pipeline.training.ensembling import is_small
 from mixmas_pipeline.training.parameters import BudgetParameters, TrainingParameters
 from mixmas_pipeline.training.trial import run_trials
@@ -251,7 +251,9 @@ def time_training(
         rows = np.linspace(0, len(table) - 1, max(2, round(share * len(table)))).astype(int)
         return restrict(table.take(rows), architecture.inputs)
 
-    short = {"max_epochs": _EPOCHS, "patience": _EPOCHS, "min_steps": 0}
+    batches = len(batch_rows(len(part(train)), training.batch_size, 0, 0))
+    steps = _EPOCHS * batches * passes_per_epoch(len(train), training)
+    short = {"max_epochs": _EPOCHS, "patience": _EPOCHS, "min_steps": steps}
     settings = training.model_copy(update={**short, "devices": 1, "num_nodes": 1})
     with _warnings_only(lightning_module.__name__), tempfile.TemporaryDirectory() as folder:
         _, history = fit.train(architecture, part(train), part(validation), settings, Path(folder))
@@ -293,13 +295,12 @@ def _training_cost(
         epoch = time_training(proposal, tables.train, tables.validation, training)
     except FloatingPointError as error:
         return FailedTraining(failed=str(error))
-    epochs = training.max_epochs * passes_per_epoch(len(tables.train), training)
     return TrainingCost(
         seconds_an_epoch=epoch,
-        alone_seconds_an_epoch=alone,
-        epochs=epochs * members.number,
+        alone_seconds_an_epoch=alone * passes_per_epoch(len(tables.train), training),
+        epochs=training.max_epochs * members.number,
         at_once=members.at_once,
-        seconds=makespan([epoch * epochs] * members.number, members.at_once),
+        seconds=makespan([epoch * training.max_epochs] * members.number, members.at_once),
     )
 
 
