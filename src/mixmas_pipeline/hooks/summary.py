@@ -23,6 +23,7 @@ _WIDTH = 130
 _PATHS = {
     "description_page": "The description",
     "exported": "The exported model",
+    "predicted": "The predictions",
     "report": "The report",
 }
 

@@ -146,8 +146,8 @@ def prepare_modality(
                 rows,
                 int(lacking[0]),
                 ", ".join(columns[:3]),
-                f"the modality is missing ({len(lacking)} such rows of {len(rows)}); set optional: true if rows may "
-                "lack it",
+                f"the modality is missing: its cells are empty, or have a word for a missing value such as NA (rows of "
+                f"this kind: {len(lacking)} of {len(rows)} of the split); set optional: true if rows may lack it",
             )
     return column
 
