@@ -138,7 +138,7 @@ def test_missing_modalities(tmp_path: Path) -> None:
     data.loc[[2, 37], [f"hr_{t}" for t in range(4)]] = np.nan
     file = write(data, tmp_path / "pets.csv")
     with pytest.raises(
-        ValueError, match=r"pets.csv: row 2 \(id pet2\), column hr_0, hr_1, hr_2: the modality is missing: .*1 of 30 of the"
+        ValueError, match=r"pets.csv: row 2 \(id pet2\), column hr_0, hr_1, hr_2: the modality is .*1 of 30 of the"
     ):
         prepared(file, parameters({"pulse": PULSE, "facts": FACTS}))
     table = parameters({"pulse": {**PULSE, "optional": True}, "facts": FACTS})
