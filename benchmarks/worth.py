@@ -266,11 +266,11 @@ def fit_autogluon(project: Project, arguments: argparse.Namespace) -> Outcome:
     """AutoGluon on the rows and features that linear and trees were refitted on."""
     from mixmas_pipeline.pipelines.reference.parameters import ReferenceParameters
     from mixmas_pipeline.pipelines.reference.scoring import join
-    from mixmas_pipeline.training.references import _compute
+    from mixmas_pipeline.training.references import compute_features
 
     rows = join(project.train, project.validation, ReferenceParameters.model_validate(project.parameters["reference"]))
     features = project.load("reference.linear_refitted")[0].features
-    values, wanted = (_compute(features, table, np.arange(len(table))) for table in (rows, project.test))
+    values, wanted = (compute_features(features, table, np.arange(len(table))) for table in (rows, project.test))
     schema = project.test.schema
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "rows.npz", Path(folder) / "logits.npz"

@@ -144,8 +144,8 @@ MEANT = [
     Edit(
         "folds",
         "training/folds.py",
-        "stratified_split(members, sizes[1:], seed)",
-        "stratified_split(members, sizes[1:], 0)",
+        "stratified_split(strata, sizes[1:], seed)",
+        "stratified_split(strata, sizes[1:], 0)",
         FITS | {DIVIDES},
     ),
     Edit("loss", "training/loss.py", "(1 - weight) / len(auxiliary)", "(2 - weight) / len(auxiliary)", TRAINS),

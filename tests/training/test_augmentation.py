@@ -90,7 +90,6 @@ def test_shifts_by_a_loop(given: Input, kind: str, share: float) -> None:
 def test_masks_by_a_loop(given: Input, kind: str, part: str) -> None:
     """A rectangle of a picture; a band of rows and one of columns of a spectrogram."""
     x, draws = examples(given), generator()
-    torch.randint(0, 1, (ROWS, 1), generator=draws), torch.randint(0, 1, (ROWS, 1), generator=draws)  # shifts by 0
     rows, columns = (spans(length, 0.5, draws) for length in given.shape[-2:])
     expected = x.float()
     for row in range(ROWS):

@@ -88,4 +88,4 @@ def test_a_value_at_a_threshold_goes_where_scikit_learn_sends_it(monkeypatch: py
 def keep_all(rows: MultimodalTable, inputs: Any, numbers: np.ndarray) -> Any:
     """Without dropping columns that hardly vary."""
     features = references.Features(inputs)
-    return features, references._compute(features, rows, numbers), []
+    return features, references.compute_features(features, rows, numbers), []

@@ -30,6 +30,18 @@ def test_group_is_in_one_fold() -> None:
         assert len(set(folds[rows.extra[GROUP] == group])) == 1
 
 
+def test_folds_of_unequal_groups_have_rows_and_labels_evenly() -> None:
+    """By numbers of groups, the folds had from 45 to 93 rows."""
+    sizes = np.array([1, 2, 3, 5, 8, 13, 21, 34] * 3)
+    rows = table(int(sizes.sum()), 0)
+    rows.extra[GROUP] = np.repeat(np.arange(len(sizes)), sizes)
+    folds = assign_folds(rows, 4, 7)
+    assert np.abs(np.bincount(folds) - len(rows) / 4).max() < 0.1 * len(rows) / 4
+    for label in range(3):
+        counts = np.bincount(folds[rows.labels == label], minlength=4)
+        assert np.abs(counts - counts.mean()).max() < 0.25 * counts.mean()
+
+
 def test_draw_follows_the_seed() -> None:
     rows = table(60, 0)
     np.testing.assert_array_equal(assign_folds(rows, 5, 1), assign_folds(rows, 5, 1))

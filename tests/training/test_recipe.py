@@ -18,7 +18,7 @@ from mixmas_pipeline.training import recipe as recipes
 from mixmas_pipeline.training import trial as trials
 from mixmas_pipeline.training.batches import Batch, Batches
 from mixmas_pipeline.training.mixup import blend
-from mixmas_pipeline.training.parameters import NO_AUGMENTATION, PUBLISHED, RecipeParameters
+from mixmas_pipeline.training.parameters import NO_AUGMENTATION, PUBLISHED, RecipeParameters, TrialRecipeParameters
 from mixmas_pipeline.training.recipe import BatchRecipe
 from mixmas_pipeline.training.trial import run_trial
 
@@ -49,6 +49,15 @@ def test_a_batch_follows_from_seed_epoch_step_and_process(
     assert not any(same(changed, other) for other in others)
     torch.random.set_rng_state(before)
     assert same(batch, first_batch(table)), "the stored batch is left alone"
+
+
+def test_trials_augment_nothing(
+    make_table: MakeTable, make_architecture: MakeArchitecture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Variants are drawn by the batches: no step of a trial may pay for augmentation that is switched off."""
+    monkeypatch.setattr(recipes, "augment", lambda *_: pytest.fail("augmented"))
+    table = make_table(20)
+    BatchRecipe(TrialRecipeParameters(), table.schema, make_architecture())(first_batch(table), 0, 0, 0)
 
 
 def test_published_recipe_changes_nothing(make_table: MakeTable, make_architecture: MakeArchitecture) -> None:

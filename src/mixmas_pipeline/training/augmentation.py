@@ -103,6 +103,8 @@ _CHANGES: dict[str, _Change] = {
 
 def _shifted(x: Tensor, share: float, generator: Generator) -> Tensor:
     """Each example moved along its last two axes by up to this share of their lengths; the edge fills the gap."""
+    if share == 0:
+        return as_float(x)
     height, width = x.shape[-2:]
     rows, columns = (_sources(x, length, round(share * length), generator) for length in (height, width))
     planes = x.reshape(len(x), -1, height, width)

@@ -61,11 +61,11 @@ def evaluation_rows(table: MultimodalTable) -> Iterator[slice]:
         yield slice(start, start + step)
 
 
-def draw_versions(table: MultimodalTable, augmentation: AugmentationParameters, seed: int, epoch: int) -> np.ndarray:
-    """(n,) which version of each row an epoch trains on: 0 is the row itself, v its variant v - 1; each is as likely.
-    It depends on the numbers of rows and variants, seed and epoch only."""
+def draw_versions(table: MultimodalTable, augmentation: AugmentationParameters, seed: int, number: int) -> np.ndarray:
+    """(n,) which version of each row a pass over the table trains on: 0 is the row itself, v its variant v - 1; each is
+    as likely. It depends on the numbers of rows and variants, the seed and the pass's number only."""
     variants = max((array.shape[1] for array in table.variants.values()), default=0) if augmentation.variants else 0
-    return np.random.default_rng((seed, epoch, _STREAM)).integers(variants + 1, size=len(table))
+    return np.random.default_rng((seed, number, _STREAM)).integers(variants + 1, size=len(table))
 
 
 def to_tensors(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mixmas_pipeline.data.sampling import stratified_split
+from mixmas_pipeline.data.sampling import grouped_split, stratified_split
 from mixmas_pipeline.data.table import GROUP, MultimodalTable
 from mixmas_pipeline.evaluation.strata import strata_of
 
@@ -36,7 +36,7 @@ def groups_of(table: MultimodalTable) -> np.ndarray:
 
 
 def divide(strata: np.ndarray, groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """The fold of every row, (n,) numbers from 0: whole groups, with the strata spread evenly.
+    """The fold of every row, (n,) numbers from 0: whole groups, with rows and strata spread evenly.
 
     Args:
         strata: (n, strata) booleans.
@@ -44,11 +44,10 @@ def divide(strata: np.ndarray, groups: np.ndarray, folds: int, seed: int) -> np.
         folds: their number.
         seed: of the draw.
     """
-    count = int(groups.max()) + 1
-    members = np.zeros((count, strata.shape[1]), bool)
-    np.logical_or.at(members, groups, strata)
-    sizes = [len(part) for part in np.array_split(np.arange(count), folds)]
-    assigned = np.zeros(count, np.int64)
-    for number, rows in enumerate(stratified_split(members, sizes[1:], seed), start=1):
+    if int(groups.max()) + 1 < len(groups):
+        return grouped_split(strata, groups, [1 / folds] * (folds - 1), seed)[groups]
+    sizes = [len(part) for part in np.array_split(np.arange(len(groups)), folds)]
+    assigned = np.zeros(len(groups), np.int64)
+    for number, rows in enumerate(stratified_split(strata, sizes[1:], seed), start=1):
         assigned[rows] = number
-    return assigned[groups]
+    return assigned

@@ -27,6 +27,10 @@ class BatchRecipe:
 
     def __init__(self, recipe: RecipeParameters, schema: TableSchema, architecture: Architecture) -> None:
         self._recipe, self._architecture = recipe, architecture
+        changes = recipe.augmentation.model_copy(
+            update={"variants": False}
+        )  # versions are drawn before, by the batches
+        self._augments = changes != NO_AUGMENTATION
         self._kinds = {name: schema.modalities[name].kind for name in architecture.inputs}
 
     def __call__(self, batch: Batch, seed: int, epoch: int, step: int, rank: int = 0) -> Batch:
@@ -39,7 +43,7 @@ class BatchRecipe:
         recipe, architecture = self._recipe, self._architecture
         draws = np.random.default_rng((seed, epoch, step, rank, _STREAM))
         inputs, labels = {name: batch.inputs[name] for name in architecture.inputs}, batch.labels
-        if recipe.augmentation != NO_AUGMENTATION:
+        if self._augments:
             generator = torch.Generator(labels.device).manual_seed(int(draws.integers(2**63)))
             for name, given in architecture.inputs.items():
                 inputs[name] = augment(inputs[name], self._kinds[name], given, recipe.augmentation, generator)

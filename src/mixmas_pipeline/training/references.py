@@ -117,6 +117,14 @@ def fit_reference(
     return ReferenceModel(description, tensors).eval()
 
 
+def _size(scores: dict[str, Tensor]) -> int:
+    if "weight" in scores:
+        return scores["weight"].numel() + scores["bias"].numel()
+    nodes = torch.arange(scores["left"].shape[1]) if scores["left"].numel() else torch.empty(0)
+    inner = int((scores["left"] != nodes).sum())
+    return 2 * inner + inner + len(scores["left"])  # a binary tree has one leaf more than splits
+
+
 def _float(values: np.ndarray) -> Tensor:
     return torch.from_numpy(np.array(values, dtype=np.float32))
 
@@ -152,7 +160,7 @@ def _read(
 
     Constant features are dropped; of a modality with more than ``MOST_FEATURES`` those with the largest variance stay.
     """
-    values = _compute(Features(inputs), table, rows)
+    values = compute_features(Features(inputs), table, rows)
     keep, fill, left_out, start = [], [], [], 0
     for name, summary in inputs.items():
         columns = values[:, start : start + summary.features]
@@ -166,7 +174,7 @@ def _read(
         fill.append(mean[chosen])
         start += summary.features
     features = Features(inputs, torch.from_numpy(np.concatenate(keep)), _float(np.concatenate(fill)))
-    return features, _compute(features, table, rows), left_out
+    return features, compute_features(features, table, rows), left_out
 
 
 def _moments(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -177,7 +185,8 @@ def _moments(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @torch.inference_mode()
-def _compute(features: Features, table: MultimodalTable, rows: np.ndarray) -> np.ndarray:
+def compute_features(features: Features, table: MultimodalTable, rows: np.ndarray) -> np.ndarray:
+    """(rows, features) float32, of some rows of a table."""
     parts = []
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
@@ -188,17 +197,6 @@ def _compute(features: Features, table: MultimodalTable, rows: np.ndarray) -> np
         parts.append(features(inputs, present).numpy())
         release(*table.arrays.values())
     return np.concatenate(parts)
-
-
-# --- the problem ------------------------------------------------------------------------------------------------------
-
-
-def _size(scores: dict[str, Tensor]) -> int:
-    if "weight" in scores:
-        return scores["weight"].numel() + scores["bias"].numel()
-    nodes = torch.arange(scores["left"].shape[1]) if scores["left"].numel() else torch.empty(0)
-    inner = int((scores["left"] != nodes).sum())
-    return 2 * inner + inner + len(scores["left"])  # a binary tree has one leaf more than splits
 
 
 # --- the linear model -------------------------------------------------------------------------------------------------

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,15 +36,15 @@ def read_frame(
     path: Path,
     separator: str | None = None,
     missing: tuple[str, ...] | None = None,
-    names: Callable[[pd.DataFrame], Collection[str]] = lambda frame: (),
+    names: Collection[str] = (),
 ) -> pd.DataFrame:
     """All columns of a file, of a text file as texts. Of a .npz: its arrays of one axis.
 
     Args:
         path: ends in one of the known formats.
         separator, missing: as of ``TableParameters``; of text files only.
-        names: the columns whose cells are names: there, if ``missing`` is None, only the empty cell is missing.
-            Default: none.
+        names: columns, or patterns of them, whose cells are names: there, if ``missing`` is None, only the empty cell
+            is missing. Default: none.
 
     Raises:
         ValueError: the file cannot be read, has no rows, or a column's name twice.
@@ -74,7 +73,9 @@ def read_frame(
     if repeated := frame.columns[frame.columns.duplicated()].tolist():
         raise ValueError(f"the column {repeated[0]!r} is there twice; expected different names")
     if usual is not None and missing is None:
-        for column in frame.columns.difference(list(names(frame))):
+        for column in frame.columns:
+            if column in names or any(fnmatchcase(column, pattern) for pattern in names):
+                continue
             frame[column] = frame[column].mask(frame[column].isin(MISSING_WORDS))
     return frame.reset_index(drop=True)
 
@@ -178,7 +179,7 @@ def read_rows(path: Path, table: TableParameters, *, labelled: bool = True) -> p
     Raises:
         ValueError: as the functions above.
     """
-    rows = name_rows(read_frame(path, table.separator, table.missing, partial(_names, table)), table.id)
+    rows = name_rows(read_frame(path, table.separator, table.missing, _names(table)), table.id)
     check_columns(rows, table, labelled=labelled)
     return rows
 
@@ -196,12 +197,11 @@ def _read_arrow(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _names(table: TableParameters, frame: pd.DataFrame) -> set[str]:
-    """The columns whose cells are names, as far as they are there."""
-    patterns = [pattern for m in table.modalities.values() for pattern in getattr(m, "categories", ())]
+def _names(table: TableParameters) -> list[str]:
+    """The columns, or patterns of them, whose cells are names."""
+    categories = [pattern for m in table.modalities.values() for pattern in getattr(m, "categories", ())]
     labels = () if table.task == "regression" else table.labels
-    named = [c for c in (table.id, table.split.column, *labels) if c is not None]
-    return {c for c in frame.columns if c in named or any(fnmatchcase(c, pattern) for pattern in patterns)}
+    return [c for c in (table.id, table.split.column, *labels, *categories) if c is not None]
 
 
 def _read_text(path: Path, separator: str, missing: tuple[str, ...]) -> pd.DataFrame:

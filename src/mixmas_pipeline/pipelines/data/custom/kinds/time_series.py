@@ -132,8 +132,7 @@ def _from_file(parameters: TimeSeriesParameters, rows: pd.DataFrame, file: Path)
     assert parameters.time is not None
     assert parameters.steps is not None
     try:
-        own_id = parameters.id
-        frame = name_rows(read_frame(file, parameters.separator, parameters.missing, lambda _: (own_id,)), None)
+        frame = name_rows(read_frame(file, parameters.separator, parameters.missing, [parameters.id]), None)
         for column, key in (
             (parameters.id, "id"),
             (parameters.time, "time"),
