@@ -11,7 +11,16 @@ import pytest
 from block_cases import BLOCKS, MIXING
 from pydantic import TypeAdapter, ValidationError
 
-from mixmas_pipeline.models.architecture import Architecture, Patches, Projection, Tokeniser, Values, Vector, token_grid
+from mixmas_pipeline.models.architecture import (
+    Architecture,
+    Encoder,
+    Patches,
+    Projection,
+    Tokeniser,
+    Values,
+    Vector,
+    token_grid,
+)
 from mixmas_pipeline.models.block_reader import Block, UncheckedBlock, parameters_class
 from mixmas_pipeline.models.blocks import BLOCKS as BLOCKS_BY_NAME
 from mixmas_pipeline.models.blocks.mlp import MLPParameters
@@ -230,6 +239,19 @@ def test_a_constant_modality_cannot_be_standardised(raw: dict[str, Any], std: fl
 )
 def test_token_grid(tokeniser: Tokeniser, shape: tuple[int, ...], grid: tuple[int, ...]) -> None:
     assert token_grid(tokeniser, shape, "m") == grid
+
+
+@pytest.mark.parametrize(
+    ("shape", "applies"),
+    [
+        ((4,), Values(clip=2)),
+        ((5,), Vector(clip=2)),
+        ((3, 2), Values(clip=2)),  # a series has no single token
+    ],
+)
+def test_a_token_per_value_of_a_few(shape: tuple[int, ...], applies: Tokeniser) -> None:
+    encoder = Encoder(tokeniser=Values(clip=2, most=4), hidden_dim=8, depth=1, block=UncheckedBlock(block="linear"))
+    assert encoder.fitted(shape) == encoder.model_copy(update={"tokeniser": applies})
 
 
 @pytest.mark.parametrize(

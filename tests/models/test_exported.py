@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.exported import CONFIG_FILE, ExportedConfig, ExportedModel, digest, pretrained_files
@@ -75,6 +76,25 @@ def test_it_answers_as_the_model_does(folder: Path, model: MultimodalMixer) -> N
     assert not torch.equal(alone, exported(inputs)["fused"])
 
 
+@pytest.mark.parametrize("weights", [None, (0.5, 2.0, 1.0)])
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_probabilities_are_those_of_the_predictions(
+    folder: Path, model: MultimodalMixer, task: str, weights: tuple[float, ...] | None
+) -> None:
+    config = ExportedModel.from_pretrained(folder).config
+    exported = ExportedModel(model, config.model_copy(update={"task": task, "class_weights": weights}))
+    logits = exported(rows())["fused"]
+    wanted = task_of(task).probabilities(logits.numpy(), weights)
+    np.testing.assert_allclose(exported.probabilities(logits).numpy(), wanted, rtol=1e-5)
+
+
+def test_a_regression_has_no_probabilities(folder: Path, model: MultimodalMixer) -> None:
+    config = ExportedModel.from_pretrained(folder).config
+    exported = ExportedModel(model, config.model_copy(update={"task": "regression"}))
+    with pytest.raises(ValueError, match="a regression has no probabilities"):
+        exported.probabilities(torch.zeros(1, 1))
+
+
 def test_a_reference_is_read_by_its_own_description(tmp_path: Path) -> None:
     """A linear model with known weights: y = 3 + 2 times the sum of the features, each softly limited to 5."""
     description = Reference(
@@ -119,6 +139,7 @@ class Blocked:
             raise ImportError(name + " is blocked")
 sys.meta_path.insert(0, Blocked())
 import numpy as np
+from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.models.exported import ExportedModel
 model = ExportedModel.from_pretrained({str(folder)!r})
 print(model({{"image": np.zeros((2, 6, 6), np.uint8)}})["fused"].shape, "kedro" in sys.modules)

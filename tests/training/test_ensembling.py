@@ -51,6 +51,20 @@ def test_every_row_is_predicted_by_the_member_of_its_fold(tmp_path: Path) -> Non
     assert set(found["history"]["member"]) == set(range(5))
 
 
+def test_a_model_knows_the_weights_of_its_classes(tmp_path: Path) -> None:
+    """n / (classes x n_c) of the rows that it was trained on; nothing where classes are not balanced."""
+    train, validation = splits()
+    rows = concatenate(train, validation)
+    plain, balanced = (parameters(**SHORT, balance=balance) for balance in ("none", "classes"))
+    assert divide(architecture(0.0), train, validation, plain).architecture.class_weights is None
+    folds, whole, plans = divide(architecture(0.0), train, validation, balanced)
+    for found, labels in ((whole, rows.labels), (plans[1].architecture, rows.labels[folds != 1])):
+        assert found.class_weights == pytest.approx(len(labels) / (3 * np.bincount(labels, minlength=3)))
+    settings = parameters(**SHORT, balance="classes", deploy="single")
+    single = train_fully(architecture(0.0), train, validation, settings, tmp_path)["model"].architecture
+    assert single.class_weights == pytest.approx(50 / (3 * np.bincount(train.labels, minlength=3)))
+
+
 def test_held_out_rows_do_not_change_the_weights_of_their_member(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

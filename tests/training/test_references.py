@@ -12,6 +12,7 @@ from reference_fits import features_of, logits_of, noise, table
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from mixmas_pipeline.data.table import TASKS
+from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.models.reference import ReferenceModel, standardised
 from mixmas_pipeline.training import references
 from mixmas_pipeline.training.references import fit_reference
@@ -113,6 +114,10 @@ def test_balanced_classes_weigh_the_same() -> None:
         plain, balanced = (fit_reference(kind, rows, ("facts",), 0, balance=b) for b in ("none", "classes"))  # type: ignore[arg-type]
         shares = [logits_of(model, rows).argmax(axis=1).mean() for model in (plain, balanced)]
         assert shares[1] > shares[0] + 0.1, kind
+        weights = balanced.architecture.class_weights
+        assert weights == pytest.approx(600 / (2 * np.bincount(labels)))
+        chance = task_of("binary").probabilities(logits_of(balanced, rows), weights)[:, 1].mean()
+        assert chance == pytest.approx(labels.mean(), abs=0.02), "probabilities are those of the rows"
 
 
 def test_rows_and_features_are_bounded_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

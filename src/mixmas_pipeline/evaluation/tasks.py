@@ -7,7 +7,7 @@ looking at an example: a model that does not beat it has learnt nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -57,11 +57,17 @@ class Task:
         """The dummy baseline's prediction, as one row's label: the most frequent class."""
         return train.label_matrix().sum(axis=0).argmax()
 
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """(n, classes) float64."""
+    def probabilities(self, logits: np.ndarray, class_weights: Sequence[float] | None = None) -> np.ndarray:
+        """(n, classes) float64.
+
+        Args:
+            class_weights: of the loss that the model has minimised. Such a model has learnt the probabilities of data
+                in which each class is that much more frequent; in the data as they are, its odds are smaller by that
+                factor (Saerens et al. 2002, Neural Computation 14, section 2.2). Default None: all the same.
+        """
         import torch
 
-        return torch.from_numpy(logits).softmax(dim=1).numpy().astype(np.float64)
+        return torch.from_numpy(without_weights(logits, class_weights)).softmax(dim=1).numpy().astype(np.float64)
 
     def scores(self, labels: np.ndarray, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
         """The reported scores of a model, by name. A score that these examples do not define is left out."""
@@ -78,12 +84,17 @@ class Task:
         return {f"{self.headline}, {self.dummy}": score(self.headline, labels, predicted, len(classes))}
 
     def prediction_columns(
-        self, labels: np.ndarray | None, logits: np.ndarray, classes: tuple[str, ...]
+        self,
+        labels: np.ndarray | None,
+        logits: np.ndarray,
+        classes: tuple[str, ...],
+        class_weights: Sequence[float] | None = None,
     ) -> dict[str, np.ndarray | list[str]]:
         """Columns of a table of predictions, by name, with one value per example.
 
         Args:
             labels: with labels there are columns that compare the predictions to them. None if they are unknown.
+            class_weights: see ``probabilities``.
         """
         predicted = self.predict(logits)
         found: dict[str, Any] = {"predicted": self.label_texts(predicted, classes)}
@@ -94,11 +105,14 @@ class Task:
                 **found,
                 "correct": correct.all(axis=1) if correct.ndim == 2 else correct,
             }
-        return found | {"confidence": self._confidence(self.probabilities(logits))}
+        return found | {"confidence": self._confidence(self.probabilities(logits, class_weights), predicted)}
 
-    def probability_columns(self, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, np.ndarray]:
+    def probability_columns(
+        self, logits: np.ndarray, classes: tuple[str, ...], class_weights: Sequence[float] | None = None
+    ) -> dict[str, np.ndarray]:
         """One column per class: its probability."""
-        return {f"probability_{name}": p for name, p in zip(classes, self.probabilities(logits).T, strict=True)}
+        columns = self.probabilities(logits, class_weights).T
+        return {f"probability_{name}": column for name, column in zip(classes, columns, strict=True)}
 
     def head_columns(self, head: str, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, Any]:
         """Columns of the predictions of one modality's head."""
@@ -108,16 +122,20 @@ class Task:
         """Labels as text."""
         return list(np.array(classes)[labels])
 
-    def mistakes(self, labels: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def mistakes(
+        self, labels: np.ndarray, logits: np.ndarray, class_weights: Sequence[float] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the mistakes, the largest first, and their sizes: the confidence in the wrong class."""
-        correct = self.predict(logits) == labels
+        predicted = self.predict(logits)
+        correct = predicted == labels
         wrong = np.flatnonzero(~(correct.all(axis=1) if correct.ndim == 2 else correct))
-        confidence = self._confidence(self.probabilities(logits))
+        confidence = self._confidence(self.probabilities(logits, class_weights), predicted)
         rows = wrong[np.argsort(-confidence[wrong], kind="stable")]
         return rows, confidence[rows]
 
-    def _confidence(self, probabilities: np.ndarray) -> np.ndarray:
-        return probabilities.max(axis=1)
+    def _confidence(self, probabilities: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """The probability of what is predicted."""
+        return probabilities[np.arange(len(probabilities)), predicted]
 
     def _matrix(self, labels: np.ndarray, classes: int) -> np.ndarray:
         return labels[:, None] == np.arange(classes)
@@ -178,16 +196,16 @@ class Multilabel(Task):
             predictions, key=lambda p: score("f1_weighted", matrix, np.broadcast_to(p, matrix.shape), len(counts))
         )
 
-    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+    def probabilities(self, logits: np.ndarray, class_weights: Sequence[float] | None = None) -> np.ndarray:
         import torch
 
-        return torch.from_numpy(logits).sigmoid().numpy().astype(np.float64)
+        return torch.from_numpy(without_weights(logits, class_weights)).sigmoid().numpy().astype(np.float64)
 
     def label_texts(self, labels: np.ndarray, classes: tuple[str, ...]) -> list[str]:
         return [", ".join(np.array(classes)[row]) for row in labels.astype(bool)]
 
-    def _confidence(self, probabilities: np.ndarray) -> np.ndarray:
-        return np.maximum(probabilities, 1 - probabilities).mean(axis=1)
+    def _confidence(self, probabilities: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        return np.where(predicted, probabilities, 1 - probabilities).mean(axis=1)
 
     def _matrix(self, labels: np.ndarray, classes: int) -> np.ndarray:
         return labels.astype(bool)
@@ -241,7 +259,11 @@ class Regression(Task):
         return found
 
     def prediction_columns(
-        self, labels: np.ndarray | None, logits: np.ndarray, classes: tuple[str, ...]
+        self,
+        labels: np.ndarray | None,
+        logits: np.ndarray,
+        classes: tuple[str, ...],
+        class_weights: Sequence[float] | None = None,
     ) -> dict[str, np.ndarray | list[str]]:
         """Per target the label, the prediction, and the error (prediction minus label)."""
         found: dict[str, Any] = {}
@@ -254,7 +276,9 @@ class Regression(Task):
                 found |= {f"label_{name}": truth, f"predicted_{name}": predicted, f"error_{name}": predicted - truth}
         return found
 
-    def probability_columns(self, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, np.ndarray]:
+    def probability_columns(
+        self, logits: np.ndarray, classes: tuple[str, ...], class_weights: Sequence[float] | None = None
+    ) -> dict[str, np.ndarray]:
         """None: a number has no probability."""
         return {}
 
@@ -268,13 +292,25 @@ class Regression(Task):
             return [f"{value:.4g}" for value in labels[:, 0]]
         return [", ".join(f"{n} {v:.4g}" for n, v in zip(classes, row, strict=True)) for row in labels]
 
-    def mistakes(self, labels: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def mistakes(
+        self, labels: np.ndarray, logits: np.ndarray, class_weights: Sequence[float] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """All rows, the largest errors first. An example's error is its largest over the targets, in standard
         deviations of the labels."""
         deviation = labels.astype(np.float64).std(axis=0)
         errors = (np.abs(logits - labels) / np.where(deviation > 0, deviation, 1.0)).max(axis=1)
         rows = np.argsort(-errors, kind="stable")
         return rows, errors[rows]
+
+
+def without_weights(logits: np.ndarray, class_weights: Sequence[float] | None) -> np.ndarray:
+    """Logits whose softmax, or for a multilabel task sigmoid, is the probability in the data as they are.
+
+    Args:
+        logits: (n, classes), of a model that has minimised a loss with these weights.
+        class_weights: see ``Task.probabilities``; for a multilabel task of each label's presence against its absence.
+    """
+    return logits if class_weights is None else logits - np.log(np.array(class_weights, logits.dtype))
 
 
 _TASKS = {task.name: task for task in (Task(), Binary(), Multilabel(), Regression())}

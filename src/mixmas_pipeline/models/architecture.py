@@ -71,9 +71,14 @@ class Values(Numbers):
 
     Each feature has a direction and an offset: token = x w_feature + b_feature (the feature tokeniser of Gorishniy et
     al. 2021, arXiv 2106.11959, section 3.3), the same at every step.
+
+    Attributes:
+        most: a vector with more values than this becomes a single token, as with "vector": the cost of mixing grows
+            with the number of tokens. Default null: never.
     """
 
     type: Literal["values"] = "values"
+    most: Count | None = None
 
 
 Tokeniser = Annotated[Patches | Projection | Vector | Values, Field(discriminator="type")]
@@ -93,6 +98,16 @@ class Encoder(Parameters):
     hidden_dim: Count
     depth: Count
     block: Block
+
+    def fitted(self, shape: tuple[int, ...]) -> Encoder:
+        """This encoder for examples of a shape: where the tokeniser depends on their size (``Values.most``), the one
+        that applies."""
+        written = self.tokeniser
+        if not isinstance(written, Values) or written.most is None:
+            return self
+        is_wide = len(shape) == 1 and shape[0] > written.most
+        applies = Vector(clip=written.clip) if is_wide else Values(clip=written.clip)
+        return self.model_copy(update={"tokeniser": applies})
 
 
 class Input(Parameters):
@@ -199,6 +214,9 @@ class Architecture(Parameters):
         encoders: one per modality.
         fusion: None for a single modality only. Default None.
         targets: for a regression only. Default None.
+        class_weights: of the classes in the loss that a trained model has minimised, in their order, see
+            ``training.loss.balancing_weights``. Its logits decide as if classes were that much more frequent; its
+            probabilities are corrected by them, see ``evaluation.tasks``. Default None: all the same.
     """
 
     task: Task
@@ -207,6 +225,7 @@ class Architecture(Parameters):
     encoders: dict[str, Encoder]
     fusion: Fusion | None = None
     targets: Targets | None = None
+    class_weights: tuple[Positive, ...] | None = None
 
     @model_validator(mode="after")
     def _check_task(self) -> Self:
@@ -223,6 +242,8 @@ class Architecture(Parameters):
                 f"{len(self.targets.mean)} means and {len(self.targets.std)} standard deviations for the targets "
                 f"{self.classes}; expected one each"
             )
+        if self.class_weights is not None and len(self.class_weights) != len(self.classes):
+            raise ValueError(f"{len(self.class_weights)} weights for the classes {self.classes}; expected one each")
         return self
 
     @model_validator(mode="after")

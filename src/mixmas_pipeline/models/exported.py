@@ -23,7 +23,7 @@ from mixmas_pipeline.data.schema import StoredInput, Task
 from mixmas_pipeline.models.ensemble import ENSEMBLE_FILE, AnyModel, load_model
 from mixmas_pipeline.models.multimodal import ARCHITECTURE_FILE, WEIGHTS_FILE
 from mixmas_pipeline.models.reference import REFERENCE_FILE, ReferenceModel
-from mixmas_pipeline.utils.parameters import Parameters, suggestion
+from mixmas_pipeline.utils.parameters import Parameters, Positive, suggestion
 
 CONFIG_FILE = "config.json"
 Inputs = Mapping[str, Tensor | np.ndarray]
@@ -37,8 +37,9 @@ class ExportedConfig(Parameters):
         task: "multiclass", "binary", "multilabel" or "regression".
         classes: their names, in the order of the logits; for a regression the targets' names.
         inputs: modality -> its input.
-        thresholds: for a multilabel task, class -> the probability (the logit's sigmoid) above which to predict it,
-            tuned on the validation split. Default none.
+        thresholds: for a multilabel task, class -> the probability above which to predict it, tuned on the validation
+            split. Default none.
+        class_weights: see ``Architecture``; ``ExportedModel.probabilities`` corrects for them. Default null.
         files: name of a file in the folder -> SHA-256 of its content.
     """
 
@@ -47,6 +48,7 @@ class ExportedConfig(Parameters):
     classes: tuple[str, ...] = Field(min_length=1)
     inputs: dict[str, StoredInput] = Field(min_length=1)
     thresholds: dict[str, float] = Field(default_factory=dict)
+    class_weights: tuple[Positive, ...] | None = None
     files: dict[str, str]
 
 
@@ -105,6 +107,21 @@ class ExportedModel:
         tensors, has = self.check(inputs, present)
         with torch.inference_mode():
             return self.model(tensors, has)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Probabilities of the classes, (batch, classes), from a head's logits.
+
+        The largest logit (multilabel: one above 0) decides. If rare classes had more weight in training, a class may be
+        decided for that is not the most probable one.
+
+        Raises:
+            ValueError: the model is of a regression.
+        """
+        if self.config.task == "regression":
+            raise ValueError("a regression has no probabilities; its outputs are numbers in the targets' units")
+        if self.config.class_weights is not None:
+            logits = logits - logits.new_tensor(self.config.class_weights).log()
+        return logits.sigmoid() if self.config.task == "multilabel" else logits.softmax(dim=1)
 
     def check(self, inputs: Inputs, present: Inputs | None = None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The inputs and presence masks that the model gets, on its device. Raises what ``__call__`` raises."""

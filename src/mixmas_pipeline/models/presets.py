@@ -80,7 +80,7 @@ def build(
     """
     if set(preset.encoders) != set(inputs):
         raise ValueError(f"the preset has encoders of {sorted(preset.encoders)}; the data has {sorted(inputs)}")
-    encoders = {name: preset.encoders[name] for name in inputs}
+    encoders = {name: preset.encoders[name].fitted(given.shape) for name, given in inputs.items()}
     return Architecture.model_validate(
         {
             "task": task,

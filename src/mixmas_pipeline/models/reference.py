@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from mixmas_pipeline.data.schema import StoredInput, Task
 from mixmas_pipeline.models.architecture import FUSED
-from mixmas_pipeline.utils.parameters import Count, Parameters
+from mixmas_pipeline.utils.parameters import Count, Parameters, Positive
 
 Kind = Literal["linear", "trees"]
 Way = Literal["grid", "steps", "mean", "values"]
@@ -94,6 +94,7 @@ class Reference(Parameters):
         iterations: of the boosting, most of all classes; null for a linear model. Default null.
         bounded: what was left out to bound the cost, in sentences. Default nothing.
         seconds: that the fit took, if they were measured. Default null.
+        class_weights: see ``Architecture``. Default null.
     """
 
     kind: Kind
@@ -107,6 +108,7 @@ class Reference(Parameters):
     iterations: int | None = None
     bounded: tuple[str, ...] = ()
     seconds: float | None = None
+    class_weights: tuple[Positive, ...] | None = None
 
 
 class Features(nn.Module):

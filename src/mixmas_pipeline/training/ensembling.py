@@ -27,7 +27,7 @@ from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.models.reference import Kind, ReferenceModel
 from mixmas_pipeline.training.folds import assign_folds
 from mixmas_pipeline.training.inference import compute_logits
-from mixmas_pipeline.training.loss import loss_scale, task_loss
+from mixmas_pipeline.training.loss import balancing_weights, loss_scale, task_loss
 from mixmas_pipeline.training.member_plan import MemberPlan
 from mixmas_pipeline.training.parameters import TrainingParameters
 from mixmas_pipeline.training.references import fit_reference
@@ -125,7 +125,17 @@ def train_single(
 ) -> Trained:
     """One model of the training split; early stopping watches the validation split."""
     rows = len(train) + np.arange(len(validation))
-    return _trained(with_statistics(architecture, train), train, validation, rows, training, trainings)
+    return _trained(_prepared(architecture, train, training), train, validation, rows, training, trainings)
+
+
+def _prepared(architecture: Architecture, rows: MultimodalTable, training: TrainingParameters) -> Architecture:
+    """The architecture with the statistics of the rows that it is trained on, and the weights of their classes."""
+    built = with_statistics(architecture, rows)
+    if training.balance == "none":
+        return built
+    labels = torch.from_numpy(np.array(rows.labels))
+    weights = balancing_weights(labels, len(built.classes), built.task)
+    return built.model_copy(update={"class_weights": tuple(weights.tolist())})
 
 
 def divide(
@@ -137,7 +147,7 @@ def divide(
     """
     folds, built, without = _folds(architecture, train, validation, training) or (
         np.empty(0, np.int64),
-        with_statistics(architecture, train),
+        _prepared(architecture, train, training),
         [],
     )
     plans = []
@@ -169,11 +179,11 @@ def _folds(
     try:
         folds = assign_folds(rows, training.members, training.seed)
         others = [np.flatnonzero(folds != fold) for fold in range(int(folds.max()) + 1)]
-        without = [with_statistics(architecture, rows.take(kept)) for kept in others]
+        without = [_prepared(architecture, rows.take(kept), training) for kept in others]
     except ValueError as error:
         _log.warning("No folds of the %d rows can be made (%s); the members differ in their seeds", len(rows), error)
         return None
-    return folds, with_statistics(architecture, rows), without
+    return folds, _prepared(architecture, rows, training), without
 
 
 def train_member(

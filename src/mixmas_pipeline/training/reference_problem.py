@@ -30,6 +30,7 @@ class Problem:
         classes: number of classes or targets.
         scale, offset: of a regression's targets; otherwise 1 and 0.
         absent: (classes,) classes without a row; none for "multilabel" and a regression.
+        class_weights: what the weights follow from, one per class; None if all are 1.
     """
 
     task: Task
@@ -40,6 +41,7 @@ class Problem:
     scale: np.ndarray
     offset: np.ndarray
     absent: np.ndarray
+    class_weights: tuple[float, ...] | None = None
 
     def take(self, rows: np.ndarray) -> Problem:
         """Some rows of it. Classes without a row among them are absent."""
@@ -62,17 +64,18 @@ def make_problem(table: MultimodalTable, rows: np.ndarray, values: np.ndarray, b
     """
     task, labels, classes = table.schema.task, np.asarray(table.labels)[rows], len(table.schema.classes)
     scale, offset = np.ones(classes), np.zeros(classes)
-    weights = np.ones(labels.shape if task == "multilabel" else len(labels))
+    weights, class_weights = np.ones(labels.shape if task == "multilabel" else len(labels)), None
     if balance != "none":
         by_class = balancing_weights(torch.from_numpy(np.array(labels)), classes, task).numpy().astype(np.float64)
         weights = np.where(labels > 0, by_class, 1.0) if task == "multilabel" else by_class[labels]
-        weights = weights / weights.mean(axis=0)
+        weights, class_weights = weights / weights.mean(axis=0), tuple(by_class.tolist())
     if task == "regression":
         labels = labels.astype(np.float64)
         deviation = labels.std(axis=0)
         offset, scale = labels.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
         labels = (labels - offset) / scale
-    return Problem(task, values, labels, weights, classes, scale, offset, _absent(labels, task, classes))
+    absent = _absent(labels, task, classes)
+    return Problem(task, values, labels, weights, classes, scale, offset, absent, class_weights)
 
 
 def _absent(labels: np.ndarray, task: str, classes: int) -> np.ndarray:

@@ -109,6 +109,7 @@ def fit_reference(
         features=values.shape[1],
         size=_size(scores),
         bounded=tuple(bounded),
+        class_weights=problem.class_weights,
         **settings,
     )
     tensors = {f"scores.{name}": tensor for name, tensor in scores.items()}

@@ -126,6 +126,23 @@ def test_a_modality_that_the_model_does_not_use_contributes_nothing(
     assert (found.predicted["image_contribution"] != 0).all()
 
 
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_weights_of_classes_change_probabilities_and_no_decision(
+    task: str, make_table: Callable, make_architecture: Callable
+) -> None:
+    weights = (4.0, 0.5, 1.0)
+    architecture, table = make_architecture(task=task), make_table(rows=20, task=task)
+    plain = predict_rows(model_of(architecture), table, {}, CPU).predicted
+    weighted = architecture.model_copy(update={"class_weights": weights})
+    found = predict_rows(model_of(weighted), table, {}, CPU).predicted
+    assert found["predicted"].tolist() == plain["predicted"].tolist()
+    columns = [f"probability_{name}" for name in "abc"]
+    odds_of = plain[columns] / (1 - plain[columns]) / weights
+    one_each = plain[columns].div(weights)
+    wanted = odds_of / (1 + odds_of) if task == "multilabel" else one_each.div(one_each.sum(axis=1), axis=0)
+    np.testing.assert_allclose(found[columns], wanted, rtol=1e-6)
+
+
 def test_one_modality_has_nothing_to_be_left_out_of(make_table: Callable, make_architecture: Callable) -> None:
     both = make_table(rows=5)
     schema = type(both.schema)({"image": both.schema.modalities["image"]}, "multiclass", both.schema.classes)

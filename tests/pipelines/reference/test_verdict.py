@@ -105,15 +105,17 @@ def test_the_interval_is_paired() -> None:
     assert found.recommended.low < found.other.high, "their own intervals overlap"
 
 
+@pytest.mark.parametrize("weights", [None, (3.0, 0.25)])
 @pytest.mark.parametrize("task", ["multiclass", "multilabel", "regression"])
-def test_labels_are_read_from_the_table_of_predictions(task: str) -> None:
+def test_labels_are_read_from_the_table_of_predictions(task: str, weights: tuple[float, ...] | None) -> None:
     from mixmas_pipeline.models.architecture import FUSED
     from mixmas_pipeline.pipelines.training.evaluation import predictions_table
 
     logits = np.random.default_rng(0).normal(size=(ROWS, 2)).astype(np.float32)
     labels = {"multiclass": LABELS, "multilabel": np.eye(2, dtype=np.uint8)[LABELS], "regression": logits + 1.0}[task]
     test = table(task, labels, ("one, two", "two"))
-    found = predicted_labels(predictions_table({FUSED: logits, "a": logits}, test), test)
+    predictions = predictions_table({FUSED: logits, "a": logits}, test, weights)
+    found = predicted_labels(predictions, test, dict(zip(test.schema.classes, weights or (), strict=False)))
     np.testing.assert_allclose(found, task_of(task).predict(logits))
 
 

@@ -51,13 +51,15 @@ def test_some_blocks_keep_their_own_number_of_parameters(block: str) -> None:
         match_parameters(encoder.block, lambda block: 1000, 10, 0.1)
 
 
-def test_a_wide_table_has_the_default_candidates() -> None:
-    """Embeddings of a thousand features are more parameters than the reference has."""
+@pytest.mark.parametrize(("width", "tokeniser"), [(32, "values"), (33, "vector"), (1000, "vector")])
+def test_a_wide_table_is_one_token(width: int, tokeniser: str) -> None:
+    """The default candidates: a token per value of at most 32. The other two candidates have one token anyway."""
     search = configuration("base")["parameters"]["custom"]["encoders"]["features"]
-    search["tokeniser"] = {"type": "vector"}
-    sample = brightness_table(40, shape=(1000,))
-    proposals = nodes.propose_encoders(sample, {"x": search}, MatchParameters())
-    assert list(proposals) == ["x.mlp_mixer", "x.hyper_mixer", "x.real_mlp", "x.linear"]
+    proposals = nodes.propose_encoders(brightness_table(40, shape=(width,)), {"x": search}, MatchParameters())
+    kinds = {name: p.architecture.encoders["x"].tokeniser.model_dump() for name, p in proposals.items()}
+    assert list(kinds) == ["x.mlp_mixer", "x.hyper_mixer", "x.real_mlp", "x.linear"]
+    assert [kind["type"] for kind in kinds.values()] == [tokeniser, tokeniser, "vector", "vector"]
+    assert kinds["x.mlp_mixer"].get("most") is None
 
 
 def test_a_tokeniser_of_an_unknown_candidate_is_named() -> None:

@@ -72,7 +72,7 @@ def test_predictions_of_each_head_and_probabilities_by_hand() -> None:
     """Softmax of the fused head; a modality's head has no prediction where the row lacks the modality."""
     fused = np.log([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.5, 0.25, 0.25], [0.2, 0.2, 0.6]]).astype(np.float32)
     logits = {"fused": fused, "photo": -fused, "sound": fused}
-    found = evaluation.predictions_table(logits, two_modalities()).set_index("id")
+    found = evaluation.predictions_table(logits, two_modalities(), None).set_index("id")
     assert found["label"].tolist() == ["cat", "dog", "cow", "cat"]
     assert found["predicted"].tolist() == ["cat", "dog", "cat", "cow"]
     assert found["correct"].tolist() == [True, True, False, False]
@@ -88,5 +88,5 @@ def test_predictions_of_rows_without_labels_compare_nothing() -> None:
     table = two_modalities()
     unlabelled = MultimodalTable(table.schema, table.arrays, None, table.ids, present=table.present)
     logits = {"fused": np.eye(4, 3), "photo": np.eye(4, 3)}
-    columns = set(evaluation.predictions_table(logits, unlabelled).columns)
+    columns = set(evaluation.predictions_table(logits, unlabelled, None).columns)
     assert columns == {"id", "predicted", "confidence", "probability_cat", "probability_dog", "probability_cow"}

@@ -42,6 +42,10 @@ the stored type, with the examples along the first axis:
 The outputs are {{ outputs }}.
 {% if about.has_heads %}"fused" is the decision; each modality's name holds the output of its own head.
 {% else %}"fused" is the only output: this model has no heads of single modalities.
+{% endif %}{% if config.class_weights -%}
+Rare classes had more weight in training, so the largest logit (of several labels: one above 0) may not be the most
+probable class. Probabilities are corrected for that: they are the {{ probability }} of the logits less the logarithm of
+`class_weights` (in `config.json`).
 {% endif %}{% if config.thresholds -%}
 Predict a label where its probability is above its threshold: `model.config.thresholds` (in `config.json`).
 {% endif %}{% if onnx %}
@@ -99,10 +103,10 @@ Times are from the stored values to the logits, on {{ report.threads }} thread o
   checked; scales and units cannot be.
 """
 _OUTPUTS: dict[Task, str] = {
-    "multiclass": "logits, (examples, classes): `logits.softmax(dim=1)` gives probabilities",
-    "binary": "logits, (examples, 2), of the negative and the positive class: `logits.softmax(dim=1)` gives "
+    "multiclass": "logits, (examples, classes): `model.probabilities(logits)` gives probabilities",
+    "binary": "logits, (examples, 2), of the negative and the positive class: `model.probabilities(logits)` gives "
     "probabilities",
-    "multilabel": "logits, (examples, labels): `logits.sigmoid()` gives each label's probability",
+    "multilabel": "logits, (examples, labels): `model.probabilities(logits)` gives each label's probability",
     "regression": "numbers in the targets' units, (examples, targets)",
 }
 
@@ -171,6 +175,7 @@ def write_card(
         optional=any(i.optional for i in config.inputs.values()),
         call="{" + ", ".join(f'"{name}": {name}' for name in config.inputs) + "}",
         outputs=_OUTPUTS[config.task],
+        probability="sigmoid" if config.task == "multilabel" else "softmax",
         onnx="onnx" in export.formats,
         pt2="torch_export" in export.formats,
         export=export,

@@ -135,5 +135,6 @@ def _config(
         classes=model.architecture.classes,
         inputs={name: StoredInput(**vars(train.schema.modalities[name])) for name in model.architecture.inputs},
         thresholds=thresholds,
+        class_weights=model.architecture.class_weights,
         files={name: digest(content) for name, content in files.items()},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.metrics import score
+from mixmas_pipeline.evaluation.tasks import without_weights
 from mixmas_pipeline.models.architecture import FUSED
 from mixmas_pipeline.models.ensemble import AnyModel
 from mixmas_pipeline.pipelines.predict.results import ClassContribution, PredictionSummary, ValueContribution
@@ -24,7 +26,7 @@ class HeadPredictions(NamedTuple):
     Attributes:
         values: probabilities; of a regression the targets' values.
         log_odds: log(p / (1 - p)); of a regression the values.
-        decided: the most probable class, or every label above its threshold; of a regression all targets.
+        decided: the class with the largest logit, or every label above its threshold; of a regression all targets.
     """
 
     values: np.ndarray
@@ -32,20 +34,26 @@ class HeadPredictions(NamedTuple):
     decided: np.ndarray
 
     @classmethod
-    def of(cls, logits: np.ndarray, task: str, cuts: np.ndarray) -> HeadPredictions:
+    def of(
+        cls, logits: np.ndarray, task: str, class_weights: Sequence[float] | None, cuts: np.ndarray | None = None
+    ) -> HeadPredictions:
         """From logits.
 
         Args:
             logits: (n, classes).
             task: of the model.
-            cuts: (classes,) thresholds of the labels' probabilities.
+            class_weights: of its architecture.
+            cuts: (classes,) thresholds of the labels' probabilities, or NaN. Default: a label whose logit is above 0 is
+                predicted.
         """
-        raw = torch.from_numpy(logits).double()
+        raw = torch.from_numpy(without_weights(logits.astype(np.float64), class_weights))
         if task == "regression":
             return cls(raw.numpy(), raw.numpy(), np.ones(raw.shape, bool))
         if task == "multilabel":
-            values = raw.sigmoid().numpy()
-            return cls(values, raw.numpy(), values > cuts)
+            values, decided = raw.sigmoid().numpy(), logits > 0
+            if cuts is not None:
+                decided = np.where(np.isnan(cuts), decided, values > cuts)
+            return cls(values, raw.numpy(), decided)
         others = ~torch.eye(raw.shape[1], dtype=torch.bool)
         rest = [raw[:, mask].logsumexp(dim=1) for mask in others]
         decided = logits.argmax(axis=1)[:, None] == np.arange(logits.shape[1])
@@ -94,24 +102,25 @@ def predict_rows(
     Args:
         model: on ``device``.
         table: rows in the stored types.
-        thresholds: for a multilabel task, class -> probability above which it is predicted. Default 0.5 per class.
+        thresholds: for a multilabel task, class -> probability above which it is predicted. A class without one is
+            predicted where its logit is above 0.
         device: to compute on.
 
     Raises:
         ValueError: the rows have another schema than the training data.
     """
     check_fits(table, model.architecture)
-    task, classes = model.architecture.task, model.architecture.classes
-    cuts = np.array([thresholds.get(name, 0.5) for name in classes])
+    task, classes, weights = model.architecture.task, model.architecture.classes, model.architecture.class_weights
+    cuts = np.array([thresholds.get(name, np.nan) for name in classes])
     logits = compute_logits(model, table, device)
     modalities = list(model.architecture.inputs) if len(model.architecture.inputs) > 1 else []
     without = {}
     for name in modalities:
         with model.left_out(name):
-            without[name] = HeadPredictions.of(compute_logits(model, table, device)[FUSED], task, cuts)
-    fused = HeadPredictions.of(logits[FUSED], task, cuts)
+            without[name] = HeadPredictions.of(compute_logits(model, table, device)[FUSED], task, weights, cuts)
+    fused = HeadPredictions.of(logits[FUSED], task, weights, cuts)
     heads = [name for name in modalities if name in logits]
-    alone = {name: HeadPredictions.of(logits[name], task, np.full(len(classes), 0.5)) for name in heads}
+    alone = {name: HeadPredictions.of(logits[name], task, weights) for name in heads}
     wide = _values_frame if task == "regression" else _classes_frame
     predicted = wide(table, classes, fused, alone, without)
     contributions = _contributions(table.ids, classes, fused, without)

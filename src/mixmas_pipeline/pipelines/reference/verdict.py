@@ -7,6 +7,8 @@ modality in the same way. The test split only says how that choice turned out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -37,7 +39,7 @@ def conclude(
     if list(predictions["id"]) != list(test.ids):
         raise ValueError("the predictions are of other rows than the test split; train again")
     metric, task, classes = references["metric"].iloc[0], task_of(test.schema.task), len(test.schema.classes)
-    by_network = predicted_labels(predictions, test)
+    by_network = predicted_labels(predictions, test, metrics.get("class_weights", {}))
     scored = bootstrap_interval(metric, test.labels, by_network, classes, reference.resamples, reference.seed)
     # "f1_micro" and "f1_samples" of tasks with one class per example are the accuracy, by which they are reported.
     # The references are scored on these rows too.
@@ -95,13 +97,21 @@ def _close(references: pd.DataFrame, least: float) -> pd.DataFrame:
     return close.loc[pd.DataFrame(order).sort_values(["modalities", "validation"], ascending=False).index]
 
 
-def predicted_labels(predictions: pd.DataFrame, test: MultimodalTable) -> np.ndarray:
-    """The labels that the network predicts, from its table of predictions, as ``metrics.score`` takes them."""
+def predicted_labels(
+    predictions: pd.DataFrame, test: MultimodalTable, class_weights: Mapping[str, float]
+) -> np.ndarray:
+    """The labels that the network predicts, from its table of predictions, as ``metrics.score`` takes them.
+
+    Args:
+        class_weights: class -> weight in the loss, by which decisions differ from the most probable classes, see
+            ``Architecture``; empty if all are the same.
+    """
     classes = test.schema.classes
     if test.schema.task == "regression":
         return predictions[[f"predicted_{name}" for name in classes]].to_numpy()
     probabilities = predictions[[f"probability_{name}" for name in classes]].to_numpy()
-    return probabilities > 0.5 if test.schema.task == "multilabel" else probabilities.argmax(axis=1)
+    weighted = probabilities * [class_weights.get(name, 1.0) for name in classes]
+    return weighted > 1 - probabilities if test.schema.task == "multilabel" else weighted.argmax(axis=1)
 
 
 def _finalist(model: str, modalities: str, validation: float, test: Interval) -> Finalist:

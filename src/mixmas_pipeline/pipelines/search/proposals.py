@@ -120,7 +120,7 @@ def _single_encoder(
 ) -> Architecture:
     tokeniser = stage.tokenisers.get(name, stage.tokeniser)
     encoder = Encoder(tokeniser=tokeniser, hidden_dim=stage.hidden_dim, depth=stage.depth, block=block)
-    return _architecture(sample, targets, {modality: statistics}, {modality: encoder}, None)
+    return _architecture(sample, targets, {modality: statistics}, {modality: encoder.fitted(statistics.shape)}, None)
 
 
 def _architecture(

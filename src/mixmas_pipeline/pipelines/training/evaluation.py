@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,6 +35,7 @@ class Evaluation(NamedTuple):
             heads. "test", and the limits of the scores' 95 % intervals, "test_low" and "test_high".
             "weights": of the members of an ensemble, see ``Ensemble.shares``.
             "positive_class": of a binary task, with its share of the test rows.
+        "class_weights": see ``Architecture.class_weights``; only if classes were balanced.
         thresholds: for multilabel data, class -> the probability threshold with the best F1 on the held-out rows.
             Only the test split has scores with them: on the held-out rows they would flatter.
         predictions: see ``predictions_table``.
@@ -84,14 +86,17 @@ def evaluate_model(
     present = {n: np.concatenate([mask, validation.present[n]])[known.rows] for n, mask in train.present.items()}
     in_order = {head: known.logits[head] for head in logits}
     of_split = known.rows >= len(train)
+    weights = model.architecture.class_weights
     metrics = {
-        "validation": _scores(in_order, labels, present, train),
+        "validation": _scores(in_order, labels, present, train, weights),
         "validation_split": task.scores(labels[of_split], in_order[FUSED][of_split], schema.classes),
-        "test": _scores(logits, test.labels, test.present, train),
+        "test": _scores(logits, test.labels, test.present, train, weights),
     }
-    thresholds = _tuned_thresholds(known.logits[FUSED], labels, schema)
+    if weights is not None:
+        metrics["class_weights"] = dict(zip(schema.classes, weights, strict=True))
+    thresholds = _tuned_thresholds(known.logits[FUSED], labels, schema, weights)
     if thresholds:
-        metrics["test"] |= _tuned_scores(logits, test, np.array(list(thresholds.values())))
+        metrics["test"] |= _tuned_scores(logits, test, np.array(list(thresholds.values())), weights)
     if schema.task == "binary":
         metrics["positive_class"] = {schema.classes[1]: float(test.labels.mean())}
     if isinstance(model, Ensemble):
@@ -102,8 +107,8 @@ def evaluate_model(
         RESAMPLES,
         training.seed,
     )
-    predictions = predictions_table(logits, test)
-    return Evaluation(metrics, thresholds, predictions, _largest_mistakes(test, logits[FUSED]), patterns)
+    predictions = predictions_table(logits, test, weights)
+    return Evaluation(metrics, thresholds, predictions, _largest_mistakes(test, logits[FUSED], weights), patterns)
 
 
 def score_patterns(model: Model, test: MultimodalTable, fused: np.ndarray) -> pd.DataFrame:
@@ -149,27 +154,30 @@ def score_patterns(model: Model, test: MultimodalTable, fused: np.ndarray) -> pd
     return pd.DataFrame(found)
 
 
-def predictions_table(logits: dict[str, np.ndarray], table: MultimodalTable) -> pd.DataFrame:
+def predictions_table(
+    logits: dict[str, np.ndarray], table: MultimodalTable, class_weights: Sequence[float] | None
+) -> pd.DataFrame:
     """One row per example: its id; label (if the labels are known), prediction and confidence; each head's prediction;
     every class's probability. For a regression label, prediction and error of every target, and each head's prediction.
 
     Args:
         logits: of every head, as ``compute_logits`` gives them.
         table: the rows of the logits. The prediction of a modality's head is empty in rows that lack the modality.
+        class_weights: see ``Architecture``.
     """
     from mixmas_pipeline.evaluation.tasks import task_of
     from mixmas_pipeline.models.multimodal import FUSED
 
     task, classes = task_of(table.schema.task), table.schema.classes
     labels = table.labels if table.labelled else None
-    columns = {"id": table.ids, **task.prediction_columns(labels, logits[FUSED], classes)}
+    columns = {"id": table.ids, **task.prediction_columns(labels, logits[FUSED], classes, class_weights)}
     for head, values in logits.items():
         if head != FUSED and len(logits) > 2:
             added = task.head_columns(head, values, classes)
             if head in table.present:
                 added = {name: pd.Series(column).where(table.present[head]) for name, column in added.items()}
             columns |= added
-    return pd.DataFrame(columns | task.probability_columns(logits[FUSED], classes))
+    return pd.DataFrame(columns | task.probability_columns(logits[FUSED], classes, class_weights))
 
 
 def _headline(table: MultimodalTable) -> str:
@@ -190,7 +198,11 @@ def _headline_score(table: MultimodalTable, rows: np.ndarray, logits: np.ndarray
 
 
 def _scores(
-    logits: dict[str, np.ndarray], labels: np.ndarray, present: dict[str, np.ndarray], train: MultimodalTable
+    logits: dict[str, np.ndarray],
+    labels: np.ndarray,
+    present: dict[str, np.ndarray],
+    train: MultimodalTable,
+    class_weights: Sequence[float] | None,
 ) -> dict[str, float]:
     """The fused head's scores and calibration error, the headline score of each other head, and the dummy
     baseline's."""
@@ -202,7 +214,7 @@ def _scores(
     task, classes = task_of(train.schema.task), train.schema.classes
     scores = task.scores(labels, logits[FUSED], classes)
     if task.name != "regression":
-        confidence, correct = decisions(task.probabilities(logits[FUSED]), labels)
+        confidence, correct = decisions(task.probabilities(logits[FUSED], class_weights), labels)
         scores["expected_calibration_error"] = expected_calibration_error(confidence, correct)
     for head, values in logits.items():
         rows = present.get(head, np.ones(len(labels), bool))
@@ -212,12 +224,14 @@ def _scores(
     return scores | task.dummy_scores(train, labels, classes)
 
 
-def _largest_mistakes(test: MultimodalTable, logits: np.ndarray) -> MultimodalTable:
+def _largest_mistakes(
+    test: MultimodalTable, logits: np.ndarray, class_weights: Sequence[float] | None
+) -> MultimodalTable:
     """The largest mistakes, with prediction and size as extra columns; without a mistake the first row, of size 0."""
     from mixmas_pipeline.evaluation.tasks import task_of
 
     task = task_of(test.schema.task)
-    rows, sizes = task.mistakes(test.labels, logits)
+    rows, sizes = task.mistakes(test.labels, logits, class_weights)
     rows, sizes = (rows[:MISTAKES], sizes[:MISTAKES]) if len(rows) else (np.arange(1), np.zeros(1))
     mistakes = test.take(rows)
     predicted = task.label_texts(task.predict(logits[rows]), test.schema.classes)
@@ -225,23 +239,30 @@ def _largest_mistakes(test: MultimodalTable, logits: np.ndarray) -> MultimodalTa
     return mistakes
 
 
-def _tuned_thresholds(fused: np.ndarray, labels: np.ndarray, schema: TableSchema) -> dict[str, float]:
+def _tuned_thresholds(
+    fused: np.ndarray, labels: np.ndarray, schema: TableSchema, class_weights: Sequence[float] | None
+) -> dict[str, float]:
     """Class -> threshold of its probability; empty unless the task is multilabel."""
     from mixmas_pipeline.evaluation.metrics import best_thresholds
     from mixmas_pipeline.evaluation.tasks import task_of
 
     if schema.task != "multilabel":
         return {}
-    best = best_thresholds(labels, task_of("multilabel").probabilities(fused))
+    best = best_thresholds(labels, task_of("multilabel").probabilities(fused, class_weights))
     return dict(zip(schema.classes, map(float, best), strict=True))
 
 
-def _tuned_scores(logits: dict[str, np.ndarray], table: MultimodalTable, thresholds: np.ndarray) -> dict[str, float]:
+def _tuned_scores(
+    logits: dict[str, np.ndarray],
+    table: MultimodalTable,
+    thresholds: np.ndarray,
+    class_weights: Sequence[float] | None,
+) -> dict[str, float]:
     from mixmas_pipeline.evaluation.metrics import score
     from mixmas_pipeline.evaluation.tasks import task_of
     from mixmas_pipeline.models.multimodal import FUSED
 
-    predicted = task_of("multilabel").probabilities(logits[FUSED]) > thresholds
+    predicted = task_of("multilabel").probabilities(logits[FUSED], class_weights) > thresholds
     names = ("f1_macro", "f1_weighted", "f1_micro", "f1_samples")
     classes = len(table.schema.classes)
     return {f"{name}, thresholds tuned on validation": score(name, table.labels, predicted, classes) for name in names}
