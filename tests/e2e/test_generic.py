@@ -58,7 +58,7 @@ def test_three_modalities_and_many_labels(tmp_path: Path) -> None:
     assert list(architecture.encoders) == ["poster", "plot", "sound"]
 
     settings = TrainingParameters(
-        max_epochs=12, patience=12, metric="f1_weighted", learning_rate=0.01, device="cpu", deploy="single"
+        max_epochs=12, patience=12, metric="f1_weighted", learning_rate=0.01, device="cpu", deploy="single", refit=False
     )
     model, history, held_out = training.train_model(architecture, train, validation, settings, str(tmp_path))
     found = evaluation.evaluate_model(model, held_out, train, validation, test, settings)

@@ -12,13 +12,14 @@ from training_samples import CPU, architecture, parameters, table
 
 from mixmas_pipeline.data.table import GIVEN_SPLIT, GROUP, MultimodalTable, concatenate
 from mixmas_pipeline.models.ensemble import Ensemble, average, combine
-from mixmas_pipeline.training import ensembling
+from mixmas_pipeline.training import ensembling, fit
 from mixmas_pipeline.training.ensembling import HeldOut, divide, fit_reference_member, select_weights
 from mixmas_pipeline.training.folds import assign_folds
 from mixmas_pipeline.training.inference import compute_logits
 from mixmas_pipeline.training.lightning_module import MixerModule
 from mixmas_pipeline.training.loss import task_loss
 from mixmas_pipeline.training.references import fit_reference
+from mixmas_pipeline.training.statistics import with_statistics
 
 SHORT = {"max_epochs": 2, "patience": 2, "members": 2, "references": False}
 FIVE = {**SHORT, "members": 5}
@@ -62,7 +63,7 @@ def test_a_model_knows_the_weights_of_its_classes(tmp_path: Path) -> None:
         assert found.class_weights == pytest.approx(len(labels) / (3 * np.bincount(labels, minlength=3)))
     settings = parameters(**SHORT, balance="classes", deploy="single")
     single = train_fully(architecture(0.0), train, validation, settings, tmp_path)["model"].architecture
-    assert single.class_weights == pytest.approx(50 / (3 * np.bincount(train.labels, minlength=3)))
+    assert single.class_weights == whole.class_weights
 
 
 def test_held_out_rows_do_not_change_the_weights_of_their_member(
@@ -130,11 +131,34 @@ def test_a_plan_says_nothing_of_other_members(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_single_model_is_trained_on_the_training_split(tmp_path: Path) -> None:
-    found = ensemble(tmp_path, deploy="single")
+    found = ensemble(tmp_path, deploy="single", refit=False)
     np.testing.assert_array_equal(found.held_out.rows, 50 + np.arange(20))
     np.testing.assert_array_equal(
         found.held_out.logits["fused"], compute_logits(found["model"], splits()[1], CPU)["fused"]
     )
+
+
+def test_single_model_is_trained_again_on_all_rows(tmp_path: Path) -> None:
+    """To the epoch that was best on the validation split, with as many passes per epoch; that split is then learnt."""
+    train, validation = splits()
+    settings = parameters(max_epochs=6, patience=6, deploy="single", min_steps=60, learning_rate=0.05)
+    first = train_fully(architecture(0.0), train, validation, settings.model_copy(update={"refit": False}), tmp_path)
+    found = train_fully(architecture(0.0), train, validation, settings, tmp_path)
+    scores = first["history"]["validation_accuracy_fused"].tolist()
+    best = scores.index(max(scores)) + 1
+    assert best < 6, "another number of epochs than the schedule's"
+    both = concatenate(train, validation)
+    steps = best * 3 * 5  # three passes of four batches make more than 60 steps in 6 epochs; now there are five batches
+    again = settings.model_copy(update={"max_epochs": best, "min_steps": steps, "keep": "last"})
+    wanted, history = fit.train(with_statistics(architecture(0.0), both), both, validation, again, tmp_path / "again")
+    assert len(history) == best
+    assert same_weights(found["model"], wanted)
+    assert not same_weights(found["model"], first["model"])
+    np.testing.assert_array_equal(found.held_out.logits["series"], first.held_out.logits["series"])
+    for part in (train, validation):
+        part.extra[GIVEN_SPLIT] = np.ones(len(part), np.uint8)
+    kept = train_fully(architecture(0.0), train, validation, settings, tmp_path)
+    assert same_weights(kept["model"], first["model"]), "a split that was given is kept"
 
 
 def test_finished_members_are_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,7 @@ _KEY_PARAMETERS = (
     *(f"search.budget.{name}" for name in ("steps", "seeds", "batch_size", "learning_rate")),
     *(f"training.{name}" for name in ("seed", "max_epochs", "patience", "batch_size", "learning_rate", "weight_decay")),
 )
+_NOT_SCORES = ("positive_class", "class_weights")  # among a model's metrics; named after classes
 _TABLES = ("leaderboard", "patterns", "comparison", "agreement")
 _PICTURES = {
     "examples": "examples",
@@ -152,7 +153,7 @@ def _record(
 
     kept = flatten({key: parameters[key] for key in (dataset, "compute") if key in parameters})
     scores = values.get("metrics", {})
-    metrics = _numbers({name: part for name, part in scores.items() if name != "positive_class"})
+    metrics = _numbers({name: part for name, part in scores.items() if name not in _NOT_SCORES})
     for kind, prefix in (("prediction_summary", "predict/"), ("agreement_summary", "validate_search/")):
         if kind in values:
             metrics |= _numbers(values[kind].model_dump(), prefix)

@@ -25,6 +25,7 @@ from mixmas_pipeline.models.architecture import FUSED, Architecture
 from mixmas_pipeline.models.ensemble import Ensemble, EnsembleConfig, average, combine
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.models.reference import Kind, ReferenceModel
+from mixmas_pipeline.training.batches import batch_rows, passes_per_epoch
 from mixmas_pipeline.training.folds import assign_folds
 from mixmas_pipeline.training.inference import compute_logits
 from mixmas_pipeline.training.loss import balancing_weights, loss_scale, task_loss
@@ -123,9 +124,26 @@ def train_single(
     training: TrainingParameters,
     trainings: ResumableTrainings,
 ) -> Trained:
-    """One model of the training split; early stopping watches the validation split."""
+    """One model of the training split; early stopping watches the validation split. Where ``training.refit`` says so,
+    the model is then trained again on both, to the epoch that was the best; history and held-out predictions stay those
+    of the first."""
     rows = len(train) + np.arange(len(validation))
-    return _trained(_prepared(architecture, train, training), train, validation, rows, training, trainings)
+    refits = training.refit and GIVEN_SPLIT not in train.extra
+    report(PartStarted("training", 1, 1 + refits))
+    found = _trained(_prepared(architecture, train, training), train, validation, rows, training, trainings)
+    if not refits:
+        return found
+    epochs = len(found.history)
+    if training.keep == "best":
+        epochs = 1 + int(found.history[f"validation_{training.metric}_{FUSED}"].argmax())
+    _log.info("training again on the %d rows of both splits, for %d epochs", len(train) + len(validation), epochs)
+    both = concatenate(train, validation)
+    batches = len(batch_rows(len(both), training.batch_size, 0, 0))
+    steps = epochs * batches * passes_per_epoch(len(train), training)
+    settings = training.model_copy(update={"max_epochs": epochs, "min_steps": steps, "keep": "last"})
+    report(PartStarted("training", 2, 2))
+    model, _ = trainings.fit(_prepared(architecture, both, training), both, validation, settings)
+    return found._replace(model=model)
 
 
 def _prepared(architecture: Architecture, rows: MultimodalTable, training: TrainingParameters) -> Architecture:
@@ -204,6 +222,7 @@ def train_member(
         inside = folds == plan.fold
         rows, out = _rows_where(~inside, train, validation), _rows_where(inside, train, validation)
         numbers = np.flatnonzero(inside)
+    report(PartStarted("training", 1, 1))
     found = _trained(plan.architecture, rows, out, numbers, plan.training, trainings)
     return found._replace(history=found.history.assign(member=plan.member))
 
@@ -217,7 +236,6 @@ def _trained(
     trainings: ResumableTrainings,
 ) -> Trained:
     """A network, and its predictions of the validation split, which has these row numbers."""
-    report(PartStarted("training", 1, 1))
     model, history = trainings.fit(architecture, train, validation, training)
     return Trained(model, history, HeldOut(rows, compute_logits(model, validation, _CPU)))
 

@@ -192,8 +192,10 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
         seed: of initialisation, batch order and folds; member m adds m. Default 0.
         max_epochs: upper limit, and the length of the learning-rate schedule.
         patience: epochs without a better validation score before training stops.
-        deploy: "ensemble" trains several members, which predict together. "single" trains one model on the training
-            split. Default "ensemble".
+        deploy: "ensemble" trains several members, which predict together. "single" trains one model. Default
+            "ensemble".
+        refit: of a single model: when the best epoch is known, train once more, to that epoch, on the training and
+            validation rows; unless a column of your table gives the split. Default true.
         members: networks in the ensemble. With fewer than 5,000 rows (and 1 GiB) each is trained on the training and
             validation rows without a fold of its own. With more, or if a column of your table gives the split, each
             is trained on the training split from a seed of its own. Default 5.
@@ -220,6 +222,7 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
     max_epochs: int = Field(ge=1)
     patience: int = Field(ge=1)
     deploy: Literal["ensemble", "single"] = "ensemble"
+    refit: bool = True
     members: int = Field(5, ge=2)
     references: bool = True
     keep: Literal["best", "last"] = "best"
@@ -245,7 +248,7 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
         """
         alone = {
             "deploy": "single",
-            **{name: type(self).model_fields[name].default for name in ("members", "references")},
+            **{name: type(self).model_fields[name].default for name in ("refit", "members", "references")},
         }
         return self.model_copy(update={**alone, "seed": self.seed + number, "keep": keep})
 

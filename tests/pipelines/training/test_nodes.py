@@ -35,7 +35,14 @@ def test_inputs_are_standardised_with_the_training_splits_statistics(tmp_path: P
     train, validation = brightness_table(24, seed=3), brightness_table(12, seed=4)
     start = proposal(brightness_table(8), {"block": "mlp_mixer", "channel_dim": 4}).architecture
     settings = TrainingParameters(
-        max_epochs=2, patience=2, metric="accuracy", learning_rate=0.01, device="cpu", batch_size=8, deploy="single"
+        max_epochs=2,
+        patience=2,
+        metric="accuracy",
+        learning_rate=0.01,
+        device="cpu",
+        batch_size=8,
+        deploy="single",
+        refit=False,
     )
     model, history, held_out = training.train_model(start, train, validation, settings, str(tmp_path))
     found, values = model.architecture.inputs["x"], train.arrays["x"].astype(float)

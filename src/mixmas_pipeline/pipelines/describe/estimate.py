@@ -273,7 +273,7 @@ def _warnings_only(name: str) -> Iterator[None]:
 
 
 class _Members(NamedTuple):
-    """The networks of a training: their number, what each takes, and how many are trained at the same time."""
+    """The trainings of networks: their number, what each takes, and how many run at the same time."""
 
     number: int
     share: Share
@@ -281,8 +281,10 @@ class _Members(NamedTuple):
 
 
 def _members(training: TrainingParameters, compute: ComputeParameters) -> _Members:
-    number = training.members if training.deploy == "ensemble" else 1
-    if number == 1 or training.is_distributed:
+    if training.deploy == "single":
+        return _Members(1 + training.refit, compute.shares.training, 1)
+    number = training.members
+    if training.is_distributed:
         return _Members(number, compute.shares.training, 1)
     share = compute.shares.member
     return _Members(number, share, min(number, at_once(share, compute, pick_device(training.device))))
