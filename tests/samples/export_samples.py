@@ -16,6 +16,7 @@ REPORT = {
     "model": "searched",
     "parameters": 1234567,
     "flops_per_example": 2000,
+    "one_network": None,
     "files": {"model.pt2": 10, "config.json": 5},
     "differences": {"torch_export": {"1": 0.0, "33": 0.000123}},
     "tolerance": 0.001,

@@ -50,6 +50,25 @@ def test_settings_for_gpus_and_hosts_are_accepted(devices: Any) -> None:
     assert given.devices == devices
 
 
+@pytest.mark.parametrize(
+    ("rows", "most", "size", "growth"),
+    [
+        (9_600, 256, 32, 1.0),  # 300 steps per epoch
+        (9_601, 256, 64, 2**0.75),
+        (50_000, 256, 256, 8**0.75),
+        (1_000_000, 256, 256, 8**0.75),
+        (1_000_000, 255, 128, 4**0.75),
+        (1_000_000, 16, 32, 1.0),
+        (1_000_000, None, 32, 1.0),
+    ],
+)
+def test_batches_grow_with_the_rows(rows: int, most: int | None, size: int, growth: float) -> None:
+    found = parameters(batch_size=32, max_batch_size=most, learning_rate=0.01).for_rows(rows)
+    assert found.batch_size == size
+    assert found.learning_rate == pytest.approx(0.01 * growth)
+    assert found.for_rows(100 * rows) == found, "decided once"
+
+
 def test_published_is_a_recipe_with_everything_off() -> None:
     assert parameters(recipe="published").recipe == PUBLISHED
     assert parameters(recipe=PUBLISHED.model_dump()).recipe == PUBLISHED

@@ -46,6 +46,18 @@ def test_finished_training_that_was_not_saved_is_read_again(tmp_path: Path, monk
     trained(tmp_path, 0).finish()
 
 
+def test_a_training_of_many_rows_has_large_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mixmas_pipeline.training.parameters._EPOCH_STEPS", 5)
+    given = parameters(batch_size=4, max_batch_size=16, max_epochs=1, patience=1)
+    _, history = ResumableTrainings(tmp_path).fit(architecture(), table(30, 0), table(10, 1), given)
+    large = given.model_copy(update={"batch_size": 8, "learning_rate": given.learning_rate * 2**0.75})
+    _, wanted = ResumableTrainings(tmp_path / "b").fit(
+        architecture(), table(30, 0), table(10, 1), large.model_copy(update={"max_batch_size": None})
+    )
+    columns = ["train_loss", "validation_loss", "learning_rate"]
+    assert history[columns].equals(wanted[columns])
+
+
 def test_name_of_a_training_depends_on_code_settings_and_data(monkeypatch: pytest.MonkeyPatch) -> None:
     plan, train, validation, given = architecture(), table(20, 0), table(10, 1), parameters()
     names = [

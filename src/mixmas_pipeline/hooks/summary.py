@@ -274,6 +274,8 @@ def render_export(dataset: str, report: Any) -> Iterator[Table]:
     size = f"{report.parameters:,} parameters"
     if report.flops_per_example is not None:
         size += f", {report.flops_per_example / 1e6:.2f} MFLOP/example"
+    if report.one_network:
+        size += f"; one network: {report.one_network[0]:,}, {report.one_network[1] / 1e6:.2f}"
     numbers = ("largest difference", "examples a call", "median ms", "90th percentile ms")
     table = _table(f"{dataset}: exported {report.model_name}, {size}", ["form"], numbers)
     for row in report.latency:

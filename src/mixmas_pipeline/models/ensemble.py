@@ -78,6 +78,11 @@ class Ensemble(nn.Module):
         return self.config.architecture
 
     @property
+    def networks(self) -> list[MultimodalMixer]:
+        """The networks among the members."""
+        return [member for member in self.members if isinstance(member, MultimodalMixer)]
+
+    @property
     def shares(self) -> dict[str, float]:
         """The share in the sum of the weights, of the networks together and of each reference model: "networks",
         "linear", "trees"."""

@@ -128,6 +128,7 @@ def train_single(
     the model is then trained again on both, to the epoch that was the best; history and held-out predictions stay those
     of the first."""
     rows = len(train) + np.arange(len(validation))
+    training = training.for_rows(len(train))
     refits = training.refit and GIVEN_SPLIT not in train.extra
     report(PartStarted("training", 1, 1 + refits))
     found = _trained(_prepared(architecture, train, training), train, validation, rows, training, trainings)

@@ -8,11 +8,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from mixmas_pipeline.evaluation.metrics import Metric
-from mixmas_pipeline.utils.parameters import Distinct, NonNegative, Parameters, Positive, Seed
+from mixmas_pipeline.utils.parameters import Count, Distinct, NonNegative, Parameters, Positive, Seed
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 
+
+# With more steps per epoch than these, larger batches take less time, and learn as much.
+_EPOCH_STEPS = 300
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -206,6 +209,8 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
             rows choose nothing. Default "best".
         min_steps: with few rows an epoch goes over them several times, so often that the schedule has this many
             optimiser steps. Default 0: once.
+        max_batch_size: with many rows, batches double, to at most this size, while an epoch has more than 300 of them;
+            the learning rate grows with the power 3/4 of their size. Default null: they do not.
         metric: validation score that is watched; see ``SelectionParameters``.
         fusion_weight_step: growth per epoch of the fused head's weight in the multi-head loss. Default 0.
         precision: beside those of ``DeviceParameters`` "float16" (autocast with scaled gradients, for GPUs without
@@ -227,6 +232,7 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
     references: bool = True
     keep: Literal["best", "last"] = "best"
     min_steps: int = Field(0, ge=0)
+    max_batch_size: Count | None = None
     metric: Metric
     fusion_weight_step: NonNegative = 0.0
     precision: Precision | Literal["float16", "float64"] = "float32"  # type: ignore[assignment]
@@ -238,6 +244,14 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
     def is_distributed(self) -> bool:
         """Whether several processes, or a GPU that is named by its number, train a network."""
         return self.devices != 1 or self.num_nodes > 1
+
+    def for_rows(self, rows: int) -> Self:
+        """These settings with the size of batches, and the learning rate, for so many training rows."""
+        size = self.batch_size
+        while self.max_batch_size is not None and 2 * size <= self.max_batch_size and rows > _EPOCH_STEPS * size:
+            size *= 2
+        rate = self.learning_rate * (size / self.batch_size) ** 0.75
+        return self.model_copy(update={"batch_size": size, "learning_rate": rate, "max_batch_size": None})
 
     def of_member(self, number: int, keep: Literal["best", "last"]) -> Self:
         """Settings of a member's training. They do not say what else is in the ensemble: that changes no member.

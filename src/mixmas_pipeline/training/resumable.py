@@ -51,6 +51,7 @@ class ResumableTrainings:
             The best epoch's model; the history, one row per epoch.
         """
         train, validation = (restrict(table, architecture.inputs) for table in (train, validation))
+        training = training.for_rows(len(train))
         checkpoints = self._folder / _identity(architecture, train, validation, training)
         self._used.append(checkpoints)
         return distributed.train(architecture, train, validation, training, checkpoints)

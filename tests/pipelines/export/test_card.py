@@ -66,6 +66,20 @@ def test_only_exported_formats_are_explained(card: Callable[..., str]) -> None:
     assert all(text in card() for text in ("ONNX Runtime", "torch.export.load"))
 
 
+def test_an_ensemble_is_shown_beside_one_network_and_balanced_classes_are_explained(
+    make_architecture: Callable,
+) -> None:
+    config = ExportedConfig(version="1", task="multiclass", classes=("a", "b", "c"), inputs=INPUTS, files={})
+    about = about_searched(artefacts(make_architecture()))
+    one = report().model_copy(update={"one_network": (12_345, 67_890)})
+    text = write_card(config, "films", ROWS, one, about, ExportParameters())
+    assert "One network of the ensemble has 12,345 parameters and 67,890 operations" in " ".join(text.split())
+    assert "Rare classes had more weight" not in text
+    balanced = config.model_copy(update={"class_weights": (0.5, 2.0, 1.0)})
+    text = write_card(balanced, "films", ROWS, report(), about, ExportParameters())
+    assert "they are the softmax of the logits less the logarithm of `class_weights`" in " ".join(text.split())
+
+
 def test_a_verdict_is_told_where_it_recommends_the_model(make_architecture: Callable) -> None:
     config = ExportedConfig(version="1", task="multiclass", classes=("a", "b", "c"), inputs=INPUTS, files={})
     about = about_searched(artefacts(make_architecture()))

@@ -14,7 +14,9 @@ import torch
 from export_samples import artefacts, record, report
 from reference_samples import references
 
+from mixmas_pipeline.models.cost import cost
 from mixmas_pipeline.models.encoder import initialised
+from mixmas_pipeline.models.ensemble import Ensemble, EnsembleConfig
 from mixmas_pipeline.models.exported import ExportedModel
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.pipelines.export import conversion, latency, nodes
@@ -64,6 +66,17 @@ def test_the_report_counts_the_bytes_and_the_parameters(
     assert made.parameters == sum(p.numel() for p in model.parameters())
     assert set(made.differences["torch_export"].values()) == {0.0}
     assert made.latency == report().latency
+
+
+def test_an_ensemble_is_timed_beside_one_of_its_networks(
+    model: MultimodalMixer, make_table: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = EnsembleConfig(architecture=model.architecture, members=(model.architecture,) * 2, weights=(0.5, 0.5))
+    ensemble = Ensemble(config, [model, initialised(MultimodalMixer, 4, model.architecture)]).eval()
+    _, made = nodes.convert(make_table(rows=4), ExportParameters(formats=()), searched=ensemble)
+    assert made.one_network == tuple(cost(model.architecture))
+    assert (made.parameters, made.flops_per_example) == tuple(2 * n for n in made.one_network)
+    assert {row.form for row in made.latency} == {"torch", "one network"}
 
 
 def test_another_answer_names_the_file(

@@ -244,7 +244,7 @@ def time_training(
     proposal: Proposal, train: MultimodalTable, validation: MultimodalTable, training: TrainingParameters
 ) -> float:
     """Seconds per epoch of full training in one process, from short epochs on a part of both splits."""
-    architecture = proposal.architecture
+    architecture, training = proposal.architecture, training.for_rows(len(train))
     share = min(1.0, _BATCHES * training.batch_size / len(train))
 
     def part(table: MultimodalTable) -> MultimodalTable:

@@ -83,7 +83,9 @@ Predict a label where its probability is above its threshold: `model.config.thre
 {% else -%}
 {{ "{:,}".format(report.parameters) }} parameters; {{ "{:,}".format(report.flops_per_example) }} floating-point
 operations per example.
-{% endif %}
+{% if report.one_network %}One network of the ensemble has {{ "{:,}".format(report.one_network[0]) }} parameters and {{
+"{:,}".format(report.one_network[1]) }} operations; `training.deploy: single` trains one alone.
+{% endif %}{% endif %}
 {{ tables.files }}
 
 Differences are from the model's own outputs, on validation examples. Up to {{ report.tolerance }} was allowed.

@@ -35,7 +35,7 @@ def convert(
     """
     from mixmas_pipeline.models.architecture import Architecture
     from mixmas_pipeline.models.cost import cost
-    from mixmas_pipeline.models.ensemble import member_architectures
+    from mixmas_pipeline.models.ensemble import Ensemble, member_architectures
     from mixmas_pipeline.models.exported import pretrained_files
     from mixmas_pipeline.pipelines.export import conversion, latency
     from mixmas_pipeline.pipelines.reference.chosen import choose
@@ -58,11 +58,14 @@ def convert(
         programs[conversion.FILES[form]], runs[form] = content, run
     members = member_architectures(model)
     networks = [cost(member) for member in members if isinstance(member, Architecture)]
+    if isinstance(model, Ensemble):
+        runs["one network"] = latency.eager(model.networks[0])
     references = [member.size for member in members if not isinstance(member, Architecture)]
     report = ExportReport(
         model=chosen.kind,
         parameters=sum(network.parameters for network in networks) + sum(references),
         flops_per_example=sum(network.flops for network in networks) if networks else None,
+        one_network=(networks[0].parameters, networks[0].flops) if isinstance(model, Ensemble) else None,
         files={name: len(content) for name, content in {**pretrained_files(model), **programs}.items()},
         differences=differences,
         tolerance=export.tolerance,

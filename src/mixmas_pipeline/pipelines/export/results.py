@@ -10,7 +10,7 @@ class Latency(Parameters):
     """Times of one form of the model for one batch size.
 
     Attributes:
-        form: "torch", "torch_export" or "onnx".
+        form: "torch", "torch_export" or "onnx"; of an ensemble also "one network", its first, in torch.
         examples: in a batch.
         median_ms, p90_ms: median and 90th percentile of the milliseconds per batch.
         calls: that were timed.
@@ -44,6 +44,7 @@ class ExportReport(Parameters):
         model: what is exported. Default "searched".
         parameters: of the model; of a reference the numbers that were fitted.
         flops_per_example: of its forward pass; None of a reference model.
+        one_network: parameters and floating-point operations per example of one network of an ensemble. Default None.
         files: name -> bytes.
         differences: form -> examples in a batch -> largest absolute difference of an output from the model's.
         tolerance: the largest difference that is allowed.
@@ -56,6 +57,7 @@ class ExportReport(Parameters):
     model: ModelKind = "searched"
     parameters: int
     flops_per_example: int | None
+    one_network: tuple[int, int] | None = None
     files: dict[str, int]
     differences: dict[str, dict[str, float]]
     tolerance: float
