@@ -49,19 +49,15 @@ def load_encoder(encoder: EncoderFiles, max_tokens: int, key: str = "max_tokens"
         EncoderError: transformers cannot load them, or the model fails on a text of ``max_tokens``.
         ValueError: the model takes fewer tokens than ``max_tokens``.
     """
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoModel
 
+    tokeniser, most = load_tokeniser(encoder)
     try:
-        tokeniser = AutoTokenizer.from_pretrained(encoder.folder, local_files_only=True, trust_remote_code=False)
         model = AutoModel.from_pretrained(
             encoder.folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype="float32"
         )
     except Exception as error:  # a damaged or incomplete folder makes it fail in any way
-        raise EncoderError(
-            f"the encoder {encoder.name} cannot be loaded from {encoder.folder} ({type(error).__name__}): {error}"
-        ) from error
-    limits = [getattr(model.config, "max_position_embeddings", None), tokeniser.model_max_length]
-    most = min(limit for limit in limits if limit)
+        raise _cannot_be_loaded(encoder, error) from error
     if max_tokens > most:
         raise ValueError(f"{key} is {max_tokens}; the encoder {encoder.name} takes at most {most}")
     model = model.eval()
@@ -78,6 +74,29 @@ def load_encoder(encoder: EncoderFiles, max_tokens: int, key: str = "max_tokens"
             "tokens alone, as BERT does, and takes so many"
         ) from error
     return tokeniser, model
+
+
+def load_tokeniser(encoder: EncoderFiles) -> tuple[Any, int]:
+    """The tokeniser, and how many tokens the model says that it takes.
+
+    Raises:
+        EncoderError: transformers cannot load it.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    try:
+        tokeniser = AutoTokenizer.from_pretrained(encoder.folder, local_files_only=True, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(encoder.folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # a damaged or incomplete folder makes it fail in any way
+        raise _cannot_be_loaded(encoder, error) from error
+    limits = [getattr(config, "max_position_embeddings", None), tokeniser.model_max_length]
+    return tokeniser, min(limit for limit in limits if limit)
+
+
+def _cannot_be_loaded(encoder: EncoderFiles, error: Exception) -> EncoderError:
+    return EncoderError(
+        f"the encoder {encoder.name} cannot be loaded from {encoder.folder} ({type(error).__name__}): {error}"
+    )
 
 
 def tokenise(tokeniser: Any, texts: Sequence[str], max_tokens: int) -> tuple[list[np.ndarray], np.ndarray]:

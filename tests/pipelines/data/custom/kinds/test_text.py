@@ -25,7 +25,8 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> EncoderFiles:
 
 def prepare(encoder: EncoderFiles, texts: list[Any], **parameters: Any) -> Column:
     section = {"column": "plot", "encoder": encoder.name, "max_tokens": 10, **parameters}
-    return text.prepare(TextParameters.model_validate(section), {}, frame(plot=texts), encoder)
+    given = TextParameters.model_validate(section)
+    return text.prepare(given, {"max_tokens": given.max_tokens}, frame(plot=texts), encoder)
 
 
 def plainly(encoder: EncoderFiles, words: str, max_tokens: int) -> np.ndarray:
@@ -67,6 +68,26 @@ def test_empty_cells_and_blanks_lack_the_text_and_change_no_other(pooled: bool, 
     whole = prepare(encoder, ["the ship", "a lost boy"], pooled=pooled)
     np.testing.assert_array_equal(made.array[made.present], whole.array)
     assert not prepare(encoder, [None, None], pooled=pooled).array.any()
+
+
+@pytest.mark.parametrize(
+    ("words", "pooled", "tokens"),
+    [
+        ([*range(1, 20), 30], False, 21),  # nineteen of twenty have at most 19 words and two special tokens
+        ([*range(1, 20), 25], True, 27),  # nothing is padded, so the longest counts
+        ([40] * 3, False, 32),  # the encoder takes no more
+        ([1, 1], False, 3),
+    ],
+)
+def test_as_many_tokens_as_most_training_texts_have(
+    words: list[int], pooled: bool, tokens: int, encoder: EncoderFiles
+) -> None:
+    texts = [" ".join(["ship"] * count) for count in words]
+    given = TextParameters(column="plot", encoder=encoder.name, pooled=pooled)
+    learnt = text.learn(given, frame(plot=[*texts, None]), encoder)
+    assert learnt == {"max_tokens": tokens}
+    if not pooled:
+        assert text.prepare(given, learnt, frame(plot=texts), encoder).array.shape[1] == tokens
 
 
 def test_more_tokens_than_the_encoder_takes(encoder: EncoderFiles) -> None:
