@@ -73,6 +73,7 @@ def evaluate_model(
     from mixmas_pipeline.training.ensembling import HeldOut
     from mixmas_pipeline.training.inference import compute_logits
     from mixmas_pipeline.utils.devices import pick_device
+    from mixmas_pipeline.utils.resources import threads
 
     test.check()
     device, schema, task = pick_device("auto"), test.schema, task_of(test.schema.task)
@@ -101,12 +102,13 @@ def evaluate_model(
         metrics["positive_class"] = {schema.classes[1]: float(test.labels.mean())}
     if isinstance(model, Ensemble):
         metrics["weights"] = model.shares
-    metrics["test_low"], metrics["test_high"] = score_intervals(
-        lambda rows: task.scores(test.labels[rows], logits[FUSED][rows], schema.classes),
-        len(test),
-        RESAMPLES,
-        training.seed,
-    )
+    with threads(1):  # thousands of short operations, for which more threads wait for each other
+        metrics["test_low"], metrics["test_high"] = score_intervals(
+            lambda rows: task.scores(test.labels[rows], logits[FUSED][rows], schema.classes),
+            len(test),
+            RESAMPLES,
+            training.seed,
+        )
     predictions = predictions_table(logits, test, weights)
     return Evaluation(metrics, thresholds, predictions, _largest_mistakes(test, logits[FUSED], weights), patterns)
 
