@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, r2_score
 
 from mixmas_pipeline.data.table import MultimodalTable
-from mixmas_pipeline.evaluation.metrics import best_thresholds, predict, score
+from mixmas_pipeline.evaluation.metrics import best_thresholds, expected_thresholds, predict, score
 from mixmas_pipeline.models.architecture import Architecture
 
 MakeTable = Callable[..., MultimodalTable]
@@ -113,3 +113,34 @@ def test_f1_is_the_positive_class_s() -> None:
     rng = np.random.default_rng(0)
     labels, predicted = rng.integers(2, size=(2, 60))
     assert score("f1", labels, predicted, 2) == pytest.approx(f1_score(labels, predicted))
+
+
+@pytest.mark.parametrize("metric", ["f1", "f1_macro", "f1_weighted", "accuracy"])
+@pytest.mark.parametrize("share", [0.05, 0.3])
+def test_expected_thresholds_have_the_best_mean_score(metric: str, share: float) -> None:
+    """Of labels that are drawn, again and again, with these probabilities."""
+    rng = np.random.default_rng(0)
+    chances = rng.beta(share * 2, (1 - share) * 2, size=400)
+    drawn = rng.random((300, 400)) < chances
+    (found,) = expected_thresholds(np.stack([1 - chances, chances], axis=1), metric, "binary")
+
+    def mean(threshold: float) -> float:
+        predicted = (chances > threshold).astype(int)
+        return float(np.mean([score(metric, labels.astype(int), predicted, 2) for labels in drawn]))
+
+    best = max(mean(threshold) for threshold in np.linspace(0.02, 0.98, 49))
+    assert mean(found) > best - 0.002
+    assert mean(found) >= mean(0.5) - 1e-9
+    if metric == "accuracy":
+        assert found == 0.5
+
+
+def test_expected_thresholds_of_labels_are_their_own() -> None:
+    rng = np.random.default_rng(1)
+    chances = rng.beta(0.3, 2, size=(200, 3))
+    found = expected_thresholds(chances, "f1_weighted", "multilabel")
+    for column, threshold in zip(chances.T, found, strict=True):
+        (alone,) = expected_thresholds(np.stack([1 - column, column], axis=1), "f1", "binary")
+        assert threshold == alone
+    assert expected_thresholds(chances, "accuracy", "multilabel").tolist() == [0.5] * 3
+    assert expected_thresholds(np.full((5, 2), 0.1), "f1", "multilabel").tolist() == [0.5] * 2

@@ -12,7 +12,14 @@ from training_samples import CPU, architecture, table
 
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.encoder import initialised
-from mixmas_pipeline.models.ensemble import Ensemble, EnsembleConfig, combine, load_model, member_architectures
+from mixmas_pipeline.models.ensemble import (
+    Ensemble,
+    EnsembleConfig,
+    combine,
+    decision_weights,
+    load_model,
+    member_architectures,
+)
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.training.inference import compute_logits
 from mixmas_pipeline.training.references import fit_reference
@@ -54,6 +61,28 @@ def test_labels_of_a_multilabel_task_are_combined_one_by_one() -> None:
 def test_predictions_of_a_regression_are_averaged() -> None:
     values = torch.tensor([[[1.0, 10.0]], [[3.0, 30.0]]])
     np.testing.assert_allclose(combine(values, torch.tensor([0.75, 0.25]), "regression"), [[1.5, 15.0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("class_weights", [None, (0.5, 2.0, 3.0)])
+def test_weights_of_the_decision_are_in_the_fused_logits(
+    class_weights: tuple[float, ...] | None, tmp_path: Path
+) -> None:
+    """The probabilities stay, whatever the decision's weights; the heads' logits have the weights of the loss."""
+    plain, rows = make(), table(30, 9)
+    own = {"architecture": plain.architecture.model_copy(update={"class_weights": class_weights})}
+    weights = (1.0, 4.0, 0.25)
+    members = list(plain.members)
+    before = Ensemble(plain.config.model_copy(update=own), members)
+    after = Ensemble(plain.config.model_copy(update={**own, "decision_weights": weights}), members)
+    assert (decision_weights(before), decision_weights(after)) == (class_weights, weights)
+    after.save_pretrained(tmp_path / "model")
+    found, untuned = (compute_logits(m, rows, CPU) for m in (load_model(tmp_path / "model"), before))
+    np.testing.assert_array_equal(found["series"], untuned["series"])
+    chances = [
+        softmax(logits["fused"] - np.log(w or (1, 1, 1))) for logits, w in ((found, weights), (untuned, class_weights))
+    ]
+    np.testing.assert_allclose(*chances, atol=1e-6)
+    np.testing.assert_array_equal(found["fused"].argmax(axis=1), (chances[0] * weights).argmax(axis=1))
 
 
 def test_saved_and_loaded_it_predicts_the_same(tmp_path: Path) -> None:

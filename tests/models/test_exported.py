@@ -82,7 +82,7 @@ def test_probabilities_are_those_of_the_predictions(
     folder: Path, model: MultimodalMixer, task: str, weights: tuple[float, ...] | None
 ) -> None:
     config = ExportedModel.from_pretrained(folder).config
-    exported = ExportedModel(model, config.model_copy(update={"task": task, "class_weights": weights}))
+    exported = ExportedModel(model, config.model_copy(update={"task": task, "decision_weights": weights}))
     logits = exported(rows())["fused"]
     wanted = task_of(task).probabilities(logits.numpy(), weights)
     np.testing.assert_allclose(exported.probabilities(logits).numpy(), wanted, rtol=1e-5)

@@ -11,8 +11,8 @@ from planted import planted
 from reference_fits import features_of, logits_of, table
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from mixmas_pipeline.data.table import TASKS, MultimodalTable
-from mixmas_pipeline.training import boosted_trees, references
+from mixmas_pipeline.data.table import TASKS
+from mixmas_pipeline.training import boosted_trees
 from mixmas_pipeline.training.references import fit_reference
 
 FEW = ("notes", "pulse", "facts")
@@ -61,7 +61,7 @@ def test_balanced_trees_predict_what_scikit_learn_predicts_of_the_bins(monkeypat
     """With weights, values are binned first: to the smallest of 63 quantiles that is not below them."""
     made = forests(monkeypatch)
     rng = np.random.default_rng(0)
-    values = rng.normal(size=(400, 5)).astype(np.float32)
+    values = rng.normal(size=(400, 5)).round(3).astype(np.float32)
     labels = (values[:, 0] + values[:, 1] ** 2 + rng.normal(size=400) > 2).astype(np.int64)
     rows = table(values, labels, "binary", ("no", "yes"))
     model = fit_reference("trees", rows, ("facts",), 0, balance="classes")
@@ -72,20 +72,17 @@ def test_balanced_trees_predict_what_scikit_learn_predicts_of_the_bins(monkeypat
     assert len(np.unique(binned[:, 0])) == 63
 
 
-def test_a_value_at_a_threshold_goes_where_scikit_learn_sends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thresholds lie between neighbouring float32 numbers, where rounding could move one onto a value."""
-    made = forests(monkeypatch)
-    steps = np.float32(1) + np.arange(40, dtype=np.float32) * np.finfo(np.float32).eps
-    values = np.repeat(steps, 5)[:, None] * np.ones((1, 3), np.float32)
-    rows = table(values, np.repeat(np.arange(40) // 7 % 3, 5))
-    monkeypatch.setattr(references, "_read", keep_all)
-    model = fit_reference("trees", rows, ("facts",), 0)
-    expected = made[0].predict_proba(values)
-    assert len(np.unique(expected.argmax(axis=1))) == 3
-    np.testing.assert_allclose(torch.from_numpy(logits_of(model, rows)).softmax(1), expected, atol=1e-5)
+@pytest.mark.parametrize("balance", ["none", "classes"])
+def test_rounding_sends_no_row_to_the_other_side(balance: str) -> None:
+    """Means of 0 and 1 in another order of summation: each value has neighbours that differ in the last digits."""
+    rng = np.random.default_rng(0)
+    exact = (rng.integers(1, 12, size=(300, 4)) / 11 * 0.3).astype(np.float32)
+    labels = (exact[:, 0] + exact[:, 1] > 0.35).astype(np.int64)
 
+    def rounded(seed: int) -> np.ndarray:
+        return exact * (1 + np.random.default_rng(seed).integers(-3, 4, exact.shape) * np.float32(6e-8))
 
-def keep_all(rows: MultimodalTable, inputs: Any, numbers: np.ndarray) -> Any:
-    """Without dropping columns that hardly vary."""
-    features = references.Features(inputs)
-    return features, references.compute_features(features, rows, numbers), []
+    model = fit_reference("trees", table(rounded(1), labels, "binary", ("no", "yes")), ("facts",), 0, balance=balance)
+    found = [logits_of(model, table(values, labels, "binary", ("no", "yes"))) for values in (exact, rounded(2))]
+    np.testing.assert_array_equal(*found)
+    assert (found[0].argmax(axis=1) == labels).mean() > 0.95

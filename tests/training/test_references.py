@@ -12,7 +12,9 @@ from reference_fits import features_of, logits_of, noise, table
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from mixmas_pipeline.data.table import TASKS
+from mixmas_pipeline.evaluation.metrics import score
 from mixmas_pipeline.evaluation.tasks import task_of
+from mixmas_pipeline.models.ensemble import decision_weights
 from mixmas_pipeline.models.reference import ReferenceModel, standardised
 from mixmas_pipeline.training import references
 from mixmas_pipeline.training.references import fit_reference
@@ -118,6 +120,28 @@ def test_balanced_classes_weigh_the_same() -> None:
         assert weights == pytest.approx(600 / (2 * np.bincount(labels)))
         chance = task_of("binary").probabilities(logits_of(balanced, rows), weights)[:, 1].mean()
         assert chance == pytest.approx(labels.mean(), abs=0.02), "probabilities are those of the rows"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_decisions_are_good_for_the_metric(kind: Any) -> None:
+    """Of a rare class in overlapping groups: balanced weights find far too many, and 0.5 finds hardly any."""
+    rng = np.random.default_rng(0)
+    labels = (rng.random(4000) < 0.06).astype(int)
+    values = rng.normal(size=(4000, 2)) + 1.2 * labels[:, None]
+    first, second = (table(values[half], labels[half], "binary", "ab") for half in (slice(2000), slice(2000, None)))
+    scores = {}
+    for metric in (None, "f1_macro", "accuracy"):
+        model = fit_reference(kind, first, ("facts",), 0, balance="classes", metric=metric)
+        predicted = logits_of(model, second).argmax(axis=1)
+        scores[metric] = [score(m, labels[2000:], predicted, 2) for m in ("f1_macro", "accuracy")]
+        weights = decision_weights(model)
+        chance = task_of("binary").probabilities(logits_of(model, second), weights)[:, 1]
+        assert chance.mean() == pytest.approx(0.06, abs=0.02), "the probabilities stay"
+        if metric == "accuracy":
+            np.testing.assert_array_equal(predicted, chance > 0.5)
+    assert scores["f1_macro"][0] > scores[None][0] + 0.03
+    assert scores["f1_macro"][0] > scores["accuracy"][0] + 0.02
+    assert scores["accuracy"][1] == max(s[1] for s in scores.values())
 
 
 def test_rows_and_features_are_bounded_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,46 @@ def best_thresholds(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     return thresholds
 
 
+def expected_thresholds(probabilities: np.ndarray, metric: str, task: str) -> np.ndarray:
+    """The thresholds of probabilities that promise the best score, if the probabilities are right: (1,) of a binary
+    task's second class, (classes,) of several labels.
+
+    The hits of a threshold are the sum of the probabilities above it, and so on; no label is looked at (Lewis 1995,
+    SIGIR; Ye et al. 2012, ICML, for the F1). Where a score is a mean of classes or labels, each has its own F1; for
+    "accuracy" and "f1_micro" of a binary task, and "accuracy" of several labels, the threshold is 0.5. Of equally good
+    ones the one closest to 0.5 is taken.
+
+    Args:
+        probabilities: (n, classes).
+        metric: one of ``METRICS``.
+        task: "binary" or "multilabel".
+    """
+    columns = probabilities[:, 1:] if task == "binary" else probabilities
+    if metric == "accuracy" or (task == "binary" and metric in ("f1_micro", "f1_samples")):
+        return np.full(columns.shape[1], 0.5)
+    both = task == "binary" and metric in ("f1_macro", "f1_weighted")
+    return np.array([_expected_threshold(column, metric if both else "f1") for column in columns.T])
+
+
+def _expected_threshold(chances: np.ndarray, metric: str) -> float:
+    values = np.sort(chances.astype(np.float64))[::-1]
+    n, positives = len(values), values.sum()
+    taken = np.arange(1, n)
+    hits = values.cumsum()[:-1]
+    f1 = 2 * hits / (taken + positives)
+    if metric != "f1":
+        right = (n - positives) - (taken - hits)  # of those below the threshold
+        others = 2 * right / ((n - taken) + (n - positives))
+        weight = 0.5 if metric == "f1_macro" else positives / n
+        f1 = weight * f1 + (1 - weight) * others
+    cuts = (values[:-1] + values[1:]) / 2
+    possible = values[:-1] > values[1:]
+    if not possible.any():
+        return 0.5
+    best = np.flatnonzero(possible & (f1 >= f1[possible].max() - 1e-12))
+    return float(np.clip(cuts[best[np.abs(cuts[best] - 0.5).argmin()]], 0.001, 0.999))
+
+
 def score(metric: str, labels: np.ndarray, predicted: np.ndarray, classes: int) -> float:
     """One of ``METRICS``; higher is better. 1 is the best, 0 the worst, except that "r2" has no lower bound.
 

@@ -24,8 +24,9 @@ def chance(metric: str, labels: np.ndarray, predicted: np.ndarray, classes: int,
     """Score of the same predictions against shuffled labels.
 
     A candidate that always predicts the most frequent class scores exactly its chance level, whatever the metric and
-    however unequal the classes. The mean of "r2" is at least 0: predictions that vary score below 0 with shuffled
-    labels, while predicting the mean scores 0 without any learning.
+    however unequal the classes. For "r2" it is the squared correlation, the most that the predictions would score if
+    they were shifted and scaled in hindsight: predictions that vary score far below 0 with shuffled labels, with a
+    spread that grows with their own, while predicting the mean scores 0 without any learning.
 
     Args:
         labels, predicted, classes: as ``metrics.score`` takes them.
@@ -33,9 +34,17 @@ def chance(metric: str, labels: np.ndarray, predicted: np.ndarray, classes: int,
         seed: of the shuffles.
     """
     rng = np.random.default_rng(seed)
-    shuffled = [score(metric, rng.permutation(labels), predicted, classes) for _ in range(resamples)]
-    mean = float(np.mean(shuffled))
-    return Chance(max(mean, 0.0) if metric == "r2" else mean, float(np.std(shuffled)))
+    shuffled = [_without_information(metric, rng.permutation(labels), predicted, classes) for _ in range(resamples)]
+    return Chance(float(np.mean(shuffled)), float(np.std(shuffled)))
+
+
+def _without_information(metric: str, shuffled: np.ndarray, predicted: np.ndarray, classes: int) -> float:
+    if metric != "r2":
+        return score(metric, shuffled, predicted, classes)
+    truth, guess = (values - values.mean(axis=0) for values in (shuffled.astype(np.float64), predicted))
+    sizes = np.square(truth).sum(axis=0) * np.square(guess).sum(axis=0)
+    correlations = np.square((truth * guess).sum(axis=0)) / np.where(sizes > 0, sizes, 1.0)
+    return float(correlations.mean())
 
 
 def difference_error(

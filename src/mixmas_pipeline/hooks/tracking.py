@@ -46,7 +46,7 @@ _KEY_PARAMETERS = (
     *(f"search.budget.{name}" for name in ("steps", "seeds", "batch_size", "learning_rate")),
     *(f"training.{name}" for name in ("seed", "max_epochs", "patience", "batch_size", "learning_rate", "weight_decay")),
 )
-_NOT_SCORES = ("positive_class", "class_weights")  # among a model's metrics; named after classes
+_NOT_SCORES = ("positive_class", "decision_weights")  # among a model's metrics; named after classes
 _TABLES = ("leaderboard", "patterns", "comparison", "agreement")
 _PICTURES = {
     "examples": "examples",

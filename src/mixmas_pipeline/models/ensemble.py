@@ -25,8 +25,8 @@ from torch.nn import functional
 from mixmas_pipeline.models.architecture import FUSED, Architecture
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import ARCHITECTURE_FILE, WEIGHTS_FILE, MultimodalMixer
-from mixmas_pipeline.models.reference import Reference, ReferenceModel
-from mixmas_pipeline.utils.parameters import NonNegative, Parameters
+from mixmas_pipeline.models.reference import Reference, ReferenceModel, decision_offset
+from mixmas_pipeline.utils.parameters import NonNegative, Parameters, Positive
 
 ENSEMBLE_FILE = "ensemble.json"
 
@@ -39,11 +39,15 @@ class EnsembleConfig(Parameters):
         members: each network's architecture, with the statistics of the rows that it was trained on, and the
             descriptions of reference models.
         weights: one per member; of a regression their sum is 1. The networks stay if theirs are 0, for their heads.
+        decision_weights: one per class, by which the decision differs from the most probable class, as
+            ``Architecture.class_weights`` do: the fused logits are the logarithms of the probabilities times these.
+            Default None: those of the architecture.
     """
 
     architecture: Architecture
     members: tuple[Architecture | Reference, ...] = Field(min_length=1)
     weights: tuple[NonNegative, ...]
+    decision_weights: tuple[Positive, ...] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -65,12 +69,15 @@ class Ensemble(nn.Module):
     """
 
     weights: Tensor
+    offset: Tensor
 
     def __init__(self, config: EnsembleConfig, members: Sequence[nn.Module]) -> None:
         super().__init__()
         self.config = config
         self.members = nn.ModuleList(members)
         self.register_buffer("weights", torch.tensor(config.weights))
+        offset = decision_offset(config.decision_weights, config.architecture.class_weights)
+        self.register_buffer("offset", offset, persistent=False)
 
     @property
     def architecture(self) -> Architecture:
@@ -98,7 +105,7 @@ class Ensemble(nn.Module):
         task = self.architecture.task
         used = [number for number, weight in enumerate(self.config.weights) if weight > 0]
         fused = torch.stack([outputs[number][FUSED] for number in used])
-        combined = {FUSED: combine(fused, self.weights[used], task)}
+        combined = {FUSED: combine(fused, self.weights[used], task) + self.offset}
         for head in self.architecture.inputs:
             combined[head] = average(torch.stack([output[head] for output in outputs if head in output]), task)
         return combined
@@ -162,6 +169,13 @@ def average(logits: Tensor, task: str) -> Tensor:
 
 Model = MultimodalMixer | Ensemble
 AnyModel = Model | ReferenceModel
+
+
+def decision_weights(model: AnyModel) -> tuple[float, ...] | None:
+    """The weights of the classes that are in the fused logits, see ``EnsembleConfig``; None if all are the same."""
+    own = model.architecture if isinstance(model, ReferenceModel) else getattr(model, "config", None)
+    chosen = getattr(own, "decision_weights", None)
+    return model.architecture.class_weights if chosen is None else chosen
 
 
 def member_architectures(model: AnyModel) -> tuple[Architecture | Reference, ...]:

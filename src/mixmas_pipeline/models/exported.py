@@ -39,7 +39,8 @@ class ExportedConfig(Parameters):
         inputs: modality -> its input.
         thresholds: for a multilabel task, class -> the probability above which to predict it, tuned on the validation
             split. Default none.
-        class_weights: see ``Architecture``; ``ExportedModel.probabilities`` corrects for them. Default null.
+        decision_weights: of the fused logits, see ``EnsembleConfig``; ``ExportedModel.probabilities`` takes them out.
+            Default null.
         files: name of a file in the folder -> SHA-256 of its content.
     """
 
@@ -48,7 +49,7 @@ class ExportedConfig(Parameters):
     classes: tuple[str, ...] = Field(min_length=1)
     inputs: dict[str, StoredInput] = Field(min_length=1)
     thresholds: dict[str, float] = Field(default_factory=dict)
-    class_weights: tuple[Positive, ...] | None = None
+    decision_weights: tuple[Positive, ...] | None = None
     files: dict[str, str]
 
 
@@ -109,18 +110,18 @@ class ExportedModel:
             return self.model(tensors, has)
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """Probabilities of the classes, (batch, classes), from a head's logits.
+        """Probabilities of the classes, (batch, classes), from the fused logits.
 
-        The largest logit (multilabel: one above 0) decides. If rare classes had more weight in training, a class may be
-        decided for that is not the most probable one.
+        The largest logit (multilabel: one above 0) decides: for the best score, which may not be the most probable
+        class.
 
         Raises:
             ValueError: the model is of a regression.
         """
         if self.config.task == "regression":
             raise ValueError("a regression has no probabilities; its outputs are numbers in the targets' units")
-        if self.config.class_weights is not None:
-            logits = logits - logits.new_tensor(self.config.class_weights).log()
+        if self.config.decision_weights is not None:
+            logits = logits - logits.new_tensor(self.config.decision_weights).log()
         return logits.sigmoid() if self.config.task == "multilabel" else logits.softmax(dim=1)
 
     def check(self, inputs: Inputs, present: Inputs | None = None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

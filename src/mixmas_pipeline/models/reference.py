@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Self
@@ -95,6 +95,7 @@ class Reference(Parameters):
         bounded: what was left out to bound the cost, in sentences. Default nothing.
         seconds: that the fit took, if they were measured. Default null.
         class_weights: see ``Architecture``. Default null.
+        decision_weights: see ``EnsembleConfig``. Default null.
     """
 
     kind: Kind
@@ -109,6 +110,7 @@ class Reference(Parameters):
     bounded: tuple[str, ...] = ()
     seconds: float | None = None
     class_weights: tuple[Positive, ...] | None = None
+    decision_weights: tuple[Positive, ...] | None = None
 
 
 class Features(nn.Module):
@@ -243,6 +245,16 @@ class TreeScores(nn.Module):
         return self.value[trees, node] @ self.belongs + self.baseline
 
 
+def decision_offset(decision_weights: Sequence[float] | None, class_weights: Sequence[float] | None) -> Tensor:
+    """What makes logits that have the weights of the loss have those of the decision: (classes,), or () of 0."""
+    if decision_weights is None:
+        return torch.zeros(())
+    offset = torch.tensor(decision_weights, dtype=torch.float64).log()
+    if class_weights is not None:
+        offset = offset - torch.tensor(class_weights, dtype=torch.float64).log()
+    return offset.float()
+
+
 class ReferenceModel(nn.Module):
     """A fitted reference: features, scores, and what makes logits of them.
 
@@ -256,6 +268,7 @@ class ReferenceModel(nn.Module):
     scale: Tensor
     offset: Tensor
     absent: Tensor
+    shift: Tensor
 
     def __init__(self, architecture: Reference, tensors: dict[str, Tensor]) -> None:
         super().__init__()
@@ -265,6 +278,8 @@ class ReferenceModel(nn.Module):
         self.scores = (LinearScores if architecture.kind == "linear" else TreeScores)(**own)
         for name in ("scale", "offset", "absent"):
             self.register_buffer(name, tensors[name])
+        shift = decision_offset(architecture.decision_weights, architecture.class_weights)
+        self.register_buffer("shift", shift, persistent=False)
 
     def forward(self, inputs: dict[str, Tensor], present: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
         """Logits of a batch.
@@ -273,16 +288,20 @@ class ReferenceModel(nn.Module):
             inputs, present: see ``MultimodalMixer.forward``. Modalities that the reference does not read are ignored.
 
         Returns:
-            "fused" -> (batch, classes): the logarithms of the classes' probabilities; for "multilabel" logits, whose
-            sigmoid is the probability; for a regression predictions in the targets' units.
+            "fused" -> (batch, classes): the logarithms of the classes' probabilities, times the decision's weights; for
+            "multilabel" logits, whose sigmoid is the probability, in the same way; for a regression predictions in the
+            targets' units.
         """
-        scores = self.scores(self.features(inputs, present))
+        return self.outputs(self.scores(self.features(inputs, present)))
+
+    def outputs(self, scores: Tensor) -> dict[str, Tensor]:
+        """What ``forward`` returns, from (batch, classes) scores."""
         if self.architecture.task == "regression":
             return {FUSED: scores * self.scale + self.offset}
         if self.architecture.task == "multilabel":
-            return {FUSED: scores}
+            return {FUSED: scores + self.shift}
         logits = scores.masked_fill(self.absent, -1e9).log_softmax(dim=1)
-        return {FUSED: logits.masked_fill(self.absent, ABSENT)}
+        return {FUSED: logits.masked_fill(self.absent, ABSENT) + self.shift}
 
     @contextmanager
     def left_out(self, modality: str) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from mixmas_pipeline.training.reference_problem import FEW_ROWS, FEWER_FOLDS, Pr
 # The more trees per iteration, rows and features, the fewer iterations, at a higher rate.
 _RATE, _FAST_RATE, _LEAVES, _BINS, _PATIENCE = 0.1, 0.2, 15, 63, 10
 _MOST_ITERATIONS, _SLOW_ITERATIONS, _LEAST_ITERATIONS, _TREE_VALUES = 300, 100, 20, 1_000_000_000
+_ROUNDING = 1e-5  # relative to a value or the feature's deviation: float32 has seven digits, and a sum loses some
 _UNCHOSEN_ITERATIONS = 30  # where there are too few rows for a cross-validation
 
 
@@ -30,7 +31,11 @@ def fit_trees(problem: Problem, folds: list[np.ndarray], seed: int) -> tuple[dic
         The tensors, and the number of iterations, as ``Reference`` has them.
     """
     weighted = (problem.weights != problem.weights.flat[0]).any()
-    values, edges = _quantised(problem.values) if weighted else (problem.values, None)
+    levels = [_Levels.of(column) for column in problem.values.T]
+    values = problem.values.copy()
+    for number, column in enumerate(levels):
+        values[:, number] = column.snap(values[:, number])
+    values, edges = _quantised(values) if weighted else (values, None)
     problem = replace(problem, values=values)
     trees: list[tuple[int, np.ndarray]] = []  # class, nodes
     baseline, most = np.zeros(problem.classes), 0
@@ -49,7 +54,43 @@ def fit_trees(problem: Problem, folds: list[np.ndarray], seed: int) -> tuple[dic
         baseline[columns] = own
         trees += [(c, p.nodes) for step in model._predictors for c, p in zip(columns, step, strict=True)]
         most = max(most, iterations)
-    return _tensors(trees, baseline, edges), {"iterations": most}
+    return _tensors(trees, baseline, edges, levels), {"iterations": most}
+
+
+class _Levels(NamedTuple):
+    """The values of a feature. Those that differ by rounding only are one: another library, or another order of a sum,
+    must not send a row to the other side of a split.
+
+    Attributes:
+        low, high: (levels,) float32, the smallest and the largest value of each, in order.
+        rounding: (levels,) that is possible between each and the next.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    rounding: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> _Levels:
+        """Those of a column."""
+        distinct = np.unique(values)
+        rounding = _ROUNDING * np.maximum(np.abs(distinct), distinct.std())
+        starts = np.append(True, np.diff(distinct) > rounding[1:])
+        ends = np.append(starts[1:], True)
+        return cls(distinct[starts], distinct[ends], rounding[ends])
+
+    def snap(self, values: np.ndarray) -> np.ndarray:
+        """Each of the column's values as the smallest of its level."""
+        return self.low[np.searchsorted(self.low, values, side="right") - 1]
+
+    def between(self, threshold: float) -> float:
+        """The threshold, moved where rounding could pass it: away from the level at or below it, and from the next."""
+        number = int(np.searchsorted(self.low, threshold, side="right"))
+        if not 0 < number < len(self.low):
+            return threshold
+        below, above = float(self.high[number - 1]), float(self.low[number])
+        room = min(float(self.rounding[number - 1]), above - below) / 2
+        return min(max(threshold, below + room), above - room)
 
 
 def _quantised(values: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -133,10 +174,10 @@ def _choose_iterations(problem: Problem, part: int | None, folds: list[np.ndarra
 
 
 def _tensors(
-    trees: list[tuple[int, np.ndarray]], baseline: np.ndarray, edges: list[np.ndarray] | None
+    trees: list[tuple[int, np.ndarray]], baseline: np.ndarray, edges: list[np.ndarray] | None, levels: list[_Levels]
 ) -> dict[str, Tensor]:
     """Trees as the tensors of ``TreeScores``. With edges each threshold becomes the edge below it, so that a value goes
-    where the upper edge of its bin went.
+    where the upper edge of its bin went. Then it moves away from values that are close.
 
     Features are float32 and scikit-learn's thresholds are float64, so each threshold becomes the largest float32 that
     is not above it: every comparison has the same result.
@@ -150,10 +191,12 @@ def _tensors(
     for number, (_, nodes) in enumerate(trees):
         inner, count = nodes["is_leaf"] == 0, len(nodes)
         exact = nodes["num_threshold"].copy()
-        if edges is not None:
-            for node in np.flatnonzero(inner):
-                own = edges[nodes["feature_idx"][node]]
+        for node in np.flatnonzero(inner):
+            column = nodes["feature_idx"][node]
+            if edges is not None:
+                own = edges[column]
                 exact[node] = own[np.searchsorted(own, exact[node], side="right") - 1]
+            exact[node] = levels[column].between(exact[node])
         with np.errstate(over="ignore"):
             rounded = exact.astype(np.float32)
         below = np.where(rounded > exact, np.nextafter(rounded, np.float32(-np.inf)), rounded)

@@ -26,6 +26,7 @@ from mixmas_pipeline.models.ensemble import Ensemble, EnsembleConfig, average, c
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.models.reference import Kind, ReferenceModel
 from mixmas_pipeline.training.batches import batch_rows, passes_per_epoch
+from mixmas_pipeline.training.decision import choose_decision_weights
 from mixmas_pipeline.training.folds import assign_folds
 from mixmas_pipeline.training.inference import compute_logits
 from mixmas_pipeline.training.loss import balancing_weights, loss_scale, task_loss
@@ -308,17 +309,20 @@ def combine_members(
     weights = select_weights(candidates, known, task, loss_scale(training, known, architecture))
     used = [(r.model, weight) for r, weight in zip(references, weights[1:], strict=True) if weight > 0]
     members: list[MultimodalMixer | ReferenceModel] = [*networks, *(model for model, _ in used)]
+    chosen = np.flatnonzero(weights)
+    together = combine(torch.stack([candidates[n] for n in chosen]), torch.tensor(weights)[chosen], task)
+    class_weights = architecture.class_weights
     config = EnsembleConfig(
         architecture=architecture,
         members=tuple(member.architecture for member in members),
         weights=(*(weights[0] / len(networks),) * len(networks), *(weight for _, weight in used)),
+        decision_weights=choose_decision_weights(together.numpy(), task, training.metric, class_weights),
     )
     model = Ensemble(config, members).eval()
     shares = ", ".join(f"{name} {share:.2f}" for name, share in model.shares.items())
     _log.info("weights in the ensemble: %s; temperature %.2f", shares, 1 / sum(weights))
-    chosen = np.flatnonzero(weights)
-    together = combine(torch.stack([candidates[n] for n in chosen]), torch.tensor(weights)[chosen], task)
-    return model, HeldOut(merged.rows, {**merged.logits, FUSED: together.float().numpy()})
+    decided = together.float() + model.offset
+    return model, HeldOut(merged.rows, {**merged.logits, FUSED: decided.numpy()})
 
 
 def _merged(parts: Sequence[HeldOut], task: str) -> HeldOut:

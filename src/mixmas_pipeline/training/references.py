@@ -24,6 +24,7 @@ from mixmas_pipeline.data.sampling import stratified_split
 from mixmas_pipeline.data.schema import StoredInput
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.strata import label_strata
+from mixmas_pipeline.models.architecture import FUSED
 from mixmas_pipeline.models.reference import (
     MOST_FEATURES,
     Features,
@@ -35,6 +36,7 @@ from mixmas_pipeline.models.reference import (
 )
 from mixmas_pipeline.storage.memory_maps import release
 from mixmas_pipeline.training.boosted_trees import fit_trees
+from mixmas_pipeline.training.decision import choose_decision_weights
 from mixmas_pipeline.training.reference_problem import (
     Problem,
     constant_logit,
@@ -64,6 +66,7 @@ def fit_reference(
     balance: str = "none",
     max_rows: int = MOST_ROWS,
     penalty: float | None = None,
+    metric: str | None = None,
 ) -> ReferenceModel:
     """Fit a reference model on all rows of a table, or on a stratified sample of ``max_rows`` of them.
 
@@ -80,6 +83,8 @@ def fit_reference(
             Default "none".
         max_rows: rows to fit on. Default 20,000.
         penalty: of a linear model, per row. Default: the one with the least held-out loss.
+        metric: the score that decisions are to be good for, see ``decision.choose_decision_weights``; from the model's
+            probabilities of the fitted rows. Default: the weights of the loss decide.
 
     Returns:
         The model in eval mode. Its description says what was bounded.
@@ -115,7 +120,13 @@ def fit_reference(
     tensors = {f"scores.{name}": tensor for name, tensor in scores.items()}
     tensors |= {"features.keep": features.keep, "features.fill": features.fill, "absent": torch.tensor(problem.absent)}
     tensors |= {"scale": _float(problem.scale), "offset": _float(problem.offset)}
-    return ReferenceModel(description, tensors).eval()
+    model = ReferenceModel(description, tensors).eval()
+    if metric is None:
+        return model
+    with torch.inference_mode():
+        logits = model.outputs(model.scores(torch.from_numpy(values)))[FUSED].numpy()
+    weights = choose_decision_weights(logits, description.task, metric, description.class_weights)
+    return ReferenceModel(description.model_copy(update={"decision_weights": weights}), tensors).eval()
 
 
 def _size(scores: dict[str, Tensor]) -> int:

@@ -74,10 +74,12 @@ def test_an_ensemble_is_shown_beside_one_network_and_balanced_classes_are_explai
     one = report().model_copy(update={"one_network": (12_345, 67_890)})
     text = write_card(config, "films", ROWS, one, about, ExportParameters())
     assert "One network of the ensemble has 12,345 parameters and 67,890 operations" in " ".join(text.split())
-    assert "Rare classes had more weight" not in text
-    balanced = config.model_copy(update={"class_weights": (0.5, 2.0, 1.0)})
+    assert "decision_weights" not in text
+    balanced = config.model_copy(update={"decision_weights": (0.5, 2.0, 1.0)})
     text = write_card(balanced, "films", ROWS, report(), about, ExportParameters())
-    assert "they are the softmax of the logits less the logarithm of `class_weights`" in " ".join(text.split())
+    assert "Probabilities are the softmax of the fused logits less the logarithm of `decision_weights`" in " ".join(
+        text.split()
+    )
 
 
 def test_a_verdict_is_told_where_it_recommends_the_model(make_architecture: Callable) -> None:

@@ -30,17 +30,17 @@ def weights(models: list[Any]) -> list[np.ndarray]:
 )
 def test_only_the_refitted_models_see_the_validation_split(fit: Any, refit: Any) -> None:
     first, second = (renamed(planted("binary", NAMES, 40, seed), "v") for seed in (1, 2))
-    one, two = (refit(TRAIN, validation, QUICK, "none") for validation in (first, second))
+    one, two = (refit(TRAIN, validation, QUICK, "none", "accuracy") for validation in (first, second))
     assert one[0].architecture.rows == 120
     assert any(a.shape != b.shape or (a != b).any() for a, b in zip(weights(one), weights(two), strict=True))
-    assert fit(TRAIN, QUICK, "none")[0].architecture.rows == 80
+    assert fit(TRAIN, QUICK, "none", "accuracy")[0].architecture.rows == 80
 
 
 def test_test_rows_change_their_own_scores_only() -> None:
     validation = renamed(planted("binary", NAMES, 40, 1), "v")
     models = {
-        "linear": nodes.fit_linear(TRAIN, QUICK, "none"),
-        "linear_refitted": nodes.refit_linear(TRAIN, validation, QUICK, "none"),
+        "linear": nodes.fit_linear(TRAIN, QUICK, "none", "accuracy"),
+        "linear_refitted": nodes.refit_linear(TRAIN, validation, QUICK, "none", "accuracy"),
     }
     frames = [
         nodes.score_references(validation, planted("binary", NAMES, 50, seed), QUICK, "accuracy", **models)[0]
@@ -53,7 +53,7 @@ def test_test_rows_change_their_own_scores_only() -> None:
 
 def test_the_graph_gives_each_fit_its_splits_only() -> None:
     graph = {node.name: set(node.inputs) for node in create_pipeline("pets", ("linear", "trees")).nodes}
-    settings = {"params:pets.reference", "params:pets.training.balance"}
+    settings = {"params:pets.reference", "params:pets.training.balance", "params:pets.training.metric"}
     for kind in ("linear", "trees"):
         assert graph[f"reference.fit_{kind}"] == {"pets.train"} | settings
         assert graph[f"reference.refit_{kind}"] == {"pets.train", "pets.validation"} | settings

@@ -16,12 +16,12 @@ NAMES = ("facts", "graph")
 
 def test_all_modalities_together_then_each_alone() -> None:
     table = planted("binary", NAMES, 60, 0)
-    models = scoring.fit_sets("linear", table, QUICK, "none")
+    models = scoring.fit_sets("linear", table, QUICK, "none", "accuracy")
     assert [list(model.architecture.inputs) for model in models] == [["facts", "graph"], ["facts"], ["graph"]]
     assert all(model.architecture.seconds is not None for model in models)
     together = ReferenceParameters(each_modality=False)
-    assert len(scoring.fit_sets("linear", table, together, "none")) == 1
-    assert len(scoring.fit_sets("linear", planted("binary", ("facts",), 60, 0), QUICK, "none")) == 1
+    assert len(scoring.fit_sets("linear", table, together, "none", "accuracy")) == 1
+    assert len(scoring.fit_sets("linear", planted("binary", ("facts",), 60, 0), QUICK, "none", "accuracy")) == 1
 
 
 def test_splits_are_joined_and_large_ones_sampled_in_proportion() -> None:
@@ -40,8 +40,8 @@ def test_splits_are_joined_and_large_ones_sampled_in_proportion() -> None:
 
 def test_scores_are_those_of_scikit_learn() -> None:
     train, validation, test = (planted("binary", NAMES, rows, seed) for rows, seed in ((80, 0), (50, 1), (70, 2)))
-    first = scoring.fit_sets("linear", train, QUICK, "none")
-    final = scoring.fit_sets("linear", planted("binary", NAMES, 130, 3), QUICK, "none")
+    first = scoring.fit_sets("linear", train, QUICK, "none", "accuracy")
+    final = scoring.fit_sets("linear", planted("binary", NAMES, 130, 3), QUICK, "none", "accuracy")
     frame, logits = scoring.score_all(validation, test, QUICK, "accuracy", {"linear": first, "linear_refitted": final})
     assert list(frame["modalities"]) == ["facts + graph", "facts", "graph"]
     assert (set(frame["rows"]), set(frame["rows_refitted"])) == ({80}, {130})

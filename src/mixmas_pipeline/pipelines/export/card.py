@@ -42,10 +42,10 @@ the stored type, with the examples along the first axis:
 The outputs are {{ outputs }}.
 {% if about.has_heads %}"fused" is the decision; each modality's name holds the output of its own head.
 {% else %}"fused" is the only output: this model has no heads of single modalities.
-{% endif %}{% if config.class_weights -%}
-Rare classes had more weight in training, so the largest logit (of several labels: one above 0) may not be the most
-probable class. Probabilities are corrected for that: they are the {{ probability }} of the logits less the logarithm of
-`class_weights` (in `config.json`).
+{% endif %}{% if config.decision_weights -%}
+The largest logit (of several labels: each above 0) decides, for the best score; that may not be the most probable
+class. Probabilities are the {{ probability }} of the fused logits less the logarithm of `decision_weights` (in
+`config.json`).
 {% endif %}{% if config.thresholds -%}
 Predict a label where its probability is above its threshold: `model.config.thresholds` (in `config.json`).
 {% endif %}{% if onnx %}

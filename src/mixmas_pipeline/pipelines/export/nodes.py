@@ -130,6 +130,7 @@ def _config(
 ) -> ExportedConfig:
     from mixmas_pipeline import __version__
     from mixmas_pipeline.data.schema import StoredInput
+    from mixmas_pipeline.models.ensemble import decision_weights
     from mixmas_pipeline.models.exported import ExportedConfig, digest
 
     return ExportedConfig(
@@ -138,6 +139,6 @@ def _config(
         classes=model.architecture.classes,
         inputs={name: StoredInput(**vars(train.schema.modalities[name])) for name in model.architecture.inputs},
         thresholds=thresholds,
-        class_weights=model.architecture.class_weights,
+        decision_weights=decision_weights(model),
         files={name: digest(content) for name, content in files.items()},
     )

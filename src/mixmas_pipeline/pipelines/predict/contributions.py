@@ -13,7 +13,7 @@ from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.metrics import score
 from mixmas_pipeline.evaluation.tasks import without_weights
 from mixmas_pipeline.models.architecture import FUSED
-from mixmas_pipeline.models.ensemble import AnyModel
+from mixmas_pipeline.models.ensemble import AnyModel, decision_weights
 from mixmas_pipeline.pipelines.predict.results import ClassContribution, PredictionSummary, ValueContribution
 from mixmas_pipeline.training.inference import check_fits, compute_logits
 
@@ -42,7 +42,7 @@ class HeadPredictions(NamedTuple):
         Args:
             logits: (n, classes).
             task: of the model.
-            class_weights: of its architecture.
+            class_weights: those in the logits, see ``ensemble.decision_weights``.
             cuts: (classes,) thresholds of the labels' probabilities, or NaN. Default: a label whose logit is above 0 is
                 predicted.
         """
@@ -110,7 +110,7 @@ def predict_rows(
         ValueError: the rows have another schema than the training data.
     """
     check_fits(table, model.architecture)
-    task, classes, weights = model.architecture.task, model.architecture.classes, model.architecture.class_weights
+    task, classes, weights = model.architecture.task, model.architecture.classes, decision_weights(model)
     cuts = np.array([thresholds.get(name, np.nan) for name in classes])
     logits = compute_logits(model, table, device)
     modalities = list(model.architecture.inputs) if len(model.architecture.inputs) > 1 else []
@@ -120,7 +120,7 @@ def predict_rows(
             without[name] = HeadPredictions.of(compute_logits(model, table, device)[FUSED], task, weights, cuts)
     fused = HeadPredictions.of(logits[FUSED], task, weights, cuts)
     heads = [name for name in modalities if name in logits]
-    alone = {name: HeadPredictions.of(logits[name], task, weights) for name in heads}
+    alone = {name: HeadPredictions.of(logits[name], task, model.architecture.class_weights) for name in heads}
     wide = _values_frame if task == "regression" else _classes_frame
     predicted = wide(table, classes, fused, alone, without)
     contributions = _contributions(table.ids, classes, fused, without)

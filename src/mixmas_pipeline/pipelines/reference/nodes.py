@@ -20,40 +20,44 @@ else:
     ReferenceModel = Any
 
 
-def fit_linear(train: MultimodalTable, reference: ReferenceParameters, balance: str) -> list[ReferenceModel]:
+def fit_linear(
+    train: MultimodalTable, reference: ReferenceParameters, balance: str, metric: str
+) -> list[ReferenceModel]:
     """Linear models on the training split: of all modalities, then of each alone.
 
     Args:
-        balance: of the network's training; it holds for the references too.
+        balance, metric: of the network's training; they hold for the references too.
     """
     from mixmas_pipeline.pipelines.reference.scoring import fit_sets
 
-    return fit_sets("linear", train, reference, balance)
+    return fit_sets("linear", train, reference, balance, metric)
 
 
-def fit_trees(train: MultimodalTable, reference: ReferenceParameters, balance: str) -> list[ReferenceModel]:
+def fit_trees(
+    train: MultimodalTable, reference: ReferenceParameters, balance: str, metric: str
+) -> list[ReferenceModel]:
     """Boosted trees on the training split: see ``fit_linear``."""
     from mixmas_pipeline.pipelines.reference.scoring import fit_sets
 
-    return fit_sets("trees", train, reference, balance)
+    return fit_sets("trees", train, reference, balance, metric)
 
 
 def refit_linear(
-    train: MultimodalTable, validation: MultimodalTable, reference: ReferenceParameters, balance: str
+    train: MultimodalTable, validation: MultimodalTable, reference: ReferenceParameters, balance: str, metric: str
 ) -> list[ReferenceModel]:
     """The same on the rows of the training and validation splits: the models that the test split scores."""
     from mixmas_pipeline.pipelines.reference.scoring import fit_sets, join
 
-    return fit_sets("linear", join(train, validation, reference), reference, balance)
+    return fit_sets("linear", join(train, validation, reference), reference, balance, metric)
 
 
 def refit_trees(
-    train: MultimodalTable, validation: MultimodalTable, reference: ReferenceParameters, balance: str
+    train: MultimodalTable, validation: MultimodalTable, reference: ReferenceParameters, balance: str, metric: str
 ) -> list[ReferenceModel]:
     """The same on the rows of the training and validation splits: the models that the test split scores."""
     from mixmas_pipeline.pipelines.reference.scoring import fit_sets, join
 
-    return fit_sets("trees", join(train, validation, reference), reference, balance)
+    return fit_sets("trees", join(train, validation, reference), reference, balance, metric)
 
 
 def score_references(

@@ -42,7 +42,7 @@ def create_pipeline(dataset: str, kinds: Sequence[str]) -> Pipeline:
         fits.append(
             Node(
                 function,
-                rows | parameters | balance,
+                rows | parameters | balance | metric,
                 output,
                 name=function.__name__,
                 namespace=NAMESPACE,

@@ -24,11 +24,16 @@ from mixmas_pipeline.training.references import fit_reference
 REFITTED = "_refitted"
 
 
-def fit_sets(kind: Kind, table: MultimodalTable, reference: ReferenceParameters, balance: str) -> list[ReferenceModel]:
+def fit_sets(
+    kind: Kind, table: MultimodalTable, reference: ReferenceParameters, balance: str, metric: str
+) -> list[ReferenceModel]:
     """A reference of all modalities, then one of each alone, fitted on a table's rows."""
     names = list(table.schema.modalities)
     singles = [[name] for name in names] if reference.each_modality and len(names) > 1 else []
-    return [fit_timed(kind, table, modalities, reference, balance, reference.seed) for modalities in (names, *singles)]
+    return [
+        fit_timed(kind, table, modalities, reference, balance, reference.seed, metric)
+        for modalities in (names, *singles)
+    ]
 
 
 def fit_timed(
@@ -38,10 +43,11 @@ def fit_timed(
     reference: ReferenceParameters,
     balance: str,
     seed: int,
+    metric: str | None = None,
 ) -> ReferenceModel:
     """``fit_reference``; the model's description says how many seconds it took."""
     start = time.perf_counter()
-    model = fit_reference(kind, table, modalities, seed, balance=balance, max_rows=reference.max_rows)
+    model = fit_reference(kind, table, modalities, seed, balance=balance, max_rows=reference.max_rows, metric=metric)
     seconds = round(time.perf_counter() - start, 3)
     model.architecture = model.architecture.model_copy(update={"seconds": seconds})
     return model

@@ -20,7 +20,11 @@ from mixmas_pipeline.pipelines.reference.results import NAMES, Finalist, Outcome
 from mixmas_pipeline.pipelines.reference.scoring import key
 
 _SIMPLICITY = ("linear", "trees", "network")
-_ADVANTAGES = {"linear": "it is smaller and faster", "trees": "it trains in seconds"}
+# Said of a model that is recommended; and when to take one that is not.
+_ADVANTAGES = {
+    "linear": ("it is smaller and faster", "size or speed matter"),
+    "trees": ("it trains in seconds", "the time of training matters"),
+}
 
 
 def conclude(
@@ -39,7 +43,7 @@ def conclude(
     if list(predictions["id"]) != list(test.ids):
         raise ValueError("the predictions are of other rows than the test split; train again")
     metric, task, classes = references["metric"].iloc[0], task_of(test.schema.task), len(test.schema.classes)
-    by_network = predicted_labels(predictions, test, metrics.get("class_weights", {}))
+    by_network = predicted_labels(predictions, test, metrics.get("decision_weights", {}))
     scored = bootstrap_interval(metric, test.labels, by_network, classes, reference.resamples, reference.seed)
     # "f1_micro" and "f1_samples" of tasks with one class per example are the accuracy, by which they are reported.
     # The references are scored on these rows too.
@@ -103,8 +107,8 @@ def predicted_labels(
     """The labels that the network predicts, from its table of predictions, as ``metrics.score`` takes them.
 
     Args:
-        class_weights: class -> weight in the loss, by which decisions differ from the most probable classes, see
-            ``Architecture``; empty if all are the same.
+        class_weights: class -> weight by which decisions differ from the most probable classes, see
+            ``EnsembleConfig``; empty if all are the same.
     """
     classes = test.schema.classes
     if test.schema.task == "regression":
@@ -136,10 +140,10 @@ def _advice(verdict: Verdict, recommended: str, other: str) -> str:
     if verdict.recommended.model == "network":
         lead = f"{verdict.recommended.validation:.3f} against {verdict.other.validation:.3f}"
         return (
-            f"The searched model was ahead on the validation split ({lead}), and the test split does not confirm it. "
-            f"Use {other} unless more rows do: {_ADVANTAGES[verdict.other.model]}."
+            f"The searched model is recommended because it was ahead on the validation split ({lead}); the test split "
+            f"does not confirm that. If {_ADVANTAGES[verdict.other.model][1]}, take {other}."
         )
-    return f"Use {recommended}: {_ADVANTAGES[verdict.recommended.model]}."
+    return f"Use {recommended}: {_ADVANTAGES[verdict.recommended.model][0]}."
 
 
 def _name(finalist: Finalist, everything: str) -> str:

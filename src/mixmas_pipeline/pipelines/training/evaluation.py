@@ -35,9 +35,10 @@ class Evaluation(NamedTuple):
             heads. "test", and the limits of the scores' 95 % intervals, "test_low" and "test_high".
             "weights": of the members of an ensemble, see ``Ensemble.shares``.
             "positive_class": of a binary task, with its share of the test rows.
-        "class_weights": see ``Architecture.class_weights``; only if classes were balanced.
-        thresholds: for multilabel data, class -> the probability threshold with the best F1 on the held-out rows.
-            Only the test split has scores with them: on the held-out rows they would flatter.
+        "decision_weights": see ``EnsembleConfig``; only if a decision may differ from the most probable class.
+        thresholds: for multilabel data, class -> the probability threshold: of an ensemble the one by which it decides,
+            of a single model the one with the best F1 on the held-out rows. Only the test split has scores with the
+            latter: on the held-out rows they would flatter.
         predictions: see ``predictions_table``.
         mistakes: the wrong test examples with the greatest confidence; for a regression those with the largest errors.
         patterns: see ``score_patterns``.
@@ -68,7 +69,7 @@ def evaluate_model(
     """
     from mixmas_pipeline.evaluation.intervals import score_intervals
     from mixmas_pipeline.evaluation.tasks import task_of
-    from mixmas_pipeline.models.ensemble import Ensemble
+    from mixmas_pipeline.models.ensemble import Ensemble, decision_weights
     from mixmas_pipeline.models.multimodal import FUSED
     from mixmas_pipeline.training.ensembling import HeldOut
     from mixmas_pipeline.training.inference import compute_logits
@@ -87,16 +88,17 @@ def evaluate_model(
     present = {n: np.concatenate([mask, validation.present[n]])[known.rows] for n, mask in train.present.items()}
     in_order = {head: known.logits[head] for head in logits}
     of_split = known.rows >= len(train)
-    weights = model.architecture.class_weights
+    weights = decision_weights(model)
     metrics = {
         "validation": _scores(in_order, labels, present, train, weights),
         "validation_split": task.scores(labels[of_split], in_order[FUSED][of_split], schema.classes),
         "test": _scores(logits, test.labels, test.present, train, weights),
     }
     if weights is not None:
-        metrics["class_weights"] = dict(zip(schema.classes, weights, strict=True))
-    thresholds = _tuned_thresholds(known.logits[FUSED], labels, schema, weights)
-    if thresholds:
+        metrics["decision_weights"] = dict(zip(schema.classes, weights, strict=True))
+    tuned = isinstance(model, Ensemble)  # it decides by the best thresholds already
+    thresholds = _thresholds(known.logits[FUSED], labels, schema, weights, tuned)
+    if thresholds and not tuned:
         metrics["test"] |= _tuned_scores(logits, test, np.array(list(thresholds.values())), weights)
     if schema.task == "binary":
         metrics["positive_class"] = {schema.classes[1]: float(test.labels.mean())}
@@ -165,7 +167,7 @@ def predictions_table(
     Args:
         logits: of every head, as ``compute_logits`` gives them.
         table: the rows of the logits. The prediction of a modality's head is empty in rows that lack the modality.
-        class_weights: see ``Architecture``.
+        class_weights: those of the decision, see ``ensemble.decision_weights``.
     """
     from mixmas_pipeline.evaluation.tasks import task_of
     from mixmas_pipeline.models.multimodal import FUSED
@@ -241,15 +243,18 @@ def _largest_mistakes(
     return mistakes
 
 
-def _tuned_thresholds(
-    fused: np.ndarray, labels: np.ndarray, schema: TableSchema, class_weights: Sequence[float] | None
+def _thresholds(
+    fused: np.ndarray, labels: np.ndarray, schema: TableSchema, class_weights: Sequence[float] | None, tuned: bool
 ) -> dict[str, float]:
-    """Class -> threshold of its probability; empty unless the task is multilabel."""
+    """Class -> threshold of its probability: the one by which the model decides, or, if that is not tuned, the best;
+    empty unless the task is multilabel."""
     from mixmas_pipeline.evaluation.metrics import best_thresholds
     from mixmas_pipeline.evaluation.tasks import task_of
 
     if schema.task != "multilabel":
         return {}
+    if tuned and class_weights is not None:
+        return {name: 1 / (1 + weight) for name, weight in zip(schema.classes, class_weights, strict=True)}
     best = best_thresholds(labels, task_of("multilabel").probabilities(fused, class_weights))
     return dict(zip(schema.classes, map(float, best), strict=True))
 
