@@ -77,9 +77,8 @@ def test_an_ensemble_is_shown_beside_one_network_and_balanced_classes_are_explai
     assert "decision_weights" not in text
     balanced = config.model_copy(update={"decision_weights": (0.5, 2.0, 1.0)})
     text = write_card(balanced, "films", ROWS, report(), about, ExportParameters())
-    assert "Probabilities are the softmax of the fused logits less the logarithm of `decision_weights`" in " ".join(
-        text.split()
-    )
+    formula = "Probabilities are the softmax of the fused logits less the logarithm of `decision_weights`"
+    assert formula in " ".join(text.split())
 
 
 def test_a_verdict_is_told_where_it_recommends_the_model(make_architecture: Callable) -> None:
