@@ -12,7 +12,7 @@ import pytest
 from custom_samples import FRACTIONS, pets, table
 
 from mixmas_pipeline.pipelines.data.custom import nodes
-from mixmas_pipeline.pipelines.data.custom.cells import ID, NUMBER, numbers, words
+from mixmas_pipeline.pipelines.data.custom.cells import ID, NUMBER, CellError, numbers, words
 from mixmas_pipeline.pipelines.data.custom.reading import name_rows, read_frame, read_rows
 
 
@@ -108,6 +108,8 @@ def test_columns_that_tell_the_label_or_the_split_are_no_inputs(
         ("age,kind\n1,x\n2,y,z\n", "cannot be read"),
         ("age,kind\n1,x,\n2,y,z\n", "cannot be read"),
         ("age,row id,kind\n1,2,x\n", "a column is named 'row id'"),
+        ("age;kind\n1,5;x\n", "its first line has 1 ';': write separator: ';' beside file"),
+        ("age\tkind\n1\tx\n", r"it has one column, .*: write separator: '\\t' beside file"),
         ("agee,kind\n1,x\n", "modalities.facts: there is no column 'age'; did you mean 'agee'"),
         ("age,kid\n1,x\n", "there is no column 'kind', which is table.label; did you mean 'kid'"),
     ],
@@ -129,6 +131,16 @@ def test_ids_are_there_once(name: str, message: str, tmp_path: Path) -> None:
     frame.loc[3, "name"] = name
     with pytest.raises(ValueError, match=message):
         nodes.read_table(write(frame, tmp_path / "pets.csv"), table(id="name").model_dump())
+
+
+def test_other_encodings_and_decimal_commas_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "pets.csv"
+    path.write_bytes("age,kind\n1,cat\xe9\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"it is no UTF-8 text \(byte 0xe9\); save it as UTF-8"):
+        nodes.read_table(path, table().model_dump())
+    rows = name_rows(pd.DataFrame({"age": ["2", " 1,50", "3"]}), None)
+    with pytest.raises(CellError, match=r"row 1.*found ' 1,50'; expected a number with a decimal point, such as 1.50"):
+        numbers(rows, "age", "; if its values are names, list the column under categories")
 
 
 def test_files_that_are_no_tables(tmp_path: Path) -> None:

@@ -71,6 +71,9 @@ def check_column(rows: pd.DataFrame, column: str, what: str) -> None:
         raise ValueError(f"there is no column {column!r}, which is {what}; {_hint(column, _columns(rows))}")
 
 
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
+
+
 def numbers(rows: pd.DataFrame, column: str, hint: str = "") -> np.ndarray:
     """(n,) float64; NaN where a cell is empty.
 
@@ -88,7 +91,10 @@ def numbers(rows: pd.DataFrame, column: str, hint: str = "") -> np.ndarray:
     bad = (np.isnan(values) & cells.notna().to_numpy()) | np.isinf(values)
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
-        raise CellError(rows, first, column, f"found {cells.iloc[first]!r}; expected a number{hint}")
+        found = cells.iloc[first]
+        if isinstance(found, str) and _DECIMAL_COMMA.fullmatch(found.strip()):
+            hint = f" with a decimal point, such as {found.strip().replace(',', '.')}; change the column's commas"
+        raise CellError(rows, first, column, f"found {found!r}; expected a number{hint}")
     return values
 
 

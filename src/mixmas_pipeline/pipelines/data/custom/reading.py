@@ -61,8 +61,13 @@ def read_frame(
             frame = pd.DataFrame({name: array for name, array in arrays.items() if array.ndim == 1}, index=rows)
         else:
             raise ValueError(f"found the ending {path.suffix!r}; expected one of {_FORMATS}")
+    except UnicodeDecodeError as error:
+        bad = error.object[error.start]
+        raise ValueError(f"it is no UTF-8 text (byte {bad:#x}); save it as UTF-8") from error
     except (OSError, EOFError, UnicodeError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        raise ValueError(f"it cannot be read: {error}") from error
+        is_text = isinstance(error, pd.errors.ParserError | pd.errors.ParserWarning)
+        advice = _other_separator(path, separator or usual) if is_text and usual is not None else ""
+        raise ValueError(f"it cannot be read: {error}{advice}") from error
     except pd.errors.EmptyDataError as error:
         raise ValueError("it is empty; expected a first line with the columns' names") from error
     if not len(frame):
@@ -70,6 +75,8 @@ def read_frame(
     if any(name is not None for name in frame.index.names):  # pandas writes a named index beside the columns
         frame = frame.reset_index()
     frame.columns = frame.columns.astype(str).str.strip()
+    if usual is not None and len(frame.columns) == 1 and (advice := _other_separator(path, separator or usual)):
+        raise ValueError(f"it has one column, {frame.columns[0]!r}{advice}")
     if repeated := frame.columns[frame.columns.duplicated()].tolist():
         raise ValueError(f"the column {repeated[0]!r} is there twice; expected different names")
     if usual is not None and missing is None:
@@ -202,6 +209,16 @@ def _names(table: TableParameters) -> list[str]:
     categories = [pattern for m in table.modalities.values() for pattern in getattr(m, "categories", ())]
     labels = () if table.task == "regression" else table.labels
     return [c for c in (table.id, table.split.column, *labels, *categories) if c is not None]
+
+
+def _other_separator(path: Path, separator: str) -> str:
+    """Advice, if another character than the separator divides the first line."""
+    first = str(pd.read_csv(path, header=None, nrows=1, sep="\0", dtype=str, engine="python").iloc[0, 0])
+    counts = {other: first.count(other) for other in ";,\t|"}
+    most = max(counts, key=lambda other: counts[other])
+    if most == separator or counts[most] <= counts.get(separator, 0):
+        return ""
+    return f"; its first line has {counts[most]} {most!r}: write separator: {most!r} beside file"
 
 
 def _read_text(path: Path, separator: str, missing: tuple[str, ...]) -> pd.DataFrame:
