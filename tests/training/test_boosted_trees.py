@@ -86,3 +86,20 @@ def test_rounding_sends_no_row_to_the_other_side(balance: str) -> None:
     found = [logits_of(model, table(values, labels, "binary", ("no", "yes"))) for values in (exact, rounded(2))]
     np.testing.assert_array_equal(*found)
     assert (found[0].argmax(axis=1) == labels).mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "outlier"),
+    [(48.83, 48.87, None), (20_240_101, 20_241_231, None), (0, 1, 99_999.0), (0, 1e20, None), (-1, 1, None)],
+)
+@pytest.mark.parametrize("balance", ["none", "classes"])
+def test_dense_features_keep_what_they_say(low: float, high: float, outlier: float | None, balance: str) -> None:
+    """Rounding is a few units of the last place: values that are close for other reasons are apart."""
+    rng = np.random.default_rng(0)
+    values = rng.uniform(low, high, size=(1500, 2)).astype(np.float32)
+    labels = (values[:, 0] > (low + high) / 2).astype(np.int64)
+    if outlier is not None:
+        values[0] = outlier
+    rows = table(values, labels, "binary", ("no", "yes"))
+    model = fit_reference("trees", rows, ("facts",), 0, balance=balance)
+    assert (logits_of(model, rows).argmax(axis=1) == labels).mean() > 0.97

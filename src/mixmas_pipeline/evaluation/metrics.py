@@ -13,10 +13,13 @@ import numpy as np
 Metric = Literal["accuracy", "f1_macro", "f1_weighted", "f1_micro", "f1_samples", "f1", "r2"]
 METRICS = ("accuracy", "f1_macro", "f1_weighted", "f1_micro", "f1_samples", "f1", "r2")
 
+_LEAST_OF_LABELS = 0.1
+_WORTH = 0.005  # what a threshold other than 0.5 has to promise
+_APART = 1e-5  # probabilities that are closer are the same
+
 
 def predict(logits: np.ndarray, task: str) -> np.ndarray:
-    """Labels from logits: the largest; for "multilabel" all above 0, which is probability 0.5; for "regression" the
-    logits themselves."""
+    """Labels from logits: the largest; for "multilabel" all above 0; for "regression" the logits themselves."""
     if task == "regression":
         return logits
     return logits > 0 if task == "multilabel" else logits.argmax(axis=-1)
@@ -52,39 +55,46 @@ def expected_thresholds(probabilities: np.ndarray, metric: str, task: str) -> np
     task's second class, (classes,) of several labels.
 
     The hits of a threshold are the sum of the probabilities above it, and so on; no label is looked at (Lewis 1995,
-    SIGIR; Ye et al. 2012, ICML, for the F1). Where a score is a mean of classes or labels, each has its own F1; for
-    "accuracy" and "f1_micro" of a binary task, and "accuracy" of several labels, the threshold is 0.5. Of equally good
-    ones the one closest to 0.5 is taken.
+    SIGIR; Ye et al. 2012, ICML, for the F1). A threshold other than 0.5 has to promise 0.005 more.
+
+    Several labels have one each for "f1_macro" and "f1_weighted", but at least 0.1: labels that nothing tells would
+    be given to all rows. They share one for "f1_micro". It is 0.5 for "accuracy" and for "f1_samples"; in a binary task
+    for "f1_micro" too, which is the accuracy there.
 
     Args:
         probabilities: (n, classes).
         metric: one of ``METRICS``.
         task: "binary" or "multilabel".
     """
-    columns = probabilities[:, 1:] if task == "binary" else probabilities
-    if metric == "accuracy" or (task == "binary" and metric in ("f1_micro", "f1_samples")):
-        return np.full(columns.shape[1], 0.5)
-    both = task == "binary" and metric in ("f1_macro", "f1_weighted")
-    return np.array([_expected_threshold(column, metric if both else "f1") for column in columns.T])
+    if task == "binary":
+        exact = metric in ("accuracy", "f1_micro", "f1_samples")
+        return np.array([0.5 if exact else _expected_threshold(probabilities[:, 1], metric)])
+    classes = probabilities.shape[1]
+    if metric in ("accuracy", "f1_samples"):
+        return np.full(classes, 0.5)
+    if metric == "f1_micro":
+        return np.full(classes, _expected_threshold(probabilities.ravel(), "f1"))
+    return np.array([max(_LEAST_OF_LABELS, _expected_threshold(column, "f1")) for column in probabilities.T])
 
 
 def _expected_threshold(chances: np.ndarray, metric: str) -> float:
+    """For "f1" of what is above it, or the mean of that and the F1 of what is not, plain or weighted."""
     values = np.sort(chances.astype(np.float64))[::-1]
     n, positives = len(values), values.sum()
-    taken = np.arange(1, n)
-    hits = values.cumsum()[:-1]
-    f1 = 2 * hits / (taken + positives)
+    taken, hits = np.arange(n + 1), np.append(0.0, values.cumsum())
+    expected = 2 * hits / (taken + positives)
     if metric != "f1":
         right = (n - positives) - (taken - hits)  # of those below the threshold
-        others = 2 * right / ((n - taken) + (n - positives))
+        others = 2 * right / np.maximum((n - taken) + (n - positives), 1e-12)
         weight = 0.5 if metric == "f1_macro" else positives / n
-        f1 = weight * f1 + (1 - weight) * others
-    cuts = (values[:-1] + values[1:]) / 2
-    possible = values[:-1] > values[1:]
-    if not possible.any():
+        expected = weight * expected + (1 - weight) * others
+    edges = np.concatenate([[1.0], values, [0.0]])
+    cuts, apart = (edges[:-1] + edges[1:]) / 2, edges[:-1] - edges[1:] > _APART
+    best = np.flatnonzero(apart & (expected >= expected[apart].max() - 1e-12))
+    found = best[np.abs(cuts[best] - 0.5).argmin()]
+    if expected[found] <= expected[(values > 0.5).sum()] + _WORTH:
         return 0.5
-    best = np.flatnonzero(possible & (f1 >= f1[possible].max() - 1e-12))
-    return float(np.clip(cuts[best[np.abs(cuts[best] - 0.5).argmin()]], 0.001, 0.999))
+    return float(np.clip(cuts[found], 0.001, 0.999))
 
 
 def score(metric: str, labels: np.ndarray, predicted: np.ndarray, classes: int) -> float:

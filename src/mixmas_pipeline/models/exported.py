@@ -37,8 +37,8 @@ class ExportedConfig(Parameters):
         task: "multiclass", "binary", "multilabel" or "regression".
         classes: their names, in the order of the logits; for a regression the targets' names.
         inputs: modality -> its input.
-        thresholds: for a multilabel task, class -> the probability above which to predict it, tuned on the validation
-            split. Default none.
+        thresholds: of a single model of a multilabel task, class -> the probability above which to predict it, tuned on
+            the validation split. Default none: the logits decide.
         decision_weights: of the fused logits, see ``EnsembleConfig``; ``ExportedModel.probabilities`` takes them out.
             Default null.
         files: name of a file in the folder -> SHA-256 of its content.
@@ -112,8 +112,8 @@ class ExportedModel:
     def probabilities(self, logits: Tensor) -> Tensor:
         """Probabilities of the classes, (batch, classes), from the fused logits.
 
-        The largest logit (multilabel: one above 0) decides: for the best score, which may not be the most probable
-        class.
+        The largest logit (multilabel: one above 0, if there are no thresholds) decides, which may not be the most
+        probable class.
 
         Raises:
             ValueError: the model is of a regression.

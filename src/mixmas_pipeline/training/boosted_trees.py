@@ -15,7 +15,7 @@ from mixmas_pipeline.training.reference_problem import FEW_ROWS, FEWER_FOLDS, Pr
 # The more trees per iteration, rows and features, the fewer iterations, at a higher rate.
 _RATE, _FAST_RATE, _LEAVES, _BINS, _PATIENCE = 0.1, 0.2, 15, 63, 10
 _MOST_ITERATIONS, _SLOW_ITERATIONS, _LEAST_ITERATIONS, _TREE_VALUES = 300, 100, 20, 1_000_000_000
-_ROUNDING = 1e-5  # relative to a value or the feature's deviation: float32 has seven digits, and a sum loses some
+_ROUNDING = 4 * float(np.finfo(np.float32).eps)  # relative to a value
 _UNCHOSEN_ITERATIONS = 30  # where there are too few rows for a cross-validation
 
 
@@ -63,21 +63,21 @@ class _Levels(NamedTuple):
 
     Attributes:
         low, high: (levels,) float32, the smallest and the largest value of each, in order.
-        rounding: (levels,) that is possible between each and the next.
     """
 
     low: np.ndarray
     high: np.ndarray
-    rounding: np.ndarray
 
     @classmethod
     def of(cls, values: np.ndarray) -> _Levels:
-        """Those of a column."""
+        """Those of a column: a level is no wider than rounding."""
         distinct = np.unique(values)
-        rounding = _ROUNDING * np.maximum(np.abs(distinct), distinct.std())
-        starts = np.append(True, np.diff(distinct) > rounding[1:])
-        ends = np.append(starts[1:], True)
-        return cls(distinct[starts], distinct[ends], rounding[ends])
+        exact = distinct.astype(np.float64)
+        starts, low = np.ones(len(distinct), bool), 0
+        for number in (1 + np.flatnonzero(np.diff(exact) <= _rounding(exact[1:]))).tolist():
+            low = number - 1 if starts[number - 1] else low
+            starts[number] = exact[number] - exact[low] > _rounding(exact[number])
+        return cls(distinct[starts], distinct[np.append(starts[1:], True)])
 
     def snap(self, values: np.ndarray) -> np.ndarray:
         """Each of the column's values as the smallest of its level."""
@@ -89,8 +89,13 @@ class _Levels(NamedTuple):
         if not 0 < number < len(self.low):
             return threshold
         below, above = float(self.high[number - 1]), float(self.low[number])
-        room = min(float(self.rounding[number - 1]), above - below) / 2
+        room = min(_rounding(below), above - below) / 2
         return min(max(threshold, below + room), above - room)
+
+
+def _rounding(values: Any) -> Any:
+    """How much of float32 values may be rounding."""
+    return _ROUNDING * np.abs(values)
 
 
 def _quantised(values: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -124,7 +129,7 @@ def _constant(problem: Problem, part: int | None) -> np.ndarray:
         totals = np.bincount(labels, weights, problem.classes)
         return np.log(np.maximum(totals, 1e-12) / totals.sum())
     scores = np.zeros(problem.classes)
-    scores[part] = labels.mean() if problem.task == "regression" else constant_logit(labels)
+    scores[part] = labels.mean() if problem.task == "regression" else constant_logit(labels, weights)
     return scores
 
 

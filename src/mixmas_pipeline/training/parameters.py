@@ -197,8 +197,8 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
         patience: epochs without a better validation score before training stops.
         deploy: "ensemble" trains several members, which predict together. "single" trains one model. Default
             "ensemble".
-        refit: of a single model: when the best epoch is known, train once more, to that epoch, on the training and
-            validation rows; unless a column of your table gives the split. Default true.
+        refit: of a single model: when the best epoch is known, train once more, with a schedule of so many epochs, on
+            the training and validation rows; unless a column of your table gives the split. Default true.
         members: networks in the ensemble. With fewer than 5,000 rows (and 1 GiB) each is trained on the training and
             validation rows without a fold of its own. With more, or if a column of your table gives the split, each
             is trained on the training split from a seed of its own. Default 5.

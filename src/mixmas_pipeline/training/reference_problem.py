@@ -114,6 +114,7 @@ def held_out_loss(problem: Problem, scores: np.ndarray, absent: np.ndarray) -> f
     return float(-(problem.weights * logits[np.arange(len(logits)), problem.labels]).sum())
 
 
-def constant_logit(labels: np.ndarray) -> float:
-    """Of a label that all rows or none have: that of (k + 1/2) / (n + 1)."""
-    return float(np.log((labels.sum() + 0.5) / (len(labels) - labels.sum() + 0.5)))
+def constant_logit(labels: np.ndarray, weights: np.ndarray) -> float:
+    """Of a label that nothing tells: that of (k + 1/2) / (n + 1), where k of n rows have it, by their weights."""
+    with_label = (labels * weights).sum()
+    return float(np.log((with_label + 0.5) / (weights.sum() - with_label + 0.5)))

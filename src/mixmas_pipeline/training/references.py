@@ -234,7 +234,7 @@ class _Linear:
             for c in range(problem.classes):
                 labels = problem.labels[:, c]
                 if not width or labels.min() == labels.max():
-                    bias[c] = constant_logit(labels)
+                    bias[c] = constant_logit(labels, problem.weights[:, c])
                 else:
                     weight[:, c], bias[c] = self._logistic(c, labels, problem.weights[:, c], penalty)
             return weight, bias

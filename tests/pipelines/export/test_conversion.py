@@ -136,10 +136,13 @@ def test_an_ensemble_with_references_is_exported(block: str) -> None:
     networks = [initialised(MultimodalMixer, seed, architecture(block)).eval() for seed in range(2)]
     references = [fit_reference(kind, table, list(table.schema.modalities), 0) for kind in ("linear", "trees")]
     members = (*networks, *references)
+    built = networks[0].architecture
+    decision = None if built.task == "regression" else (1.0, 7.0, 0.3)[: len(built.classes)]
     config = EnsembleConfig(
-        architecture=networks[0].architecture,
+        architecture=built,
         members=tuple(member.architecture for member in members),
         weights=(0.5, 0.0, 0.25, 0.25),
+        decision_weights=decision,
     )
     model = Ensemble(config, members).eval()
     program = conversion.trace(model, {name: modality.dtype for name, modality in table.schema.modalities.items()})

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixmas_pipeline.data.table import MultimodalTable
+from mixmas_pipeline.data.table import GIVEN_SPLIT, MultimodalTable
 from mixmas_pipeline.evaluation.presence import restrict
 from mixmas_pipeline.models.architecture import Architecture
 from mixmas_pipeline.models.encoder import initialised
@@ -78,7 +78,7 @@ def estimate(
     with threads(compute.shares.trial.threads):
         candidates = time_candidates(proposals, tables.sample, tables.holdout, search)
     alone = _epoch_alone(candidates[-1], tables, search.budget.batch_size)
-    members = _members(training, compute)
+    members = _members(tables.train, training, compute)
     with threads(members.share.threads):
         cost = _training_cost(proposals[-1], tables, training, alone, members)
     return Estimate(
@@ -280,9 +280,10 @@ class _Members(NamedTuple):
     at_once: int
 
 
-def _members(training: TrainingParameters, compute: ComputeParameters) -> _Members:
+def _members(train: MultimodalTable, training: TrainingParameters, compute: ComputeParameters) -> _Members:
     if training.deploy == "single":
-        return _Members(1 + training.refit, compute.shares.training, 1)
+        refits = training.refit and GIVEN_SPLIT not in train.extra
+        return _Members(1 + refits, compute.shares.training, 1)
     number = training.members
     if training.is_distributed:
         return _Members(number, compute.shares.training, 1)

@@ -36,8 +36,7 @@ inside these chose {{ chosen }}.
 
 The validation score is that of a model fitted in the same way on {{ "{:,}".format(row.rows) }} examples of the training
 split alone. The test split chose nothing.
-{% if task == "multilabel" %}A label is predicted above a probability of 0.5.
-{% endif %}
+
 """
 _LIBRARIES = ("torch", "scikit-learn", "numpy")
 _WAYS: dict[Way, str] = {

@@ -24,7 +24,8 @@ Scores are means of the search's metric over the seeds.
 all. A linear model and boosted trees may be members too. `ensemble.json` has the weight of each; rows that a member was
 not trained on set the weights.
 {% else %}The chosen architecture was then trained on the whole training split for {{ epochs }} epoch
-{{- "s" if epochs != 1 }}. The weights are those of the epoch with the best score on the validation split.
+{{- "s" if epochs != 1 }}. The weights are those of the epoch with the best score on the validation split; with
+`training.refit`, of a second training, on both splits, to that epoch.
 {% endif -%}
 {% if settings %}Settings: {{ settings }}. Run: {{ record.run }}, with {{ libraries }}.
 {% else %}The settings are not recorded.

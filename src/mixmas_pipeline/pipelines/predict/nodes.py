@@ -28,7 +28,7 @@ def predict_new_rows(
     """Predictions, contributions and their summary: see ``contributions.Predictions``.
 
     Args:
-        thresholds: tuned for the searched model. A reference predicts a label above 0.5, as in its scores.
+        thresholds: tuned for a searched single model. Others decide by their logits.
         inputs: see ``chosen.model_inputs``.
     """
     from mixmas_pipeline.pipelines.predict.contributions import predict_rows

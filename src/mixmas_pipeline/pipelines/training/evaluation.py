@@ -36,9 +36,9 @@ class Evaluation(NamedTuple):
             "weights": of the members of an ensemble, see ``Ensemble.shares``.
             "positive_class": of a binary task, with its share of the test rows.
         "decision_weights": see ``EnsembleConfig``; only if a decision may differ from the most probable class.
-        thresholds: for multilabel data, class -> the probability threshold: of an ensemble the one by which it decides,
-            of a single model the one with the best F1 on the held-out rows. Only the test split has scores with the
-            latter: on the held-out rows they would flatter.
+        thresholds: of a single model of multilabel data, class -> the probability threshold with the best F1 on the
+            held-out rows. Only the test split has scores with them: on the held-out rows they would flatter. An
+            ensemble has none: its logits decide by its thresholds already.
         predictions: see ``predictions_table``.
         mistakes: the wrong test examples with the greatest confidence; for a regression those with the largest errors.
         patterns: see ``score_patterns``.
@@ -96,9 +96,10 @@ def evaluate_model(
     }
     if weights is not None:
         metrics["decision_weights"] = dict(zip(schema.classes, weights, strict=True))
-    tuned = isinstance(model, Ensemble)  # it decides by the best thresholds already
-    thresholds = _thresholds(known.logits[FUSED], labels, schema, weights, tuned)
-    if thresholds and not tuned:
+    # An ensemble's logits decide by its thresholds already.
+    tunes = schema.task == "multilabel" and not isinstance(model, Ensemble)
+    thresholds = _tuned_thresholds(known.logits[FUSED], labels, schema, weights) if tunes else {}
+    if thresholds:
         metrics["test"] |= _tuned_scores(logits, test, np.array(list(thresholds.values())), weights)
     if schema.task == "binary":
         metrics["positive_class"] = {schema.classes[1]: float(test.labels.mean())}
@@ -243,18 +244,13 @@ def _largest_mistakes(
     return mistakes
 
 
-def _thresholds(
-    fused: np.ndarray, labels: np.ndarray, schema: TableSchema, class_weights: Sequence[float] | None, tuned: bool
+def _tuned_thresholds(
+    fused: np.ndarray, labels: np.ndarray, schema: TableSchema, class_weights: Sequence[float] | None
 ) -> dict[str, float]:
-    """Class -> threshold of its probability: the one by which the model decides, or, if that is not tuned, the best;
-    empty unless the task is multilabel."""
+    """Class -> threshold of its probability."""
     from mixmas_pipeline.evaluation.metrics import best_thresholds
     from mixmas_pipeline.evaluation.tasks import task_of
 
-    if schema.task != "multilabel":
-        return {}
-    if tuned and class_weights is not None:
-        return {name: 1 / (1 + weight) for name, weight in zip(schema.classes, class_weights, strict=True)}
     best = best_thresholds(labels, task_of("multilabel").probabilities(fused, class_weights))
     return dict(zip(schema.classes, map(float, best), strict=True))
 

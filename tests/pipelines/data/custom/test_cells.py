@@ -39,7 +39,7 @@ def test_a_column_that_is_not_there_is_named_with_what_it_was_for() -> None:
         cells.check_column(rows, "outcome", "the label")
 
 
-@pytest.mark.parametrize("cell", ["seven", "inf", "1,5"])
+@pytest.mark.parametrize("cell", ["seven", "inf", "1,500"])
 def test_a_cell_without_a_number_is_named(cell: str) -> None:
     rows = named(pd.DataFrame({"age": ["1.5", None, cell]}))
     assert cells.numbers(rows.iloc[:2], "age").tolist() == pytest.approx([1.5, float("nan")], nan_ok=True)

@@ -71,7 +71,7 @@ def check_column(rows: pd.DataFrame, column: str, what: str) -> None:
         raise ValueError(f"there is no column {column!r}, which is {what}; {_hint(column, _columns(rows))}")
 
 
-_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,(?!\d{3}$)\d+")  # 1,500 may be either
 
 
 def numbers(rows: pd.DataFrame, column: str, hint: str = "") -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import warnings
 from collections.abc import Collection
 from fnmatch import fnmatchcase
@@ -75,7 +76,12 @@ def read_frame(
     if any(name is not None for name in frame.index.names):  # pandas writes a named index beside the columns
         frame = frame.reset_index()
     frame.columns = frame.columns.astype(str).str.strip()
-    if usual is not None and len(frame.columns) == 1 and (advice := _other_separator(path, separator or usual)):
+    if (
+        usual is not None
+        and len(frame.columns) == 1
+        and " " not in frame.columns[0]
+        and (advice := _other_separator(path, separator or usual))
+    ):
         raise ValueError(f"it has one column, {frame.columns[0]!r}{advice}")
     if repeated := frame.columns[frame.columns.duplicated()].tolist():
         raise ValueError(f"the column {repeated[0]!r} is there twice; expected different names")
@@ -213,7 +219,10 @@ def _names(table: TableParameters) -> list[str]:
 
 def _other_separator(path: Path, separator: str) -> str:
     """Advice, if another character than the separator divides the first line."""
-    first = str(pd.read_csv(path, header=None, nrows=1, sep="\0", dtype=str, engine="python").iloc[0, 0])
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        first = file.readline(1 << 20).decode("utf-8", errors="replace")
+    if '"' in first:
+        return ""
     counts = {other: first.count(other) for other in ";,\t|"}
     most = max(counts, key=lambda other: counts[other])
     if most == separator or counts[most] <= counts.get(separator, 0):
