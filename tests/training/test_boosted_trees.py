@@ -91,6 +91,7 @@ def test_rounding_sends_no_row_to_the_other_side(balance: str) -> None:
 @pytest.mark.parametrize(
     ("low", "high", "outlier"),
     [(48.83, 48.87, None), (20_240_101, 20_241_231, None), (0, 1, 99_999.0), (0, 1e20, None), (-1, 1, None)],
+    ids=["latitudes", "dates", "outlier", "huge", "around 0"],
 )
 @pytest.mark.parametrize("balance", ["none", "classes"])
 def test_dense_features_keep_what_they_say(low: float, high: float, outlier: float | None, balance: str) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.metrics import predict, r2, score
+from mixmas_pipeline.evaluation.probabilities import probabilities
 
 
 class Task:
@@ -58,16 +59,8 @@ class Task:
         return train.label_matrix().sum(axis=0).argmax()
 
     def probabilities(self, logits: np.ndarray, class_weights: Sequence[float] | None = None) -> np.ndarray:
-        """(n, classes) float64.
-
-        Args:
-            class_weights: of the loss that the model has minimised. Such a model has learnt the probabilities of data
-                in which each class is that much more frequent; in the data as they are, its odds are smaller by that
-                factor (Saerens et al. 2002, Neural Computation 14, section 2.2). Default None: all the same.
-        """
-        import torch
-
-        return torch.from_numpy(without_weights(logits, class_weights)).softmax(dim=1).numpy().astype(np.float64)
+        """See ``probabilities.probabilities``."""
+        return probabilities(logits, self.name, class_weights)
 
     def scores(self, labels: np.ndarray, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
         """The reported scores of a model, by name. A score that these examples do not define is left out."""
@@ -196,11 +189,6 @@ class Multilabel(Task):
             predictions, key=lambda p: score("f1_weighted", matrix, np.broadcast_to(p, matrix.shape), len(counts))
         )
 
-    def probabilities(self, logits: np.ndarray, class_weights: Sequence[float] | None = None) -> np.ndarray:
-        import torch
-
-        return torch.from_numpy(without_weights(logits, class_weights)).sigmoid().numpy().astype(np.float64)
-
     def label_texts(self, labels: np.ndarray, classes: tuple[str, ...]) -> list[str]:
         return [", ".join(np.array(classes)[row]) for row in labels.astype(bool)]
 
@@ -301,16 +289,6 @@ class Regression(Task):
         errors = (np.abs(logits - labels) / np.where(deviation > 0, deviation, 1.0)).max(axis=1)
         rows = np.argsort(-errors, kind="stable")
         return rows, errors[rows]
-
-
-def without_weights(logits: np.ndarray, class_weights: Sequence[float] | None) -> np.ndarray:
-    """Logits whose softmax, or for a multilabel task sigmoid, is the probability in the data as they are.
-
-    Args:
-        logits: (n, classes), of a model that has minimised a loss with these weights.
-        class_weights: see ``Task.probabilities``; for a multilabel task of each label's presence against its absence.
-    """
-    return logits if class_weights is None else logits - np.log(np.array(class_weights, logits.dtype))
 
 
 _TASKS = {task.name: task for task in (Task(), Binary(), Multilabel(), Regression())}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mixmas_pipeline.evaluation.metrics import expected_thresholds
-from mixmas_pipeline.evaluation.tasks import task_of
+from mixmas_pipeline.evaluation.probabilities import probabilities
 
 
 def choose_decision_weights(
@@ -25,6 +25,6 @@ def choose_decision_weights(
     """
     if task not in ("binary", "multilabel"):
         return None
-    thresholds = expected_thresholds(task_of(task).probabilities(logits, class_weights), metric, task)
+    thresholds = expected_thresholds(probabilities(logits, task, class_weights), metric, task)
     odds = tuple(((1 - thresholds) / thresholds).tolist())
     return (1.0, *odds) if task == "binary" else odds

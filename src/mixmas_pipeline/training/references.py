@@ -92,8 +92,7 @@ def fit_reference(
     Raises:
         ValueError: the table has no such modality, or a regression is to be balanced.
     """
-    if unknown := sorted(set(modalities) - set(table.schema.modalities)):
-        raise ValueError(f"unknown modality {unknown[0]!r}; expected some of {', '.join(table.schema.modalities)}")
+    _check_names(table, modalities)
     inputs = {name: _summary(table, name) for name in modalities}
     rows, bounded = _rows(table, inputs, max_rows, seed)
     features, values, left_out = _read(table, inputs, rows)
@@ -103,8 +102,7 @@ def fit_reference(
     with threads(1):  # on a few thousand rows more threads mostly wait for each other
         linear = kind == "linear"
         scores, settings = _fit_linear(problem, folds, penalty) if linear else fit_trees(problem, folds, seed)
-    for sentence in bounded:
-        _log.info("The %s reference of %s: %s", kind, " + ".join(modalities), sentence)
+    _say(bounded, kind, modalities)
     description = Reference(
         kind=kind,
         task=table.schema.task,
@@ -121,8 +119,22 @@ def fit_reference(
     tensors |= {"features.keep": features.keep, "features.fill": features.fill, "absent": torch.tensor(problem.absent)}
     tensors |= {"scale": _float(problem.scale), "offset": _float(problem.offset)}
     model = ReferenceModel(description, tensors).eval()
-    if metric is None:
-        return model
+    return model if metric is None else _deciding(model, tensors, values, metric)
+
+
+def _say(bounded: list[str], kind: str, modalities: Sequence[str]) -> None:
+    for sentence in bounded:
+        _log.info("The %s reference of %s: %s", kind, " + ".join(modalities), sentence)
+
+
+def _check_names(table: MultimodalTable, modalities: Sequence[str]) -> None:
+    if unknown := sorted(set(modalities) - set(table.schema.modalities)):
+        raise ValueError(f"unknown modality {unknown[0]!r}; expected some of {', '.join(table.schema.modalities)}")
+
+
+def _deciding(model: ReferenceModel, tensors: dict[str, Tensor], values: np.ndarray, metric: str) -> ReferenceModel:
+    """The model with the weights of the decision that its probabilities of the fitted rows promise most for."""
+    description = model.architecture
     with torch.inference_mode():
         logits = model.outputs(model.scores(torch.from_numpy(values)))[FUSED].numpy()
     weights = choose_decision_weights(logits, description.task, metric, description.class_weights)

@@ -11,7 +11,7 @@ import torch
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.metrics import score
-from mixmas_pipeline.evaluation.tasks import without_weights
+from mixmas_pipeline.evaluation.probabilities import without_weights
 from mixmas_pipeline.models.architecture import FUSED
 from mixmas_pipeline.models.ensemble import AnyModel, decision_weights
 from mixmas_pipeline.pipelines.predict.results import ClassContribution, PredictionSummary, ValueContribution

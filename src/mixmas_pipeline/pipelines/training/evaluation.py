@@ -94,17 +94,12 @@ def evaluate_model(
         "validation_split": task.scores(labels[of_split], in_order[FUSED][of_split], schema.classes),
         "test": _scores(logits, test.labels, test.present, train, weights),
     }
-    if weights is not None:
-        metrics["decision_weights"] = dict(zip(schema.classes, weights, strict=True))
+    metrics |= _about(model, test)
     # An ensemble's logits decide by its thresholds already.
     tunes = schema.task == "multilabel" and not isinstance(model, Ensemble)
     thresholds = _tuned_thresholds(known.logits[FUSED], labels, schema, weights) if tunes else {}
     if thresholds:
         metrics["test"] |= _tuned_scores(logits, test, np.array(list(thresholds.values())), weights)
-    if schema.task == "binary":
-        metrics["positive_class"] = {schema.classes[1]: float(test.labels.mean())}
-    if isinstance(model, Ensemble):
-        metrics["weights"] = model.shares
     with threads(1):  # thousands of short operations, for which more threads wait for each other
         metrics["test_low"], metrics["test_high"] = score_intervals(
             lambda rows: task.scores(test.labels[rows], logits[FUSED][rows], schema.classes),
@@ -114,6 +109,20 @@ def evaluate_model(
         )
     predictions = predictions_table(logits, test, weights)
     return Evaluation(metrics, thresholds, predictions, _largest_mistakes(test, logits[FUSED], weights), patterns)
+
+
+def _about(model: Model, test: MultimodalTable) -> dict[str, dict[str, float]]:
+    """What ``Evaluation.metrics`` says of the model beside scores."""
+    from mixmas_pipeline.models.ensemble import Ensemble, decision_weights
+
+    classes, weights, found = test.schema.classes, decision_weights(model), {}
+    if weights is not None:
+        found["decision_weights"] = dict(zip(classes, weights, strict=True))
+    if test.schema.task == "binary":
+        found["positive_class"] = {classes[1]: float(test.labels.mean())}
+    if isinstance(model, Ensemble):
+        found["weights"] = model.shares
+    return found
 
 
 def score_patterns(model: Model, test: MultimodalTable, fused: np.ndarray) -> pd.DataFrame:
