@@ -98,10 +98,7 @@ def fit_reference(
     features, values, left_out = _read(table, inputs, rows)
     bounded += left_out
     problem = make_problem(table, rows, values, balance)
-    folds = make_folds(table, rows, seed)
-    with threads(1):  # on a few thousand rows more threads mostly wait for each other
-        linear = kind == "linear"
-        scores, settings = _fit_linear(problem, folds, penalty) if linear else fit_trees(problem, folds, seed)
+    scores, settings = _fit(kind, problem, make_folds(table, rows, seed), seed, penalty)
     _say(bounded, kind, modalities)
     description = Reference(
         kind=kind,
@@ -115,11 +112,24 @@ def fit_reference(
         class_weights=problem.class_weights,
         **settings,
     )
-    tensors = {f"scores.{name}": tensor for name, tensor in scores.items()}
-    tensors |= {"features.keep": features.keep, "features.fill": features.fill, "absent": torch.tensor(problem.absent)}
-    tensors |= {"scale": _float(problem.scale), "offset": _float(problem.offset)}
+    tensors = _tensors(scores, features, problem)
     model = ReferenceModel(description, tensors).eval()
     return model if metric is None else _deciding(model, tensors, values, metric)
+
+
+def _fit(
+    kind: Kind, problem: Problem, folds: list[np.ndarray], seed: int, penalty: float | None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    with threads(1):  # on a few thousand rows more threads mostly wait for each other
+        return _fit_linear(problem, folds, penalty) if kind == "linear" else fit_trees(problem, folds, seed)
+
+
+def _tensors(scores: dict[str, Tensor], features: Features, problem: Problem) -> dict[str, Tensor]:
+    return {
+        **{f"scores.{name}": tensor for name, tensor in scores.items()},
+        **{"features.keep": features.keep, "features.fill": features.fill, "absent": torch.tensor(problem.absent)},
+        **{"scale": _float(problem.scale), "offset": _float(problem.offset)},
+    }
 
 
 def _say(bounded: list[str], kind: str, modalities: Sequence[str]) -> None:
