@@ -158,6 +158,7 @@ def test_probabilities_that_say_nothing_are_not_cut_apart(noise: float, task: st
     chances = np.stack([1 - rare, rare], axis=1) if task == "binary" else rare[:, None]
     (threshold,) = expected_thresholds(chances, "f1_macro", task)
     assert not (rare > threshold).any()
+    assert expected_thresholds(np.zeros((3, 2)), "f1", task)[0] == 0.5, "not even 0"
 
 
 @pytest.mark.parametrize("n", [1, 2])

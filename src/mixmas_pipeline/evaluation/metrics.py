@@ -82,7 +82,7 @@ def _expected_threshold(chances: np.ndarray, metric: str) -> float:
     values = np.sort(chances.astype(np.float64))[::-1]
     n, positives = len(values), values.sum()
     taken, hits = np.arange(n + 1), np.append(0.0, values.cumsum())
-    expected = 2 * hits / (taken + positives)
+    expected = 2 * hits / np.maximum(taken + positives, 1e-12)
     if metric != "f1":
         right = (n - positives) - (taken - hits)  # of those below the threshold
         others = 2 * right / np.maximum((n - taken) + (n - positives), 1e-12)

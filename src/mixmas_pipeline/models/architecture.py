@@ -216,8 +216,7 @@ class Architecture(Parameters):
         targets: for a regression only. Default None.
         class_weights: of the classes in the loss that a trained model has minimised, in their order, see
             ``training.loss.balancing_weights``. Its logits decide as if classes were that much more frequent; its
-            probabilities are corrected by them, see ``evaluation.probabilities``. Default None: all the
-            same.
+            probabilities are corrected by them, see ``evaluation.probabilities``. Default None: all the same.
     """
 
     task: Task

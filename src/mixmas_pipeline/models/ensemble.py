@@ -173,8 +173,11 @@ AnyModel = Model | ReferenceModel
 
 def decision_weights(model: AnyModel) -> tuple[float, ...] | None:
     """The weights of the classes that are in the fused logits, see ``EnsembleConfig``; None if all are the same."""
-    own = model.architecture if isinstance(model, ReferenceModel) else getattr(model, "config", None)
-    chosen = getattr(own, "decision_weights", None)
+    chosen = None
+    if isinstance(model, Ensemble):
+        chosen = model.config.decision_weights
+    elif isinstance(model, ReferenceModel):
+        chosen = model.architecture.decision_weights
     return model.architecture.class_weights if chosen is None else chosen
 
 

@@ -15,7 +15,7 @@ from mixmas_pipeline.training.reference_problem import FEW_ROWS, FEWER_FOLDS, Pr
 # The more trees per iteration, rows and features, the fewer iterations, at a higher rate.
 _RATE, _FAST_RATE, _LEAVES, _BINS, _PATIENCE = 0.1, 0.2, 15, 63, 10
 _MOST_ITERATIONS, _SLOW_ITERATIONS, _LEAST_ITERATIONS, _TREE_VALUES = 300, 100, 20, 1_000_000_000
-_ROUNDING = 4 * float(np.finfo(np.float32).eps)  # relative to a value
+_ROUNDING = 4 * float(np.finfo(np.float32).eps)  # relative to a value, or to a typical one
 _UNCHOSEN_ITERATIONS = 30  # where there are too few rows for a cross-validation
 
 
@@ -63,21 +63,24 @@ class _Levels(NamedTuple):
 
     Attributes:
         low, high: (levels,) float32, the smallest and the largest value of each, in order.
+        typical: size of a value, the median. What a sum of values near it leaves of 0 is rounding, too.
     """
 
     low: np.ndarray
     high: np.ndarray
+    typical: float
 
     @classmethod
     def of(cls, values: np.ndarray) -> _Levels:
         """Those of a column: a level is no wider than rounding."""
         distinct = np.unique(values)
-        exact = distinct.astype(np.float64)
+        exact, typical = distinct.astype(np.float64), float(np.median(np.abs(distinct)))
+        rounding = _ROUNDING * np.maximum(np.abs(exact), typical)
         starts, low = np.ones(len(distinct), bool), 0
-        for number in (1 + np.flatnonzero(np.diff(exact) <= _rounding(exact[1:]))).tolist():
+        for number in (1 + np.flatnonzero(np.diff(exact) <= rounding[1:])).tolist():
             low = number - 1 if starts[number - 1] else low
-            starts[number] = exact[number] - exact[low] > _rounding(exact[number])
-        return cls(distinct[starts], distinct[np.append(starts[1:], True)])
+            starts[number] = exact[number] - exact[low] > rounding[number]
+        return cls(distinct[starts], distinct[np.append(starts[1:], True)], typical)
 
     def snap(self, values: np.ndarray) -> np.ndarray:
         """Each of the column's values as the smallest of its level."""
@@ -89,13 +92,8 @@ class _Levels(NamedTuple):
         if not 0 < number < len(self.low):
             return threshold
         below, above = float(self.high[number - 1]), float(self.low[number])
-        room = min(_rounding(below), above - below) / 2
+        room = min(_ROUNDING * max(abs(below), self.typical), above - below) / 2
         return min(max(threshold, below + room), above - room)
-
-
-def _rounding(values: Any) -> Any:
-    """How much of float32 values may be rounding."""
-    return _ROUNDING * np.abs(values)
 
 
 def _quantised(values: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:

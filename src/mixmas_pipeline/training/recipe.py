@@ -27,10 +27,8 @@ class BatchRecipe:
 
     def __init__(self, recipe: RecipeParameters, schema: TableSchema, architecture: Architecture) -> None:
         self._recipe, self._architecture = recipe, architecture
-        changes = recipe.augmentation.model_copy(
-            update={"variants": False}
-        )  # versions are drawn before, by the batches
-        self._augments = changes != NO_AUGMENTATION
+        # Versions are drawn before, by the batches.
+        self._augments = recipe.augmentation.model_copy(update={"variants": False}) != NO_AUGMENTATION
         self._kinds = {name: schema.modalities[name].kind for name in architecture.inputs}
 
     def __call__(self, batch: Batch, seed: int, epoch: int, step: int, rank: int = 0) -> Batch:

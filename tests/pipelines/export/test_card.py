@@ -79,6 +79,11 @@ def test_an_ensemble_is_shown_beside_one_network_and_balanced_classes_are_explai
     text = write_card(balanced, "films", ROWS, report(), about, ExportParameters())
     formula = "Probabilities are the softmax of the fused logits less the logarithm of `decision_weights`"
     assert formula in " ".join(text.split())
+    assert "The largest logit decides, which may not be the most probable class." in " ".join(text.split())
+    tuned = balanced.model_copy(update={"task": "multilabel", "thresholds": dict.fromkeys("abc", 0.3)})
+    text = write_card(tuned, "films", ROWS, report(), about, ExportParameters())
+    assert "logit decides" not in text, "thresholds do"
+    assert "Each logit above 0" not in text
 
 
 def test_a_verdict_is_told_where_it_recommends_the_model(make_architecture: Callable) -> None:

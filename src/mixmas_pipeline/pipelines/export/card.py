@@ -43,7 +43,8 @@ The outputs are {{ outputs }}.
 {% if about.has_heads %}"fused" is the decision; each modality's name holds the output of its own head.
 {% else %}"fused" is the only output: this model has no heads of single modalities.
 {% endif %}{% if config.decision_weights -%}
-{{ "Each logit above 0" if several else "The largest logit" }} decides, which may not be the most probable class.
+{% if not config.thresholds %}{{ "Each logit above 0" if several else "The largest logit" }} decides, which may not be
+the most probable class. {% endif -%}
 Probabilities are the {{ probability }} of the fused logits less the logarithm of `decision_weights` (in `config.json`).
 {% endif %}{% if config.thresholds -%}
 Predict a label where its probability is above its threshold: `model.config.thresholds` (in `config.json`).
@@ -176,7 +177,7 @@ def write_card(
         optional=any(i.optional for i in config.inputs.values()),
         call="{" + ", ".join(f'"{name}": {name}' for name in config.inputs) + "}",
         outputs=_OUTPUTS[config.task],
-        several=config.task == "multilabel" and not config.thresholds,
+        several=config.task == "multilabel",
         probability="sigmoid" if config.task == "multilabel" else "softmax",
         onnx="onnx" in export.formats,
         pt2="torch_export" in export.formats,

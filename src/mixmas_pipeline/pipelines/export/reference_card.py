@@ -36,7 +36,6 @@ inside these chose {{ chosen }}.
 
 The validation score is that of a model fitted in the same way on {{ "{:,}".format(row.rows) }} examples of the training
 split alone. The test split chose nothing.
-
 """
 _LIBRARIES = ("torch", "scikit-learn", "numpy")
 _WAYS: dict[Way, str] = {

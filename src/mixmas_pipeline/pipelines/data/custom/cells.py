@@ -23,6 +23,7 @@ MISSING_WORDS = {
     *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 }
 _WHOLE = re.compile(r"^(-?\d+)\.0+$")
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,(?!\d{3}$)\d+")  # 1,500 may be either
 # Columns of every frame of rows: their ids, as texts; their numbers in the file, from 0 (which are the index of the
 # frames that kinds get); how many rows the file has.
 ID, NUMBER, COUNT = RESERVED = ("row id", "row number", "rows in the file")
@@ -69,9 +70,6 @@ def check_column(rows: pd.DataFrame, column: str, what: str) -> None:
     """
     if column not in rows.columns:
         raise ValueError(f"there is no column {column!r}, which is {what}; {_hint(column, _columns(rows))}")
-
-
-_DECIMAL_COMMA = re.compile(r"[-+]?\d+,(?!\d{3}$)\d+")  # 1,500 may be either
 
 
 def numbers(rows: pd.DataFrame, column: str, hint: str = "") -> np.ndarray:
