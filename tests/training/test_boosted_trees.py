@@ -89,6 +89,13 @@ def test_rounding_sends_no_row_to_the_other_side(balance: str) -> None:
     assert (found[0].argmax(axis=1) == labels).mean() > 0.95
 
 
+def test_rounding_of_zero_is_that_of_typical_values() -> None:
+    """The deviation of equal numbers is seldom exactly 0."""
+    found = boosted_trees._Levels.of(np.array([0, 1e-8, 2e-8, 0.3, 0.3000001, 0.4], np.float32))
+    np.testing.assert_allclose(found.low, np.float32([0, 0.3, 0.4]))
+    np.testing.assert_allclose(found.high, np.float32([2e-8, 0.3000001, 0.4]))
+
+
 @pytest.mark.parametrize(
     ("low", "high", "outlier"),
     [(48.83, 48.87, None), (20_240_101, 20_241_231, None), (0, 1, 99_999.0), (0, 1e20, None), (-1, 1, None)],
