@@ -44,7 +44,7 @@ def test_names_of_candidates_and_modalities(name: str) -> None:
         ),
         ({"reference": "smal"}, r"the reference 'smal' is not among the candidates \['small', 'large'\]"),
         ({"depth": 0}, r"depth\n.*greater than or equal to 1"),
-        ({"tokenisers": {"lage": {"type": "values"}}}, r"tokenisers names 'lage', which is not among"),
+        ({"overrides": {"lage": {"depth": 2}}}, r"overrides names 'lage', which is not among"),
     ],
 )
 def test_stages_that_are_refused(changes: dict[str, Any], message: str) -> None:

@@ -16,7 +16,7 @@ from mixmas_pipeline.pipelines.search.parameters import MatchParameters
 def stage() -> dict[str, Any]:
     return {
         "tokeniser": {"type": "values"},
-        "tokenisers": {"plain": {"type": "vector"}},
+        "overrides": {"plain": {"tokeniser": {"type": "vector"}}},
         "hidden_dim": 16,
         "depth": 2,
         "reference": "plain",
@@ -39,7 +39,7 @@ def test_some_blocks_keep_their_own_number_of_parameters(block: str) -> None:
     sample = brightness_table(40, shape=(5,))
     written = stage()
     written["candidates"][block] = {"block": block}
-    written["tokenisers"] |= {block: {"type": "vector", "clip": 3, "frequencies": 2}}
+    written["overrides"] |= {block: {"tokeniser": {"type": "vector", "clip": 3, "frequencies": 2}}}
     proposals = nodes.propose_encoders(sample, {"x": written}, MatchParameters())
     encoder = proposals[f"x.{block}"].architecture.encoders["x"]
     assert (encoder.block.block, encoder.tokeniser.model_dump()) == (
@@ -62,9 +62,21 @@ def test_a_wide_table_is_one_token(width: int, tokeniser: str) -> None:
     assert kinds["x.mlp_mixer"].get("most") is None
 
 
-def test_a_tokeniser_of_an_unknown_candidate_is_named() -> None:
-    misspelt = {**stage(), "tokenisers": {"plian": {"type": "vector"}}}
-    with pytest.raises(ValueError, match=r"tokenisers names 'plian', which is not among the candidates"):
+def test_a_candidate_may_have_its_own_width_and_depth() -> None:
+    """The others are matched to the reference, whose width is the stage's."""
+    sample = brightness_table(40, shape=(5,))
+    written = stage() | {"overrides": {"mixer": {"hidden_dim": 24, "depth": 1}}}
+    proposals = nodes.propose_encoders(sample, {"x": written}, MatchParameters(tolerance=None))
+    sizes = {
+        name: (p.architecture.encoders["x"].hidden_dim, p.architecture.encoders["x"].depth)
+        for name, p in proposals.items()
+    }
+    assert sizes == {"x.plain": (16, 2), "x.mixer": (24, 1)}
+
+
+def test_overrides_of_an_unknown_candidate_are_named() -> None:
+    misspelt = {**stage(), "overrides": {"plian": {"depth": 1}}}
+    with pytest.raises(ValueError, match=r"overrides names 'plian', which is not among the candidates"):
         nodes.propose_encoders(brightness_table(40, shape=(5,)), {"x": misspelt}, MatchParameters())
 
 

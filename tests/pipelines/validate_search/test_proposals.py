@@ -23,7 +23,7 @@ def whole_space() -> SearchParameters:
     raw = space().model_dump()
     raw["encoders"]["poster"]["candidates"]["mlp_mixer"]["channel_dim"] = 200  # so that matching has something to do
     raw["fusion_network"]["candidates"]["hyper_mixer"] = {"block": "hyper_mixer", "channel_dim": 50}
-    raw["encoders"]["plot"]["tokenisers"] = {"hyper_mixer": {"type": "values"}}
+    raw["encoders"]["plot"]["overrides"] = {"hyper_mixer": {"tokeniser": {"type": "values"}}}
     return SearchParameters.model_validate(raw)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from mixmas_pipeline.evaluation.metrics import Metric
-from mixmas_pipeline.models.architecture import FusionFunction, Tokeniser
+from mixmas_pipeline.models.architecture import Encoder, FusionFunction, Tokeniser
 from mixmas_pipeline.models.block_reader import LateBlock
 from mixmas_pipeline.models.blocks.base import BlockParameters
 from mixmas_pipeline.training.parameters import BudgetParameters
@@ -147,26 +147,48 @@ class Candidates(Parameters):
         return self.reference_candidate.checked()
 
 
-class EncoderStage(Candidates):
-    """One modality's encoder candidates: they share everything but the block.
+class EncoderOverrides(Parameters):
+    """What one encoder candidate has of its own. Null, the default of each: as the stage's other candidates.
 
     Attributes:
-        tokeniser: of all candidates except those named in ``tokenisers``.
-        tokenisers: candidate -> its tokeniser, for a block that cannot work on the others' tokens: a plain MLP takes a
-            vector as one token, where mixers take one token per feature. Default none.
-        hidden_dim, depth: of all candidates.
+        tokeniser: for a block that cannot work on the others' tokens: a plain MLP takes a vector as one token, where
+            mixers take one token per feature.
+        hidden_dim, depth: as in ``Encoder``.
+    """
+
+    tokeniser: Tokeniser | None = None
+    hidden_dim: Count | None = None
+    depth: Count | None = None
+
+
+class EncoderStage(Candidates):
+    """One modality's encoder candidates: they share everything but the block, and what ``overrides`` names.
+
+    Attributes:
+        tokeniser, hidden_dim, depth: as in ``Encoder``.
+        overrides: candidate -> what it has of its own. Default none.
     """
 
     tokeniser: Tokeniser
-    tokenisers: dict[str, Tokeniser] = Field(default_factory=dict)
     hidden_dim: Count
     depth: Count
+    overrides: dict[str, EncoderOverrides] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _check_tokenisers(self) -> Self:
-        if unknown := sorted(set(self.tokenisers) - set(self.candidates)):
-            raise ValueError(f"tokenisers names {unknown[0]!r}, which is not among the candidates {self.names}")
+    def _check_overrides(self) -> Self:
+        if unknown := sorted(set(self.overrides) - set(self.candidates)):
+            raise ValueError(f"overrides names {unknown[0]!r}, which is not among the candidates {self.names}")
         return self
+
+    def encoder(self, name: str, block: BlockParameters) -> Encoder:
+        """The encoder of the candidate ``name``, with a block that may be wider than the one written there."""
+        own = self.overrides.get(name, EncoderOverrides())
+        return Encoder(
+            tokeniser=own.tokeniser or self.tokeniser,
+            hidden_dim=own.hidden_dim or self.hidden_dim,
+            depth=own.depth or self.depth,
+            block=block,
+        )
 
 
 class FusionNetworkStage(Candidates):

@@ -118,9 +118,8 @@ def _single_encoder(
     name: str,
     block: Block,
 ) -> Architecture:
-    tokeniser = stage.tokenisers.get(name, stage.tokeniser)
-    encoder = Encoder(tokeniser=tokeniser, hidden_dim=stage.hidden_dim, depth=stage.depth, block=block)
-    return _architecture(sample, targets, {modality: statistics}, {modality: encoder.fitted(statistics.shape)}, None)
+    encoder = stage.encoder(name, block).fitted(statistics.shape)
+    return _architecture(sample, targets, {modality: statistics}, {modality: encoder}, None)
 
 
 def _architecture(

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mixmas_pipeline.models.architecture import Encoder, Fusion, FusionNetwork, Preset
+from mixmas_pipeline.models.architecture import Fusion, FusionNetwork, Preset
 from mixmas_pipeline.pipelines.data.custom.parameters import TABLE, AudioParameters, ImageParameters, TableParameters
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.utils.parameters import check_keys
@@ -101,13 +101,7 @@ def _encoders(table: TableParameters, templates: dict[str, Any]) -> dict[str, An
 def _baseline(search: SearchParameters) -> dict[str, Any]:
     """M2-Mixer: every modality's reference encoder, concatenation, the reference fusion network."""
     encoders = {
-        name: Encoder(
-            tokeniser=stage.tokenisers.get(stage.reference, stage.tokeniser),
-            hidden_dim=stage.hidden_dim,
-            depth=stage.depth,
-            block=stage.reference_candidate,
-        )
-        for name, stage in search.encoders.items()
+        name: stage.encoder(stage.reference, stage.reference_candidate) for name, stage in search.encoders.items()
     }
     network = FusionNetwork(depth=search.fusion_network.depth, block=search.fusion_network.reference_candidate)
     fusion = Fusion(function="concat", network=network) if len(encoders) > 1 else None
