@@ -274,6 +274,8 @@ class TabularParameters(ModalityParameters):
     Attributes:
         columns: of the table, or patterns of them ("lab_*"); "*" is all that nothing else uses.
         categories: those of the columns (or patterns) whose values are names. All others are numbers. Default none.
+        most_categories: of a column with more, those that fewest training rows have share one value, and so do those
+            that no training row has. Default 100.
     """
 
     form: ClassVar[Form] = "features"
@@ -281,6 +283,7 @@ class TabularParameters(ModalityParameters):
     kind: Literal["tabular"] = "tabular"
     columns: Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(lambda v: [v] if v == "*" else v)]
     categories: tuple[str, ...] = ()
+    most_categories: Count = 100
 
 
 class EmbeddingParameters(ModalityParameters):

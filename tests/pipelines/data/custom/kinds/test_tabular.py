@@ -42,6 +42,26 @@ def test_tabular() -> None:
     assert found.modality.features == ("age", "weight", "same", "age is missing", "breed: a", "breed: b")
 
 
+def test_rare_categories_share_a_value(caplog: pytest.LogCaptureFixture) -> None:
+    """Of a, b twice and c, d, e once: of the equally frequent ones c comes first. Of new rows z is another, too."""
+    rows = named(pd.DataFrame({"town": ["e", "a", "d", "b", "b", "c", "a", None, "z"]}))
+    written = {"kind": "tabular", "columns": ["town"], "categories": ["town"], "train": 8}
+    with caplog.at_level("WARNING"):
+        found = made(rows, **written, most_categories=3)
+    assert found.modality.features == ("town: a", "town: b", "town: c", "town is another")
+    assert found.array.argmax(axis=1).tolist() == [3, 0, 3, 1, 1, 2, 0, 0, 3]
+    assert found.array.sum(axis=1).tolist() == [1] * 7 + [0, 1]
+    assert (
+        "town has 5 categories; the 3 most frequent have a value each, the others (2 of 8 training rows)" in caplog.text
+    )
+    assert made(rows, **written, most_categories=5).modality.features[-1] == "town: e"
+
+
+def test_a_name_per_row_takes_no_more_memory_than_the_limit() -> None:
+    rows = named(pd.DataFrame({"name": [f"n{i}" for i in range(5000)]}))
+    assert made(rows, kind="tabular", columns=["name"], categories=["name"]).array.shape == (5000, 101)
+
+
 def test_tabular_rows_that_are_empty_lack_an_optional_modality() -> None:
     rows = named(pd.DataFrame({"a": ["1", None, "3"], "b": ["x", None, None]}))
     for optional in (True, False):

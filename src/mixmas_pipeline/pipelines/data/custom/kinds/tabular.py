@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,8 @@ _NAMES = "; if its values are names, list the column under categories"
 def learn(parameters: TabularParameters, rows: pd.DataFrame, source: None) -> dict[str, Any]:
     """Returns:
     columns: of the table, in order; numbers: column -> median, mean, std (after missing ones are the median),
-    missing (whether any is); categories: column -> those that occur, sorted.
+    missing (whether any is); categories: column -> names, the most frequent of those that occur, sorted, and others,
+    whether there are more.
 
     Raises:
         ValueError: a column is not there, has no value in any training row, or has text and is no category.
@@ -36,7 +38,7 @@ def learn(parameters: TabularParameters, rows: pd.DataFrame, source: None) -> di
         if rows[column].isna().all():
             raise ValueError(f"the column {column!r} is empty in all {len(rows)} training rows; leave it out")
         if column in named:
-            found["categories"][column] = sorted({w for w in words(rows, column) if w is not None})
+            found["categories"][column] = _categories(rows, column, parameters.most_categories)
         else:
             found["numbers"][column] = _statistics(numbers(rows, column, _NAMES))
     return found
@@ -57,11 +59,16 @@ def prepare(parameters: TabularParameters, learnt: dict[str, Any], rows: pd.Data
             absent.append(np.isnan(values))
             names.append(f"{column} is missing")
     for column, known in learnt["categories"].items():
-        cells = words(rows, column)
-        if unseen := sorted({name for name in cells if name is not None} - set(known)):
+        cells, own = words(rows, column), set(known["names"])
+        others = np.array([cell is not None and cell not in own for cell in cells])
+        if others.any() and not known["others"]:
+            unseen = sorted({str(cells[row]) for row in np.flatnonzero(others)})
             _log.warning("%s: training rows have no %s; they count as missing", column, ", ".join(unseen[:5]))
-        parts += [np.array([cell == name for cell in cells]) for name in known]
-        names += [f"{column}: {name}" for name in known]
+        parts += [np.array([cell == name for cell in cells]) for name in known["names"]]
+        names += [f"{column}: {name}" for name in known["names"]]
+        if known["others"]:
+            parts.append(others)
+            names.append(f"{column} is another")
     n = len(rows)
     # Numbers first, then what says that they are missing, then categories: a change of one moves no other's place.
     count = len(learnt["numbers"])
@@ -69,6 +76,20 @@ def prepare(parameters: TabularParameters, learnt: dict[str, Any], rows: pd.Data
     present = ~missing.all(axis=1) if parameters.optional else np.ones(n, bool)
     array[~present] = 0
     return Column(array, present, Modality("tabular", array.shape[1:], "float32", features=tuple(names)))
+
+
+def _categories(rows: pd.DataFrame, column: str, most: int) -> dict[str, Any]:
+    """The most frequent names; of equally frequent ones those that come first in their order."""
+    counts = Counter(name for name in words(rows, column) if name is not None)
+    chosen = sorted(counts, key=lambda name: (-counts[name], name))[:most]
+    if len(counts) > most:
+        rest = counts.total() - sum(counts[name] for name in chosen)
+        _log.warning(
+            "%s has %d categories; the %d most frequent have a value each, the others (%d of %d training rows) one "
+            "together. most_categories: says how many",
+            column, len(counts), most, rest, len(rows),
+        )  # fmt: skip
+    return {"names": sorted(chosen), "others": len(counts) > most}
 
 
 def _statistics(values: np.ndarray) -> dict[str, Any]:
