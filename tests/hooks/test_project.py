@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from kedro.io import DataCatalog
@@ -20,10 +21,26 @@ def echo(value: object) -> object:
     return value
 
 
+class Loader(dict[str, Any]):
+    """What a context's configuration loader has of the parameters."""
+
+    def __init__(self, parameters: dict[str, Any], runtime: dict[str, Any] | None) -> None:
+        super().__init__(parameters=parameters)
+        self.runtime_params = runtime
+
+
+def context(parameters: dict[str, Any], runtime: dict[str, Any] | None = None) -> Any:
+    return SimpleNamespace(config_loader=Loader(parameters, runtime))
+
+
+def reading(dataset: str) -> Pipeline:
+    return Pipeline([Node(echo, f"{dataset}.raw", f"{dataset}.train", name=f"data.{dataset}.read", namespace="data")])
+
+
 def test_parameters_reach_the_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[object] = []
     monkeypatch.setattr(pipeline_registry, "use_parameters", given.append)
-    ProjectHooks().after_context_created(SimpleNamespace(config_loader={"parameters": {"dataset": "films"}}))  # type: ignore[arg-type]
+    ProjectHooks().after_context_created(context({"dataset": "films"}))
     assert given == [{"dataset": "films"}]
 
 
@@ -38,15 +55,32 @@ def test_rows_to_predict_become_a_data_set(rows: str | None, added: bool) -> Non
 
 
 def test_log_names_the_data_sets(caplog: pytest.LogCaptureFixture) -> None:
-    pipeline = Pipeline(
-        [
-            Node(echo, "films.raw", "films.train", name="data.films.read", namespace="data"),
-            Node(echo, "pets.raw", "pets.train", name="data.pets.read", namespace="data"),
-        ]
-    )
     with caplog.at_level(logging.INFO):
-        ProjectHooks().before_pipeline_run(pipeline)
+        ProjectHooks().before_pipeline_run(reading("films") + reading("pets"))
     assert caplog.messages == ["Data set: films, pets"]
+
+
+@pytest.mark.parametrize(
+    ("run", "runtime", "warned"),
+    [
+        ("films", None, True),
+        ("films", {"training.seed": 1}, True),
+        ("pets", None, False),
+        ("films", {"dataset": "films"}, False),
+    ],
+)
+def test_a_forgotten_data_set_of_ones_own_is_named(
+    run: str,
+    runtime: dict[str, Any] | None,
+    warned: bool,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pipeline_registry, "use_parameters", lambda parameters: None)
+    hooks = ProjectHooks()
+    hooks.after_context_created(context({"dataset": "films", "films": {}, "pets": {"table": {}}}, runtime))
+    hooks.before_pipeline_run(reading(run))
+    assert ("data set pets is not part of this run; dataset: pets" in caplog.text) == warned
 
 
 def test_settings_import_nothing_heavy() -> None:

@@ -19,14 +19,21 @@ _log = logging.getLogger(__name__)
 class ProjectHooks:
     """Pass parameters on, log the data set, print the summary."""
 
+    def __init__(self) -> None:
+        self._own: list[str] = []  # data sets that may have been forgotten
+
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Pass the parameters to the registry: the search space decides the graph, and only the context knows ``--env``
         and ``--params``."""
         from mixmas_pipeline import pipeline_registry  # it imports every pipeline
+        from mixmas_pipeline.pipelines.data import custom
 
         log_lines()
-        pipeline_registry.use_parameters(context.config_loader["parameters"])
+        parameters = context.config_loader["parameters"]
+        pipeline_registry.use_parameters(parameters)
+        named = "dataset" in (context.config_loader.runtime_params or {})  # with --params, so on purpose
+        self._own = [] if named else custom.names(parameters)
 
     @hook_impl
     def after_catalog_created(self, catalog: CatalogProtocol, parameters: dict[str, Any]) -> None:
@@ -42,8 +49,15 @@ class ProjectHooks:
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
-        """Log the data set: the nodes' names do not have it."""
-        _log.info("Data set: %s", ", ".join(data_sets(pipeline)))
+        """Log the data set: the nodes' names do not have it. Warn of a run of a shipped one beside the user's own."""
+        found = data_sets(pipeline)
+        _log.info("Data set: %s", ", ".join(found))
+        if self._own and not set(self._own) & set(found):
+            _log.warning(
+                "Your own data set %s is not part of this run; dataset: %s in conf/local/parameters.yml chooses it",
+                ", ".join(self._own),
+                self._own[0],
+            )
 
     @hook_impl
     def after_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
