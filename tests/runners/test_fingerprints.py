@@ -24,7 +24,8 @@ from mixmas_pipeline.utils.resources import ComputeParameters
 # What trains candidates, and what trains whole models. The estimate of a search's cost times both.
 TRIALS = {"search.train_candidate", "search.finish_candidate"}
 TRIALS |= {"validate_search.train_combination", "validate_search.search_within_budget", "describe.estimate_cost"}
-TRAININGS = {"training.train_member", "compare.tune", "compare.train_seeds", "describe.estimate_cost"}
+MEMBERS = {"training.train_member", "training.finish_member"}
+TRAININGS = MEMBERS | {"compare.tune", "compare.train_seeds", "describe.estimate_cost"}
 TRAINS = TRIALS | TRAININGS
 # What makes architectures. All but the last two match candidates in parameters.
 MATCHES = {"search.propose_encoders", "search.propose_fusion_networks", "describe.plan_search"}
@@ -47,7 +48,7 @@ SCORES_THEM = "reference.score_references"
 DIVIDES, WEIGHS = "training.divide", "training.combine_members"
 FITS |= {f"training.fit_{kind}_member" for kind in ("linear", "trees")}
 # An ensemble may have references: what saves or loads a model can load them.
-MODELS = ANSWERS | EXPORTS | {"training.train_member", "compare.train_seeds", WEIGHS}
+MODELS = ANSWERS | EXPORTS | MEMBERS | {"compare.train_seeds", WEIGHS}
 JUDGES = {SCORES_THEM, "reference.give_verdict"}
 # They use the class of a task, some methods of which score.
 USE_TASKS = {"search.check_parameters", "describe.plan_search", "reporting.draw_examples", "reporting.draw_mistakes"}
@@ -139,7 +140,7 @@ MEANT = [
         "training/ensembling.py",
         "_rows_where(~inside, train",
         "_rows_where(inside, train",
-        {"training.train_member"},
+        MEMBERS,
     ),
     Edit(
         "folds",
@@ -492,6 +493,11 @@ def test_all_that_nodes_execute_is_in_their_fingerprints(tmp_path: Path) -> None
     for name in ("member_1", "member_2"):
         found = run(training.train_member, divided[name], folds, train, holdout, str(tmp_path))
         members |= {f"{name}.{kind}": part for kind, part in zip(kinds, found, strict=True)}
+    histories = {name: members[f"{name}.history"] for name in ("member_1", "member_2")}
+    for name in histories:
+        made = (members[f"{name}.{part}"] for part in ("model", "held_out"))
+        finished = run(training.finish_member, divided[name], *made, folds, train, holdout, str(tmp_path), **histories)
+        members |= {f"{name}.{part}": value for part, value in zip(("model", "held_out"), finished, strict=True)}
     for kind, fit in (("linear", training.fit_linear_member), ("trees", training.fit_trees_member)):
         found = run(fit, folds, train, holdout, 0, "none")
         members |= {f"{kind}.{part}": value for part, value in zip(("reference", "held_out"), found, strict=True)}

@@ -28,7 +28,7 @@ _BLOCKS = (
     (r"search\.fusion_function\.(?:choice|[a-z]+_(?:architecture|first|result))", (IMAGE, AUDIO, NETWORK)),
     (r"search\.fusion_network\.(\w+)_(?:architecture|first|result)", (IMAGE, AUDIO)),
     (r"search\.fusion_network\.choice|architecture|model", (IMAGE, AUDIO, NETWORK)),
-    (r"training\.(?:architecture|member_\d+\.(?:plan|model))", (IMAGE, AUDIO, NETWORK)),
+    (r"training\.(?:architecture|member_\d+(?:\.all_epochs)?\.(?:plan|model))", (IMAGE, AUDIO, NETWORK)),
     (r"compare\.searched\.(?:contender|seed_\d+_model)", (IMAGE, AUDIO, NETWORK)),
     (r"compare\.image_alone\.(?:contender|seed_\d+_model)", (IMAGE,)),
     (r"compare\.audio_alone\.(?:contender|seed_\d+_model)", (AUDIO,)),

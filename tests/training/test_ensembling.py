@@ -13,12 +13,21 @@ from training_samples import CPU, architecture, parameters, table
 from mixmas_pipeline.data.table import GIVEN_SPLIT, GROUP, MultimodalTable, concatenate
 from mixmas_pipeline.models.ensemble import Ensemble, average, combine
 from mixmas_pipeline.training import ensembling, fit
-from mixmas_pipeline.training.ensembling import HeldOut, divide, fit_reference_member, select_weights
+from mixmas_pipeline.training.ensembling import (
+    HeldOut,
+    choose_epochs,
+    divide,
+    finish_member,
+    fit_reference_member,
+    select_weights,
+    train_member,
+)
 from mixmas_pipeline.training.folds import assign_folds
 from mixmas_pipeline.training.inference import compute_logits
 from mixmas_pipeline.training.lightning_module import MixerModule
 from mixmas_pipeline.training.loss import task_loss
 from mixmas_pipeline.training.references import fit_reference
+from mixmas_pipeline.training.resumable import ResumableTrainings
 from mixmas_pipeline.training.statistics import with_statistics
 
 SHORT = {"max_epochs": 2, "patience": 2, "members": 2, "references": False}
@@ -80,6 +89,42 @@ def test_held_out_rows_do_not_change_the_weights_of_their_member(
     second = train_fully(architecture(0.0), train, validation, settings, tmp_path / "b")
     pairs = zip(first.members("model"), second.members("model"), strict=True)
     assert [same_weights(*pair) for pair in pairs] == [False, False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("losses", "epochs"),
+    [
+        ([[3, 1, 2, 3], [4, 2, 3, 4]], 2),
+        ([[3, 2, 1, 1], [4, 3, 2, 2]], 4),
+        ([[9, 1, 1, 2], [9, 3, 3, 3], [9, 2, 2, 2.1]], 2),  # the mean difference is 0.37, its standard error 0.32
+        ([[9, 1, 1, 5], [9, 3, 3, 1], [9, 2, 2, 3]], 4),  # 1.0 and 1.73
+        ([[3, 1, 2]], 2),
+    ],
+)
+def test_epochs_are_the_best_of_the_mean_unless_it_is_noise(losses: list[list[float]], epochs: int) -> None:
+    assert choose_epochs([np.array(loss, float) for loss in losses]) == epochs
+
+
+def test_a_member_is_trained_again_for_as_many_epochs_as_are_best_for_the_others(tmp_path: Path) -> None:
+    """On the same path as before: schedule, order of the rows and augmentation stay. Its own losses count nothing."""
+    train, validation = splits()
+    settings = parameters(**{**FIVE, "max_epochs": 6}, learning_rate=0.05)
+    folds, _, plans = divide(architecture(0.0), train, validation, settings)
+    trained = train_member(plans[1], folds, train, validation, ResumableTrainings(tmp_path / "a"))
+    assert len(trained.history) == 6
+    histories = [trained.history.assign(validation_loss=[5.0, 4, 3, 4, 5, 6]) for _ in plans]
+    histories[1] = trained.history.assign(validation_loss=[0.0, 4, 3, 4, 5, 6])
+    trainings = ResumableTrainings(tmp_path / "b")
+    finished = finish_member(plans[1], trained, histories, folds, train, validation, trainings)
+    columns = ["train_loss", "validation_loss", "learning_rate"]
+    assert finished.history[columns].to_numpy().tolist() == trained.history[columns].iloc[:3].to_numpy().tolist()
+    inside = HeldOut(np.flatnonzero(folds == 1), {})
+    np.testing.assert_array_equal(finished.held_out.rows, inside.rows)
+    logits = compute_logits(finished.model, concatenate(train, validation).take(inside.rows), CPU)
+    np.testing.assert_array_equal(finished.held_out.logits["fused"], logits["fused"])
+    assert not same_weights(finished.model, trained.model)
+    rising = [history.assign(validation_loss=[5.0, 4, 3, 2, 1, 0]) for history in histories]
+    assert finish_member(plans[1], trained, rising, folds, train, validation, trainings) is trained
 
 
 def test_with_fewer_groups_than_members_folds_are_left_out_in_turn(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def test_nodes_that_take_long_have_a_tag() -> None:
             functions.setdefault(ComputeParameters().tag(node) or "", set()).add(node.func.__name__)
     references = {"fit_linear", "fit_trees", "refit_linear", "refit_trees", "score_references"}
     assert functions["trial"] == trains | references | {"fit_linear_member", "fit_trees_member"}
-    assert functions["member"] == {"train_member"}
+    assert functions["member"] == {"train_member", "finish_member"}
     assert functions["training"] == fully | scores
     assert {"decide", "choose", "combine_members"} <= functions[""]
 
@@ -68,7 +68,7 @@ def test_nodes_that_take_long_have_a_tag() -> None:
 )
 def test_a_training_in_several_processes_takes_the_machine(training: dict[str, Any], tag: str) -> None:
     nodes = pipelines("base", avmnist={"training": training})["training"].nodes
-    trains = {"train_model", "train_member"}
+    trains = {"train_model", "train_member", "finish_member"}
     assert {ComputeParameters().tag(node) for node in nodes if node.func.__name__ in trains} == {tag}
 
 

@@ -1,10 +1,11 @@
 """Train the members of an ensemble so that each row is predicted by members that did not see it; weigh them by that.
 
 Small tables: the rows of training and validation are divided into folds. Each member is trained without one of them,
-for a fixed number of epochs, so that every row is out of fold once or more. Large tables, and those whose split was
-given: every member is trained on the training split from a seed of its own, and stops on the validation split.
+for as many epochs as are best for the members of the other folds, so that every row is out of fold once or more. Large
+tables, and those whose split was given: every member is trained on the training split from a seed of its own, and stops
+on the validation split.
 
-``divide`` -> ``train_member`` and ``fit_reference_member``, each by itself -> ``combine_members``.
+``divide`` -> ``train_member`` -> ``finish_member``, and ``fit_reference_member`` -> ``combine_members``.
 """
 
 from __future__ import annotations
@@ -178,7 +179,7 @@ def divide(
                 member=number,
                 fold=fold,
                 architecture=built if fold is None else without[fold],
-                # Nothing is chosen on a fold, not even the epoch.
+                # The member chooses nothing on its own fold, not even the epoch.
                 training=training.of_member(number, training.keep if fold is None else "last"),
             )
         )
@@ -213,11 +214,67 @@ def train_member(
     validation: MultimodalTable,
     trainings: ResumableTrainings,
 ) -> Trained:
-    """A network of an ensemble, as planned.
+    """A network of an ensemble, as planned, for all epochs.
 
     Args:
         folds: see ``Division``.
     """
+    return _member(plan, folds, train, validation, trainings, None)
+
+
+def finish_member(
+    plan: MemberPlan,
+    trained: Trained,
+    histories: Sequence[pd.DataFrame],
+    folds: np.ndarray,
+    train: MultimodalTable,
+    validation: MultimodalTable,
+    trainings: ResumableTrainings,
+) -> Trained:
+    """A network of an ensemble by fold, trained for as many epochs as are best for the members of the other folds; the
+    network itself if that is all of them, or if there are no folds.
+
+    Args:
+        trained: what ``train_member`` returned.
+        histories: of all members.
+        folds: see ``Division``.
+    """
+    if plan.fold is None:
+        return trained
+    count = int(folds.max()) + 1
+    others = [history for number, history in enumerate(histories) if number % count != plan.fold]
+    epochs = choose_epochs([history["validation_loss"].to_numpy() for history in others])
+    if epochs == len(trained.history):
+        return trained
+    _log.info(
+        "member %d: %d of %d epochs are best for the members of the other folds; training again for so many",
+        plan.member + 1, epochs, len(trained.history),
+    )  # fmt: skip
+    return _member(plan, folds, train, validation, trainings, epochs)
+
+
+def choose_epochs(losses: Sequence[np.ndarray]) -> int:
+    """After how many epochs the mean of some members' held-out losses is smallest; all, unless the difference is larger
+    than its standard error over the members.
+
+    Args:
+        losses: (epochs,) each.
+    """
+    values = np.stack(losses)
+    best = int(values.mean(axis=0).argmin())
+    gains = values[:, -1] - values[:, best]
+    error = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else 0.0
+    return best + 1 if gains.mean() > error else values.shape[1]
+
+
+def _member(
+    plan: MemberPlan,
+    folds: np.ndarray,
+    train: MultimodalTable,
+    validation: MultimodalTable,
+    trainings: ResumableTrainings,
+    epochs: int | None,
+) -> Trained:
     if plan.fold is None:
         rows, out, numbers = train, validation, len(train) + np.arange(len(validation))
     else:
@@ -225,7 +282,8 @@ def train_member(
         rows, out = _rows_where(~inside, train, validation), _rows_where(inside, train, validation)
         numbers = np.flatnonzero(inside)
     report(PartStarted("training", 1, 1))
-    found = _trained(plan.architecture, rows, out, numbers, plan.training, trainings)
+    training = plan.training.model_copy(update={"epochs": epochs})
+    found = _trained(plan.architecture, rows, out, numbers, training, trainings)
     return found._replace(history=found.history.assign(member=plan.member))
 
 

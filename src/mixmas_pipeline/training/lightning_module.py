@@ -87,15 +87,15 @@ class MixerModule(pl.LightningModule):
         averages = None if self.averaged is None else self.averaged.parameters()
         self._averages = AveragedWeights(self.model.parameters(), self._training.recipe.average, averages)
         self._best = self._best_so_far()
-        epochs = self._training.max_epochs
-        batches = self._steps // epochs
+        batches = self._steps // self._training.max_epochs
+        epochs = self._training.epochs or self._training.max_epochs
 
         def describe(done: int) -> str:
             epoch, step = divmod(done, batches)
             return f"epoch {min(epoch + 1, epochs)} of at most {epochs}, step {step} of {batches}"
 
         before = self.current_epoch * batches
-        self._progress = Progress(self._steps, "training", describe=describe, at_most=True, done=before)
+        self._progress = Progress(epochs * batches, "training", describe=describe, at_most=True, done=before)
 
     def on_train_end(self) -> None:
         kept = self._best if self._training.keep == "best" else "the last is kept"
@@ -180,8 +180,7 @@ class MixerModule(pl.LightningModule):
             value = score(metric, truth, predicted, classes) if len(truth) else math.nan
             row[f"validation_{metric}_{head}"] = value
             if head == FUSED:
-                unit = self.scale if task == "regression" else None  # classes are not balanced here
-                row["validation_loss"] = task_loss(logits, labels, task, unit).item()
+                row["validation_loss"] = task_loss(logits, labels, task, self.scale).item()
                 self.log("monitor", value)
         return row
 

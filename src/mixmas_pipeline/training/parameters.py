@@ -205,8 +205,9 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
         references: a linear model and boosted trees may be members of the ensemble, with weights that lower the loss on
             rows that no member was trained on; see ``ensembling.select_weights``. Default true.
         keep: "best": the weights of the epoch with the best validation score. "last": those of the last epoch; then
-            nothing stops early. Members of an ensemble by fold are always trained with "last", so that their held-out
-            rows choose nothing. Default "best".
+            nothing stops early. Members of an ensemble by fold are always trained with "last"; see
+            ``ensembling.choose_epochs``. Default "best".
+        epochs: end after so many of ``max_epochs``; the learning rate's schedule stays. Default null: none is left out.
         min_steps: with few rows an epoch goes over them several times, so often that the schedule has this many
             optimiser steps. Default 0: once.
         max_batch_size: with many rows, batches double, to at most this size, while an epoch has more than 300 of them;
@@ -231,6 +232,7 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
     members: int = Field(5, ge=2)
     references: bool = True
     keep: Literal["best", "last"] = "best"
+    epochs: Count | None = None
     min_steps: int = Field(0, ge=0)
     max_batch_size: Count | None = None
     metric: Metric

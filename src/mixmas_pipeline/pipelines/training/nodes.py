@@ -69,7 +69,7 @@ def divide(
 def train_member(
     plan: MemberPlan, folds: np.ndarray, train: MultimodalTable, validation: MultimodalTable, checkpoints: str
 ) -> tuple[MultimodalMixer, pd.DataFrame, dict[str, np.ndarray]]:
-    """Train one network of the ensemble.
+    """Train one network of the ensemble for all epochs.
 
     Args:
         folds: see ``divide``.
@@ -86,6 +86,38 @@ def train_member(
     model, history, held_out = ensembling.train_member(plan, folds, train, validation, trainings)
     trainings.finish()
     return model, history, held_out.to_arrays()
+
+
+def finish_member(
+    plan: MemberPlan,
+    model: MultimodalMixer,
+    held_out: dict[str, np.ndarray],
+    folds: np.ndarray,
+    train: MultimodalTable,
+    validation: MultimodalTable,
+    checkpoints: str,
+    **histories: pd.DataFrame,
+) -> tuple[MultimodalMixer, dict[str, np.ndarray]]:
+    """Train the network again where fewer epochs are better, by the held-out rows of the other folds' members.
+
+    Args:
+        model, held_out: of all epochs, as ``train_member`` returned them.
+        folds: see ``divide``.
+        checkpoints: as for ``train_model``.
+        histories: of every member: "member_1" and so on.
+
+    Returns:
+        The model and its held-out predictions.
+    """
+    from mixmas_pipeline.training import ensembling
+    from mixmas_pipeline.training.resumable import ResumableTrainings
+
+    trainings = ResumableTrainings(checkpoints)
+    ordered = [histories[f"member_{number}"] for number in range(1, len(histories) + 1)]
+    trained = ensembling.Trained(model, ordered[plan.member], ensembling.HeldOut.from_arrays(held_out))
+    finished = ensembling.finish_member(plan, trained, ordered, folds, train, validation, trainings)
+    trainings.finish()
+    return finished.model, finished.held_out.to_arrays()
 
 
 def fit_linear_member(
@@ -125,8 +157,8 @@ def combine_members(
     Args:
         architecture: see ``divide``.
         train, validation: read for their labels.
-        members: "member_1.model", ".history", ".held_out" and so on, as ``train_member`` returns them;
-            "linear.reference", ".held_out" and so on, as ``fit_linear_member`` does.
+        members: "member_1.history" and so on, as ``train_member`` returns them; "member_1.model", ".held_out" and so
+            on, as ``finish_member`` does; "linear.reference", ".held_out" and so on, as ``fit_linear_member`` does.
 
     Returns:
         The model; the history, one row per member and epoch; the predictions of rows by members that did not see them,

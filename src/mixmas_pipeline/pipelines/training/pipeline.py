@@ -1,6 +1,7 @@
 """The graph from architecture and tables to ``model``, ``metrics`` and ``predictions``.
 
-An ensemble: divide -> train_member_1, train_member_2, ..., fit_linear_member, fit_trees_member -> combine_members.
+An ensemble: divide -> train_member_1, train_member_2, ... -> finish_member_1, finish_member_2, ...; fit_linear_member,
+fit_trees_member -> combine_members.
 A single model: train_model. Then evaluate_model.
 """
 
@@ -53,17 +54,19 @@ def _single_model(dataset: str) -> Node:
 
 
 def _ensemble(dataset: str, training: TrainingParameters) -> list[Node]:
-    """Members are nodes of their own, none of which needs another."""
+    """Members are nodes of their own."""
     root, parameters = f"{dataset}.training", {"training": f"params:{dataset}.training"}
     networks = [f"member_{number}" for number in range(1, training.members + 1)]
     tables = {name: f"{dataset}.{name}" for name in ("train", "validation")}
     rows = {"folds": f"{root}.folds", **tables}
     # A training in several processes takes the machine for itself.
     tag = "training" if training.is_distributed else "member"
-    members = [_network(root, name, rows, tag) for name in networks]
+    trained = [_network(root, name, rows, tag) for name in networks]
+    histories = {name: f"{root}.{name}.history" for name in networks}
+    members = [_finished_network(root, name, rows | histories, tag) for name in networks]
     if training.references:
         members += [_reference(root, kind, rows) for kind in _REFERENCES]
-    made = {name.removeprefix(f"{root}."): name for member in members for name in member.outputs}
+    made = [*histories.values(), *(name for member in members for name in member.outputs)]
     return [
         Node(
             nodes.divide,
@@ -76,10 +79,12 @@ def _ensemble(dataset: str, training: TrainingParameters) -> list[Node]:
             namespace=NAMESPACE,
             tags="preparation",
         ),
+        *trained,
         *members,
         Node(
             nodes.combine_members,
-            {"architecture": f"{root}.architecture", **tables, **parameters, **made},
+            {"architecture": f"{root}.architecture", **tables, **parameters}
+            | {name.removeprefix(f"{root}."): name for name in made},
             [f"{dataset}.{name}" for name in _RESULTS],
             name="combine_members",
             namespace=NAMESPACE,
@@ -91,8 +96,20 @@ def _network(root: str, name: str, rows: dict[str, str], tag: str) -> Node:
     return Node(
         nodes.train_member,
         {"plan": f"{root}.{name}.plan", **rows, "checkpoints": "params:checkpoints"},
-        [f"{root}.{name}.{kind}" for kind in _RESULTS],
+        [f"{root}.{name}.{kind}" for kind in ("all_epochs.model", "history", "all_epochs.held_out")],
         name=f"train_{name}",
+        namespace=NAMESPACE,
+        tags=tag,
+    )
+
+
+def _finished_network(root: str, name: str, inputs: dict[str, str], tag: str) -> Node:
+    made = {part: f"{root}.{name}.all_epochs.{part}" for part in ("model", "held_out")}
+    return Node(
+        nodes.finish_member,
+        {"plan": f"{root}.{name}.plan", **made, **inputs, "checkpoints": "params:checkpoints"},
+        [f"{root}.{name}.{part}" for part in made],
+        name=f"finish_{name}",
         namespace=NAMESPACE,
         tags=tag,
     )
