@@ -29,7 +29,7 @@ PARAMETERS += ",avmnist.training.deploy=ensemble,avmnist.training.members=2"
 COMMAND = ["run", "--env=test", f"--params={PARAMETERS}"]
 # How many points are drawn of which nodes, and how many kills come at random times between them.
 POINTS = {"data.": 11, "search.": 17, "training.divide": 2, "training.train_member": 13, "training.combine_members": 3}
-POINTS |= {"training.evaluate_model": 3, "reference.": 4, "reporting.": 3}
+POINTS |= {"training.finish_member": 2, "training.evaluate_model": 3, "reference.": 4, "reporting.": 3}
 RANDOM_TIMES = 5
 # Between two kills at most so many training steps or checkpoints: a training has to be left for the kills after it.
 STEPS, CHECKPOINTS = 10, 2
@@ -82,11 +82,15 @@ def draw(events: list[list[str]], rng: random.Random) -> list[Point]:
 
 
 def epochs(log: str) -> list[int]:
-    """Epochs that a run has ended. Those of the second member follow those of the first."""
-    ended, before = [], 0
-    for member, epoch in re.findall(r"Running training\.train_member_(\d+) |epoch (\d+) of at most \d+:", log):
-        before = (int(member) - 1) * EPOCHS if member else before
-        ended += [before + int(epoch)] if epoch else []
+    """Epochs that a run has ended. Those of the second member follow those of the first; those of a member that is
+    trained again do not count."""
+    ended, before, counts = [], 0, True
+    pattern = r"Running training\.(train|finish)_member_(\d+) |epoch (\d+) of at most \d+:"
+    for way, member, epoch in re.findall(pattern, log):
+        if member:
+            before, counts = (int(member) - 1) * EPOCHS, way == "train"
+        elif counts:
+            ended.append(before + int(epoch))
     return ended
 
 

@@ -27,6 +27,7 @@ def test_misspelt_settings_are_refused_at_once(wrong: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"max_epochs": 8, "epochs": 9}, "epochs is 9; expected at most max_epochs, 8"),
         ({"devices": 0}, "greater than or equal to 1"),
         ({"devices": -2}, "greater than or equal to 1"),
         ({"devices": [0, 1]}, r"devices is \[0, 1\] with device 'cpu'"),

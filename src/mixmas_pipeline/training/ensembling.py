@@ -143,7 +143,7 @@ def train_single(
     both = concatenate(train, validation)
     batches = len(batch_rows(len(both), training.batch_size, 0, 0))
     steps = epochs * batches * passes_per_epoch(len(train), training)
-    settings = training.model_copy(update={"max_epochs": epochs, "min_steps": steps, "keep": "last"})
+    settings = training.model_copy(update={"max_epochs": epochs, "epochs": None, "min_steps": steps, "keep": "last"})
     report(PartStarted("training", 2, 2))
     model, _ = trainings.fit(_prepared(architecture, both, training), both, validation, settings)
     return found._replace(model=model)
@@ -219,7 +219,7 @@ def train_member(
     Args:
         folds: see ``Division``.
     """
-    return _member(plan, folds, train, validation, trainings, None)
+    return _member(plan, folds, train, validation, trainings, plan.training.epochs)
 
 
 def finish_member(

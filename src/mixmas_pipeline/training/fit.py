@@ -103,7 +103,7 @@ def fit(
             num_nodes=parameters.num_nodes if distributed else 1,
             strategy=_data_parallel() if distributed else "auto",
             precision=_LIGHTNING_PRECISION[precision],
-            max_epochs=parameters.epochs or parameters.max_epochs,
+            max_epochs=parameters.most_epochs,
             gradient_clip_val=parameters.clip_norm,
             callbacks=_callbacks(parameters, checkpoints),
             plugins=[AtomicCheckpoints(), *([TorchElasticEnvironment()] if distributed else [])],

@@ -88,7 +88,7 @@ class MixerModule(pl.LightningModule):
         self._averages = AveragedWeights(self.model.parameters(), self._training.recipe.average, averages)
         self._best = self._best_so_far()
         batches = self._steps // self._training.max_epochs
-        epochs = self._training.epochs or self._training.max_epochs
+        epochs = self._training.most_epochs
 
         def describe(done: int) -> str:
             epoch, step = divmod(done, batches)
@@ -147,7 +147,7 @@ class MixerModule(pl.LightningModule):
         _log.debug(
             "epoch %d of at most %d: train loss %.4f, validation loss %.4f, %s %.4f",
             self.current_epoch + 1,
-            self._training.max_epochs,
+            self._training.most_epochs,
             row["train_loss"],
             row["validation_loss"],
             metric,

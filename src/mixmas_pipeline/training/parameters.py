@@ -255,6 +255,11 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
         rate = self.learning_rate * (size / self.batch_size) ** 0.75
         return self.model_copy(update={"batch_size": size, "learning_rate": rate, "max_batch_size": None})
 
+    @property
+    def most_epochs(self) -> int:
+        """How many epochs are trained, if nothing stops before."""
+        return self.epochs or self.max_epochs
+
     def of_member(self, number: int, keep: Literal["best", "last"]) -> Self:
         """Settings of a member's training. They do not say what else is in the ensemble: that changes no member.
 
@@ -267,6 +272,12 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
             **{name: type(self).model_fields[name].default for name in ("refit", "members", "references")},
         }
         return self.model_copy(update={**alone, "seed": self.seed + number, "keep": keep})
+
+    @model_validator(mode="after")
+    def _check_epochs(self) -> Self:
+        if self.epochs is not None and self.epochs > self.max_epochs:
+            raise ValueError(f"epochs is {self.epochs}; expected at most max_epochs, {self.max_epochs}")
+        return self
 
     @model_validator(mode="after")
     def _check_devices(self) -> Self:

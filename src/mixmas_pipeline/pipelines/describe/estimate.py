@@ -78,7 +78,7 @@ def estimate(
     with threads(compute.shares.trial.threads):
         candidates = time_candidates(proposals, tables.sample, tables.holdout, search)
     alone = _epoch_alone(candidates[-1], tables, search.budget.batch_size)
-    members = _members(tables.train, training, compute)
+    members = _members(tables, training, compute)
     with threads(members.share.threads):
         cost = _training_cost(proposals[-1], tables, training, alone, members)
     return Estimate(
@@ -253,7 +253,7 @@ def time_training(
 
     batches = len(batch_rows(len(part(train)), training.batch_size, 0, 0))
     steps = _EPOCHS * batches * passes_per_epoch(len(train), training)
-    short = {"max_epochs": _EPOCHS, "patience": _EPOCHS, "min_steps": steps}
+    short = {"max_epochs": _EPOCHS, "epochs": None, "patience": _EPOCHS, "min_steps": steps}
     settings = training.model_copy(update={**short, "devices": 1, "num_nodes": 1})
     with _warnings_only(lightning_module.__name__), tempfile.TemporaryDirectory() as folder:
         _, history = fit.train(architecture, part(train), part(validation), settings, Path(folder))
@@ -273,22 +273,23 @@ def _warnings_only(name: str) -> Iterator[None]:
 
 
 class _Members(NamedTuple):
-    """The trainings of networks: their number, what each takes, and how many run at the same time."""
+    """The trainings of networks: their number at most, what each takes, and how many run at the same time."""
 
     number: int
     share: Share
     at_once: int
 
 
-def _members(train: MultimodalTable, training: TrainingParameters, compute: ComputeParameters) -> _Members:
+def _members(tables: Tables, training: TrainingParameters, compute: ComputeParameters) -> _Members:
     if training.deploy == "single":
-        refits = training.refit and GIVEN_SPLIT not in train.extra
+        refits = training.refit and GIVEN_SPLIT not in tables.train.extra
         return _Members(1 + refits, compute.shares.training, 1)
-    number = training.members
+    # A member of a small table's ensemble may be trained again for fewer epochs.
+    number = training.members * (2 if is_small(tables.train, tables.validation) else 1)
     if training.is_distributed:
         return _Members(number, compute.shares.training, 1)
     share = compute.shares.member
-    return _Members(number, share, min(number, at_once(share, compute, pick_device(training.device))))
+    return _Members(number, share, min(training.members, at_once(share, compute, pick_device(training.device))))
 
 
 def _training_cost(
@@ -301,9 +302,9 @@ def _training_cost(
     return TrainingCost(
         seconds_an_epoch=epoch,
         alone_seconds_an_epoch=alone * passes_per_epoch(len(tables.train), training),
-        epochs=training.max_epochs * members.number,
+        epochs=training.most_epochs * members.number,
         at_once=members.at_once,
-        seconds=makespan([epoch * training.max_epochs] * members.number, members.at_once),
+        seconds=makespan([epoch * training.most_epochs] * members.number, members.at_once),
     )
 
 
