@@ -84,6 +84,12 @@ def register_pipelines() -> dict[str, Pipeline]:
     return {**preparations, **_pipelines(dataset, parameters[dataset], preparations[dataset], sections)}
 
 
+def own_data_sets_not_chosen(parameters: dict[str, Any]) -> list[str]:
+    """The user's own data sets, if the parameters choose none of them."""
+    own = custom.names(parameters)
+    return [] if parameters.get("dataset") in own else own
+
+
 def check_blocks() -> None:
     """Check the hyperparameters of every block that the active data set's parameters name. Imports torch.
 

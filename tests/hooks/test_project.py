@@ -61,15 +61,17 @@ def test_log_names_the_data_sets(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("run", "runtime", "warned"),
+    ("chosen", "run", "runtime", "warned"),
     [
-        ("films", None, True),
-        ("films", {"training.seed": 1}, True),
-        ("pets", None, False),
-        ("films", {"dataset": "films"}, False),
+        ("films", "films", None, True),
+        ("films", "films", {"training.seed": 1}, True),
+        ("films", "pets", None, False),
+        ("films", "films", {"dataset": "films"}, False),
+        ("pets", "films", None, False),
     ],
 )
 def test_a_forgotten_data_set_of_ones_own_is_named(
+    chosen: str,
     run: str,
     runtime: dict[str, Any] | None,
     warned: bool,
@@ -78,9 +80,9 @@ def test_a_forgotten_data_set_of_ones_own_is_named(
 ) -> None:
     monkeypatch.setattr(pipeline_registry, "use_parameters", lambda parameters: None)
     hooks = ProjectHooks()
-    hooks.after_context_created(context({"dataset": "films", "films": {}, "pets": {"table": {}}}, runtime))
+    hooks.after_context_created(context({"dataset": chosen, "films": {}, "pets": {"table": {}}}, runtime))
     hooks.before_pipeline_run(reading(run))
-    assert ("data set pets is not part of this run; dataset: pets" in caplog.text) == warned
+    assert ("does not use your data set pets. To use it, set dataset: pets in" in caplog.text) == warned
 
 
 def test_settings_import_nothing_heavy() -> None:

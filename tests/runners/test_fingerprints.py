@@ -357,7 +357,7 @@ MEANT = [
         "training/parameters.py",
         "patience: int = Field(ge=1)",
         "patience: int = Field(3, ge=1)",
-        TRAININGS | CHECKS | {DIVIDES, WEIGHS, "training.evaluate_model"},
+        TRAININGS | CHECKS | {DIVIDES, WEIGHS, "training.choose_epochs", "training.evaluate_model"},
     ),
 ]
 
@@ -493,10 +493,13 @@ def test_all_that_nodes_execute_is_in_their_fingerprints(tmp_path: Path) -> None
     for name in ("member_1", "member_2"):
         found = run(training.train_member, divided[name], folds, train, holdout, str(tmp_path))
         members |= {f"{name}.{kind}": part for kind, part in zip(kinds, found, strict=True)}
-    histories = {name: members[f"{name}.history"] for name in ("member_1", "member_2")}
-    for name in histories:
+    planned = {f"{name}.plan": divided[name] for name in ("member_1", "member_2")}
+    histories = {name: part for name, part in members.items() if name.endswith(".history")}
+    run(training.choose_epochs, **planned, **histories)
+    for name in ("member_1", "member_2"):
         made = (members[f"{name}.{part}"] for part in ("model", "held_out"))
-        finished = run(training.finish_member, divided[name], *made, folds, train, holdout, str(tmp_path), **histories)
+        chosen = {"epochs": 1, "of": 2}
+        finished = run(training.finish_member, divided[name], chosen, *made, folds, train, holdout, str(tmp_path))
         members |= {f"{name}.{part}": value for part, value in zip(("model", "held_out"), finished, strict=True)}
     for kind, fit in (("linear", training.fit_linear_member), ("trees", training.fit_trees_member)):
         found = run(fit, folds, train, holdout, 0, "none")

@@ -11,7 +11,7 @@ KINDS: dict[str, str] = {
     "predict.new_rows predicted predictions quality references search.*.leaderboard search.*.losses stays tokens "
     "training.*.history *_films *_pairs *_stays",
     "clips": "noise speech",
-    "document": "embedding_info metrics statistics thresholds",
+    "document": "embedding_info metrics statistics thresholds training.*.epochs",
     "typed": "*_summary compare.*.tuned describe.* description estimate export_report "
     "search.*.choice search.*.decision search.*_first search.*_result "
     "search.sampling search.settings verdict validate_search.*_budget validate_search.*_result validate_search.space",

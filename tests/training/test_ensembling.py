@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from ensembles import Results, train_fully
@@ -12,22 +14,21 @@ from training_samples import CPU, architecture, parameters, table
 
 from mixmas_pipeline.data.table import GIVEN_SPLIT, GROUP, MultimodalTable, concatenate
 from mixmas_pipeline.models.ensemble import Ensemble, average, combine
+from mixmas_pipeline.pipelines.training import nodes
 from mixmas_pipeline.training import ensembling, fit
 from mixmas_pipeline.training.ensembling import (
     HeldOut,
     choose_epochs,
     divide,
-    finish_member,
     fit_reference_member,
     select_weights,
-    train_member,
 )
 from mixmas_pipeline.training.folds import assign_folds
 from mixmas_pipeline.training.inference import compute_logits
 from mixmas_pipeline.training.lightning_module import MixerModule
 from mixmas_pipeline.training.loss import task_loss
+from mixmas_pipeline.training.member_plan import MemberPlan
 from mixmas_pipeline.training.references import fit_reference
-from mixmas_pipeline.training.resumable import ResumableTrainings
 from mixmas_pipeline.training.statistics import with_statistics
 
 SHORT = {"max_epochs": 2, "patience": 2, "members": 2, "references": False}
@@ -78,7 +79,8 @@ def test_a_model_knows_the_weights_of_its_classes(tmp_path: Path) -> None:
 def test_held_out_rows_do_not_change_the_weights_of_their_member(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Other inputs and labels in a fold: its member has the same weights. Not even the epoch is chosen on it."""
+    """Other inputs and labels in a fold: its member has the same weights, as long as it is trained for as many
+    epochs."""
     settings, (train, validation) = parameters(**{**FIVE, "max_epochs": 4, "patience": 1}), splits()
     first = train_fully(architecture(0.0), train, validation, settings, tmp_path / "a")
     folds = first["training.folds"]
@@ -91,40 +93,86 @@ def test_held_out_rows_do_not_change_the_weights_of_their_member(
     assert [same_weights(*pair) for pair in pairs] == [False, False, True, False, False]
 
 
+def curves(*losses: list[float]) -> list[pd.DataFrame]:
+    return [pd.DataFrame({"validation_loss": np.array(loss, float)}) for loss in losses]
+
+
+def plans_of(*folds: int | None) -> list[MemberPlan]:
+    settings = parameters(max_epochs=4).of_member(0, "last")
+    return [
+        MemberPlan(member=number, fold=fold, architecture=architecture(0.0), training=settings)
+        for number, fold in enumerate(folds)
+    ]
+
+
 @pytest.mark.parametrize(
-    ("losses", "epochs"),
+    ("others", "epochs"),
     [
         ([[3, 1, 2, 3], [4, 2, 3, 4]], 2),
         ([[3, 2, 1, 1], [4, 3, 2, 2]], 4),
-        ([[9, 1, 1, 2], [9, 3, 3, 3], [9, 2, 2, 2.1]], 2),  # the mean difference is 0.37, its standard error 0.32
+        ([[3, 2, 2, 1], [4, 3, 3, 2]], 4),
+        ([[9, 1, 1, 2], [9, 3, 3, 3], [9, 2, 2, 2.1]], 2),  # the mean gain is 0.37, its standard error 0.32
         ([[9, 1, 1, 5], [9, 3, 3, 1], [9, 2, 2, 3]], 4),  # 1.0 and 1.73
-        ([[3, 1, 2]], 2),
+        ([[3, 1, 2, 3]], 4),  # one curve tells no noise
     ],
 )
-def test_epochs_are_the_best_of_the_mean_unless_it_is_noise(losses: list[list[float]], epochs: int) -> None:
-    assert choose_epochs([np.array(loss, float) for loss in losses]) == epochs
+def test_epochs_are_the_best_of_the_other_folds_unless_that_is_noise(others: list[list[float]], epochs: int) -> None:
+    own = [-100.0, 0.0, 0.0, 0.0]  # it alone would choose the first
+    found = choose_epochs(plans_of(*range(1 + len(others))), curves(own, *others))
+    assert found[0] == epochs
 
 
-def test_a_member_is_trained_again_for_as_many_epochs_as_are_best_for_the_others(tmp_path: Path) -> None:
-    """On the same path as before: schedule, order of the rows and augmentation stay. Its own losses count nothing."""
+def test_networks_of_one_fold_have_one_vote() -> None:
+    """Members 0 and 3 have fold 0, and on average [5, 1, 3, 9]."""
+    losses = [[4, 0, 2, 8], [6, 4, 8, 9], [0, 9, 9, 9], [6, 2, 4, 10]]
+    found = choose_epochs(plans_of(0, 1, 2, 0), curves(*losses))
+    assert found[2] == 2
+    assert found[0] == found[3] == 1 + int((np.array(losses[1]) + losses[2]).argmin())
+
+
+def test_without_folds_all_epochs_are_kept() -> None:
+    assert choose_epochs(plans_of(None, None, None), curves([1, 2], [1, 2, 3], [1, 2])) == [2, 3, 2]
+
+
+def test_a_network_is_trained_again_on_the_same_path(tmp_path: Path) -> None:
+    """Schedule, order of the rows and augmentation stay; the predictions are those of the shorter training."""
     train, validation = splits()
     settings = parameters(**{**FIVE, "max_epochs": 6}, learning_rate=0.05)
     folds, _, plans = divide(architecture(0.0), train, validation, settings)
-    trained = train_member(plans[1], folds, train, validation, ResumableTrainings(tmp_path / "a"))
-    assert len(trained.history) == 6
-    histories = [trained.history.assign(validation_loss=[5.0, 4, 3, 4, 5, 6]) for _ in plans]
-    histories[1] = trained.history.assign(validation_loss=[0.0, 4, 3, 4, 5, 6])
-    trainings = ResumableTrainings(tmp_path / "b")
-    finished = finish_member(plans[1], trained, histories, folds, train, validation, trainings)
-    columns = ["train_loss", "validation_loss", "learning_rate"]
-    assert finished.history[columns].to_numpy().tolist() == trained.history[columns].iloc[:3].to_numpy().tolist()
-    inside = HeldOut(np.flatnonzero(folds == 1), {})
-    np.testing.assert_array_equal(finished.held_out.rows, inside.rows)
-    logits = compute_logits(finished.model, concatenate(train, validation).take(inside.rows), CPU)
-    np.testing.assert_array_equal(finished.held_out.logits["fused"], logits["fused"])
-    assert not same_weights(finished.model, trained.model)
-    rising = [history.assign(validation_loss=[5.0, 4, 3, 2, 1, 0]) for history in histories]
-    assert finish_member(plans[1], trained, rising, folds, train, validation, trainings) is trained
+    model, history, held_out = nodes.train_member(plans[1], folds, train, validation, str(tmp_path))
+    assert len(history) == 6
+
+    def finish(epochs: int) -> Any:
+        chosen = {"epochs": epochs, "of": 6}
+        return nodes.finish_member(plans[1], chosen, model, held_out, folds, train, validation, str(tmp_path))
+
+    assert finish(6) == (model, held_out)
+    finished, predicted = finish(3)
+    inside = np.flatnonzero(folds == 1)
+    np.testing.assert_array_equal(predicted["rows"], inside)
+    logits = compute_logits(finished, concatenate(train, validation).take(inside), CPU)
+    np.testing.assert_array_equal(predicted["logits/fused"], logits["fused"])
+    labels = torch.from_numpy(concatenate(train, validation).labels[inside])
+    loss = task_loss(torch.from_numpy(predicted["logits/fused"]), labels, "multiclass")
+    assert loss.item() == pytest.approx(history["validation_loss"][2], abs=1e-6)
+    assert abs(history["validation_loss"][5] - history["validation_loss"][2]) > 1e-3, "the end is elsewhere"
+
+
+def test_small_tables_end_where_the_other_folds_say(tmp_path: Path) -> None:
+    """The labels are noise, so that every further epoch hurts."""
+    train, validation = splits()
+    for rows in (train, validation):
+        rows.labels[:] = np.random.default_rng(0).permutation(rows.labels)
+    settings = parameters(**{**FIVE, "max_epochs": 12}, learning_rate=0.05)
+    found = train_fully(architecture(0.0), train, validation, settings, tmp_path)
+    chosen = found.members("epochs")
+    histories = found.members("history")
+    assert [one["epochs"] for one in chosen] == choose_epochs(found.members("plan"), histories)
+    assert min(one["epochs"] for one in chosen) < 12
+    for one, history, arrays in zip(chosen, histories, found.members("held_out"), strict=True):
+        labels = torch.from_numpy(concatenate(train, validation).labels[arrays["rows"]])
+        loss = task_loss(torch.from_numpy(arrays["logits/fused"]), labels, "multiclass")
+        assert loss.item() == pytest.approx(history["validation_loss"][one["epochs"] - 1], abs=1e-6)
 
 
 def test_with_fewer_groups_than_members_folds_are_left_out_in_turn(tmp_path: Path) -> None:

@@ -275,3 +275,16 @@ def test_last_epoch_is_kept_and_nothing_stops_early(tmp_path: Path) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
     best = fitting.train(architecture(), table(80, 0), other, parameters(max_epochs=4, patience=1), tmp_path / "best")
     assert len(best[1]) < 4
+
+
+def test_the_validation_loss_weighs_classes_in_any_precision(tmp_path: Path) -> None:
+    """It is the loss that is trained: against a weighted cross-entropy by hand."""
+    train, validation = table(50, 0), table(20, 1)
+    settings = parameters(max_epochs=1, balance="classes", precision="float64", keep="last")
+    model, history = fitting.train(architecture(0.0), train, validation, settings, tmp_path)
+    logits = compute_logits(model, validation, CPU)["fused"]
+    weights = len(train.labels) / (3 * np.bincount(train.labels, minlength=3))
+    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    each = weights[validation.labels]
+    expected = -(each * log_p[np.arange(20), validation.labels]).sum() / each.sum()
+    assert history["validation_loss"][0] == pytest.approx(expected, rel=1e-5)

@@ -27,13 +27,12 @@ class ProjectHooks:
         """Pass the parameters to the registry: the search space decides the graph, and only the context knows ``--env``
         and ``--params``."""
         from mixmas_pipeline import pipeline_registry  # it imports every pipeline
-        from mixmas_pipeline.pipelines.data import custom
 
         log_lines()
         parameters = context.config_loader["parameters"]
         pipeline_registry.use_parameters(parameters)
         named = "dataset" in (context.config_loader.runtime_params or {})  # with --params, so on purpose
-        self._own = [] if named else custom.names(parameters)
+        self._own = [] if named else pipeline_registry.own_data_sets_not_chosen(parameters)
 
     @hook_impl
     def after_catalog_created(self, catalog: CatalogProtocol, parameters: dict[str, Any]) -> None:
@@ -49,12 +48,12 @@ class ProjectHooks:
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline) -> None:
-        """Log the data set: the nodes' names do not have it. Warn of a run of a shipped one beside the user's own."""
+        """Log the data set: the nodes' names do not have it. Warn if the user's own may have been forgotten."""
         found = data_sets(pipeline)
         _log.info("Data set: %s", ", ".join(found))
         if self._own and not set(self._own) & set(found):
             _log.warning(
-                "Your own data set %s is not part of this run; dataset: %s in conf/local/parameters.yml chooses it",
+                "This run does not use your data set %s. To use it, set dataset: %s in conf/local/parameters.yml",
                 ", ".join(self._own),
                 self._own[0],
             )

@@ -14,6 +14,7 @@ from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.plots import style
 
 _ROWS = 2  # of examples, at most
+_MOST_BARS = 100  # of facts; more become a line
 
 
 def example_picture(table: MultimodalTable, captions: list[str], columns: int = 6) -> bytes:
@@ -67,7 +68,7 @@ def _draw(axis: Axes, array: np.ndarray, kind: str, limit: float) -> None:
     """
     if kind in ("time_series", "text") and array.ndim == 2:
         axis.imshow(array.T, cmap=style.SERIES_COLOURS, vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
-    elif kind == "tabular" and array.ndim == 1:
+    elif kind == "tabular" and len(array) <= _MOST_BARS:
         axis.bar(range(len(array)), array)
         axis.axhline(0, color=style.AXIS_LINE, linewidth=0.5)
         axis.set_ylim(-limit, limit)

@@ -5,7 +5,8 @@ for as many epochs as are best for the members of the other folds, so that every
 tables, and those whose split was given: every member is trained on the training split from a seed of its own, and stops
 on the validation split.
 
-``divide`` -> ``train_member`` -> ``finish_member``, and ``fit_reference_member`` -> ``combine_members``.
+``divide`` -> ``train_member`` -> ``choose_epochs`` -> ``finish_member``, and ``fit_reference_member`` ->
+``combine_members``.
 """
 
 from __future__ import annotations
@@ -214,67 +215,11 @@ def train_member(
     validation: MultimodalTable,
     trainings: ResumableTrainings,
 ) -> Trained:
-    """A network of an ensemble, as planned, for all epochs.
+    """A network of an ensemble, as planned.
 
     Args:
         folds: see ``Division``.
     """
-    return _member(plan, folds, train, validation, trainings, plan.training.epochs)
-
-
-def finish_member(
-    plan: MemberPlan,
-    trained: Trained,
-    histories: Sequence[pd.DataFrame],
-    folds: np.ndarray,
-    train: MultimodalTable,
-    validation: MultimodalTable,
-    trainings: ResumableTrainings,
-) -> Trained:
-    """A network of an ensemble by fold, trained for as many epochs as are best for the members of the other folds; the
-    network itself if that is all of them, or if there are no folds.
-
-    Args:
-        trained: what ``train_member`` returned.
-        histories: of all members.
-        folds: see ``Division``.
-    """
-    if plan.fold is None:
-        return trained
-    count = int(folds.max()) + 1
-    others = [history for number, history in enumerate(histories) if number % count != plan.fold]
-    epochs = choose_epochs([history["validation_loss"].to_numpy() for history in others])
-    if epochs == len(trained.history):
-        return trained
-    _log.info(
-        "member %d: %d of %d epochs are best for the members of the other folds; training again for so many",
-        plan.member + 1, epochs, len(trained.history),
-    )  # fmt: skip
-    return _member(plan, folds, train, validation, trainings, epochs)
-
-
-def choose_epochs(losses: Sequence[np.ndarray]) -> int:
-    """After how many epochs the mean of some members' held-out losses is smallest; all, unless the difference is larger
-    than its standard error over the members.
-
-    Args:
-        losses: (epochs,) each.
-    """
-    values = np.stack(losses)
-    best = int(values.mean(axis=0).argmin())
-    gains = values[:, -1] - values[:, best]
-    error = gains.std(ddof=1) / np.sqrt(len(gains)) if len(gains) > 1 else 0.0
-    return best + 1 if gains.mean() > error else values.shape[1]
-
-
-def _member(
-    plan: MemberPlan,
-    folds: np.ndarray,
-    train: MultimodalTable,
-    validation: MultimodalTable,
-    trainings: ResumableTrainings,
-    epochs: int | None,
-) -> Trained:
     if plan.fold is None:
         rows, out, numbers = train, validation, len(train) + np.arange(len(validation))
     else:
@@ -282,9 +227,35 @@ def _member(
         rows, out = _rows_where(~inside, train, validation), _rows_where(inside, train, validation)
         numbers = np.flatnonzero(inside)
     report(PartStarted("training", 1, 1))
-    training = plan.training.model_copy(update={"epochs": epochs})
-    found = _trained(plan.architecture, rows, out, numbers, training, trainings)
+    found = _trained(plan.architecture, rows, out, numbers, plan.training, trainings)
     return found._replace(history=found.history.assign(member=plan.member))
+
+
+def choose_epochs(plans: Sequence[MemberPlan], histories: Sequence[pd.DataFrame]) -> list[int]:
+    """For how many epochs each network is to be trained: as many as are best for the networks of the other folds.
+
+    That is where the mean of the other folds' held-out losses is smallest, if it is smaller than at the end by more
+    than its standard error over these folds; else the end. Without folds, or with fewer than two others, it is the end.
+
+    Args:
+        histories: of the networks, as planned.
+    """
+    losses: dict[int | None, list[np.ndarray]] = {}
+    for plan, history in zip(plans, histories, strict=True):
+        losses.setdefault(plan.fold, []).append(history["validation_loss"].to_numpy())
+    by_fold = {fold: np.mean(curves, axis=0) for fold, curves in losses.items() if fold is not None}
+    chosen = []
+    for plan, history in zip(plans, histories, strict=True):
+        others = [curve for fold, curve in by_fold.items() if fold != plan.fold]
+        chosen.append(_best_epoch(np.stack(others)) if len(others) > 1 else len(history))
+    return chosen
+
+
+def _best_epoch(losses: np.ndarray) -> int:
+    """From 1; ``losses``: (folds, epochs)."""
+    best = int(losses.mean(axis=0).argmin())
+    gains = losses[:, -1] - losses[:, best]
+    return best + 1 if gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)) else losses.shape[1]
 
 
 def _trained(

@@ -180,7 +180,9 @@ class MixerModule(pl.LightningModule):
             value = score(metric, truth, predicted, classes) if len(truth) else math.nan
             row[f"validation_{metric}_{head}"] = value
             if head == FUSED:
-                row["validation_loss"] = task_loss(logits, labels, task, self.scale).item()
+                # Logits are float32 in any precision; those of several processes are on the CPU.
+                scale = None if self.scale is None else self.scale.to(logits)
+                row["validation_loss"] = task_loss(logits, labels, task, scale).item()
                 self.log("monitor", value)
         return row
 

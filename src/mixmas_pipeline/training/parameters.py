@@ -207,7 +207,7 @@ class TrainingParameters(OptimiserParameters, DeviceParameters):
         keep: "best": the weights of the epoch with the best validation score. "last": those of the last epoch; then
             nothing stops early. Members of an ensemble by fold are always trained with "last"; see
             ``ensembling.choose_epochs``. Default "best".
-        epochs: end after so many of ``max_epochs``; the learning rate's schedule stays. Default null: none is left out.
+        epochs: stop after this many epochs; the schedule keeps the length of ``max_epochs``. Default null: train all.
         min_steps: with few rows an epoch goes over them several times, so often that the schedule has this many
             optimiser steps. Default 0: once.
         max_batch_size: with many rows, batches double, to at most this size, while an epoch has more than 300 of them;

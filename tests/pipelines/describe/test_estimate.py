@@ -40,7 +40,7 @@ def test_estimate_follows_from_the_measured_seconds(slow_steps: None) -> None:
     assert found.search.least_seconds == pytest.approx(4 * node)
     # Twelve epochs of each of five members, three members at once; and all of them may be trained again.
     names = ("seconds_an_epoch", "epochs", "at_once", "seconds")
-    assert [getattr(found.training, name) for name in names] == [7.0, 120, 3, 4 * 12 * 7.0]
+    assert [getattr(found.training, name) for name in names] == [7.0, 120, 3, 2 * 2 * 12 * 7.0]
     rows = 2 * sum(array.nbytes for split in ("train", "validation") for array in splits[split].arrays.values())
     assert found.bytes.training == 3 * (found.candidates[-1].bytes + rows)
     one = nodes.estimate_cost(splits["train"], splits["validation"], plan, search.model_dump(), training, COMPUTE)

@@ -63,9 +63,8 @@ def test_a_wide_table_is_one_token(width: int, tokeniser: str) -> None:
 
 
 def test_a_candidate_may_have_its_own_width_and_depth() -> None:
-    """The others are matched to the reference, whose width is the stage's."""
     sample = brightness_table(40, shape=(5,))
-    written = stage() | {"overrides": {"mixer": {"hidden_dim": 24, "depth": 1}}}
+    written = stage() | {"overrides": {"mixer": {"hidden_dim": 24, "depth": 1}, "plain": None}}
     proposals = nodes.propose_encoders(sample, {"x": written}, MatchParameters(tolerance=None))
     sizes = {
         name: (p.architecture.encoders["x"].hidden_dim, p.architecture.encoders["x"].depth)

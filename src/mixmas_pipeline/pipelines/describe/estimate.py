@@ -273,9 +273,11 @@ def _warnings_only(name: str) -> Iterator[None]:
 
 
 class _Members(NamedTuple):
-    """The trainings of networks: their number at most, what each takes, and how many run at the same time."""
+    """The trainings of networks: their number, how often each is trained at most, what a training takes, and how many
+    run at the same time."""
 
     number: int
+    times: int
     share: Share
     at_once: int
 
@@ -283,13 +285,13 @@ class _Members(NamedTuple):
 def _members(tables: Tables, training: TrainingParameters, compute: ComputeParameters) -> _Members:
     if training.deploy == "single":
         refits = training.refit and GIVEN_SPLIT not in tables.train.extra
-        return _Members(1 + refits, compute.shares.training, 1)
-    # A member of a small table's ensemble may be trained again for fewer epochs.
-    number = training.members * (2 if is_small(tables.train, tables.validation) else 1)
+        return _Members(1, 1 + refits, compute.shares.training, 1)
+    # A member of a small table's ensemble may be trained again, for fewer epochs.
+    number, times = training.members, 2 if is_small(tables.train, tables.validation) else 1
     if training.is_distributed:
-        return _Members(number, compute.shares.training, 1)
+        return _Members(number, times, compute.shares.training, 1)
     share = compute.shares.member
-    return _Members(number, share, min(training.members, at_once(share, compute, pick_device(training.device))))
+    return _Members(number, times, share, min(number, at_once(share, compute, pick_device(training.device))))
 
 
 def _training_cost(
@@ -302,9 +304,9 @@ def _training_cost(
     return TrainingCost(
         seconds_an_epoch=epoch,
         alone_seconds_an_epoch=alone * passes_per_epoch(len(tables.train), training),
-        epochs=training.most_epochs * members.number,
+        epochs=training.most_epochs * members.number * members.times,
         at_once=members.at_once,
-        seconds=makespan([epoch * training.most_epochs] * members.number, members.at_once),
+        seconds=members.times * makespan([epoch * training.most_epochs] * members.number, members.at_once),
     )
 
 
@@ -322,7 +324,7 @@ def _memory(candidates: Sequence[Candidate], tables: Tables, slots: int, members
     largest = sorted((one.bytes for one in candidates), reverse=True)[:slots]
     samples = _bytes(tables.sample, tables.holdout)
     # A member of a small table's ensemble copies its rows twice; those of a large table stay in their file.
-    copied = members.number > 1 and is_small(tables.train, tables.validation)
+    copied = members.number * members.times > 1 and is_small(tables.train, tables.validation)
     rows = 2 * _bytes(tables.train, tables.validation) if copied else 0
     return Memory(
         samples=samples,

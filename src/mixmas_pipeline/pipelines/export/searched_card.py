@@ -20,9 +20,9 @@ sample, and scored on {{ sampling.holdout.rows }} others, stage by stage. The va
 {{ tables.stages }}
 
 Scores are means of the search's metric over the seeds.
-{% if members %}The chosen architecture was then trained as {{ members }} members of an ensemble, {{ epochs }} epochs in
-all. A linear model and boosted trees may be members too. `ensemble.json` has the weight of each; rows that a member was
-not trained on set the weights.
+{% if members %}The chosen architecture was then trained as {{ members }} members of an ensemble. A linear model and
+boosted trees may be members too. `ensemble.json` has the weight of each; rows that a member was not trained on set the
+weights.
 {% else %}The chosen architecture was then trained on the whole training split for {{ epochs }} epoch
 {{- "s" if epochs != 1 }}. The weights are those of the epoch with the best score on the validation split; with
 `training.refit`, of a second training, on both splits, to that epoch.

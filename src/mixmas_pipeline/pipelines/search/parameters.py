@@ -166,13 +166,13 @@ class EncoderStage(Candidates):
 
     Attributes:
         tokeniser, hidden_dim, depth: as in ``Encoder``.
-        overrides: candidate -> what it has of its own. Default none.
+        overrides: candidate -> what it has of its own; null removes what an environment inherits. Default none.
     """
 
     tokeniser: Tokeniser
     hidden_dim: Count
     depth: Count
-    overrides: dict[str, EncoderOverrides] = Field(default_factory=dict)
+    overrides: dict[str, EncoderOverrides | None] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _check_overrides(self) -> Self:
@@ -182,7 +182,7 @@ class EncoderStage(Candidates):
 
     def encoder(self, name: str, block: BlockParameters) -> Encoder:
         """The encoder of the candidate ``name``, with a block that may be wider than the one written there."""
-        own = self.overrides.get(name, EncoderOverrides())
+        own = self.overrides.get(name) or EncoderOverrides()
         return Encoder(
             tokeniser=own.tokeniser or self.tokeniser,
             hidden_dim=own.hidden_dim or self.hidden_dim,

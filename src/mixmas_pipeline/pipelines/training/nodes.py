@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from mixmas_pipeline.data.table import MultimodalTable
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 else:
     np, pd = lazy("numpy"), lazy("pandas")
     MultimodalMixer = ReferenceModel = Any
+
+_log = logging.getLogger(__name__)
 
 
 def train_model(
@@ -69,7 +72,7 @@ def divide(
 def train_member(
     plan: MemberPlan, folds: np.ndarray, train: MultimodalTable, validation: MultimodalTable, checkpoints: str
 ) -> tuple[MultimodalMixer, pd.DataFrame, dict[str, np.ndarray]]:
-    """Train one network of the ensemble for all epochs.
+    """Train one network of the ensemble.
 
     Args:
         folds: see ``divide``.
@@ -88,36 +91,54 @@ def train_member(
     return model, history, held_out.to_arrays()
 
 
+def choose_epochs(**members: Any) -> dict[str, dict[str, int]]:
+    """Say for how many epochs each network is to be trained.
+
+    Args:
+        members: "member_1.plan", ".history" and so on.
+
+    Returns:
+        "member_1" and so on: "epochs", and of how many that were trained.
+    """
+    from mixmas_pipeline.training import ensembling
+
+    names = [f"member_{number}" for number in range(1, len(members) // 2 + 1)]
+    histories = [members[f"{name}.history"] for name in names]
+    chosen = ensembling.choose_epochs([members[f"{name}.plan"] for name in names], histories)
+    found = {name: {"epochs": n, "of": len(h)} for name, n, h in zip(names, chosen, histories, strict=True)}
+    for name, one in found.items():
+        if one["epochs"] < one["of"]:
+            _log.info("%s: %d of %d epochs are best for the other folds' networks", name, one["epochs"], one["of"])
+    return found
+
+
 def finish_member(
     plan: MemberPlan,
+    epochs: dict[str, int],
     model: MultimodalMixer,
     held_out: dict[str, np.ndarray],
     folds: np.ndarray,
     train: MultimodalTable,
     validation: MultimodalTable,
     checkpoints: str,
-    **histories: pd.DataFrame,
 ) -> tuple[MultimodalMixer, dict[str, np.ndarray]]:
-    """Train the network again where fewer epochs are better, by the held-out rows of the other folds' members.
+    """Train the network again where fewer epochs are better.
 
     Args:
+        epochs: of this network, see ``choose_epochs``.
         model, held_out: of all epochs, as ``train_member`` returned them.
         folds: see ``divide``.
         checkpoints: as for ``train_model``.
-        histories: of every member: "member_1" and so on.
 
     Returns:
         The model and its held-out predictions.
     """
-    from mixmas_pipeline.training import ensembling
-    from mixmas_pipeline.training.resumable import ResumableTrainings
-
-    trainings = ResumableTrainings(checkpoints)
-    ordered = [histories[f"member_{number}"] for number in range(1, len(histories) + 1)]
-    trained = ensembling.Trained(model, ordered[plan.member], ensembling.HeldOut.from_arrays(held_out))
-    finished = ensembling.finish_member(plan, trained, ordered, folds, train, validation, trainings)
-    trainings.finish()
-    return finished.model, finished.held_out.to_arrays()
+    if epochs["epochs"] == epochs["of"]:
+        return model, held_out
+    shorter = plan.training.model_copy(update={"epochs": epochs["epochs"]})
+    plan = plan.model_copy(update={"training": shorter})
+    model, _, held_out = train_member(plan, folds, train, validation, checkpoints)
+    return model, held_out
 
 
 def fit_linear_member(

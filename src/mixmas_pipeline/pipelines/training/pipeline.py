@@ -1,7 +1,7 @@
 """The graph from architecture and tables to ``model``, ``metrics`` and ``predictions``.
 
-An ensemble: divide -> train_member_1, train_member_2, ... -> finish_member_1, finish_member_2, ...; fit_linear_member,
-fit_trees_member -> combine_members.
+An ensemble: divide -> train_member_1, train_member_2, ... -> choose_epochs -> finish_member_1, finish_member_2, ...;
+fit_linear_member, fit_trees_member -> combine_members.
 A single model: train_model. Then evaluate_model.
 """
 
@@ -62,11 +62,11 @@ def _ensemble(dataset: str, training: TrainingParameters) -> list[Node]:
     # A training in several processes takes the machine for itself.
     tag = "training" if training.is_distributed else "member"
     trained = [_network(root, name, rows, tag) for name in networks]
-    histories = {name: f"{root}.{name}.history" for name in networks}
-    members = [_finished_network(root, name, rows | histories, tag) for name in networks]
+    members = [_finished_network(root, name, rows, tag) for name in networks]
     if training.references:
         members += [_reference(root, kind, rows) for kind in _REFERENCES]
-    made = [*histories.values(), *(name for member in members for name in member.outputs)]
+    made = [f"{name}.history" for name in networks]
+    made += [name.removeprefix(f"{root}.") for member in members for name in member.outputs]
     return [
         Node(
             nodes.divide,
@@ -80,11 +80,18 @@ def _ensemble(dataset: str, training: TrainingParameters) -> list[Node]:
             tags="preparation",
         ),
         *trained,
+        Node(
+            nodes.choose_epochs,
+            {f"{name}.{part}": f"{root}.{name}.{part}" for name in networks for part in ("plan", "history")},
+            {name: f"{root}.{name}.epochs" for name in networks},
+            name="choose_epochs",
+            namespace=NAMESPACE,
+        ),
         *members,
         Node(
             nodes.combine_members,
             {"architecture": f"{root}.architecture", **tables, **parameters}
-            | {name.removeprefix(f"{root}."): name for name in made},
+            | {name: f"{root}.{name}" for name in made},
             [f"{dataset}.{name}" for name in _RESULTS],
             name="combine_members",
             namespace=NAMESPACE,
@@ -103,11 +110,16 @@ def _network(root: str, name: str, rows: dict[str, str], tag: str) -> Node:
     )
 
 
-def _finished_network(root: str, name: str, inputs: dict[str, str], tag: str) -> Node:
+def _finished_network(root: str, name: str, rows: dict[str, str], tag: str) -> Node:
     made = {part: f"{root}.{name}.all_epochs.{part}" for part in ("model", "held_out")}
     return Node(
         nodes.finish_member,
-        {"plan": f"{root}.{name}.plan", **made, **inputs, "checkpoints": "params:checkpoints"},
+        {
+            **{part: f"{root}.{name}.{part}" for part in ("plan", "epochs")},
+            **made,
+            **rows,
+            "checkpoints": "params:checkpoints",
+        },
         [f"{root}.{name}.{part}" for part in made],
         name=f"finish_{name}",
         namespace=NAMESPACE,

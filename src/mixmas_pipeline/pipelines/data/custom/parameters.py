@@ -268,14 +268,14 @@ class TabularParameters(ModalityParameters):
     categories.
 
     A number that is missing is the training rows' median; if any is missing there, a further value is 1 where the
-    number is missing. A category has a value for each that the training rows have; one that they have not, and a
-    missing one, is 0 in all of them.
+    number is missing. A category has a value for each that the training rows have (of many, for the frequent ones); one
+    that they have not, and a missing one, is 0 in all of them.
 
     Attributes:
         columns: of the table, or patterns of them ("lab_*"); "*" is all that nothing else uses.
         categories: those of the columns (or patterns) whose values are names. All others are numbers. Default none.
-        most_categories: of a column with more, those that fewest training rows have share one value, and so do those
-            that no training row has. Default 100.
+        most_categories: of a column that have a value of their own. If there are more, the rarer ones, and those that
+            no training row has, share one value. Default 100.
     """
 
     form: ClassVar[Form] = "features"

@@ -48,7 +48,7 @@ def test_rare_categories_share_a_value(caplog: pytest.LogCaptureFixture) -> None
     written = {"kind": "tabular", "columns": ["town"], "categories": ["town"], "train": 8}
     with caplog.at_level("WARNING"):
         found = made(rows, **written, most_categories=3)
-    assert found.modality.features == ("town: a", "town: b", "town: c", "town is another")
+    assert found.modality.features == ("town: a", "town: b", "town: c", "town: other")
     assert found.array.argmax(axis=1).tolist() == [3, 0, 3, 1, 1, 2, 0, 0, 3]
     assert found.array.sum(axis=1).tolist() == [1] * 7 + [0, 1]
     assert (

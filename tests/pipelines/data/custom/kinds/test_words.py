@@ -51,7 +51,8 @@ def test_weights_are_those_of_the_formula_and_are_learnt_of_the_training_rows(tr
     assert learnt["words"] == known
     assert {"red", "hen", "fox"} <= set(known)
     np.testing.assert_allclose(column.array, table, atol=1e-3)
-    assert (column.array.dtype, column.modality.kind, column.modality.shape) == (np.float16, "embedding", (len(known),))
+    assert (column.array.dtype, column.modality.kind, column.modality.shape) == (np.float16, "tabular", (len(known),))
+    assert column.modality.features == tuple(known)
     assert not column.array[3].any(), "it has no known word, which is not to lack the text"
     assert column.present.all()
 

@@ -68,7 +68,7 @@ def prepare(parameters: TabularParameters, learnt: dict[str, Any], rows: pd.Data
         names += [f"{column}: {name}" for name in known["names"]]
         if known["others"]:
             parts.append(others)
-            names.append(f"{column} is another")
+            names.append(f"{column}: other")
     n = len(rows)
     # Numbers first, then what says that they are missing, then categories: a change of one moves no other's place.
     count = len(learnt["numbers"])

@@ -56,7 +56,7 @@ def prepare(parameters: WordsParameters, learnt: dict[str, Any], rows: pd.DataFr
         part = [text or "" for text in texts[start : start + _TOGETHER]]
         array[start : start + len(part)] = counter.transform(part).toarray()
     present = np.array([bool(text) for text in texts])
-    return Column(array, present, Modality("embedding", array.shape[1:], "float16"))
+    return Column(array, present, Modality("tabular", array.shape[1:], "float16", features=tuple(learnt["words"])))
 
 
 def _vectoriser(**settings: Any) -> TfidfVectorizer:
