@@ -27,4 +27,4 @@ def test_an_ensemble_says_what_its_validation_rows_were_used_for(make_architectu
     history = pd.DataFrame({"epoch": [0, 1, 0], "member": [0, 0, 1]})
     about = about_searched(artefacts(make_architecture(), history=history, thresholds={"a": 0.5}))
     assert about.uses["validation"] == "training or early stopping, weights of the members, thresholds"
-    assert "trained as 2 members of an ensemble, 3 epochs" in about.sections
+    assert "trained as 2 members of an ensemble. A linear model" in about.sections
