@@ -88,8 +88,8 @@ def test_pictures_and_names_of_emoji_of_which_some_pictures_are_missing(tmp_path
         assert (names == written.loc[table.ids, "group"]).all()
     patterns = pd.read_parquet(newest(project / "data/test/07_model_output/emoji/patterns.parquet"))
     rows = {frozenset(row.pattern.split(" + ")): row.rows for row in patterns.itertuples()}
-    assert rows[frozenset({"picture", "name"})] == tables["test"].present["picture"].sum()
-    assert rows[frozenset({"name"})] == (~tables["test"].present["picture"]).sum()
+    assert rows[frozenset({"picture", "name", "name_words"})] == tables["test"].present["picture"].sum()
+    assert rows[frozenset({"name", "name_words"})] == (~tables["test"].present["picture"]).sum()
 
 
 @pytest.mark.slow
