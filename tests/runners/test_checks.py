@@ -41,6 +41,15 @@ def test_a_missing_input_names_its_file_and_the_smallest_pipeline_that_makes_it(
     check_inputs_exist(wanting, catalog)
 
 
+def test_of_several_missing_inputs_the_pipeline_is_named_that_makes_all(
+    graphs: dict[str, Pipeline], tmp_path: Path
+) -> None:
+    catalog = DataCatalog({name: JSONFile(filepath=str(tmp_path / name)) for name in ("model", "scores")})
+    wanting = Pipeline([node("model", output="page"), node("scores", output="figure")])
+    with pytest.raises(DatasetError, match=r"model does not exist: .*; kedro run --pipeline=large makes it"):
+        check_inputs_exist(wanting, catalog)
+
+
 def test_an_input_that_no_pipeline_makes_has_no_such_advice(graphs: dict[str, Pipeline], tmp_path: Path) -> None:
     catalog = DataCatalog({"other": JSONFile(filepath=str(tmp_path / "other.json"))})
     with pytest.raises(DatasetError, match=r"other does not exist: nothing in .*other\.json$"):

@@ -13,13 +13,14 @@ def check_inputs_exist(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
     """Check that the inputs which other pipelines make exist.
 
     Raises:
-        DatasetError: names the first missing one, and the pipeline that makes it.
+        DatasetError: names the first missing one, and the pipeline that makes all of them.
     """
-    for name in sorted(pipeline.inputs()):
-        dataset = catalog.get(name)
-        if isinstance(dataset, AtomicDataset) and not dataset.exists():
-            remedy = f"; kedro run --pipeline={maker} makes it (with the same --env)" if (maker := _maker(name)) else ""
-            raise DatasetError(f"{name} does not exist: nothing in {dataset._describe()['filepath']}{remedy}")
+    datasets = {name: catalog.get(name) for name in sorted(pipeline.inputs())}
+    missing = {name: d for name, d in datasets.items() if isinstance(d, AtomicDataset) and not d.exists()}
+    for name, dataset in missing.items():
+        maker = _maker(set(missing)) or _maker({name})
+        remedy = f"; kedro run --pipeline={maker} makes it (with the same --env)" if maker else ""
+        raise DatasetError(f"{name} does not exist: nothing in {dataset._describe()['filepath']}{remedy}")
 
 
 def check_outputs_are_kept(pipeline: Pipeline, nodes: list[Node], catalog: CatalogProtocol, remedy: str) -> None:
@@ -40,9 +41,9 @@ def check_outputs_are_kept(pipeline: Pipeline, nodes: list[Node], catalog: Catal
         )
 
 
-def _maker(name: str) -> str | None:
-    """The smallest of the project's pipelines that makes a data set."""
+def _maker(names: set[str]) -> str | None:
+    """The smallest of the project's pipelines that makes some data sets."""
     from kedro.framework.project import pipelines
 
-    makers = {other: len(pipeline.nodes) for other, pipeline in pipelines.items() if name in pipeline.all_outputs()}
-    return min(makers, key=lambda other: makers[other], default=None)
+    makers = {name: len(pipeline.nodes) for name, pipeline in pipelines.items() if names <= pipeline.all_outputs()}
+    return min(makers, key=lambda name: makers[name], default=None)

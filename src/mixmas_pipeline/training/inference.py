@@ -80,5 +80,6 @@ def check_fits(table: MultimodalTable, architecture: Architecture | Reference) -
         if ours != models:
             raise ValueError(
                 f"the model was trained on other data than is prepared now: its {what}: {models}; now: {ours}. "
-                "Train it again: kedro run --pipeline=training"
+                "Have the parameters of the data changed since? kedro run --pipeline=training prepares and trains what is "
+                "needed"
             )

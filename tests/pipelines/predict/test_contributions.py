@@ -169,5 +169,5 @@ def test_a_model_of_other_data_is_refused(make_table: Callable, make_architectur
         predict_rows(model, make_table(rows=5, task="multilabel"), {}, CPU)
     table = make_table(rows=5)
     table.schema.modalities.pop("series")
-    with pytest.raises(ValueError, match="Train it again"):
+    with pytest.raises(ValueError, match="prepares and trains what is needed"):
         predict_rows(model, table, {}, CPU)

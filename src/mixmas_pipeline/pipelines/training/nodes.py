@@ -106,9 +106,9 @@ def choose_epochs(**members: Any) -> dict[str, dict[str, int]]:
     histories = [members[f"{name}.history"] for name in names]
     chosen = ensembling.choose_epochs([members[f"{name}.plan"] for name in names], histories)
     found = {name: {"epochs": n, "of": len(h)} for name, n, h in zip(names, chosen, histories, strict=True)}
-    for name, one in found.items():
-        if one["epochs"] < one["of"]:
-            _log.info("%s: %d of %d epochs are best for the other folds' networks", name, one["epochs"], one["of"])
+    for name, n, history in zip(names, chosen, histories, strict=True):
+        if n < len(history):
+            _log.info("%s: trained again, for the %d of %d epochs that suit the other folds", name, n, len(history))
     return found
 
 

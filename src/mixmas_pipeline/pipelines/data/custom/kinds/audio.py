@@ -47,7 +47,7 @@ def learn(parameters: AudioParameters, rows: pd.DataFrame, source: Path) -> dict
     longer = float(np.mean(lengths > seconds))
     _log.info(
         "%s: the first %.2f s of a recording are taken (training recordings have %.2f to %.2f s; %.0f %% are cut off). "
-        "seconds: says how many",
+        "The key seconds sets how many",
         parameters.column, seconds, lengths.min(), lengths.max(), 100 * longer,
     )  # fmt: skip
     return {"seconds": seconds}

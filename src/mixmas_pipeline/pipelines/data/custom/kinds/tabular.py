@@ -63,7 +63,9 @@ def prepare(parameters: TabularParameters, learnt: dict[str, Any], rows: pd.Data
         others = np.array([cell is not None and cell not in own for cell in cells])
         if others.any() and not known["others"]:
             unseen = sorted({str(cells[row]) for row in np.flatnonzero(others)})
-            _log.warning("%s: training rows have no %s; they count as missing", column, ", ".join(unseen[:5]))
+            _log.warning(
+                "%s: training rows have no %s; they count as missing", column, ", ".join(map(repr, unseen[:5]))
+            )
         parts += [np.array([cell == name for cell in cells]) for name in known["names"]]
         names += [f"{column}: {name}" for name in known["names"]]
         if known["others"]:
@@ -86,7 +88,7 @@ def _categories(rows: pd.DataFrame, column: str, most: int) -> dict[str, Any]:
         rest = counts.total() - sum(counts[name] for name in chosen)
         _log.warning(
             "%s has %d categories; the %d most frequent have a value each, the others (%d of %d training rows) one "
-            "together. most_categories: says how many",
+            "together. The key most_categories sets how many",
             column, len(counts), most, rest, len(rows),
         )  # fmt: skip
     return {"names": sorted(chosen), "others": len(counts) > most}
