@@ -52,8 +52,8 @@ def learn(parameters: TextParameters, rows: pd.DataFrame, source: EncoderFiles) 
     enough = math.ceil(np.quantile(lengths, 1.0 if parameters.pooled else _NO_LONGER, method="inverted_cdf"))
     taken = max(_FEWEST, min(enough, _MOST, most))
     _log.info(
-        "%s: %d tokens of a text are taken (training texts have %d to %d; %.0f %% are cut). The key max_tokens sets how "
-        "many",
+        "%s: %d tokens of a text are taken (training texts have %d to %d; %.0f %% are cut). The key max_tokens sets "
+        "how many",
         parameters.column, taken, lengths.min(), lengths.max(), 100 * float(np.mean(lengths > taken)),
     )  # fmt: skip
     return {"max_tokens": taken}
