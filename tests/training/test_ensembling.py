@@ -113,6 +113,8 @@ def plans_of(*folds: int | None) -> list[MemberPlan]:
         ([[3, 2, 2, 1], [4, 3, 3, 2]], 4),
         ([[9, 1, 1, 2], [9, 3, 3, 3], [9, 2, 2, 2.1]], 2),  # the mean gain is 0.37, its standard error 0.32
         ([[9, 1, 1, 5], [9, 3, 3, 1], [9, 2, 2, 3]], 4),  # 1.0 and 1.73
+        ([[3, 1.981, 1.981, 2], [4, 2.97, 2.97, 3]], 4),  # 0.0245 of 2.5 are less than 1 %
+        ([[3, 1.98, 1.98, 2], [4, 2.96, 2.96, 3]], 2),  # 0.03, and a standard error of 0.01
         ([[3, 1, 2, 3]], 4),  # one curve tells no noise
     ],
 )

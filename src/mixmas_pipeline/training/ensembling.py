@@ -47,6 +47,7 @@ FOLDED_REFERENCE_ROWS = 1500
 # The sum of the weights. Temperatures of more than 10 or less than 0.2 hint at predictions without information.
 _WEIGHTS = 0.1, 5.0
 _LEAST = 0.01
+_WORTH = 0.01  # share of the loss for which a network is trained again
 _CPU = torch.device("cpu")
 _log = logging.getLogger(__name__)
 
@@ -235,7 +236,8 @@ def choose_epochs(plans: Sequence[MemberPlan], histories: Sequence[pd.DataFrame]
     """For how many epochs each network is to be trained: as many as are best for the networks of the other folds.
 
     That is where the mean of the other folds' held-out losses is smallest, if it is smaller than at the end by more
-    than its standard error over these folds; else the end. Without folds, or with fewer than two others, it is the end.
+    than its standard error over these folds, and by more than 1 %; else the end. Without folds, or with fewer than two
+    others, it is the end.
 
     Args:
         histories: of the networks, as planned.
@@ -255,7 +257,8 @@ def _best_epoch(losses: np.ndarray) -> int:
     """From 1; ``losses``: (folds, epochs)."""
     best = int(losses.mean(axis=0).argmin())
     gains = losses[:, -1] - losses[:, best]
-    return best + 1 if gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)) else losses.shape[1]
+    noise = gains.std(ddof=1) / np.sqrt(len(gains))
+    return best + 1 if gains.mean() > max(noise, _WORTH * losses[:, -1].mean()) else losses.shape[1]
 
 
 def _trained(
