@@ -6,10 +6,15 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from graphs import configuration
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mixmas_pipeline.models.architecture import Architecture, Fusion, FusionNetwork, Input
+from mixmas_pipeline.models.block_reader import CHECKED
 from mixmas_pipeline.pipelines.data.custom.defaults import complete, merge, names, patch
+from mixmas_pipeline.pipelines.search.parameters import MatchParameters, SearchParameters
+from mixmas_pipeline.pipelines.search.proposals import fusion_network_proposals
 
 
 @given(st.integers(4, 600))
@@ -76,3 +81,28 @@ def test_what_is_completed_is_new_and_the_parameters_stay() -> None:
     assert section["search"]["encoders"] == {"facts": {"depth": 2}}
     assert section["search"]["budget"] == {"balance": "none"}
     assert section["table"]["source"] == "pets"
+
+
+@pytest.mark.parametrize(("modalities", "width"), [(("facts",), 256), (("facts", "labs"), 64)])
+def test_only_a_table_of_facts_alone_has_a_candidate_of_another_width(modalities: tuple[str, ...], width: int) -> None:
+    """Fused tokens are as wide as the widest encoder's. At 256 no hyper_mixer is as small as the reference network."""
+    table = {**TABLE, "modalities": {name: {"kind": "tabular", "columns": [name]} for name in modalities}}
+    defaults = configuration("base")["parameters"]["custom"]
+    completed = complete({"custom": defaults, "pets": {"table": table}})["pets"]
+    search = SearchParameters.model_validate(completed["search"], context=CHECKED)
+    encoders = {
+        name: {candidate: stage.encoder(candidate, block) for candidate, block in stage.blocks.items()}
+        for name, stage in search.encoders.items()
+    }
+    assert [found["real_mlp"].hidden_dim for found in encoders.values()] == [width] * len(modalities)
+    if len(modalities) == 1:
+        return
+    for candidate in encoders["facts"]:
+        inputs = {name: Input(shape=(5,), mean=0, std=1) for name in modalities}
+        chosen = {name: encoders[name][candidate].fitted((5,)) for name in modalities}
+        fusion = Fusion(function="concat", network=FusionNetwork(depth=2, block=search.fusion_network.reference_block))
+        architecture = Architecture(
+            task="multiclass", classes=("cat", "dog"), inputs=inputs, encoders=chosen, fusion=fusion
+        )
+        networks = fusion_network_proposals(architecture, search.fusion_network, MatchParameters())
+        assert set(networks) == {"mlp_mixer", "hyper_mixer", "linear"}

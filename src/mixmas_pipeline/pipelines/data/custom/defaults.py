@@ -91,11 +91,18 @@ def _encoders(table: TableParameters, templates: dict[str, Any]) -> dict[str, An
     stages = {}
     for name, modality in table.modalities.items():
         stage = templates[modality.form]
+        if len(table.modalities) > 1:  # all fused tokens are as wide as the widest: no other candidate could be matched
+            own = {candidate: _without_width(override) for candidate, override in stage.get("overrides", {}).items()}
+            stage = {**stage, "overrides": own}
         if isinstance(modality, ImageParameters | AudioParameters):
             sides = [patch(side) for side in modality.sides]
             stage = merge(stage, {"tokeniser": {"patch": sides}})
         stages[name] = stage
     return stages
+
+
+def _without_width(override: Any) -> Any:
+    return {k: v for k, v in override.items() if k != "hidden_dim"} if isinstance(override, dict) else override
 
 
 def _baseline(search: SearchParameters) -> dict[str, Any]:
