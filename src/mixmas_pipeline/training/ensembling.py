@@ -5,8 +5,8 @@ for as many epochs as are best for the members of the other folds, so that every
 tables, and those whose split was given: every member is trained on the training split from a seed of its own, and stops
 on the validation split.
 
-``divide`` -> ``train_member`` -> ``choose_epochs`` -> ``finish_member``, and ``fit_reference_member`` ->
-``combine_members``.
+``divide`` -> ``train_member`` -> ``choose_epochs`` -> ``train_member`` again where fewer are better; and, by itself,
+``fit_reference_member`` -> ``combine_members``.
 """
 
 from __future__ import annotations
