@@ -18,7 +18,7 @@ from mixmas_pipeline.pipelines.data.custom import DEFAULTS
 from mixmas_pipeline.pipelines.data_sets import DATA_SETS, SECTIONS
 from mixmas_pipeline.utils.resources import ComputeParameters
 
-TABLE = {
+TABLE: dict[str, Any] = {
     "file": "pets.csv",
     "label": "outcome",
     "task": "binary",
@@ -60,10 +60,14 @@ def without(value: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
 
 
 def seen(parameters: dict[str, Any]) -> dict[str, Any]:
-    """What pipelines see, of the shipped data sets and of custom ones, which the section of defaults completes."""
+    """What pipelines see, of the shipped data sets and of custom ones, which the section of defaults completes.
+
+    One custom table has facts alone: only there do the networks of candidates have widths of their own.
+    """
     pets = {f"pets_{task}": {"table": {**TABLE, "task": task}} for task in ("binary", "multiclass")}
     labels = {"label": ["a", "b"]}
     pets |= {f"pets_{task}": {"table": {**TABLE, **labels, "task": task}} for task in ("multilabel", "regression")}
+    pets["facts_alone"] = {"table": {**TABLE, "modalities": {"facts": TABLE["modalities"]["facts"]}}}
     return {key: value for key, value in complete({**parameters, **pets}).items() if key != DEFAULTS}
 
 
