@@ -116,9 +116,12 @@ class AudioParameters(FileParameters):
         frequencies: "mel": close together where they are low, as people hear them; a frame covers all of its time.
             "linear": equally far apart; a frame covers 2 (bins - 1) samples. Default "mel".
         range_db: below a recording's loudest point, which is as much as is kept. Default 80.
-        variants: how often each recording is mixed once more, with noise of a random colour and level; training draws
-            from all of them. Default 0.
+        variants: how often each recording is mixed once more, with noise of a random level; training draws from all of
+            them. (Not of a random gain: a spectrogram is relative to its loudest point.) Default 0.
         snr_db: lowest and highest signal-to-noise ratio of the variants, in dB. Default 0 to 30.
+        noise: a pattern of files in ``folder`` ("background/*.wav"): a random place of a random one is the noise of a
+            variant. Default null: noise of a random colour.
+        onset: least and most seconds of silence before the recording of a variant. Default 0 and 0.
     """
 
     form: ClassVar[Form] = "picture"
@@ -131,6 +134,8 @@ class AudioParameters(FileParameters):
     range_db: float = Field(80.0, gt=0, le=200)
     variants: int = Field(0, ge=0, le=100)
     snr_db: tuple[float, float] = (0.0, 30.0)
+    noise: str | None = None
+    onset: tuple[Annotated[float, Field(ge=0)], float] = (0.0, 0.0)
 
     @property
     def sides(self) -> tuple[int, int]:
@@ -141,6 +146,12 @@ class AudioParameters(FileParameters):
     def _check(self) -> Self:
         if self.snr_db[0] > self.snr_db[1]:
             raise ValueError(f"snr_db is {list(self.snr_db)}; expected the lower ratio first")
+        if self.onset[0] > self.onset[1]:
+            raise ValueError(f"onset is {list(self.onset)}; expected the shorter time first")
+        if not self.variants and (self.noise is not None or self.onset[1]):
+            raise ValueError(
+                "noise and onset are those of variants, of which there are none; expected variants: 4, say"
+            )
         if self.seconds == "auto":
             return self
         if (samples := round(self.sample_rate * self.seconds)) < 2 * (self.bins - 1):

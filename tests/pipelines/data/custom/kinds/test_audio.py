@@ -163,6 +163,56 @@ def test_variants_have_noise_of_their_level_and_follow_from_the_content(tmp_path
     np.testing.assert_allclose(noise[0] / noise[1], 10, rtol=0.1)
 
 
+def test_variants_begin_later_and_have_the_noise_of_a_folder(tmp_path: Path) -> None:
+    """A recording of half a second at 500 Hz; the noise is a tone at 3,000 Hz, shorter than the window."""
+    (tmp_path / "background").mkdir()
+    soundfile.write(tmp_path / "background" / "hum.wav", tone(3000, 8000, 0.3), 8000)
+    soundfile.write(tmp_path / "a.wav", tone(500, 8000, 0.5), 8000)
+    settings: dict[str, Any] = {"variants": 20, "snr_db": [20, 20], "noise": "background/*.wav", "onset": [0.1, 0.4]}
+    made = prepare(tmp_path, ["a.wav"], **settings)
+    assert made.variants is not None
+    low, high = round(500 * 126 / 8000), round(3000 * 126 / 8000)
+    assert np.median(made.array[0, high]) == 0, "the recording itself stays clean"
+    loud = made.variants[0, :, low] > 200
+    onsets = loud.argmax(axis=1) * (8000 // 63) / 8000
+    assert 0.07 < onsets.min() < 0.2 < onsets.max() < 0.43
+    np.testing.assert_allclose(loud.sum(axis=1), 0.5 * 63, atol=3)
+    # 20 dB over the recording's half second: a level of a tenth, 20 dB below, all the time.
+    decibel = made.variants[0, :, high, 2:-2] * (80 / 255) - 80
+    np.testing.assert_allclose(np.median(decibel, axis=1), -20, atol=1.5)
+    np.testing.assert_array_equal(prepare(tmp_path, ["a.wav"], **settings).variants, made.variants)
+
+
+@pytest.mark.parametrize(
+    ("noise", "message"),
+    [
+        pytest.param("street/*.wav", "no file in .* fits noise: 'street/", id="none"),
+        pytest.param("silence.wav", "the noise silence.wav in .* is silent", id="silent"),
+        pytest.param("b.txt", "the noise b.txt in .*: not a readable sound file", id="no sound"),
+    ],
+)
+def test_a_noise_that_is_none_is_refused_before_anything_is_prepared(tmp_path: Path, noise: str, message: str) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(500, 8000), 8000)
+    soundfile.write(tmp_path / "silence.wav", np.zeros(8000), 8000)
+    (tmp_path / "b.txt").write_text("no sound")
+    made = AudioParameters(column="sound", folder=str(tmp_path), variants=2, noise=noise)
+    with pytest.raises(ValueError, match=message):
+        audio.learn(made, frame(sound=["a.wav"]), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param({"onset": [0.2, 0.1], "variants": 1}, "onset is .*the shorter time first", id="order"),
+        pytest.param({"onset": [0.0, 0.1]}, "noise and onset are those of variants", id="no variants"),
+        pytest.param({"noise": "*.wav"}, "noise and onset are those of variants", id="noise without variants"),
+    ],
+)
+def test_settings_of_variants_that_contradict(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        AudioParameters.model_validate({"column": "sound", "folder": "sounds", **changes})
+
+
 def test_noise_has_its_colour_and_power() -> None:
     noise = coloured_noise(np.array([0.0, 1.0, 2.0]), 40_000, np.random.default_rng(0))
     np.testing.assert_allclose(np.mean(np.square(noise), axis=1), 1, rtol=1e-4)

@@ -1,4 +1,4 @@
-"""Recordings as spectrograms: log magnitudes of their beginning."""
+"""Recordings as spectrograms: log magnitudes of their beginning, and of mixtures with noise."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import io
 import logging
 import math
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _LONGEST = 10.0  # seconds that are taken if none are given
 _MEASURED = 500  # training recordings whose length is looked up, at most
+_NOISE_FILES, _NOISE_SECONDS = 40, 30.0  # that are kept in memory, at most
 _log = logging.getLogger(__name__)
 
 
@@ -36,9 +38,10 @@ def learn(parameters: AudioParameters, rows: pd.DataFrame, source: Path) -> dict
     """How many seconds are taken.
 
     Raises:
-        ValueError: no training row has a file.
+        ValueError: no training row has a file; there is no noise where some is asked for.
     """
     check_some(parameters, rows, source)
+    _noises(parameters, source)
     if parameters.seconds != "auto":
         return {"seconds": parameters.seconds}
     lengths = _lengths(parameters, rows, source)
@@ -81,27 +84,80 @@ def prepare(parameters: AudioParameters, learnt: dict[str, Any], rows: pd.DataFr
 
     seconds = learnt["seconds"]
     samples = round(parameters.sample_rate * seconds)
-    variants = parameters.variants
     if parameters.frequencies == "mel":
         transform = mel_transform(parameters.bins, samples, parameters.sample_rate)
     else:
         transform = spectrogram_transform(parameters.bins, samples)
+    noises = _noises(parameters, source)
 
     def decode(content: bytes) -> np.ndarray:
-        channels, rate = read_sound(content, seconds=seconds)
-        waveform = resample(channels.mean(axis=1), rate, parameters.sample_rate)[:samples]
-        whole = np.zeros((1 + variants, samples), np.float32)
-        whole[:, : len(waveform)] = waveform
-        if variants:
+        waveform = _waveform(content, seconds, parameters.sample_rate)[:samples]
+        whole = np.zeros((1, samples), np.float32)
+        whole[0, : len(waveform)] = waveform
+        if parameters.variants:
             seed = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
-            rng = np.random.default_rng(seed)
-            ratios = 10 ** (rng.uniform(*parameters.snr_db, (variants, 1)) / 10)
-            noise = coloured_noise(rng.uniform(0, 2, variants), samples, rng)
-            whole[1:] += noise * np.sqrt(np.mean(np.square(waveform)) / ratios)
+            mixed = _mix(parameters, waveform, samples, noises, np.random.default_rng(seed))
+            whole = np.concatenate([whole, mixed])
         return to_decibel_bytes(transform(torch.from_numpy(whole)), parameters.range_db)
 
+    variants = parameters.variants
     shape = (parameters.bins, parameters.bins)
     array, present = read_files(parameters, rows, source, (1 + variants, *shape), decode)
     steps = parameters.range_db / 255
     modality = Modality("audio", shape, "uint8", steps, -parameters.range_db, "dB")
     return Column(array[:, 0], present, modality, array[:, 1:] if variants else None)
+
+
+def _mix(
+    parameters: AudioParameters, waveform: np.ndarray, samples: int, noises: list[np.ndarray], rng: np.random.Generator
+) -> np.ndarray:
+    """(variants, samples): the recording after some silence, in noise."""
+    variants = parameters.variants
+    ratios = 10 ** (rng.uniform(*parameters.snr_db, (variants, 1)) / 10)
+    if noises:
+        chosen = [noises[k] for k in rng.integers(len(noises), size=variants)]
+        noise = np.stack([_excerpt(clip, samples, rng) for clip in chosen])
+    else:
+        noise = coloured_noise(rng.uniform(0, 2, variants), samples, rng)
+    mixed = noise * np.sqrt(np.mean(np.square(waveform)) / ratios)
+    for row, seconds in enumerate(rng.uniform(*parameters.onset, variants)):
+        onset = min(round(seconds * parameters.sample_rate), samples)
+        mixed[row, onset : onset + len(waveform)] += waveform[: samples - onset]
+    return mixed.astype(np.float32)
+
+
+def _excerpt(clip: np.ndarray, samples: int, rng: np.random.Generator) -> np.ndarray:
+    """(samples,) of mean square 1, from a random place on; a clip that is too short begins again."""
+    start = rng.integers(len(clip))
+    taken = np.take(clip, np.arange(start, start + samples), mode="wrap")
+    return taken / np.sqrt(max(np.mean(np.square(taken)), 1e-12))
+
+
+def _noises(parameters: AudioParameters, source: Path) -> list[np.ndarray]:
+    """The beginnings of the files that ``noise`` names, at most ``_NOISE_FILES`` of ``_NOISE_SECONDS`` each.
+
+    Raises:
+        ValueError: there is none, or one cannot be read or is silent.
+    """
+    if parameters.noise is None:
+        return []
+    found = []
+    with Files(source) as files:
+        names = [name for name in files.names() if fnmatchcase(name, parameters.noise)]
+        if not names:
+            raise ValueError(f"no file in {source} fits noise: {parameters.noise!r}")
+        for name in names[:: -(-len(names) // _NOISE_FILES)]:
+            try:
+                clip = _waveform(files.read(name), _NOISE_SECONDS, parameters.sample_rate)
+            except ValueError as error:
+                raise ValueError(f"the noise {name} in {source}: {error}") from error
+            if not clip.any():
+                raise ValueError(f"the noise {name} in {source} is silent; expected some sound")
+            found.append(clip)
+    return found
+
+
+def _waveform(content: bytes, seconds: float, sample_rate: int) -> np.ndarray:
+    """(samples,) float32: the beginning, its channels mixed to one."""
+    channels, rate = read_sound(content, seconds=seconds)
+    return resample(channels.mean(axis=1), rate, sample_rate)

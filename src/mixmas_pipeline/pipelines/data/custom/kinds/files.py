@@ -57,11 +57,15 @@ class Files:
         """Is there a file of this name?"""
         return name in self._members if self._archive else (self.path / name).is_file()
 
+    def names(self) -> list[str]:
+        """Of all files, sorted."""
+        found = self._members or (p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file())
+        return sorted(found)
+
     def similar(self, name: str) -> str | None:
         """The file whose name differs in capital letters, in the way accents are encoded, or in backslashes only."""
         if self._spellings is None:
-            inside = self._members or (str(p.relative_to(self.path)) for p in self.path.rglob("*") if p.is_file())
-            self._spellings = {_plain(found): found for found in inside}
+            self._spellings = {_plain(found): found for found in self.names()}
         other = self._spellings.get(_plain(name))
         return None if other == name else other
 
