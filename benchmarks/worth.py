@@ -3,7 +3,8 @@
     python benchmarks/worth.py /tmp/worth                                   ten data sets, seeds 0 to 4
     python benchmarks/worth.py /tmp/worth --datasets liver vowels --seeds 0 1
     python benchmarks/worth.py /tmp/worth --autogluon /tmp/ag/bin/python    AutoGluon too, ten minutes per set and seed
-    python benchmarks/worth.py /tmp/worth --table                           table and figure of what has been measured
+    python benchmarks/worth.py /tmp/worth --table                           tables and figure of what has been measured
+    python benchmarks/worth.py /tmp/worth --ablation --datasets demo liver  the recipe without each of its parts
 
 Data sets: the demo; those of docs/custom_examples.md; stays that ``benchmarks/mimic.py`` generates; 3,509 films and, in
 the demo's sizes, 5,000 training pairs of the real AV-MNIST (both from ``MIXMAS_MIRROR``); if it is named, all 55,000 of
@@ -17,6 +18,7 @@ Contenders, all scored on the test split, after every choice:
 - m2_published, m2_ours: the comparison's baseline, a single model, with M2-Mixer's recipe and with ours;
 - single, ensemble: the architecture of the pipeline ``search``, with both values of ``training.deploy``. Their seconds
   have the search in them;
+- without_mixup and so on, of ``--ablation``: as single, without one part of the recipe;
 - autogluon: ``benchmarks/worth_autogluon.py`` on the features and rows of linear and trees, in an environment of its
   own (``pip install "autogluon.tabular[lightgbm,catboost,xgboost]==1.6.3"``).
 
@@ -51,7 +53,23 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 REFERENCES = ("linear", "trees")
-SEARCHED = ("single", "ensemble")
+# Contender -> how it is named, and what of the recipe differs from the data set's.
+ABLATIONS: dict[str, tuple[str, Any]] = {
+    "without_variants": ("no variants", {"augmentation": {"variants": False}}),
+    "without_augmentation": (
+        "no other augmentation",
+        {
+            "augmentation": dict.fromkeys(
+                ("shift", "spectrum_mask", "jitter", "scale", "time_mask", "noise", "token_dropout"), 0
+            )
+        },
+    ),
+    "without_mixup": ("no mixup", {"mixup": 0}),
+    "without_average": ("no averaged weights", {"average": 0}),
+    "with_decay": ("vectors decay too", {"decay_vectors": True}),
+    "without_recipe": ("nothing of it", "published"),
+}
+SEARCHED = ("single", "ensemble", *ABLATIONS)
 # Contender -> how it is named in table and figure.
 CONTENDERS = {
     "most_frequent": "most frequent, or mean",
@@ -69,6 +87,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "m2_ours": {"deploy": "single"},
     "single": {"deploy": "single"},
     "ensemble": {"deploy": "ensemble"},
+    **{name: {"deploy": "single", "recipe": recipe} for name, (_, recipe) in ABLATIONS.items()},
 }
 METRICS = {"binary": "auroc", "multiclass": "accuracy", "multilabel": "f1_weighted", "regression": "r2"}
 _console = Console(width=120)
@@ -224,10 +243,11 @@ def fit(project: Project, contender: str) -> Outcome:
 def train(project: Project, contender: str) -> Outcome:
     """M2-Mixer or the searched architecture, by the nodes of full training, one after the other."""
     from mixmas_pipeline.models.reference import ReferenceModel
+    from mixmas_pipeline.pipelines.data.custom.defaults import merge
     from mixmas_pipeline.pipelines.training import create_pipeline
     from mixmas_pipeline.training.parameters import TrainingParameters
 
-    settings = TrainingParameters.model_validate({**project.parameters["training"], **TRAININGS[contender]})
+    settings = TrainingParameters.model_validate(merge(project.parameters["training"], TRAININGS[contender]))
     architecture = project.load("architecture") if contender in SEARCHED else _m2_mixer(project)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as checkpoints:  # nothing is resumed, so that the seconds are all of them
@@ -420,7 +440,7 @@ def _run(command: list[str], folder: Path, log: Path) -> None:
 # --- table and figure ---------------------------------------------------------------------------------------------
 def read_results(folder: Path) -> pd.DataFrame:
     """One row per result, and ``difference``: its score minus that of the better of linear and trees, same seed."""
-    paths = [path for path in folder.glob("results/*/*/*.json") if path.stem in CONTENDERS]
+    paths = [path for path in folder.glob("results/*/*/*.json") if path.stem in {*CONTENDERS, *ABLATIONS}]
     frame = pd.DataFrame([json.loads(path.read_text()) for path in paths])
     if frame.empty:
         return frame
@@ -471,6 +491,24 @@ def table_text(results: pd.DataFrame) -> str:
             lines.append(f"| {' | '.join(cells)} |")
             title = ""
     return "\n".join([*lines, "", *_notes(results)]) + "\n"
+
+
+def ablation_text(results: pd.DataFrame) -> str:
+    """What leaving out a part of the recipe changes, in Markdown; empty if nothing of it was measured."""
+    named = [name for name in ABLATIONS if name in set(results["contender"])]
+    sets = [(name, of_set) for name, of_set in _by_data_set(results) if of_set["contender"].isin(named).any()]
+    if not sets:
+        return ""
+    title = [f"{name}, {of_set['metric'].iloc[0]}, {_seeds(of_set)}" for name, of_set in sets]
+    lines = [f"| | {' | '.join(title)} |", "|---" * (1 + len(sets)) + "|"]
+    scores = {name: of_set.pivot_table(index="seed", columns="contender", values="score") for name, of_set in sets}
+    whole = [f"{scores[name]['single'].mean():.3f}" for name, _ in sets]
+    lines.append(f"| whole recipe | {' | '.join(whole)} |")
+    for contender in named:
+        cells = [_cell(found[contender] - found["single"]) if contender in found else "" for found in scores.values()]
+        lines.append(f"| {ABLATIONS[contender][0]} | {' | '.join(cells)} |")
+    note = "Differences of the test score from the whole recipe's, paired by seed, with 95 % intervals (Student's t)."
+    return "\n".join([*lines, "", note]) + "\n"
 
 
 def _seeds(of_set: pd.DataFrame) -> str:
@@ -530,30 +568,35 @@ def draw(results: pd.DataFrame, path: Path) -> None:
 
 
 def report(folder: Path) -> None:
-    """Write worth.md and worth.png, and print the table."""
+    """Write worth.md, ablation.md and worth.png, and print the tables."""
     results = read_results(folder)
     if results.empty:
         _console.print(f"no results in {folder}")
         return
-    text = table_text(results)
-    (folder / "worth.md").write_text(text)
+    texts = {"worth.md": table_text(results), "ablation.md": ablation_text(results)}
+    for name, text in texts.items():
+        if text:
+            (folder / name).write_text(text)
+            _console.print(text, soft_wrap=True, markup=False, highlight=False)
     draw(results, folder / "worth.png")
-    _console.print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def _arguments() -> argparse.Namespace:
     names = list(data_sets())
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="keeps results, raw files and logs, worth.md and worth.png")
+    parser.add_argument("folder", type=Path, help="keeps results, raw files and logs, tables and figure")
     usual = [name for name in names if name != "avmnist_all"]  # which takes an hour more
     parser.add_argument("--datasets", nargs="+", choices=names, default=usual)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
-    parser.add_argument("--contenders", nargs="+", choices=list(CONTENDERS), default=list(CONTENDERS))
+    parser.add_argument("--contenders", nargs="+", choices=[*CONTENDERS, *ABLATIONS], default=list(CONTENDERS))
+    parser.add_argument(
+        "--ablation", action="store_true", help="only single, and single without each part of its recipe"
+    )
     parser.add_argument("--autogluon", help="Python of an environment with AutoGluon; without it AutoGluon is left out")
     parser.add_argument("--seconds", type=float, default=600, help="AutoGluon's time limit per data set and seed")
     parser.add_argument("--presets", default="best_quality", help="AutoGluon's")
     parser.add_argument("--cores", type=int, help="that a pipeline, a training or AutoGluon may use; default all")
-    parser.add_argument("--table", action="store_true", help="only write worth.md and worth.png")
+    parser.add_argument("--table", action="store_true", help="only write the tables and the figure")
     parser.add_argument("--in-this-process", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -561,7 +604,8 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Measure what is missing, then write table and figure."""
     arguments = _arguments()
-    contenders = [name for name in arguments.contenders if name != "autogluon" or arguments.autogluon]
+    named = ["single", *ABLATIONS] if arguments.ablation else arguments.contenders
+    contenders = [name for name in named if name != "autogluon" or arguments.autogluon]
     wanted = [(name, seed) for seed in arguments.seeds for name in arguments.datasets]
     if arguments.in_this_process:
         for name, seed in wanted:

@@ -13,6 +13,9 @@ import pytest
 import yaml
 from project_runs import ROOT
 
+from mixmas_pipeline.pipelines.data.custom.defaults import merge
+from mixmas_pipeline.training.parameters import NO_AUGMENTATION, PUBLISHED, RecipeParameters, TrainingParameters
+
 
 @pytest.fixture(scope="module")
 def worth() -> ModuleType:
@@ -45,6 +48,31 @@ def test_differences_are_paired_with_the_better_reference_of_the_same_seed(worth
     assert "| searched, ensemble | 0.883 ± 0.031 | +0.050 [-0.049, +0.149] |" in text
     assert "searched, single: liver (1 of 3 seeds)" in text
     assert "AutoGluon: liver (0 of 3 seeds)" in text
+
+
+def test_an_ablation_is_paired_with_the_whole_recipe_of_the_same_seed(worth: ModuleType, tmp_path: Path) -> None:
+    scores = {"single": [0.7, 0.9, 0.8], "without_mixup": [0.65, 0.89, 0.71], "without_recipe": [0.5]}
+    write_scores(worth, tmp_path, scores)
+    text = worth.ablation_text(worth.read_results(tmp_path))
+    assert "| whole recipe | 0.800 |" in text
+    assert "| no mixup | -0.050 [-0.149, +0.049] |" in text  # as in the test above
+    assert "| nothing of it | -0.200 |" in text
+    assert "no averaged weights" not in text
+
+
+def test_parts_that_are_left_out_are_parts_of_the_recipe(worth: ModuleType) -> None:
+    whole = RecipeParameters()
+    for name in worth.ABLATIONS:
+        settings = TrainingParameters.model_validate(
+            merge({"learning_rate": 0.1, "max_epochs": 1, "patience": 1, "metric": "r2"}, worth.TRAININGS[name])
+        )
+        assert settings.deploy == "single"
+        assert settings.recipe != whole, name
+        if name == "without_augmentation":
+            assert settings.recipe == whole.model_copy(
+                update={"augmentation": NO_AUGMENTATION.model_copy(update={"variants": True})}
+            )
+    assert settings.recipe == PUBLISHED, "the last one leaves out all"
 
 
 def test_a_seed_without_both_references_has_no_difference(worth: ModuleType, tmp_path: Path) -> None:
