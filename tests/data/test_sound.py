@@ -50,6 +50,51 @@ def test_same_rate_is_untouched() -> None:
     np.testing.assert_array_equal(resample(wave, 8000, 8000), wave)
 
 
+def written(**how: str) -> bytes:
+    """Two seconds of stereo noise."""
+    file = io.BytesIO()
+    soundfile.write(file, np.random.default_rng(0).uniform(-0.5, 0.5, (16_000, 2)), 8000, **how)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("form", "subtype"),
+    [
+        ("WAV", "PCM_16"),
+        ("WAV", "PCM_24"),
+        ("WAV", "FLOAT"),
+        ("AIFF", "PCM_16"),
+        ("AU", "PCM_16"),
+        ("W64", "PCM_16"),
+        ("MP3", "MPEG_LAYER_III"),
+    ],
+)
+def test_a_file_that_is_cut_off_is_refused_unless_what_is_wanted_is_there(form: str, subtype: str) -> None:
+    content = written(format=form, subtype=subtype)
+    cut = content[: len(content) * 3 // 4]
+    assert len(read_sound(content)[0]) == 16_000
+    assert len(read_sound(cut, seconds=0.5)[0]) == 4000
+    with pytest.raises(ValueError, match=r"cut off: 0\.[45]\d of 2\.00 s are missing"):
+        read_sound(cut)
+
+
+@pytest.mark.parametrize("rate", [1, 16_000_057, 2**31 - 1])
+def test_a_rate_that_no_recording_has_is_refused_before_it_takes_memory(rate: int) -> None:
+    content = written(format="WAV", subtype="PCM_16")
+    start = content.index(b"fmt ") + 12
+    changed = content[:start] + rate.to_bytes(4, "little") + content[start + 4 :]
+    with pytest.raises(ValueError, match=f"its sample rate is {rate:,} Hz; expected 100 to 1,000,000"):
+        read_sound(changed, seconds=1)
+
+
+@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFFFFF])
+def test_a_stream_of_unknown_size_is_read_to_its_end(size: int) -> None:
+    content = written(format="WAV", subtype="PCM_16")
+    start = content.index(b"data") + 4
+    streamed = content[:start] + size.to_bytes(4, "little") + content[start + 4 :]
+    np.testing.assert_array_equal(read_sound(streamed)[0], read_sound(content)[0])
+
+
 def slow_magnitude(wave: np.ndarray, size: int, hop: int) -> np.ndarray:
     """|STFT| by its definition: centred frames, reflected edges, periodic Hann window, a sum a frequency."""
     padded = np.pad(wave.astype(np.float64), size // 2, mode="reflect")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Literal
@@ -11,9 +12,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 if TYPE_CHECKING:
+    import soundfile
     import torch
 
 _SILENCE = 1e-10
+# Of WAV, AIFF, AU and W64: the bytes that a header announces, and those that are there.
+_CUT_OFF = re.compile(r"^\s*(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+_UNKNOWN_SIZE = 0x7FFF0000
+_RATES = 100, 1_000_000  # Hz; resampling takes memory in proportion to the rate
 
 
 def read_sound(
@@ -31,21 +37,41 @@ def read_sound(
         rate: in Hz.
 
     Raises:
-        ValueError: it cannot be decoded, is empty, or has samples that are not finite.
+        ValueError: it cannot be decoded, is empty or cut off before what is wanted (Ogg files do not show it), has a
+            rate that no recording has, or samples that are not finite.
     """
     import soundfile
 
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
-            frames = -1 if seconds is None else math.ceil(seconds * file.samplerate)
+            wanted = math.inf if seconds is None else math.ceil(seconds * file.samplerate)
+            estimated = file.format == "MP3" and not any(tag in content[:4096] for tag in (b"Xing", b"Info"))
+            announced = 0 if estimated else _announced(file)
+            frames = int(min(wanted, file.frames))
             waveform, rate = file.read(frames, dtype=dtype, always_2d=True), file.samplerate
     except soundfile.LibsndfileError as error:
         raise ValueError(f"not a readable sound file: {error.error_string}") from error
+    if not _RATES[0] <= rate <= _RATES[1]:
+        raise ValueError(f"its sample rate is {rate:,} Hz; expected {_RATES[0]:,} to {_RATES[1]:,}")
     if len(waveform) == 0:
         raise ValueError("it is empty (0 samples)")
     if not np.isfinite(waveform).all():
         raise ValueError("it has samples that are NaN or infinite")
+    if len(waveform) < min(wanted, announced):
+        missing = (announced - len(waveform)) / rate
+        raise ValueError(f"it is cut off: {missing:.2f} of {announced / rate:.2f} s are missing; copy it again")
     return waveform, rate
+
+
+def _announced(file: soundfile.SoundFile) -> int:
+    """Frames that the header announces. libsndfile reads what there is, and says in its log that it is less.
+
+    A header whose size is unknown, as that of a stream, announces none.
+    """
+    for announced, there in _CUT_OFF.findall(file.extra_info):
+        if int(there) < int(announced) < _UNKNOWN_SIZE:
+            return round(file.frames * int(announced) / max(1, int(there)))
+    return file.frames
 
 
 def resample(waveform: np.ndarray, rate: int, target: int) -> np.ndarray:
