@@ -77,4 +77,4 @@ def test_formats_that_are_not_listed_are_not_tried() -> None:
     picture, file = read_picture(content, 4, 4)
     assert picture is None
     assert file == PictureFile(file.problem)
-    assert file.problem.startswith("broken: UnidentifiedImageError")
+    assert file.problem.startswith("no picture of a known kind (")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +13,9 @@ import pytest
 from artefact_samples import assert_same_table, small_table
 from safetensors.numpy import save_file
 
+from mixmas_pipeline.data import rows
 from mixmas_pipeline.data.arrow import write_table
-from mixmas_pipeline.data.rows import read_rows
+from mixmas_pipeline.data.rows import load_arrays, read_rows
 from mixmas_pipeline.data.table import MultimodalTable, TableSchema
 
 Columns = dict[str, np.ndarray]
@@ -125,6 +128,52 @@ def test_damaged_files_are_named(name: str, content: bytes, tmp_path: Path) -> N
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=name):
         read_rows(tmp_path / name, small_table().schema)
+
+
+def npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def archive(path: Path, content: bytes) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("x.npy", content)
+    return path
+
+
+def test_arrays_that_promise_more_than_they_have_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = npy(np.zeros((8, 8), np.float32)).replace(b"(8, 8)", b"(8; 8)")
+    with pytest.raises(ValueError, match="array 'x' has a damaged header"):
+        load_arrays(archive(tmp_path / "a.npz", short))
+    header = npy(np.zeros((8, 8), np.float32))
+    promised = header.replace(b"(8, 8), }          ", b"(99999999999, 8), }")
+    assert promised != header
+    with pytest.raises(ValueError, match=r"array 'x' is cut off: its header announces the shape \(99999999999, 8\)"):
+        load_arrays(archive(tmp_path / "b.npz", promised))
+    bomb = archive(tmp_path / "c.npz", npy(np.zeros(10**6)))
+    assert load_arrays(bomb)["x"].shape == (10**6,)
+    monkeypatch.setattr(rows, "_LARGE", 10**6)
+    with pytest.raises(ValueError, match=r"array 'x' would take .* times its size in the file; expected at most 200"):
+        load_arrays(bomb)
+    noise = archive(tmp_path / "d.npz", npy(np.random.default_rng(0).random(10**6)))
+    assert load_arrays(noise)["x"].shape == (10**6,)
+
+
+def test_what_is_no_archive_of_arrays_is_told(tmp_path: Path) -> None:
+    (tmp_path / "single.npz").write_bytes(npy(np.zeros(3)))
+    with pytest.raises(ValueError, match="it is a single array; expected an archive of named ones"):
+        load_arrays(tmp_path / "single.npz")
+    header = b'{"x":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
+    (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(ValueError, match=r"numbers of a type that numpy has not .*; save them as float32"):
+        load_arrays(tmp_path / "a.safetensors")
+    content = bytearray(archive(tmp_path / "a.npz", npy(np.zeros(3))).read_bytes())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(mark) + place] |= 1  # the flag of encryption
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"not a complete .npz file .*password"):
+        load_arrays(tmp_path / "a.npz")
 
 
 def test_other_formats_are_refused(tmp_path: Path) -> None:

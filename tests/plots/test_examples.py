@@ -107,6 +107,12 @@ def test_picture_has_at_most_two_rows_of_examples() -> None:
     np.testing.assert_array_equal(picture("image", array[:6], columns=3), picture("image", array, columns=3))
 
 
+@pytest.mark.parametrize("caption", ["$$", "R$ 5% - R$ 10%", "a$b^$", r"$\frac$", "[/red]", "<b>"])
+def test_a_caption_is_no_formula(caption: str) -> None:
+    bars = table("tabular", np.zeros((1, 5), np.float32))
+    assert (pixels(example_picture(bars, [caption])).max(axis=2) < 0.4).any()
+
+
 def test_captions_stand_over_their_examples() -> None:
     """Bars of height zero leave nothing dark but the caption."""
     bars = table("tabular", np.zeros((2, 5), np.float32))

@@ -6,9 +6,24 @@ import io
 import logging
 import re
 
+import pytest
+import yaml
+from kedro.logging import RichHandler
+from project_runs import ROOT
 from rich.console import Console
 
 from mixmas_pipeline.utils.logs import LineHandler
+
+
+@pytest.mark.parametrize("name", ["speed [/s]", "[red]stop[/red]", "[/x]", "\\[link=a]"])
+def test_names_in_the_terminals_log_are_no_markup(name: str) -> None:
+    """With the settings of conf/logging.yml."""
+    settings = yaml.safe_load((ROOT / "conf" / "logging.yml").read_text())["handlers"]["rich"]
+    file = io.StringIO()
+    keys = {key: value for key, value in settings.items() if key not in ("class", "formatter")}
+    handler = RichHandler(console=Console(file=file, width=80), **keys)
+    handler.handle(logging.LogRecord("mixmas_pipeline", logging.INFO, "", 0, "%s has 3 categories", (name,), None))
+    assert f"{name} has 3 categories" in file.getvalue()
 
 
 def test_a_record_is_one_line_however_long_and_has_no_codes() -> None:

@@ -38,8 +38,11 @@ def write_table(data: MultimodalTable, path: Path) -> None:
         writer.write_batch(batch.replace_schema_metadata(schema.metadata))
 
 
-def read_table(path: Path) -> MultimodalTable:
+def read_table(path: Path, *, foreign: bool = False) -> MultimodalTable:
     """Read what ``write_table`` wrote. Arrays are memory-mapped and read-only.
+
+    Args:
+        foreign: the file comes from elsewhere: check every offset in it before it is followed. Default false.
 
     Raises:
         ValueError: the Arrow file was not written by ``write_table``.
@@ -47,6 +50,8 @@ def read_table(path: Path) -> MultimodalTable:
     with path.open("rb") as file:
         mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     batch = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapping))).get_batch(0)
+    if foreign:
+        batch.validate(full=True)
     if _METADATA_KEY not in (batch.schema.metadata or {}):
         raise ValueError(f"{path} is an Arrow file without the multimodal schema; it was not written here")
     schema = TableSchema.from_json(batch.schema.metadata[_METADATA_KEY])

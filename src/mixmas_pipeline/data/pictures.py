@@ -56,7 +56,7 @@ def read_picture(
             bits per channel, or over 50 million pixels.
         file: size, and the problem if there is no picture.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
@@ -79,6 +79,8 @@ def read_picture(
                 upright.alpha_composite(clear)
                 converted.append("transparency")
             picture = _fit(upright.convert("RGB").convert(_MODES[colour]), height, width, fit)
+    except UnidentifiedImageError:  # its own words name an object in memory
+        return None, PictureFile(f"no picture of a known kind ({len(content):,} bytes)")
     except MemoryError:  # a problem of this computer, not of the picture
         raise
     except Exception as error:  # a damaged file makes Pillow fail in any way

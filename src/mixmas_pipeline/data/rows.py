@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from mixmas_pipeline.data.table import MultimodalTable, TableSchema
 
 # Keys of a file of arrays that are not modalities.
 IDS, LABELS, PRESENT = "ids", "labels", "present."
+_LARGE, _MOST_TIMES = 1 << 30, 200  # bytes of an array that may be packed as tightly as it likes; of a larger one
 
 
 def read_rows(path: Path, schema: TableSchema) -> MultimodalTable:
@@ -43,7 +45,7 @@ def read_rows(path: Path, schema: TableSchema) -> MultimodalTable:
 def _read_arrow(path: Path, schema: TableSchema) -> MultimodalTable:
     from mixmas_pipeline.data.arrow import read_table
 
-    table = read_table(path)
+    table = read_table(path, foreign=True)
     actual = table.schema
     if unknown := sorted(set(actual.modalities) - set(schema.modalities)):
         raise ValueError(f"unknown modality {unknown[0]!r}; expected {', '.join(schema.modalities)}")
@@ -79,7 +81,8 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of a .npz or .safetensors file. Nothing is unpickled.
 
     Raises:
-        ValueError: it is not a complete file of that kind, or an array holds Python objects.
+        ValueError: it is not a complete file of that kind, or an array holds Python objects, or is unpacked to far more
+            than the file has.
     """
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
@@ -89,18 +92,44 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
             return load_file(path)
         except SafetensorError as error:
             raise ValueError(f"it is not a complete .safetensors file ({error})") from error
+        except TypeError as error:
+            raise ValueError(f"it has numbers of a type that numpy has not ({error}); save them as float32") from error
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        opened = np.load(path, allow_pickle=False)
+        if isinstance(opened, np.ndarray):
+            raise ValueError("it is a single array; expected an archive of named ones, as numpy.savez writes")
+        with opened as archive:
             return {name: _plain(archive, name) for name in archive.files}
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:  # the last one: it has a password
         raise ValueError(f"it is not a complete .npz file ({error})") from error
 
 
 def _plain(archive: Any, name: str) -> np.ndarray:
+    """An array of an archive, after its size has been looked at: a few kB may stand for any number of zeros."""
+    member = next(m for m in archive.zip.infolist() if m.filename.removesuffix(".npy") == name)
+    times = member.file_size // max(1, member.compress_size)
+    if member.file_size > _LARGE and times > _MOST_TIMES:
+        raise ValueError(
+            f"array {name!r} would take {member.file_size / 2**30:.1f} GiB, {times} "
+            f"times its size in the file; expected at most {_MOST_TIMES} times"
+        )
     try:
-        return np.atleast_1d(archive[name])
-    except ValueError as error:
-        raise ValueError(f"array {name!r} holds Python objects; expected plain values (texts: .astype(str))") from error
+        with archive.zip.open(member) as stream:
+            shape, _, dtype = _header(stream)
+    except (EOFError, SyntaxError, TypeError, ValueError) as error:
+        raise ValueError(f"array {name!r} has a damaged header ({error})") from error
+    if dtype.hasobject:
+        raise ValueError(f"array {name!r} holds Python objects; expected plain values (texts: .astype(str))")
+    if math.prod(shape) * dtype.itemsize > member.file_size:
+        raise ValueError(f"array {name!r} is cut off: its header announces the shape {shape} of {dtype}")
+    return np.atleast_1d(archive[name])
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, order and type of a .npy file."""
+    if np.lib.format.read_magic(stream) == (1, 0):
+        return np.lib.format.read_array_header_1_0(stream)
+    return np.lib.format.read_array_header_2_0(stream)
 
 
 def _assemble(

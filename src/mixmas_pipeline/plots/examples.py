@@ -46,7 +46,9 @@ def example_picture(table: MultimodalTable, captions: list[str], columns: int = 
         for m, name in enumerate(modalities):
             axis = axes[(i // columns) * len(modalities) + m, i % columns]
             if m == 0:
-                axis.set_title(textwrap.fill(captions[i], style.CAPTION_LETTERS), fontsize=style.CAPTION_FONT)
+                axis.set_title(
+                    textwrap.fill(captions[i], style.CAPTION_LETTERS), fontsize=style.CAPTION_FONT, parse_math=False
+                )
             if name in table.present and not table.present[name][i]:
                 _write_missing(axis, name)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
@@ -39,7 +40,45 @@ def test_a_column_that_is_not_there_is_named_with_what_it_was_for() -> None:
         cells.check_column(rows, "outcome", "the label")
 
 
-@pytest.mark.parametrize("cell", ["seven", "inf", "1,500"])
+@pytest.mark.parametrize(
+    ("cell", "hint"),
+    [
+        ("0,64", "with a decimal point, such as 0.64"),
+        ("1,500", "without commas, such as 1500;"),
+        ("-1,234,567.5", "without commas, such as -1234567.5;"),
+        ("15 %", "without a percent sign, such as 15;"),
+        ("2024-01-05", "it looks like a date"),
+        ("5.1.2024", "it looks like a date"),
+        ("01/05/2024 12:00", "it looks like a date"),
+    ],
+)
+def test_a_cell_that_people_read_as_a_number_or_a_date_gets_another_hint(cell: str, hint: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"found '{re.escape(cell)}'; expected a number;? ?.*{re.escape(hint)}"
+    ) as error:
+        cells.numbers(named(pd.DataFrame({"age": ["1.5", cell]})), "age", "; list it under categories")
+    assert "categories" not in str(error.value)
+
+
+@pytest.mark.parametrize(("dtype", "number"), [("float64", 2.0**53 + 2), ("float32", 2.0**24 + 2)])
+def test_whole_numbers_that_may_have_lost_digits_are_no_words(dtype: Any, number: float) -> None:
+    rows = named(pd.DataFrame({"id": pd.Series([1.0, number, None]).astype(dtype)}))
+    with pytest.raises(ValueError, match=rf"row 1 \(id r1\), column id: found .*, stored as {dtype}.*as text"):
+        cells.words(rows, "id")
+    assert cells.words(rows.iloc[[0, 2]], "id") == ["1", None]
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [("A.PNG", "a.png"), ("a\\b", "a/b"), ("cafe\u0301", "caf\u00e9"), ("007", "7"), ("p07/x010", "p7/x10")],
+)
+def test_spellings_that_are_the_same(a: str, b: str) -> None:
+    assert cells.plain(a) == cells.plain(b)
+    assert cells.plain("10") != cells.plain("1")
+    assert cells.plain("0") != cells.plain("")
+
+
+@pytest.mark.parametrize("cell", ["seven", "inf", "12-34"])
 def test_a_cell_without_a_number_is_named(cell: str) -> None:
     rows = named(pd.DataFrame({"age": ["1.5", None, cell]}))
     assert cells.numbers(rows.iloc[:2], "age").tolist() == pytest.approx([1.5, float("nan")], nan_ok=True)

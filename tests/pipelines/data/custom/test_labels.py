@@ -110,6 +110,12 @@ def test_labels_that_are_wrong(cells: Any, settings: dict[str, Any], message: st
         read()
 
 
+def test_a_target_that_32_bits_cannot_hold_names_its_row() -> None:
+    rows = named(pd.DataFrame({"y": ["1", "-1e39", "2"]}))
+    with pytest.raises(ValueError, match=r"row 1 \(id r1\), column y: found -1e\+39; expected a number below 1e38"):
+        encode(rows, table(label="y", task="regression"), ["y"])
+
+
 def test_targets_that_would_lose_their_digits_are_refused() -> None:
     parameters = table(task="regression")
     seconds = named(pd.DataFrame({"kind": 1_700_000_000 + np.arange(200), "age": 1.0}))

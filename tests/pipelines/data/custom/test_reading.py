@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from custom_samples import FRACTIONS, pets, table
+from pyarrow import feather
 
 from mixmas_pipeline.pipelines.data.custom import nodes
 from mixmas_pipeline.pipelines.data.custom.cells import ID, NUMBER, CellError, numbers, words
@@ -53,6 +55,41 @@ def test_large_whole_numbers_keep_their_digits_beside_missing_ones(ending: str, 
     assert words(pd.read_parquet(tmp_path / "rows.parquet"), "n") == ["9007199254740993", None, "9007199254740992"]
 
 
+@pytest.mark.parametrize("ending", ["parquet", "feather"])
+def test_a_named_index_keeps_its_digits_and_one_without_a_name_is_none_of_the_columns(
+    ending: str, tmp_path: Path
+) -> None:
+    large = pd.array([9007199254740993, None, 9007199254740992], dtype="Int64")
+    frame = pd.DataFrame({"x": [1, 2, 3]}, index=pd.Index(large, name="patient"))
+    if ending == "parquet":  # Feather has no index
+        frame.to_parquet(tmp_path / "a.parquet")
+        assert words(read_frame(tmp_path / "a.parquet"), "patient") == ["9007199254740993", None, "9007199254740992"]
+        frame.rename_axis(None).to_parquet(tmp_path / "a.parquet")
+    else:
+        frame.reset_index(drop=True).to_feather(tmp_path / "a.feather")
+    assert list(read_frame(tmp_path / f"a.{ending}").columns) == ["x"]
+
+
+def test_an_offset_that_points_outside_is_found_before_it_is_followed(tmp_path: Path) -> None:
+    path = tmp_path / "pets.feather"
+    texts = pa.table({"name": pa.array([f"name {i}" for i in range(100)], pa.string())})
+    feather.write_feather(texts, path, compression="uncompressed")
+    content = path.read_bytes()
+    offsets = np.cumsum([0, *(len(f"name {i}") for i in range(100))]).astype(np.int32).tobytes()
+    assert offsets in content
+    changed = offsets[:200] + (2**30).to_bytes(4, "little") + offsets[204:]
+    path.write_bytes(content.replace(offsets, changed))
+    with pytest.raises(ValueError, match=r"[Oo]ffset"):
+        read_frame(path)
+
+
+def test_endings_may_be_in_capitals(tmp_path: Path) -> None:
+    for ending in ("csv", "csv.gz", "parquet", "feather", "npz"):
+        path = write(pets(4), tmp_path / f"pets.{ending}")
+        assert list(read_frame(path.rename(tmp_path / f"PETS.{ending.upper()}"))["kind"]) == list(pets(4)["kind"])
+    assert table(file="PETS.NPZ").is_arrays
+
+
 def test_text_files_with_a_mark_other_cells_and_other_words_for_missing(tmp_path: Path) -> None:
     path = tmp_path / "pets.csv"
     path.write_bytes("\ufeffname; age;kind\na;1;NA\nb;-;x\n".encode())
@@ -64,9 +101,10 @@ def test_text_files_with_a_mark_other_cells_and_other_words_for_missing(tmp_path
 
 def test_words_for_missing_are_names_where_names_are_expected(tmp_path: Path) -> None:
     path = tmp_path / "pets.csv"
-    path.write_text("name,kind,breed,age,note\nNA,null,None,NA,N/A\nrex,cat,,3,nan\n")
+    path.write_text("name,kind,breed,age,note,house\nNA,null,None,NA,N/A,NA\nrex,cat,,3,nan,null\n")
     parameters = table(
         id="name",
+        split={**FRACTIONS, "group": "house"},
         modalities={
             "facts": {"kind": "tabular", "columns": ["age", "br*"], "categories": ["br*"]},
             "words": {"kind": "text", "column": "note", "optional": True},
@@ -76,6 +114,7 @@ def test_words_for_missing_are_names_where_names_are_expected(tmp_path: Path) ->
     assert list(rows["name"]) == ["NA", "rex"]
     assert list(rows["kind"]) == ["null", "cat"]
     assert words(rows, "breed") == ["None", None]
+    assert words(rows, "house") == ["NA", "null"], "rows of one group would be divided among the splits"
     assert words(rows, "note") == [None, None]
     np.testing.assert_array_equal(numbers(rows, "age"), [np.nan, 3])
     other = table(label="age", task="regression", modalities={"words": {"kind": "text", "column": "note"}})

@@ -97,6 +97,15 @@ def test_a_pickle_cannot_set_anything_of_a_recorder(name: tuple[str, str], state
     assert not mimic._record_array.__defaults__
 
 
+def test_sets_within_sets_are_refused_before_they_are_hashed(tmp_path: Path) -> None:
+    """Each level doubles the time of a hash."""
+    content: Any = frozenset()
+    for _ in range(60):
+        content = frozenset([content, frozenset([content])])
+    with pytest.raises(DatasetError, match=r"im.pk is .*: it has the instruction (FROZENSET|EMPTY_SET|ADDITEMS)"):
+        written({**arrays(), "extra": content}, tmp_path / "im.pk").load()
+
+
 def bomb(depth: int, again: bytes = b"h\x00h\x00\x86q\x00") -> bytes:
     """A tuple of twice a tuple of twice a tuple, ..."""
     return b")q\x00" + (b"0" + again) * depth

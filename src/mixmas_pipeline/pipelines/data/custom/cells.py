@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
@@ -24,6 +25,9 @@ MISSING_WORDS = {
 }
 _WHOLE = re.compile(r"^(-?\d+)\.0+$")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,(?!\d{3}$)\d+")  # 1,500 may be either
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
+_PERCENT = re.compile(r"[-+]?[\d.]+ *%")
+_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ].*)?")
 # Columns of every frame of rows: their ids, as texts; their numbers in the file, from 0 (which are the index of the
 # frames that kinds get); how many rows the file has.
 ID, NUMBER, COUNT = RESERVED = ("row id", "row number", "rows in the file")
@@ -90,14 +94,44 @@ def numbers(rows: pd.DataFrame, column: str, hint: str = "") -> np.ndarray:
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         found = cells.iloc[first]
-        if isinstance(found, str) and _DECIMAL_COMMA.fullmatch(found.strip()):
-            hint = f" with a decimal point, such as {found.strip().replace(',', '.')}; change the column's commas"
+        if isinstance(found, str):
+            hint = _number_hint(found.strip()) or hint
         raise CellError(rows, first, column, f"found {found!r}; expected a number{hint}")
     return values
 
 
+def _number_hint(cell: str) -> str:
+    """What to do about a cell that people read as a number or a date; "" if it is neither."""
+    if _DECIMAL_COMMA.fullmatch(cell):
+        return f" with a decimal point, such as {cell.replace(',', '.')}; change the column's commas"
+    if _THOUSANDS.fullmatch(cell):
+        return f" without commas, such as {cell.replace(',', '')}; take them out of the column"
+    if _PERCENT.fullmatch(cell):
+        return f" without a percent sign, such as {cell.rstrip(' %')}; take the signs out of the column"
+    if _DATE.fullmatch(cell):
+        return "; it looks like a date: put the days since a fixed date, or its parts, into columns of numbers"
+    return ""
+
+
 def words(rows: pd.DataFrame, column: str) -> list[str | None]:
-    """Texts; None where a cell is empty. Whole numbers are written without a decimal point."""
+    """Texts; None where a cell is empty. Whole numbers are written without a decimal point.
+
+    Raises:
+        CellError: whole numbers were stored as floats, and are so large that digits may have been lost.
+    """
+    cells = rows[column]
+    if cells.dtype.kind == "f":
+        exact = 2 ** (np.finfo(cells.dtype).nmant + 1)
+        large = (cells.abs() >= exact).to_numpy()
+        if large.any():
+            first = int(large.argmax())
+            raise CellError(
+                rows,
+                first,
+                column,
+                f"found {cells.iloc[first]!r}, stored as {cells.dtype}, which has no more than "
+                f"{np.finfo(cells.dtype).precision} digits; save the column as whole numbers or as text",
+            )
     return [None if empty else word(value) for value, empty in zip(rows[column], rows[column].isna(), strict=True)]
 
 
@@ -110,6 +144,11 @@ def word(value: object) -> str:
         value = int(value)
     text = str(value).strip()
     return _WHOLE.sub(r"\1", text)
+
+
+def plain(name: str) -> str:
+    """The same for names that differ in their spelling only: capital letters, accents, backslashes, leading zeros."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", unicodedata.normalize("NFC", name.replace("\\", "/")).casefold())
 
 
 def _columns(rows: pd.DataFrame) -> list[str]:

@@ -101,13 +101,17 @@ def encode(rows: pd.DataFrame, table: TableParameters, classes: list[str]) -> np
     """(n,) int64; of a multilabel task (n, classes) uint8 of 0 and 1; of a regression (n, targets) float32.
 
     Raises:
-        CellError: a label is missing, is none of the classes, or no number.
+        CellError: a label is missing, is none of the classes, no number, or too large a number.
     """
     if table.task == "regression":
         values = np.column_stack([numbers(rows, column) for column in table.labels])
         if np.isnan(values).any():
             row, column = np.argwhere(np.isnan(values))[0]
             raise CellError(rows, int(row), table.labels[column], "there is no number; expected one in every row")
+        if (large := np.abs(values) > np.finfo(np.float32).max).any():
+            row, column = np.argwhere(large)[0]
+            found = f"found {values[row, column]:g}; expected a number below 1e38"
+            raise CellError(rows, int(row), table.labels[column], found)
         return values.astype(np.float32)
     if len(table.labels) > 1:
         return np.column_stack([_yes_no(rows, column) for column in table.labels])

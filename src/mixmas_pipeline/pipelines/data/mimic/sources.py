@@ -326,7 +326,7 @@ def read_arrays(path: Path) -> dict[str, Any]:
 
 # Far more than arrays need. Tuples within tuples take a time to hash that doubles with each that is used twice.
 _MOST_REMEMBERED, _MOST_TUPLES, _MOST_TUPLES_AGAIN = 10**6, 10**4, 30
-_REFUSED_CODES = ("EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "DUP")
+_REFUSED_CODES = ("EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "DUP", "FROZENSET", "EMPTY_SET", "ADDITEMS")
 
 
 def _scan(stream: BinaryIO) -> None:

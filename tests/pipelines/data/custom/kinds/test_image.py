@@ -104,10 +104,10 @@ def bomb() -> bytes:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"", "broken"),
-        (b"no picture", "broken"),
+        (b"", r"no picture of a known kind \(0 bytes\)"),
+        (b"no picture", r"no picture of a known kind \(10 bytes\)"),
         (bomb(), "8000 x 8000 pixels; expected at most 50,000,000"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", "broken"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", r"no picture of a known kind \(47 bytes\)"),
     ],
 )
 @pytest.mark.parametrize("optional", [True, False])

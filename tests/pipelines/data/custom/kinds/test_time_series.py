@@ -161,6 +161,24 @@ def test_two_steps_at_one_moment_are_an_error_or_become_one(tmp_path: Path) -> N
         np.testing.assert_allclose(found[:, 0], [(place + 52 + 7) / 3, (moment + 2 + 8) / 3], rtol=1e-6)
 
 
+@pytest.mark.parametrize(("times", "bad"), [(["1", "x", "3"], "x"), (["2024-01-01", "2024-01-02", "soon"], "soon")])
+def test_the_time_that_is_wrong_is_named(tmp_path: Path, times: list[str], bad: str) -> None:
+    rows, row = named(pd.DataFrame({"x": [0]})), times.index(bad)
+    text = "who,when,place,moment\n" + "".join(f"r0,{time},1,1\n" for time in times)
+    with pytest.raises(ValueError, match=rf"visits.csv: row {row} .*column when: found '{bad}'; expected a number"):
+        series(tmp_path, text, rows)
+
+
+def test_rows_without_a_step_are_counted_and_another_spelling_is_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = named(pd.DataFrame({"x": [0, 0, 0]})).assign(**{ID: ["1", "02", "3"]})
+    series(tmp_path, "who,when,place,moment\n1,1,1,1\n9,1,1,1\n", rows)
+    assert "2 of 3 rows have no step in visits.csv, for example '02', '3'" in caplog.text
+    with pytest.raises(ValueError, match=r"visits.csv: row 1 \(id 02\): no step has its id, but '2'; expected the"):
+        series(tmp_path, "who,when,place,moment\n1,1,1,1\n2,1,1,1\n", rows)
+
+
 def test_an_id_may_be_a_word_for_missing(tmp_path: Path) -> None:
     rows = named(pd.DataFrame({"x": [0, 0]})).assign(**{ID: ["NA", "r1"]})
     np.testing.assert_allclose(series(tmp_path, "who,when,place,moment\nNA,1,3,4\nr1,1,5,NA\n", rows)[:, 0], [4, 4])

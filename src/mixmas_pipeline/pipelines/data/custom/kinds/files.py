@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from mixmas_pipeline.pipelines.data.custom.cells import CellError, words
+from mixmas_pipeline.pipelines.data.custom.cells import CellError, plain, words
 from mixmas_pipeline.pipelines.data.custom.parameters import FileParameters
 from mixmas_pipeline.storage.archives import open_archive, refuse_outside
 from mixmas_pipeline.storage.errors import StorageError
@@ -63,10 +62,10 @@ class Files:
         return sorted(found)
 
     def similar(self, name: str) -> str | None:
-        """The file whose name differs in capital letters, in the way accents are encoded, or in backslashes only."""
+        """The file whose name differs in its spelling only, see ``cells.plain``."""
         if self._spellings is None:
-            self._spellings = {_plain(found): found for found in self.names()}
-        other = self._spellings.get(_plain(name))
+            self._spellings = {plain(found): found for found in self.names()}
+        other = self._spellings.get(plain(name))
         return None if other == name else other
 
     def read(self, name: str) -> bytes:
@@ -123,13 +122,20 @@ def read_files(
 
 
 def check_some(parameters: FileParameters, rows: pd.DataFrame, path: Path) -> None:
-    """Has any row a file?
+    """Has any training row a file, and do almost all cells name one?
 
     Raises:
-        ValueError: none has; or see ``file_names``.
+        ValueError: they do not; or see ``file_names``.
     """
     with Files(path) as files:
         _, present = file_names(parameters, rows, files)
+    written = sum(cell is not None for cell in words(rows, parameters.column))
+    unfound = written - int(present.sum())
+    if present.any() and unfound > parameters.most_unfound * written:
+        raise ValueError(
+            f"{unfound} of {written} cells of the column {parameters.column!r} name no file in {path}; expected "
+            f"at most {parameters.most_unfound:.0%}. Correct them, or set most_unfound to the share that may lack one"
+        )
     if not present.any():
         raise ValueError(
             f"no training row has a file: expected some named as the column {parameters.column!r} and the pattern "
@@ -170,11 +176,6 @@ def file_names(parameters: FileParameters, rows: pd.DataFrame, files: Files) -> 
             parameters.column, len(unfound), len(names), files.path, ", ".join(map(repr, unfound[:3])), extra=LITERAL,
         )  # fmt: skip
     return names, np.array([bool(name) for name in names])
-
-
-def _plain(name: str) -> str:
-    """The same for names that differ in their spelling only."""
-    return unicodedata.normalize("NFC", name.replace("\\", "/")).casefold()
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, str]:

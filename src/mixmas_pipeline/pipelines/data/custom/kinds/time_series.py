@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.table import Modality
-from mixmas_pipeline.pipelines.data.custom.cells import ID, CellError, check_column, choose, numbers, words
+from mixmas_pipeline.pipelines.data.custom.cells import ID, CellError, check_column, choose, numbers, plain, words
 from mixmas_pipeline.pipelines.data.custom.kinds.arrays import check_finite, read_array
 from mixmas_pipeline.pipelines.data.custom.parameters import TimeSeriesParameters
 from mixmas_pipeline.pipelines.data.custom.reading import name_rows, read_frame
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
 else:
     pd = lazy("pandas")
+
+
+_log = logging.getLogger(__name__)
 
 
 class _Series(NamedTuple):
@@ -147,6 +151,7 @@ def _from_file(parameters: TimeSeriesParameters, rows: pd.DataFrame, file: Path)
                 f"no id in the column {parameters.id!r} is that of a row: found for example {named[0]!r}; the rows' "
                 f"are for example {rows[ID].iloc[0]!r}"
             )
+        _report_unfound(rows, named, file)
         moments = _moments(frame, parameters.time)
         order = np.lexsort((moments, where))  # stable: steps of the same moment stay in the order of the file
         order = order[where[order] >= 0]
@@ -168,6 +173,28 @@ def _from_file(parameters: TimeSeriesParameters, rows: pd.DataFrame, file: Path)
     there = np.zeros(values.shape[:2], bool)
     there[where[taken], step[taken]] = True
     return _Series(values, there)
+
+
+def _report_unfound(rows: pd.DataFrame, named: list[str | None], file: Path) -> None:
+    """Log how many rows have no step.
+
+    Args:
+        named: the ids in the file.
+
+    Raises:
+        CellError: a row's id is there in another spelling.
+    """
+    ids = dict.fromkeys(name for name in named if name is not None)
+    unfound = np.flatnonzero([name not in ids for name in rows[ID]])
+    if not len(unfound):
+        return
+    spellings = {plain(name): name for name in ids}
+    for position in unfound:
+        own = rows[ID].iloc[position]
+        if (other := spellings.get(plain(own))) is not None:
+            raise CellError(rows, int(position), "", f"no step has its id, but {other!r}; expected the same spelling")
+    shown = ", ".join(repr(rows[ID].iloc[position]) for position in unfound[:3])
+    _log.warning("%d of %d rows have no step in %s, for example %s", len(unfound), len(rows), file.name, shown)
 
 
 def _merged(
@@ -200,7 +227,7 @@ def _moments(frame: pd.DataFrame, column: str) -> np.ndarray:
     """Numbers as they are, or dates, to be sorted by."""
     cells = frame[column]
     moments = cells if cells.dtype.kind == "M" else pd.to_numeric(cells, errors="coerce")
-    if moments.isna().any():
+    if 2 * moments.isna().sum() > len(cells):  # more dates than numbers; the others are mistakes
         # Of different time zones, or of none and some, each is taken for what it is in UTC.
         moments = pd.to_datetime(cells, errors="coerce", format="ISO8601", utc=True)
     if (bad := (moments.isna() | cells.isna()).to_numpy()).any():
