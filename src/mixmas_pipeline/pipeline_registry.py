@@ -206,6 +206,8 @@ def _sections(dataset: str, section: dict[str, Any]) -> _Sections:
 def _pipelines(dataset: str, section: dict[str, Any], data: Pipeline, sections: _Sections) -> dict[str, Pipeline]:
     """The active data set's pipelines."""
     searching = data + search.create_pipeline(dataset, sections.search)
+    if custom.TABLE in section:
+        searching += describe.create_checks(dataset)
     trained = searching + training.create_pipeline(dataset, sections.training)
     references = reference.create_pipeline(dataset, sections.reference.kinds)
     everything = trained + references + reporting.create_pipeline(dataset, with_references=bool(references.nodes))

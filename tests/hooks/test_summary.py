@@ -152,6 +152,21 @@ def test_references_have_intervals_and_the_verdict_comes_last(capsys: pytest.Cap
     assert text.rstrip().endswith("films: The linear model on [red] alone is better. Use it.")
 
 
+def test_checks_show_warnings_only_and_only_if_there_are_some(capsys: pytest.CaptureFixture[str]) -> None:
+    notes = FINDINGS.assign(severity="note")
+    assert printed(capsys, checks=notes).strip() == ""
+    several = pd.concat([FINDINGS.assign(what=f"fault {number}") for number in range(7)] + [notes])
+    text = printed(capsys, checks=several)
+    assert [row[2] for row in rows(text)] == [f"fault {number} (3, 4)" for number in range(5)]
+    assert "and 2 more; kedro run --pipeline=describe looks for more" in text
+
+
+def test_the_terminal_shows_twenty_findings(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, description=DESCRIPTION, findings=pd.concat([FINDINGS] * 23))
+    assert len(rows(text)) == 20
+    assert "and 3 more, of less weight: see the page" in text
+
+
 def test_text_from_data_is_literal(capsys: pytest.CaptureFixture[str]) -> None:
     """Neither Rich's markup nor its emoji codes are read."""
     text = printed(capsys, description=DESCRIPTION, findings=FINDINGS)

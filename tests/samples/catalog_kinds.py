@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 KINDS: dict[str, str] = {
-    "frame": "agreement class_scores cohort combinations compare.*.history compare.predictions comparison "
+    "frame": "agreement checks class_scores cohort combinations compare.*.history compare.predictions comparison "
     "contributions data.rows events extraction films findings found history leaderboard losses patterns "
     "predict.new_rows predicted predictions quality references search.*.leaderboard search.*.losses stays tokens "
     "training.*.history *_films *_pairs *_stays",

@@ -19,6 +19,7 @@ from mixmas_pipeline.plots.text import estimate_sentences, findings_verdict
 
 # Columns, where the output is no terminal.
 _WIDTH = 130
+_MOST_FINDINGS, _MOST_CHECKS = 20, 5  # in the terminal
 # Kind of artefact -> what the line with its path begins with.
 _PATHS = {
     "description_page": "The description",
@@ -248,8 +249,19 @@ def render_description(dataset: str, description: Any, findings: pd.DataFrame) -
     rows = ", ".join(f"{count:,} {split}" for split, count in description.rows.items())
     yield f"{description.source}: {rows} rows; {description.task}"
     if len(findings):
-        yield _findings_table(dataset, findings)
+        yield _findings_table(dataset, findings.head(_MOST_FINDINGS))
+    if (more := len(findings) - _MOST_FINDINGS) > 0:
+        yield f"  and {more} more, of less weight: see the page"
     yield Text(findings_verdict(findings["severity"]), style="bold")
+
+
+def render_checks(dataset: str, checks: pd.DataFrame) -> Iterator[RenderableType]:
+    """The warnings about the data that every run of a table of one's own looks for."""
+    warnings = checks[checks["severity"] != "note"]
+    if len(warnings):
+        yield _findings_table(dataset, warnings.head(_MOST_CHECKS))
+        more = len(warnings) - _MOST_CHECKS
+        yield Text(f"  {f'and {more} more; ' if more > 0 else ''}kedro run --pipeline=describe looks for more")
 
 
 def _findings_table(dataset: str, findings: pd.DataFrame) -> Table:
@@ -316,6 +328,7 @@ def render_verdict(dataset: str, verdict: Any) -> Iterator[Text]:
 
 # The kinds that a renderer reads -> the renderer, which takes the data set's name and their artefacts.
 RENDERERS: dict[tuple[str, ...], Callable[..., Iterable[RenderableType]]] = {
+    ("checks",): render_checks,
     ("search.sampling",): render_sampling,
     ("leaderboard",): render_leaderboard,
     ("architecture",): render_architecture,

@@ -10,6 +10,9 @@ import planted
 import pytest
 from described import METRICS, NAMES, Splits, changed, described, joined, made, overlap
 
+from mixmas_pipeline.pipelines.describe import nodes
+from mixmas_pipeline.pipelines.describe.results import CellReport
+
 
 @pytest.mark.parametrize("task", METRICS)
 @pytest.mark.parametrize("names", [NAMES, ("facts",), tuple(planted.MODALITIES)])
@@ -116,7 +119,7 @@ def share_patients(splits: Splits) -> None:
         (tell_by_brightness, "warning", "the mean of its values alone predicts class 'red'", "train", "photo", 1),
         (stand_still, "warning", r"2 of 5 features without variation: feature 1 .*, feature 4", "train", "facts", 2),
         (go_blank, "warning", "2 of 500 examples hold one value throughout", "train", "photo", 2),
-        (grow_rare, "warning", "class 'blue' has 5 training examples", "train", "", 5),
+        (grow_rare, "warning", "fewer than 10 training examples of 'blue' .5.", "train", "", 1),
         (vanish, "warning", "no example of 'blue'", "test", "", 1),
         (drift, "warning", "class 'green' is .* of the rows, and .* of the training rows", "test", "", None),
         (change_scale, "warning", "mean .* and standard deviation .*; of the training rows", "test", "facts", 150),
@@ -144,6 +147,35 @@ def test_a_fault_is_found(
     assert count is None or hit["count"] == count
     assert not findings["what"].str.contains("'count'").any()
     assert "error" not in set(findings["severity"])
+
+
+def test_every_run_of_a_table_logs_what_gives_labels_away(caplog: pytest.LogCaptureFixture) -> None:
+    splits = made()
+    for table in splits.values():
+        table.arrays["facts"][:, 3] = table.labels == 1
+    overlap(splits)
+    repeat(splits)
+    found = nodes.report_checks(nodes.find_duplicates(**splits), nodes.find_leaks(**splits), CellReport(facts={}))
+    logged = [record.getMessage() for record in caplog.records]
+    assert sum("feature 3 (from 0) alone predicts class 'green'" in line for line in logged) == 1
+    assert any(line.startswith("test, train: 3 rows of test also in train") for line in logged)
+    assert len(logged) == (found["severity"] == "warning").sum()
+    assert "note" in set(found["severity"]), "rows twice in one split are no warning"
+
+
+def test_many_findings_of_a_kind_are_one() -> None:
+    splits = made(names=("facts", "graph"))
+    for table in splits.values():
+        table.arrays["facts"][:] = (table.labels == 1)[:, None] + 0.001 * table.arrays["facts"]
+    _, findings = described(splits)
+    assert not findings["what"].str.contains("each of").any(), "each of five features has a finding"
+    for table in splits.values():
+        table.arrays["graph"][:] = (table.labels == 1)[:, None] + 0.001 * table.arrays["graph"]
+    _, findings = described(splits)
+    of_graph = findings[findings["modality"] == "graph"]
+    width = splits["train"].schema.modalities["graph"].shape[-1]
+    assert width > 5
+    assert of_graph["what"].str.contains(f"each of {width} features alone predicts").sum() == len(of_graph) == 1
 
 
 def test_the_rows_of_a_fault_are_named() -> None:

@@ -11,10 +11,14 @@ from mixmas_pipeline.pipelines.search.parameters import SampleParameters
 from mixmas_pipeline.pipelines.search.sampling import draw_samples
 
 
-def test_class_with_too_few_examples_is_named() -> None:
+def test_classes_with_too_few_examples_are_named(caplog: pytest.LogCaptureFixture) -> None:
     data = brightness_table(90, classes=3)
     keep = np.flatnonzero((data.labels != 2) | (np.arange(90) < 3))
-    with pytest.raises(ValueError, match="class '2' has 1 examples in the training split; expected at least 3"):
+    _, _, report = draw_samples(data.take(keep), SampleParameters(seed=0, margin="auto", holdout_margin="auto"))
+    assert "fewer than 3 examples of '2': the search can hardly" in caplog.text
+    assert report.classes["2"] == 1
+    keep = np.flatnonzero((data.labels == 0) | (np.arange(90) < 3))
+    with pytest.raises(ValueError, match=r"1 of 3 classes have 2 examples or more .*'1' has 1.*expected two"):
         draw_samples(data.take(keep), SampleParameters(seed=0))
 
 
@@ -47,3 +51,14 @@ def test_forty_rows_of_five_classes_can_be_sampled(seed: int) -> None:
     _, holdout, report = draw_samples(brightness_table(28, classes=5), parameters)
     assert len(holdout) == 8
     assert report.holdout.worst_imbalance <= 2 / 8
+
+
+@pytest.mark.parametrize("rows", [14, 20, 28, 60])
+@pytest.mark.parametrize("seed", range(10))
+def test_few_rows_whose_classes_are_drawn_at_random_can_be_sampled(rows: int, seed: int) -> None:
+    data = brightness_table(400, classes=5)
+    chosen = np.random.default_rng(seed).choice(400, rows, replace=False)
+    parameters = SampleParameters(seed=seed, margin="auto", holdout_margin="auto", balance=0.1)
+    sample, holdout, _ = draw_samples(data.take(chosen), parameters)
+    assert len(set(sample.labels)) >= 2
+    assert len(set(holdout.labels)) >= 2

@@ -1,5 +1,5 @@
 """Before a search: what a data set holds, what is wrong with it, and how long the search will take."""
 
-from mixmas_pipeline.pipelines.describe.pipeline import create_pipeline
+from mixmas_pipeline.pipelines.describe.pipeline import create_checks, create_pipeline
 
-__all__ = ["create_pipeline"]
+__all__ = ["create_checks", "create_pipeline"]

@@ -216,6 +216,8 @@ def _blank(name: str, split: str, facts: Values) -> list[Finding]:
 
 def _constant(name: str, modality: ModalityFacts, train: Values) -> list[Finding]:
     constant = train.constant_features
+    if modality.padded and modality.kind == "time_series":  # the last feature says that the step is there
+        constant = tuple(feature for feature in constant if feature != train.features - 1)
     if not 0 < len(constant) < train.features:
         return []
     schema = Modality(modality.kind, modality.shape, modality.dtype, features=modality.features)

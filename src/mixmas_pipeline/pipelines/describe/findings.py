@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import get_args
 
@@ -39,6 +39,13 @@ def finding(
 def counted(count: int, thing: str) -> str:
     """ "1 row", "2,000 rows"."""
     return f"{count:,} {thing}{'s' * (count != 1)}"
+
+
+def listed(counts: Mapping[str, int], most: int = 10) -> str:
+    """The rarest ones with their numbers: "'a' (1), 'b' (4) and 3 more"."""
+    rarest = sorted(counts, key=lambda name: counts[name])
+    shown = ", ".join(f"{name!r} ({counts[name]})" for name in rarest[:most])
+    return shown + f" and {len(rarest) - most} more" * (len(rarest) > most)
 
 
 def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:

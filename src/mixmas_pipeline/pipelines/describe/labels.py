@@ -7,11 +7,11 @@ from scipy.stats import ks_2samp
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.strata import label_strata
-from mixmas_pipeline.pipelines.describe.findings import counted, finding, standard_errors
+from mixmas_pipeline.pipelines.describe.findings import finding, listed, standard_errors
 from mixmas_pipeline.pipelines.describe.results import ClassFacts, Finding, TargetFacts, TargetValues
 
 RARE = 10  # training examples
-_FEWEST = 3  # with fewer training examples a search stops, see ``plan``
+_FEWEST = 3  # of classes with fewer training examples ``plan`` tells
 _SURE = 4.0  # standard errors
 _SHIFT = 0.05  # of a class's share
 _TARGET_SHIFT = 0.15  # Kolmogorov-Smirnov distance
@@ -71,13 +71,12 @@ def _targets(table: MultimodalTable, edges: dict[str, np.ndarray]) -> dict[str, 
 
 
 def _rare_classes(facts: ClassFacts) -> list[Finding]:
-    findings = []
-    for name, examples in facts.classes["train"].items():
-        if _FEWEST <= examples < RARE:
-            what = f"class {name!r} has {counted(examples, 'training example')}"
-            advice = "Too few to learn from: merge the class with another, leave it out, or collect more"
-            findings.append(finding("warning", what, advice, split="train", count=examples))
-    return findings
+    rare = {name: n for name, n in facts.classes["train"].items() if _FEWEST <= n < RARE}
+    if not rare:
+        return []
+    what = f"fewer than {RARE} training examples of {listed(rare)}"
+    advice = "Too few to learn from: merge them with others, leave them out, or collect more"
+    return [finding("warning", what, advice, split="train", count=len(rare))]
 
 
 def _absent_classes(split: str, facts: ClassFacts) -> list[Finding]:

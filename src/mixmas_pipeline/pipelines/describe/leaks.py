@@ -19,6 +19,7 @@ _FEW = 10  # examples and counterexamples that a class needs
 _AUROC = 0.995
 _R2 = 0.999
 _SURE = 5.0  # standard errors of a random ranking's AUROC
+_LISTED = 5  # features of a modality that have a finding each
 _NOTABLE = 0.01  # share of rows in shared groups from which on it is a warning
 # Integers name groups only in columns with such a name: counts and sizes repeat in all splits.
 GROUP = re.compile(
@@ -219,14 +220,21 @@ def _r2(values: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def _findings(name: str, strengths: list[_Strength], names: list[str]) -> list[Finding]:
-    """One finding per feature, with all that it predicts."""
+    """One finding per feature, with all that it predicts; of many features, one with the strongest of them."""
+    by_feature: dict[int, list[_Strength]] = {}
+    for s in strengths:
+        by_feature.setdefault(s.feature, []).append(s)
+    advice = "Was it made from the label, or only available after it? Then leave it out"
+    if len(by_feature) > _LISTED:
+        order = sorted(by_feature, key=lambda feature: -max(s.score for s in by_feature[feature]))
+        shown = ", ".join(names[feature] for feature in order[:_LISTED])
+        what = f"each of {len(order)} features alone predicts a class or target, such as {shown}"
+        return [finding("warning", what, advice, split="train", modality=name, count=len(order))]
     findings = []
-    for feature in sorted({s.feature for s in strengths}):
-        of_feature = [s for s in strengths if s.feature == feature]
-        predicted = ", ".join(s.tells for s in of_feature[:3]) + ", ..." * (len(of_feature) > 3)
-        least = min(s.score for s in of_feature)
-        what = f"{names[feature]} alone predicts {predicted} ({of_feature[0].measure} at least {least:.3f})"
-        advice = "Was it made from the label, or only available after it? Then leave it out"
+    for feature, found in sorted(by_feature.items()):
+        predicted = ", ".join(s.tells for s in found[:3]) + ", ..." * (len(found) > 3)
+        least = min(s.score for s in found)
+        what = f"{names[feature]} alone predicts {predicted} ({found[0].measure} at least {least:.3f})"
         findings.append(finding("warning", what, advice, split="train", modality=name))
     return findings
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 else:
     pd = lazy("pandas")
 
+_LOGGED = 10  # warnings
 _log = logging.getLogger(__name__)
 
 
@@ -141,6 +142,21 @@ def conclude(
     level = logging.WARNING if counts.keys() & {"error", "warning"} else logging.INFO
     _log.log(level, "Findings: %s", ", ".join(counted(n, severity) for severity, n in counts.items()) or "none")
     return description, frame, _labels_figure(tables.facts)
+
+
+def report_checks(duplicates: DuplicateReport, leaks: LeakReport, cells: CellReport) -> pd.DataFrame:
+    """Log the warnings of the checks that every run makes.
+
+    Returns:
+        The findings, the most severe first.
+    """
+    from mixmas_pipeline.pipelines.describe.findings import as_frame, by_severity
+
+    findings = by_severity(chain(leaks.findings, duplicates.findings, cells.findings))
+    for one in [one for one in findings if one.severity != "note"][:_LOGGED]:
+        where = ": ".join(filter(None, (one.split, one.modality)))
+        _log.warning("%s%s. %s", f"{where}: " if where else "", one.what, one.advice)
+    return as_frame(findings)
 
 
 def _labels_figure(facts: TableFacts) -> Any:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline.pipelines.describe import nodes
 
 NAMESPACE = "describe"
+_SPLITS = "train", "validation", "test"
 
 
 def create_pipeline(dataset: str, has_rows: bool = False) -> Pipeline:
@@ -17,23 +21,12 @@ def create_pipeline(dataset: str, has_rows: bool = False) -> Pipeline:
     """
     named = f"{dataset}.{{}}".format
     space = named("describe")
-    splits = [named(split) for split in ("train", "validation", "test")]
     search, training = f"params:{named('search')}", f"params:{named('training')}"
     parts = [f"{space}.{part}" for part in ("tables", "duplicates", "leaks", "plan")]
-    checks = (nodes.measure_tables, nodes.find_duplicates, nodes.find_leaks)
-    cells = []
-    if has_rows:
-        rows = [f"{dataset}.data.{split}_rows" for split in ("train", "validation", "test")]
-        inputs = [*rows, f"params:{dataset}.table"]
-        cells = [Node(nodes.measure_cells, inputs, f"{space}.cells", name="measure_cells", namespace=NAMESPACE)]
-        parts.append(f"{space}.cells")
     return Pipeline(
         [
-            *cells,
-            *(
-                Node(check, splits, part, name=check.__name__, namespace=NAMESPACE, tags="preparation")
-                for check, part in zip(checks, parts, strict=False)
-            ),
+            _check(nodes.measure_tables, dataset),
+            *_cheap_checks(dataset, has_rows),
             Node(
                 nodes.plan_search,
                 [named("train"), search, training],
@@ -43,7 +36,7 @@ def create_pipeline(dataset: str, has_rows: bool = False) -> Pipeline:
             ),
             Node(
                 nodes.conclude,
-                parts,
+                [*parts, f"{space}.cells"] if has_rows else parts,
                 [named("description"), named("findings"), named("balance_figure")],
                 name="conclude",
                 namespace=NAMESPACE,
@@ -65,3 +58,28 @@ def create_pipeline(dataset: str, has_rows: bool = False) -> Pipeline:
             ),
         ]
     )
+
+
+def create_checks(dataset: str) -> Pipeline:
+    """The checks that take seconds, for every run of a data set that was made from rows of a file."""
+    space = f"{dataset}.describe"
+    found = [f"{space}.{part}" for part in ("duplicates", "leaks", "cells")]
+    report = Node(nodes.report_checks, found, f"{dataset}.checks", name="report_checks", namespace=NAMESPACE)
+    return Pipeline([*_cheap_checks(dataset, has_rows=True), report])
+
+
+def _cheap_checks(dataset: str, has_rows: bool) -> list[Node]:
+    """What gives labels away, and rows that are there twice; of rows of a file also their cells."""
+    checks = [_check(nodes.find_duplicates, dataset), _check(nodes.find_leaks, dataset)]
+    if has_rows:
+        rows = [f"{dataset}.data.{split}_rows" for split in _SPLITS]
+        inputs, cells = [*rows, f"params:{dataset}.table"], f"{dataset}.describe.cells"
+        checks.append(Node(nodes.measure_cells, inputs, cells, name="measure_cells", namespace=NAMESPACE))
+    return checks
+
+
+def _check(check: Callable[..., Any], dataset: str) -> Node:
+    """A node that reads the three splits."""
+    splits = [f"{dataset}.{split}" for split in _SPLITS]
+    part = f"{dataset}.describe.{check.__name__.partition('_')[2]}"
+    return Node(check, splits, part, name=check.__name__, namespace=NAMESPACE, tags="preparation")

@@ -13,7 +13,7 @@ from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.strata import strata_of
 from mixmas_pipeline.evaluation.tasks import check_settings
 from mixmas_pipeline.models.architecture import Architecture
-from mixmas_pipeline.pipelines.describe.findings import counted, finding
+from mixmas_pipeline.pipelines.describe.findings import finding, listed
 from mixmas_pipeline.pipelines.describe.results import Finding, PlanFacts
 from mixmas_pipeline.pipelines.search import sampling
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
@@ -53,14 +53,13 @@ def draw_samples(
     train: MultimodalTable, search: SearchParameters
 ) -> tuple[MultimodalTable, MultimodalTable, list[Finding]]:
     """The search's two samples. If the search would stop, random samples of the same sizes, and the errors."""
-    findings = _small_strata(train)
+    findings = []
     try:
         sample, holdout, _ = sampling.draw_samples(train, search.sample)
-        return sample, holdout, findings
+        return sample, holdout, _small_strata(train)
     except ValueError as error:
-        if not findings:
-            advice = "Change search.sample (margin, holdout_margin or balance)"
-            findings.append(finding("error", str(error), advice))
+        advice = "Change search.sample (margin, holdout_margin or balance), or the data"
+        findings.append(finding("error", str(error), advice, split="train"))
     order = np.random.default_rng(search.sample.seed).permutation(len(train))
     margins = (search.sample.margin, search.sample.holdout_margin)
     sizes = sampling.sample_sizes(len(train), *margins, search.sample.z, search.sample.p)
@@ -70,15 +69,13 @@ def draw_samples(
 
 
 def _small_strata(train: MultimodalTable) -> list[Finding]:
-    findings = []
+    """One warning of all classes that a search can hardly learn or score."""
     strata, names = strata_of(train)
-    for name, examples in zip(names, strata.sum(axis=0).tolist(), strict=True):
-        if examples < _FEWEST:
-            stratum = f"class {name!r}" if name in train.schema.classes else name
-            what = f"{stratum} has {counted(examples, 'training example')}; a search needs {_FEWEST}"
-            advice = "Merge it with another class, leave it out, or collect more"
-            findings.append(finding("error", what, advice, split="train", count=examples))
-    return findings
+    counts = {name: n for name, n in zip(names, strata.sum(axis=0).tolist(), strict=True) if n < _FEWEST}
+    if not counts:
+        return []
+    what = f"fewer than {_FEWEST} training examples of {listed(counts)}: a search can hardly learn or score them"
+    return [finding("warning", what, "Merge them with others, or collect more", split="train", count=len(counts))]
 
 
 def _check_settings(train: MultimodalTable, search: SearchParameters, training: TrainingParameters) -> list[Finding]:

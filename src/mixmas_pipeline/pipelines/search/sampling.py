@@ -25,8 +25,8 @@ def draw_samples(
         sample: to train candidates on; holdout: to score them on (disjoint); report: sizes and imbalances.
 
     Raises:
-        ValueError: a class has fewer than 3 examples; a sample's class proportions differ too much. (Of a regression:
-            the proportion of a range of a target's values.)
+        ValueError: fewer than two classes have 2 examples; a sample's class proportions differ too much. (Of a
+            regression: the proportion of a range of a target's values.)
     """
     labels, names = strata_of(train)
     _check_counts(train, labels.sum(axis=0), names)
@@ -49,19 +49,23 @@ def draw_samples(
 
 
 def _check_counts(train: MultimodalTable, counts: np.ndarray, names: list[str]) -> None:
-    """Refuse a stratum with too few examples."""
-    if (counts >= _LEAST_EXAMPLES).all():
+    """Say which strata have too few examples; refuse a table that has nothing to tell apart."""
+    rare = [name for name, count in zip(names, counts, strict=True) if count < _LEAST_EXAMPLES]
+    if not rare:
         return
-    name, regression = names[int(counts.argmin())], train.schema.task == "regression"
-    if name not in train.schema.classes:  # a range of a target, or the rows that have a modality
+    several = int((counts >= 2).sum())
+    if several < min(2, len(names)):
         raise ValueError(
-            f"the training split has {counts.min()} examples {'in ' * regression}{name}; expected at least "
-            f"{_LEAST_EXAMPLES}, so that some can be learnt from, some scored and some left over"
+            f"{several} of {len(names)} classes have 2 examples or more in the training split "
+            f"({names[int(counts.argmin())]!r} has {counts.min()}); expected two, so that they can be learnt and "
+            "scored. Merge classes, or train on more rows"
         )
-    raise ValueError(
-        f"class {name!r} has {counts.min()} examples in the training split; expected at least {_LEAST_EXAMPLES}, so "
-        "that it can be learnt, scored and left over. Merge it with another class or remove it"
-    )
+    shown = ", ".join(map(repr, rare[:10])) + f" and {len(rare) - 10} more" * (len(rare) > 10)
+    _log.warning(
+        "The training split has fewer than %d examples of %s: the search can hardly learn or score them; merging them "
+        "with others would help",
+        _LEAST_EXAMPLES, shown,
+    )  # fmt: skip
 
 
 def _report(kind: str, labels: np.ndarray, names: list[str], rows: np.ndarray, allowed: float) -> SampleReport:

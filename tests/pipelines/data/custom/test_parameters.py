@@ -69,8 +69,13 @@ def test_the_graph_is_in_the_catalog_and_nothing_stays_in_memory() -> None:
 
 
 def test_only_evaluation_reads_the_test_split() -> None:
-    readers = {n.name for n in registered({"table": TABLE})["compare"].nodes if "pets.test" in n.inputs}
-    assert readers == {"compare.evaluate_contenders"}
+    """And what looks for copies and leaks, from which nothing but a report of warnings follows."""
+    graph = registered({"table": TABLE})["compare"]
+    readers = {n.name for n in graph.nodes if "pets.test" in n.inputs}
+    checks = {"describe.find_duplicates", "describe.find_leaks"}
+    assert readers == {"compare.evaluate_contenders"} | checks
+    after = graph.from_nodes(*checks)
+    assert {n.name for n in after.nodes} == checks | {"describe.report_checks"}
     nodes = registered({"table": TABLE})["__default__"].nodes
     learning = [n for n in nodes if n.name.endswith(".learn")]
     assert len(learning) == 3
