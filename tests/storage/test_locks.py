@@ -175,6 +175,22 @@ def test_worker_that_outlives_a_killed_run_does_not_hold_the_lock(tmp_path: Path
         driver.stdout.close()
 
 
+@pytest.mark.parametrize("replaced", [True, False])
+def test_a_run_whose_lock_file_is_gone_stops(tmp_path: Path, replaced: bool) -> None:
+    """Another run could lock a new file."""
+    first = DiskLock(tmp_path).acquire(EARLY)
+    first.check()
+    (tmp_path / locking.LOCK_FILE).unlink()
+    second = DiskLock(tmp_path).acquire(LATE) if replaced else None
+    with pytest.raises(DataRootBusy, match=r"was deleted or replaced while this run held it"):
+        first.check()
+    if second is not None:
+        second.check()
+        second.release()
+    first.release()
+    DiskLock(tmp_path).acquire(LATE).release()
+
+
 def test_two_locks_of_one_process_exclude_each_other(tmp_path: Path) -> None:
     lock = DiskLock(tmp_path / "not" / "there").acquire(EARLY)
     with pytest.raises(DataRootBusy, match="is in use by"):

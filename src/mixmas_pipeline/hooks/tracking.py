@@ -22,6 +22,7 @@ from kedro.io.core import VersionNotFoundError
 from kedro.pipeline import Pipeline
 
 from mixmas_pipeline.hooks import data_sets
+from mixmas_pipeline.utils.markdown import literal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -217,7 +218,7 @@ def _history_curves(history: pd.DataFrame) -> dict[str, list[tuple[int, float]]]
 
 def _markdown(header: list[str], rows: Any) -> str:
     def line(cells: Any) -> str:
-        return "| " + " | ".join(_cell(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+        return "| " + " | ".join(literal(_cell(cell)) for cell in cells) + " |"
 
     return "\n".join([line(header), "|" + " --- |" * len(header), *map(line, rows)])
 

@@ -89,9 +89,9 @@ class DataRootLock(ABC):
             raise
         return self
 
+    @abstractmethod
     def check(self) -> None:
-        """Raise ``DataRootBusy`` if this run no longer holds the lock. A lock on a disk cannot be lost."""
-        return None
+        """Raise ``DataRootBusy`` if this run no longer holds the lock."""
 
     def release(self) -> None:
         """Let the next run begin."""
@@ -150,6 +150,24 @@ class DiskLock(DataRootLock):
         self._folder = root
         # A soft lock (a file that exists) would outlive a killed run: better an error where there is no other.
         self._lock = FileLock(root / LOCK_FILE, timeout=0, thread_local=False, fallback_to_soft=False)
+        self._file: tuple[int, int] | None = None
+
+    def check(self) -> None:
+        """Also when the file has been deleted: another run could lock a new one."""
+        if self._file is not None and self._file != self._identity():
+            raise DataRootBusy(
+                f"The file {self._folder / LOCK_FILE} was deleted or replaced while this run held it, so another run "
+                "may have begun. This one stops. Run the same command again when no other is running: it goes on from "
+                "there"
+            )
+
+    def _identity(self) -> tuple[int, int] | None:
+        """Device and number of the lock's file; None if it is not there."""
+        try:
+            found = (self._folder / LOCK_FILE).stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _take(self) -> None:
         from filelock import Timeout
@@ -157,6 +175,7 @@ class DiskLock(DataRootLock):
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
+            self._file = self._identity()
         except Timeout:
             raise self._busy(self._read().get("holder")) from None
         except OSError as error:
@@ -166,6 +185,7 @@ class DiskLock(DataRootLock):
             ) from error
 
     def _give_up(self) -> None:
+        self._file = None
         self._lock.release()
 
     def _read(self) -> dict[str, Any]:

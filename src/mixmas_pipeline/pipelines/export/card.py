@@ -17,12 +17,13 @@ from mixmas_pipeline.pipelines.export.conversion import FILES
 from mixmas_pipeline.pipelines.export.parameters import ExportParameters
 from mixmas_pipeline.pipelines.export.results import ExportReport
 from mixmas_pipeline.pipelines.reference.results import Verdict
+from mixmas_pipeline.utils.markdown import literal
 
 _TEMPLATE = """
-# {{ title }}
+# {{ title | literal }}
 
 {{ about.what }} of {{ inputs | join(", ") }}, {{ about.made }} by mixmas_pipeline {{ config.version }}.
-Task: {{ config.task }}; {{ "targets" if regression else "classes" }}: {{ config.classes | join(", ") }}.
+Task: {{ config.task }}; {{ "targets" if regression else "classes" }}: {{ classes }}.
 
 {% if about.drawing %}![The architecture](architecture.png)
 
@@ -69,7 +70,7 @@ Predict a label where its probability is above its threshold: `model.config.thre
 
 {% endif %}## Data
 
-{{ source or "The data has no description." }}
+{{ (source or "The data has no description.") | literal }}
 
 {{ tables.splits }}
 
@@ -182,6 +183,7 @@ def write_card(
         onnx="onnx" in export.formats,
         pt2="torch_export" in export.formats,
         export=export,
+        classes=", ".join(map(literal, config.classes)),
         source=source,
         about=about,
         verdict=verdict,
@@ -200,12 +202,15 @@ def write_card(
 
 def render(template: str, **values: object) -> str:
     """A template with its values, all of which it must name rightly."""
-    return jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(template).render(**values)
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    environment.filters["literal"] = literal
+    return environment.from_string(template).render(**values)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table in Markdown, whose cells are literal."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(str(cell).replace('|', '&#124;') for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(literal, line))} |" for line in lines)
 
 
 def _inputs_table(config: ExportedConfig) -> str:

@@ -1,0 +1,15 @@
+"""Text from data in Markdown."""
+
+from __future__ import annotations
+
+import html
+import re
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+_SIGNS = re.compile(r"([\\`*\[\]])")
+
+
+def literal(value: object) -> str:
+    """A value's text as it is, in one line: no HTML, link, emphasis, cell border or code of a terminal."""
+    text = html.escape(_CONTROL.sub(" ", str(value)), quote=False)
+    return _SIGNS.sub(r"\\\1", text).replace("|", "&#124;")
