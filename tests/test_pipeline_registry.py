@@ -83,6 +83,31 @@ def test_a_model_that_is_not_fitted_is_no_pipeline_and_the_reason_is_kept(
     assert f"There is no pipeline {name!r}, since avmnist.{name}.model is {choice!r} and {why}" in reason
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"training": {"metric": "r2"}}, "pets.training.metric is 'r2'; the task is multiclass: expected accuracy"),
+        ({"search": {"selection": {"metric": "mae"}}}, "mae"),
+    ],
+)
+def test_a_score_of_another_task_is_refused_before_anything_is_prepared(changes: dict[str, Any], message: str) -> None:
+    table = {
+        "file": "pets.csv",
+        "label": "kind",
+        "task": "multiclass",
+        "split": {"fractions": {"validation": 0.2, "test": 0.2}},
+        "modalities": {"facts": {"kind": "tabular", "columns": ["age"]}},
+    }
+    pipeline_registry.use_parameters(
+        configuration("base", dataset="pets", pets={"table": table, **changes})["parameters"]
+    )
+    try:
+        with pytest.raises(ValueError, match=message):
+            pipeline_registry.check_blocks()
+    finally:
+        pipeline_registry.use_parameters(None)
+
+
 def test_the_shipped_blocks_are_right() -> None:
     for env in ("base", "paper", "test"):
         for dataset in ("avmnist", "mimic", "mmimdb"):

@@ -91,16 +91,33 @@ def own_data_sets_not_chosen(parameters: dict[str, Any]) -> list[str]:
 
 
 def check_blocks() -> None:
-    """Check the hyperparameters of every block that the active data set's parameters name. Imports torch.
+    """Check the hyperparameters of every block that the active data set's parameters name, and of a table of one's own
+    whether scores and balance fit the task. Imports torch.
 
     Raises:
-        ValueError: a block has no such hyperparameter, or a value is out of range. The message names each mistake's
-            key, what was found and what was expected.
+        ValueError: a block has no such hyperparameter, or a value is out of range, or does not fit. The message names
+            each mistake's key, what was found and what was expected.
     """
     parameters = _parameters()
     dataset = parameters["dataset"]
+    section = parameters[dataset]
     for name in ("search", "compare"):
-        check(parameters[dataset][name], f"{dataset}.{name}", SECTIONS[name], CHECKED)
+        check(section[name], f"{dataset}.{name}", SECTIONS[name], CHECKED)
+    if custom.TABLE in section:
+        from mixmas_pipeline.evaluation.tasks import check_settings
+
+        search_, training_ = section["search"], section["training"]
+        check_settings(
+            section[custom.TABLE]["task"],
+            {
+                f"{dataset}.search.selection.metric": search_["selection"]["metric"],
+                f"{dataset}.training.metric": training_["metric"],
+            },
+            {
+                f"{dataset}.search.budget.balance": search_["budget"]["balance"],
+                f"{dataset}.training.balance": training_["balance"],
+            },
+        )
 
 
 def why_left_out(name: str) -> str | None:

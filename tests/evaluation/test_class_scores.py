@@ -47,6 +47,13 @@ def test_a_class_with_a_comma_in_its_name_is_one_class() -> None:
     np.testing.assert_array_equal(matrix, [[False, True, False], [True, False, True]])
 
 
+def test_joined_names_may_have_commas() -> None:
+    classes = ["Music", "Music, Dance", "War", "(a|b)"]
+    labels = pd.Series(["Music, Dance, War", "Music, War", "", "Music, Music, Dance", "Music, Dance", "(a|b), War"])
+    expected = [[0, 1, 1, 0], [1, 0, 1, 0], [0, 0, 0, 0], [1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1]]
+    np.testing.assert_array_equal(label_matrix(labels, classes), np.array(expected, bool))
+
+
 def test_scores_of_targets_are_scikit_learns_and_a_constant_target_has_no_r2() -> None:
     rng = np.random.default_rng(1)
     truth, predicted = rng.normal(3, 2, 50), rng.normal(3, 2, 50)

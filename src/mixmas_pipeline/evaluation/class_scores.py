@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 
@@ -61,6 +63,9 @@ def target_scores(predictions: pd.DataFrame, targets: list[str]) -> pd.DataFrame
 
 
 def label_matrix(labels: pd.Series, classes: list[str]) -> np.ndarray:
-    """Which classes each row has: (rows, classes), bool. A multilabel row names several, joined by ", "."""
-    sets = [set(text.split(", ")) if text not in classes else {text} for text in labels]
+    """Which classes each row has: (rows, classes), bool. A multilabel row names several, joined by ", ", which may also
+    be in a name."""
+    names = "|".join(re.escape(name) for name in sorted(classes, key=len, reverse=True))
+    several = re.compile(f"(?:^|, )({names})(?=, |$)")
+    sets = [{text} if text in classes else set(several.findall(text)) for text in labels]
     return np.array([[name in names for name in classes] for names in sets])

@@ -110,6 +110,14 @@ def test_labels_that_are_wrong(cells: Any, settings: dict[str, Any], message: st
         read()
 
 
+def test_a_label_that_reads_like_several_is_refused() -> None:
+    rows = named(pd.DataFrame({"kind": ["a|b", "a, b", "c, d|a"]}))
+    parameters = table(task="multilabel", labels_separator="|")
+    with pytest.raises(ValueError, match="the label 'a, b' reads like the labels 'a' and 'b'; rename it"):
+        learn_classes(rows, parameters)
+    assert learn_classes(rows.drop(index=rows.index[1]), parameters) == ["a", "b", "c, d"]
+
+
 def test_a_target_that_32_bits_cannot_hold_names_its_row() -> None:
     rows = named(pd.DataFrame({"y": ["1", "-1e39", "2"]}))
     with pytest.raises(ValueError, match=r"row 1 \(id r1\), column y: found -1e\+39; expected a number below 1e38"):

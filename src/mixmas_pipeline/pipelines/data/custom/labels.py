@@ -34,9 +34,9 @@ def learn_classes(rows: pd.DataFrame, table: TableParameters) -> list[str]:
         ValueError: these rows have no example of a class; a binary task has not two.
     """
     if len(table.labels) > 1 or table.task == "regression":
-        return list(table.labels)
+        return _unambiguous(list(table.labels), table)
     counts = Counter(label for labels in _read(rows, table) for label in labels)
-    classes = list(table.classes or sorted(counts, key=_by_size))
+    classes = _unambiguous(list(table.classes or sorted(counts, key=_by_size)), table)
     if table.task == "binary":
         if len(classes) != 2:
             raise ValueError(
@@ -46,6 +46,17 @@ def learn_classes(rows: pd.DataFrame, table: TableParameters) -> list[str]:
         if positive not in classes:
             raise ValueError(f"table.positive is {positive!r}; the labels are {' and '.join(classes)}")
         classes = [next(c for c in classes if c != positive), positive]
+    return classes
+
+
+def _unambiguous(classes: list[str], table: TableParameters) -> list[str]:
+    """The classes, unless one of a multilabel task is several others: predictions have them joined by ", "."""
+    if table.task == "multilabel":
+        for name in classes:
+            if len(parts := name.split(", ")) > 1 and set(parts) <= set(classes):
+                raise ValueError(
+                    f"the label {name!r} reads like the labels {' and '.join(map(repr, parts))}; rename it"
+                )
     return classes
 
 

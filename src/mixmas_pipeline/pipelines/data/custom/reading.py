@@ -52,53 +52,53 @@ def read_frame(
         ValueError: the file cannot be read, has no rows, or a column's name twice.
     """
     name = path.name.lower()
-    ending, usual = Path(name).suffix, _TEXTS.get(Path(name.removesuffix(".gz")).suffix)
+    usual = _TEXTS.get(Path(name.removesuffix(".gz")).suffix)
+    used = None if usual is None else separator or usual
     try:
-        if usual is not None:
-            frame = _read_text(path, separator or usual, () if missing is None else missing)
-        elif ending in (".parquet", ".feather"):
-            frame = _read_arrow(path)
-        elif ending == ".npz":
-            arrays = read_arrays(path)
-            rows = range(max(map(len, arrays.values()), default=0))  # there may be no array of one axis
-            frame = pd.DataFrame({name: array for name, array in arrays.items() if array.ndim == 1}, index=rows)
-        else:
-            raise ValueError(f"found the ending {path.suffix!r}; expected one of {_FORMATS}")
+        frame = _read_any(path, used, missing or ())
     except UnicodeDecodeError as error:
         bad = error.object[error.start]
         raise ValueError(f"it is no UTF-8 text (byte {bad:#x}); save it as UTF-8") from error
-    except (
-        *(
-            OSError,
-            EOFError,
-            UnicodeError,
-            NotImplementedError,
-        ),  # the last one: pyarrow's, of types that it cannot read
-        *(pd.errors.ParserError, pd.errors.ParserWarning),
-    ) as error:
-        is_text = isinstance(error, pd.errors.ParserError | pd.errors.ParserWarning)
-        advice = _other_separator(path, separator or usual) if is_text and usual is not None else ""
-        raise ValueError(f"it cannot be read: {error}{advice}") from error
     except pd.errors.EmptyDataError as error:
         raise ValueError("it is empty; expected a first line with the columns' names") from error
+    except (
+        *(OSError, EOFError, UnicodeError, pd.errors.ParserError, pd.errors.ParserWarning),
+        NotImplementedError,  # pyarrow's, of types that it cannot read
+    ) as error:
+        is_text = isinstance(error, pd.errors.ParserError | pd.errors.ParserWarning)
+        advice = _other_separator(path, used) if is_text and used is not None else ""
+        raise ValueError(f"it cannot be read: {error}{advice}") from error
     if not len(frame):
         raise ValueError("it has no rows")
     frame.columns = frame.columns.astype(str).str.strip()
-    if (
-        usual is not None
-        and len(frame.columns) == 1
-        and " " not in frame.columns[0]
-        and (advice := _other_separator(path, separator or usual))
-    ):
-        raise ValueError(f"it has one column, {frame.columns[0]!r}{advice}")
+    if used is not None and len(frame.columns) == 1 and " " not in frame.columns[0]:
+        if advice := _other_separator(path, used):
+            raise ValueError(f"it has one column, {frame.columns[0]!r}{advice}")
     if repeated := frame.columns[frame.columns.duplicated()].tolist():
         raise ValueError(f"the column {repeated[0]!r} is there twice; expected different names")
     if usual is not None and missing is None:
         for column in frame.columns:
-            if column in names or any(fnmatchcase(column, pattern) for pattern in names):
-                continue
-            frame[column] = frame[column].mask(frame[column].isin(MISSING_WORDS))
+            if not any(column == pattern or fnmatchcase(column, pattern) for pattern in names):
+                frame[column] = frame[column].mask(frame[column].isin(MISSING_WORDS))
     return frame.reset_index(drop=True)
+
+
+def _read_any(path: Path, separator: str | None, missing: tuple[str, ...]) -> pd.DataFrame:
+    """The columns as they are.
+
+    Args:
+        separator, missing: of a text file; None: it is no text file.
+    """
+    ending = path.suffix.lower()
+    if separator is not None:
+        return _read_text(path, separator, missing)
+    if ending in (".parquet", ".feather"):
+        return _read_arrow(path)
+    if ending == ".npz":
+        arrays = read_arrays(path)
+        rows = range(max(map(len, arrays.values()), default=0))  # there may be no array of one axis
+        return pd.DataFrame({name: array for name, array in arrays.items() if array.ndim == 1}, index=rows)
+    raise ValueError(f"found the ending {path.suffix!r}; expected one of {_FORMATS}")
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
