@@ -127,6 +127,31 @@ def test_references_are_members_without_heads(tmp_path: Path) -> None:
     np.testing.assert_array_equal(compute_logits(load_model(tmp_path / "model"), rows, CPU)["fused"], whole["fused"])
 
 
+def test_heads_may_have_weights_of_their_own(tmp_path: Path) -> None:
+    """log p = sum of the members' and 0.6 times the mean of the networks' heads of the series; where the series is
+    missing, of their fused logarithms."""
+    plain, rows = with_references(), table(30, 9)
+    config = plain.config.model_copy(update={"head_weights": {"series": 0.6}})
+    ensemble = Ensemble(config, list(plain.members)).eval()
+    present = np.arange(30) % 3 > 0
+    inputs = {name: torch.from_numpy(array) for name, array in rows.arrays.items()}
+    with torch.no_grad():
+        parts = [member(inputs, {"series": torch.from_numpy(present)}) for member in ensemble.members]
+        found = ensemble(inputs, {"series": torch.from_numpy(present)})
+    logarithms = [{n: np.log(softmax(v.numpy())) for n, v in part.items()} for part in parts]
+    fused = sum(w * part["fused"] for w, part in zip((0.25, 0, 0.5, 0.25), logarithms, strict=True))
+    heads, instead = ((logarithms[0][name] + logarithms[1][name]) / 2 for name in ("series", "fused"))
+    expected = fused + 0.6 * np.where(present[:, None], heads, instead)
+    np.testing.assert_allclose(softmax(found["fused"].numpy()), softmax(np.asarray(expected)), atol=1e-6)
+    assert ensemble.shares["series head"] == pytest.approx(0.6 / 1.6)
+    assert sum(ensemble.shares.values()) == pytest.approx(1)
+    ensemble.save_pretrained(tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    np.testing.assert_array_equal(loaded(inputs)["fused"].detach(), ensemble(inputs)["fused"].detach())
+    with pytest.raises(ValidationError, match="head_weights names 'sound'; expected some of picture, series"):
+        EnsembleConfig.model_validate({**config.model_dump(), "head_weights": {"sound": 1.0}})
+
+
 def test_modality_that_references_read_is_left_out_too() -> None:
     ensemble, rows, other = with_references(), table(30, 9), table(30, 9)
     other.arrays["series"] = rows.arrays["series"][::-1].copy()

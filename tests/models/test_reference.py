@@ -34,7 +34,8 @@ def computed(summary: Summary, x: np.ndarray, present: np.ndarray | None = None)
         ("audio", (112, 112), "grid", (28, 28), 784),
         ("image", (8, 8), "grid", (8, 8), 64),
         ("text", (16, 384), "mean", None, 384),
-        ("time_series", (4, 8), "steps", None, 24),
+        ("time_series", (4, 8), "all_steps", None, 56),
+        ("time_series", (40, 8), "steps", None, 24),
         ("embedding", (50,), "values", None, 50),
     ],
 )
@@ -56,6 +57,14 @@ def test_fields_are_those_of_adaptive_pooling() -> None:
     assert summary.grid is not None
     expected = torch.nn.functional.adaptive_avg_pool2d(torch.from_numpy(x).float(), summary.grid).flatten(1)
     np.testing.assert_allclose(computed(summary, x), expected, rtol=1e-5)
+
+
+def test_a_short_series_has_its_values_too() -> None:
+    x = RNG.normal(size=(4, 6, 2)).astype(np.float32)
+    found = computed(Summary.of(stored("time_series", (6, 2))), x)
+    expected = [np.concatenate([s.mean(0), s[-1], s.std(0), s.reshape(-1)]) for s in x]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert Summary.of(stored("time_series", (6, 2), padded=True)).way == "steps"
 
 
 def test_steps_leave_padding_out() -> None:

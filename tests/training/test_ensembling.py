@@ -13,12 +13,15 @@ from ensembles import Results, train_fully
 from training_samples import CPU, architecture, parameters, table
 
 from mixmas_pipeline.data.table import GIVEN_SPLIT, GROUP, MultimodalTable, concatenate
+from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.ensemble import Ensemble, average, combine
+from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.pipelines.training import nodes
 from mixmas_pipeline.training import ensembling, fit
 from mixmas_pipeline.training.ensembling import (
     HeldOut,
     choose_epochs,
+    combine_members,
     divide,
     fit_reference_member,
     select_weights,
@@ -324,6 +327,28 @@ def test_references_join_with_what_they_are_worth(tmp_path: Path) -> None:
     right = (found.held_out.logits["fused"].argmax(axis=1) == rows.labels).mean()
     alone = (ensemble(tmp_path).held_out.logits["fused"].argmax(axis=1) == rows.labels).mean()
     assert right > alone
+
+
+def pooled(heads: dict[str, np.ndarray], fused: np.ndarray, labels: np.ndarray) -> Any:
+    """The ensemble of one network with these held-out logits."""
+    built = architecture(0.0)
+    network = initialised(MultimodalMixer, 0, with_statistics(built, splits()[0]))
+    held_out = HeldOut(np.arange(len(labels)), {"fused": fused, **heads})
+    model, _ = combine_members(network.architecture, [network], [held_out], [], labels, parameters(**SHORT))
+    return model
+
+
+@pytest.mark.parametrize("useful", [True, False])
+def test_a_head_joins_where_the_fused_decision_wastes_what_it_knows(useful: bool) -> None:
+    rng, labels = np.random.default_rng(0), np.arange(300) % 3
+    truth = np.eye(3)[labels]
+    knows, noise = (truth * 3 + rng.normal(size=(300, 3)) for _ in range(2))
+    heads = {"picture": knows if useful else rng.normal(size=(300, 3)), "series": rng.normal(size=(300, 3))}
+    fused = noise if not useful else truth + 2 * rng.normal(size=(300, 3))
+    found = pooled({n: h.astype(np.float32) for n, h in heads.items()}, fused.astype(np.float32), labels)
+    assert ("picture" in found.config.head_weights) == useful
+    assert found.shares.get("picture head", 0) > 0.5 or not useful
+    assert "series" not in found.config.head_weights or found.shares["series head"] < 0.1
 
 
 def test_references_are_scored_on_rows_that_they_were_not_fitted_on() -> None:

@@ -140,8 +140,9 @@ def render_metrics(dataset: str, metrics: dict[str, dict[str, float]]) -> Iterat
         yield Text(f"  Positive class: {name} ({share:.0%} of the test rows); sensitivity is its recall")
     if weights := metrics.get("weights"):
         shares = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
+        networks = sum(weight for name, weight in weights.items() if name not in ("linear", "trees"))
         alone = "; its networks decide nothing, for the references were as good on held-out rows"
-        yield Text(f"  Weights in the ensemble: {shares}{alone if weights.get('networks') == 0 else ''}")
+        yield Text(f"  Weights in the ensemble: {shares}{alone if networks == 0 else ''}")
 
 
 def render_patterns(dataset: str, patterns: pd.DataFrame) -> Iterator[Table]:

@@ -6,6 +6,9 @@ With w_m the members' weights and p_m their probabilities:
     multilabel           logits = sum_m w_m logit(p_m), each label by itself
     regression           predictions = sum_m w_m y_m, where the weights add up to 1
 
+Beside the members, the networks' heads of single modalities may have weights: then a modality's heads together predict
+like one more member. Of an example that lacks the modality, the networks' fused logits take their place.
+
 The sum of the weights is the reciprocal of a temperature (Guo et al. 2017, arXiv 1706.04599, section 4.2). Logarithmic
 pools: Genest and Zidek 1986, "Combining Probability Distributions", section 2.
 """
@@ -38,7 +41,9 @@ class EnsembleConfig(Parameters):
         architecture: of the networks among the members, with the statistics of all rows that they were trained on.
         members: each network's architecture, with the statistics of the rows that it was trained on, and the
             descriptions of reference models.
-        weights: one per member; of a regression their sum is 1. The networks stay if theirs are 0, for their heads.
+        weights: one per member; of a regression the sum of all weights is 1. The networks stay if theirs are 0, for
+            their heads.
+        head_weights: modality -> weight of the networks' heads of it. Default none.
         decision_weights: one per class, by which the decision differs from the most probable class, as
             ``Architecture.class_weights`` do: the fused logits are the logarithms of the probabilities times these.
             Default None: those of the architecture.
@@ -47,17 +52,27 @@ class EnsembleConfig(Parameters):
     architecture: Architecture
     members: tuple[Architecture | Reference, ...] = Field(min_length=1)
     weights: tuple[NonNegative, ...]
+    head_weights: dict[str, Positive] = Field(default_factory=dict)
     decision_weights: tuple[Positive, ...] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if len(self.weights) != len(self.members):
             raise ValueError(f"{len(self.weights)} weights for {len(self.members)} members; expected one each")
-        total = sum(self.weights)
+        if unknown := sorted(set(self.head_weights) - set(self.architecture.inputs)):
+            raise ValueError(
+                f"head_weights names {unknown[0]!r}; expected some of {', '.join(self.architecture.inputs)}"
+            )
+        total = self.total
         if total == 0 or (self.architecture.task == "regression" and abs(total - 1) > 1e-6):
             expected = "1" if self.architecture.task == "regression" else "more than 0"
             raise ValueError(f"the weights add up to {total:g}; expected {expected}")
         return self
+
+    @property
+    def total(self) -> float:
+        """The sum of all weights."""
+        return sum(self.weights) + sum(self.head_weights.values())
 
 
 class Ensemble(nn.Module):
@@ -69,6 +84,7 @@ class Ensemble(nn.Module):
     """
 
     weights: Tensor
+    head_weights: Tensor
     offset: Tensor
 
     def __init__(self, config: EnsembleConfig, members: Sequence[nn.Module]) -> None:
@@ -76,6 +92,7 @@ class Ensemble(nn.Module):
         self.config = config
         self.members = nn.ModuleList(members)
         self.register_buffer("weights", torch.tensor(config.weights))
+        self.register_buffer("head_weights", torch.tensor(list(config.head_weights.values())), persistent=False)
         offset = decision_offset(config.decision_weights, config.architecture.class_weights)
         self.register_buffer("offset", offset, persistent=False)
 
@@ -91,24 +108,35 @@ class Ensemble(nn.Module):
 
     @property
     def shares(self) -> dict[str, float]:
-        """The share in the sum of the weights, of the networks together and of each reference model: "networks",
-        "linear", "trees"."""
-        shares, total = {"networks": 0.0}, sum(self.config.weights)
+        """The share in the sum of the weights, of the networks together, of their heads of each modality, and of each
+        reference model: "networks", "photo head", "linear", "trees"."""
+        shares, total = {"networks": 0.0}, self.config.total
         for member, weight in zip(self.config.members, self.config.weights, strict=True):
             name = "networks" if isinstance(member, Architecture) else member.kind
             shares[name] = shares.get(name, 0.0) + weight / total
-        return shares
+        return shares | {f"{head} head": weight / total for head, weight in self.config.head_weights.items()}
 
     def forward(self, inputs: dict[str, Tensor], present: dict[str, Tensor] | None = None) -> dict[str, Tensor]:
         """As ``MultimodalMixer.forward``. A modality's head combines the networks' heads with equal weights."""
         outputs = [member(inputs, present) for member in self.members]
         task = self.architecture.task
+        combined = {
+            head: average(torch.stack([output[head] for output in outputs if head in output]), task)
+            for head in self.architecture.inputs
+        }
         used = [number for number, weight in enumerate(self.config.weights) if weight > 0]
-        fused = torch.stack([outputs[number][FUSED] for number in used])
-        combined = {FUSED: combine(fused, self.weights[used], task) + self.offset}
-        for head in self.architecture.inputs:
-            combined[head] = average(torch.stack([output[head] for output in outputs if head in output]), task)
-        return combined
+        fused, weights = [outputs[number][FUSED] for number in used], self.weights[used]
+        if self.config.head_weights:
+            networks = [
+                o[FUSED] for o, m in zip(outputs, self.config.members, strict=True) if isinstance(m, Architecture)
+            ]
+            instead, has = average(torch.stack(networks), task), present or {}
+            fused += [
+                where_present(combined[head].to(instead.dtype), instead, has.get(head))
+                for head in self.config.head_weights
+            ]
+            weights = torch.cat([weights, self.head_weights])
+        return {FUSED: combine(torch.stack(fused), weights, task) + self.offset, **combined}
 
     @contextmanager
     def left_out(self, modality: str) -> Iterator[None]:
@@ -160,6 +188,11 @@ def combine(logits: Tensor, weights: Tensor, task: str) -> Tensor:
     if task not in ("multiclass", "binary"):
         return (logits * weights).sum(dim=0)
     return functional.log_softmax((functional.log_softmax(logits, dim=2) * weights).sum(dim=0), dim=1)
+
+
+def where_present(head: Tensor, fused: Tensor, present: Tensor | None) -> Tensor:
+    """A head's logits, and the fused ones for the examples that lack the modality; (batch, classes)."""
+    return head if present is None else torch.where(present[:, None], head, fused)
 
 
 def average(logits: Tensor, task: str) -> Tensor:

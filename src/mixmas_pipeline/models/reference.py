@@ -22,8 +22,9 @@ from mixmas_pipeline.models.architecture import FUSED
 from mixmas_pipeline.utils.parameters import Count, Parameters, Positive
 
 Kind = Literal["linear", "trees"]
-Way = Literal["grid", "steps", "mean", "values"]
+Way = Literal["grid", "steps", "all_steps", "mean", "values"]
 MOST_FEATURES = 1000  # per modality
+MOST_STEP_VALUES = 256  # of a time series whose every value is a feature
 ABSENT = -30.0  # logit of a class that no fitted row has
 _SOFT_LIMIT = 5.0  # standard deviations beyond which the linear model's inputs grow slowly
 WEIGHTS_FILE, REFERENCE_FILE = "model.safetensors", "reference.json"
@@ -35,7 +36,8 @@ class Summary(Parameters):
     Attributes:
         shape: of one example.
         way: "grid": means of a picture's or spectrogram's fields. "steps": mean, last step and standard deviation of a
-            sequence, without its padding. "mean": only the mean of a sequence. "values": the values as they are.
+            sequence, without its padding. "all_steps": these, and all values of a short time series that is as long in
+            every example. "mean": only the mean of a sequence. "values": the values as they are.
         grid: rows and columns of fields, for "grid" only. Default null.
         padded: the last steps of (steps, features) may be all zeros, which is padding. Default false.
         optional: examples may lack the modality; a column of 0 and 1 says which have it. Default false.
@@ -60,6 +62,8 @@ class Summary(Parameters):
             way, grid = "grid", _grid(shape)
         elif len(shape) == 2:
             way = "steps" if 3 * shape[-1] <= MOST_FEATURES else "mean"
+            if stored.kind == "time_series" and not stored.padded and math.prod(shape) <= MOST_STEP_VALUES:
+                way = "all_steps"
         return cls(shape=shape, way=way, grid=grid, padded=stored.padded, optional=stored.optional)
 
     @property
@@ -67,7 +71,9 @@ class Summary(Parameters):
         """Number of features, without the column of presence."""
         if self.grid is not None:
             return math.prod(self.grid) * math.prod(self.shape[:-2])
-        return {"steps": 3 * self.shape[-1], "mean": self.shape[-1]}.get(self.way, math.prod(self.shape))
+        values = math.prod(self.shape)
+        by_way = {"steps": 3 * self.shape[-1], "mean": self.shape[-1], "all_steps": 3 * self.shape[-1] + values}
+        return by_way.get(self.way, values)
 
 
 def _grid(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -167,7 +173,8 @@ class Features(nn.Module):
             return mean
         last = (steps.long() - 1)[..., None].expand(-1, 1, x.shape[-1])
         deviation = (((x - mean[:, None]) * weights).square().sum(dim=1) / steps).sqrt()
-        return torch.cat([mean, x.gather(1, last)[:, 0], deviation], dim=1)
+        summaries = torch.cat([mean, x.gather(1, last)[:, 0], deviation], dim=1)
+        return torch.cat([summaries, x.flatten(1)], dim=1) if summary.way == "all_steps" else summaries
 
 
 def _averaging(side: int, fields: int) -> Tensor:

@@ -16,6 +16,9 @@ from mixmas_pipeline.training.reference_problem import FEW_ROWS, FEWER_FOLDS, Pr
 _RATE, _FAST_RATE, _LEAVES, _BINS, _PATIENCE = 0.1, 0.2, 15, 63, 10
 _MOST_ITERATIONS, _SLOW_ITERATIONS, _LEAST_ITERATIONS, _TREE_VALUES = 300, 100, 20, 1_000_000_000
 _ROUNDING = 4 * float(np.finfo(np.float32).eps)  # relative to a value, or to a typical one
+# Without it a row in a leaf whose other rows are certain moves their scores without limit, and with many classes
+# boosting diverges.
+_L2 = 0.1
 _UNCHOSEN_ITERATIONS = 30  # where there are too few rows for a cross-validation
 
 
@@ -148,6 +151,7 @@ def _boosting(problem: Problem, seed: int, **settings: Any) -> Any:
         max_leaf_nodes=_LEAVES,
         min_samples_leaf=max(1, min(20, rows // 10)),
         max_features=min(1.0, 100 / features),
+        l2_regularization=_L2,
         random_state=seed,
         **{"early_stopping": False, **settings},
     )

@@ -12,7 +12,7 @@ on the validation split.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, cast
 
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from mixmas_pipeline.data.table import GIVEN_SPLIT, MultimodalTable, concatenate
 from mixmas_pipeline.models.architecture import FUSED, Architecture
-from mixmas_pipeline.models.ensemble import Ensemble, EnsembleConfig, average, combine
+from mixmas_pipeline.models.ensemble import Ensemble, EnsembleConfig, average, combine, where_present
 from mixmas_pipeline.models.multimodal import MultimodalMixer
 from mixmas_pipeline.models.reference import Kind, ReferenceModel
 from mixmas_pipeline.training.batches import batch_rows, passes_per_epoch
@@ -47,6 +47,7 @@ FOLDED_REFERENCE_ROWS = 1500
 # The sum of the weights. Temperatures of more than 10 or less than 0.2 hint at predictions without information.
 _WEIGHTS = 0.1, 5.0
 _LEAST = 0.01
+_PARTS, _LEAST_ROWS = 10, 50  # of the held-out rows, to judge whether heads help; with fewer rows they have no weights
 _WORTH = 0.01  # share of the loss for which a network is trained again
 _CPU = torch.device("cpu")
 _log = logging.getLogger(__name__)
@@ -320,13 +321,16 @@ def combine_members(
     references: Sequence[ReferenceMember],
     labels: np.ndarray,
     training: TrainingParameters,
+    present: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[Ensemble, HeldOut]:
-    """Weigh the members by their predictions of rows that they did not see.
+    """Weigh the members by their predictions of rows that they did not see; also the networks' heads of single
+    modalities, if that is better beyond noise.
 
     Args:
         architecture: see ``Division``.
         held_out: of each network.
         labels: of the rows of training and validation.
+        present: optional modality -> which of these rows have it. Default: all have all.
 
     Returns:
         The ensemble, and its predictions of the rows that every kind of member predicts.
@@ -338,8 +342,12 @@ def combine_members(
     known = torch.from_numpy(labels[merged.rows])
     fused = [merged.logits[FUSED], *(reference.held_out.logits[FUSED] for reference in references)]
     candidates = [torch.from_numpy(logits).double() for logits in fused]
-    weights = select_weights(candidates, known, task, loss_scale(training, known, architecture))
-    used = [(r.model, weight) for r, weight in zip(references, weights[1:], strict=True) if weight > 0]
+    scale, count = loss_scale(training, known, architecture), len(candidates)
+    heads = _heads(architecture, merged, present or {})
+    if heads and _is_better(candidates, [*candidates, *heads.values()], known, task, scale):
+        candidates += heads.values()
+    weights = select_weights(candidates, known, task, scale)
+    used = [(r.model, weight) for r, weight in zip(references, weights[1:count], strict=True) if weight > 0]
     members: list[MultimodalMixer | ReferenceModel] = [*networks, *(model for model, _ in used)]
     chosen = np.flatnonzero(weights)
     together = combine(torch.stack([candidates[n] for n in chosen]), torch.tensor(weights)[chosen], task)
@@ -348,6 +356,7 @@ def combine_members(
         architecture=architecture,
         members=tuple(member.architecture for member in members),
         weights=(*(weights[0] / len(networks),) * len(networks), *(weight for _, weight in used)),
+        head_weights={n: weight for n, weight in zip(heads, weights[count:], strict=False) if weight > 0},
         decision_weights=choose_decision_weights(together.numpy(), task, training.metric, class_weights),
     )
     model = Ensemble(config, members).eval()
@@ -355,6 +364,37 @@ def combine_members(
     _log.info("weights in the ensemble: %s; temperature %.2f", shares, 1 / sum(weights))
     decided = together.float() + model.offset
     return model, HeldOut(merged.rows, {**merged.logits, FUSED: decided.numpy()})
+
+
+def _heads(architecture: Architecture, merged: HeldOut, present: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    """Modality -> held-out logits of its head; none if there is one modality, whose head is the fused one."""
+    if len(architecture.inputs) < 2:
+        return {}
+    fused = torch.from_numpy(merged.logits[FUSED]).double()
+    has = {name: torch.from_numpy(column[merged.rows]) for name, column in present.items()}
+    return {
+        name: where_present(torch.from_numpy(merged.logits[name]).double(), fused, has.get(name))
+        for name in architecture.inputs
+    }
+
+
+def _is_better(fewer: list[Tensor], more: list[Tensor], labels: Tensor, task: str, scale: Tensor | None) -> bool:
+    """Is the loss of rows that chose no weights smaller with more candidates, by more than a standard error?
+
+    The rows are divided into ten parts. Each part's loss is that of the weights that the other parts choose.
+    """
+    rows, gains = np.random.default_rng(0).permutation(len(labels)), []
+    if len(rows) < _LEAST_ROWS:
+        return False
+    for part in np.array_split(rows, _PARTS):
+        others, losses = np.setdiff1d(rows, part), []
+        for candidates in (fewer, more):
+            weights = select_weights([c[others] for c in candidates], labels[others], task, scale)
+            used = np.flatnonzero(weights)
+            together = combine(torch.stack([candidates[n][part] for n in used]), torch.tensor(weights)[used], task)
+            losses.append(task_loss(together, labels[part], task, scale).item())
+        gains.append(losses[0] - losses[1])
+    return bool(np.mean(gains) > np.std(gains, ddof=1) / _PARTS**0.5)
 
 
 def _merged(parts: Sequence[HeldOut], task: str) -> HeldOut:

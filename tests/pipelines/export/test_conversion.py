@@ -141,7 +141,8 @@ def test_an_ensemble_with_references_is_exported(block: str) -> None:
     config = EnsembleConfig(
         architecture=built,
         members=tuple(member.architecture for member in members),
-        weights=(0.5, 0.0, 0.25, 0.25),
+        weights=(0.4, 0.0, 0.25, 0.25),
+        head_weights={next(iter(built.inputs)): 0.1},
         decision_weights=decision,
     )
     model = Ensemble(config, members).eval()

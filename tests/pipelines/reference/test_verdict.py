@@ -126,6 +126,15 @@ def test_predictions_of_other_rows_are_refused() -> None:
         conclude(test, {"validation_split": {"accuracy": 1}}, other, references(("linear", "a + b", 0.5)), {}, QUICK)
 
 
+def test_models_that_are_no_better_than_one_answer_for_all_are_not_recommended() -> None:
+    found = verdict(0.52, 0.51, (0.55, 0.54))
+    assert (
+        "Neither is clearly better than the most frequent class for every row (accuracy 0.500): use neither."
+        in (found.sentences[1])
+    )
+    assert "use neither" not in " ".join(verdict(0.7, 0.51, (0.7, 0.5)).sentences)
+
+
 def test_an_ensemble_says_what_it_is() -> None:
     frame = references(("linear", "a + b", 0.9), error=0.01).assign(test=0.9)
     test, logits = table(), {"linear: a + b": np.eye(2, dtype=np.float32)[right(0.9, 1)]}

@@ -14,6 +14,7 @@ import pandas as pd
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.intervals import Interval, bootstrap_interval, difference_interval
+from mixmas_pipeline.evaluation.metrics import score
 from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.pipelines.reference.parameters import ReferenceParameters
 from mixmas_pipeline.pipelines.reference.results import NAMES, Finalist, Outcome, Verdict
@@ -72,7 +73,10 @@ def conclude(
     )
     return verdict.model_copy(
         update={
-            "sentences": (*_sentences(verdict, network.modalities), *_conditions(chosen, metrics.get("weights", {})))
+            "sentences": (
+                *_sentences(verdict, network.modalities, (task.dummy, _constant(test, metric))),
+                *_conditions(chosen, metrics.get("weights", {})),
+            )
         }
     )
 
@@ -123,12 +127,22 @@ def _finalist(model: str, modalities: str, validation: float, test: Interval) ->
     return Finalist.model_validate({"model": model, "modalities": modalities, **scores})
 
 
-def _sentences(verdict: Verdict, everything: str) -> list[str]:
+def _constant(test: MultimodalTable, metric: str) -> float:
+    """The score of one answer for all rows, the best constant of the test split itself."""
+    answer = task_of(test.schema.task).dummy_prediction(test)
+    return score(metric, test.labels, np.broadcast_to(answer, test.labels.shape), len(test.schema.classes))
+
+
+def _sentences(verdict: Verdict, everything: str, constant: tuple[str, float]) -> list[str]:
     recommended, other = (_name(finalist, everything) for finalist in (verdict.recommended, verdict.other))
     compared = {"better": "better than", "level": "as good as", "worse": "worse than"}[verdict.outcome]
     scores = f"{verdict.metric} {verdict.recommended.test:.3f} against {verdict.other.test:.3f}"
     noise = f"difference {verdict.difference:+.3f}, 95 %: {verdict.low:+.3f} to {verdict.high:+.3f}"
     first = f"{recommended[0].upper()}{recommended[1:]} is {compared} {other} on the test split ({scores}; {noise})."
+    name, value = constant
+    if max(verdict.recommended.low, verdict.other.low) <= value:
+        advice = f"Neither is clearly better than the {name} for every row ({verdict.metric} {value:.3f}): use neither."
+        return [first, f"{advice} More rows or other inputs may help."]
     return [first, _advice(verdict, recommended, other)]
 
 
@@ -159,7 +173,7 @@ def _conditions(chosen: pd.Series, weights: dict[str, float]) -> list[str]:
     """
     shares = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
     ensemble = [f"The searched model is an ensemble with the weights {shares}."] if weights else []
-    if weights and not weights["networks"]:
+    if weights and not any(weight for name, weight in weights.items() if name not in ("linear", "trees")):
         ensemble.append("Its networks decide nothing: held-out rows prefer the reference models.")
     return [
         *ensemble,

@@ -177,7 +177,7 @@ def combine_members(
 
     Args:
         architecture: see ``divide``.
-        train, validation: read for their labels.
+        train, validation: read for their labels, and for which rows have which modality.
         members: "member_1.history" and so on, as ``train_member`` returns them; "member_1.model", ".held_out" and so
             on, as ``finish_member`` does; "linear.reference", ".held_out" and so on, as ``fit_linear_member`` does.
 
@@ -202,5 +202,6 @@ def combine_members(
         references,
         np.concatenate([train.labels, validation.labels]),
         training,
+        {name: np.concatenate([column, validation.present[name]]) for name, column in train.present.items()},
     )
     return model, pd.concat(of("history").values(), ignore_index=True), predicted.to_arrays()

@@ -71,9 +71,9 @@ def read_frame(
     if not len(frame):
         raise ValueError("it has no rows")
     frame.columns = frame.columns.astype(str).str.strip()
-    if used is not None and len(frame.columns) == 1 and " " not in frame.columns[0]:
-        if advice := _other_separator(path, used):
-            raise ValueError(f"it has one column, {frame.columns[0]!r}{advice}")
+    is_one_word = len(frame.columns) == 1 and " " not in frame.columns[0]
+    if used is not None and is_one_word and (advice := _other_separator(path, used)):
+        raise ValueError(f"it has one column, {frame.columns[0]!r}{advice}")
     if repeated := frame.columns[frame.columns.duplicated()].tolist():
         raise ValueError(f"the column {repeated[0]!r} is there twice; expected different names")
     if usual is not None and missing is None:
