@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from mixmas_pipeline.evaluation.intervals import bootstrap_interval, difference_interval, score_intervals
 from mixmas_pipeline.evaluation.metrics import score
@@ -46,10 +47,20 @@ def test_it_holds_in_95_of_100_samples() -> None:
     assert 0.89 < inside / 200 < 0.99
 
 
+WILSON_60 = binomtest(60, 60).proportion_ci(method="wilson").low
+
+
 def test_sets_of_labels_and_numbers_have_intervals_too() -> None:
     truth = RNG.random((60, 3)) < 0.5
     found = bootstrap_interval("f1_weighted", truth, truth, 3, 50, 0)
-    assert found == (1, 1, 1, 0)
+    assert found == (1, pytest.approx(WILSON_60, abs=1e-5), 1, 0)
+    assert bootstrap_interval("f1_weighted", truth, ~truth, 3, 50, 0) == (
+        0,
+        0,
+        pytest.approx(1 - WILSON_60, abs=1e-5),
+        0,
+    )
+    assert difference_interval("f1_weighted", truth, truth, truth, 3, 50, 0) == (0, 0, 0, 0)
     numbers = RNG.normal(size=(60, 2))
     found = bootstrap_interval("r2", numbers, numbers + 0.1 * RNG.normal(size=(60, 2)), 2, 100, 0)
     assert 0.9 < found.low < found.value < found.high < 1
@@ -67,4 +78,4 @@ def test_limits_of_several_scores_are_those_of_each() -> None:
     low, high = score_intervals(scores, 300, 200, 7)
     expected = bootstrap_interval("accuracy", labels, predicted, 2, 200, 7)
     assert (low["accuracy"], high["accuracy"]) == pytest.approx((expected.low, expected.high))
-    assert (low["even"], high["even"]) == (1.0, 1.0)
+    assert (low["even"], high["even"]) == (pytest.approx(300 / (300 + 1.96**2)), 1.0)

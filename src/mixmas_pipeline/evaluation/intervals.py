@@ -11,6 +11,7 @@ from mixmas_pipeline.evaluation.metrics import score
 
 CONFIDENCE = 0.95
 _LIMITS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
+_Z = 1.96  # of 95 %
 _ONE_SIGMA = (0.1587, 0.8413)  # a few wild resamples do not count, as those of R2 on few rows
 
 
@@ -70,8 +71,18 @@ def score_intervals(
     for _ in range(resamples):
         for name, value in scores(rng.integers(count, size=count)).items():
             found.setdefault(name, []).append(value)
-    low, high = ({name: float(np.quantile(v, q)) for name, v in found.items()} for q in _LIMITS)
-    return low, high
+    limits = {name: _limits(values, count) for name, values in found.items()}
+    return {name: low for name, (low, _) in limits.items()}, {name: high for name, (_, high) in limits.items()}
+
+
+def _limits(values: Sequence[float], count: int) -> tuple[float, float]:
+    """The 95 % limits of the resamples' scores. Where all of them are 1, or 0, the rows hold no mistake, or no hit, and
+    say nothing about rarer ones: then the limit is Wilson's (1927) of a share of so many rows."""
+    low, high = (float(limit) for limit in np.quantile(values, _LIMITS))
+    unseen = _Z**2 / (count + _Z**2)
+    if low == high == 1:
+        return 1 - unseen, 1.0
+    return (0.0, unseen) if low == high == 0 else (low, high)
 
 
 def _interval(
@@ -83,5 +94,6 @@ def _interval(
 
     rng = np.random.default_rng(seed)
     values = [value(rng.integers(len(labels), size=len(labels))) for _ in range(resamples)]
-    (low, high), (below, above) = np.quantile(values, _LIMITS), np.quantile(values, _ONE_SIGMA)
+    below, above = np.quantile(values, _ONE_SIGMA)
+    low, high = np.quantile(values, _LIMITS) if len(predictions) > 1 else _limits(values, len(labels))
     return Interval(value(slice(None)), float(low), float(high), float(above - below) / 2)

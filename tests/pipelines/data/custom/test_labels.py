@@ -87,12 +87,12 @@ def test_several_columns() -> None:
 @pytest.mark.parametrize(
     ("cells", "settings", "message"),
     [
-        (("cat", None), {}, r"row 1 \(id r1\), column kind: there is no label"),
+        (("cat", None), {}, r"row 1 \(id r1\), column kind: there is no label, as in 1 of 2 rows"),
         (("cat", "cot"), {"classes": ["cat", "cow"]}, "the label 'cot' is unknown.*table.classes.*did you mean 'cow'"),
         (("a", "b", "c"), {"task": "binary"}, "3 labels .* a binary task has 2"),
         (("a", "b"), {"task": "binary", "positive": "c"}, "table.positive is 'c'; the labels are a and b"),
         (("1", "x"), {"task": "regression"}, r"row 1 \(id r1\), column kind: found 'x'; expected a number"),
-        (("1", None), {"task": "regression"}, r"row 1 \(id r1\), column kind: there is no number"),
+        (("1", None), {"task": "regression"}, r"row 1 \(id r1\), column kind: there is no number, as in 1 of 2 rows"),
         (("1", "inf"), {"task": "regression"}, "found 'inf'; expected a number"),
         (("a", "a"), {}, "all training rows have the label 'a'"),
         (("a", "b"), {"classes": ["a", "b", "c"]}, "no training row has the label 'c'"),
@@ -120,7 +120,7 @@ def test_a_label_that_reads_like_several_is_refused() -> None:
 
 def test_a_target_that_32_bits_cannot_hold_names_its_row() -> None:
     rows = named(pd.DataFrame({"y": ["1", "-1e39", "2"]}))
-    with pytest.raises(ValueError, match=r"row 1 \(id r1\), column y: found -1e\+39; expected a number below 1e38"):
+    with pytest.raises(ValueError, match=r"row 1 \(id r1\), column y: found '-1e39'; expected a number of at most"):
         encode(rows, table(label="y", task="regression"), ["y"])
 
 
@@ -129,8 +129,6 @@ def test_targets_that_would_lose_their_digits_are_refused() -> None:
     seconds = named(pd.DataFrame({"kind": 1_700_000_000 + np.arange(200), "age": 1.0}))
     with pytest.raises(ValueError, match=r"'kind' has numbers from 1700000000 to 1700000199 .*Subtract a constant"):
         check_examples(seconds, parameters, ["kind"])
-    with pytest.raises(ValueError, match="would be lost"):
-        check_examples(named(pd.DataFrame({"kind": [1.0, 1e39], "age": 1.0})), parameters, ["kind"])
     check_examples(named(pd.DataFrame({"kind": [0.1] * 3, "age": 1.0})), parameters, ["kind"])
     whole = named(pd.DataFrame({"kind": 16_000_000 + 1000 * np.arange(200), "age": 1.0}))
     check_examples(whole, parameters, ["kind"])

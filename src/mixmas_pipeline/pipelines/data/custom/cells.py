@@ -28,6 +28,7 @@ _DECIMAL_COMMA = re.compile(r"[-+]?\d+,(?!\d{3}$)\d+")  # 1,500 may be either
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
 _PERCENT = re.compile(r"[-+]?[\d.]+ *%")
 _DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ].*)?")
+_LARGEST = 1e30  # numbers are stored in 32 bits, and squared
 # Columns of every frame of rows: their ids, as texts; their numbers in the file, from 0 (which are the index of the
 # frames that kinds get); how many rows the file has.
 ID, NUMBER, COUNT = RESERVED = ("row id", "row number", "rows in the file")
@@ -77,27 +78,40 @@ def check_column(rows: pd.DataFrame, column: str, what: str) -> None:
 
 
 def numbers(rows: pd.DataFrame, column: str, hint: str = "") -> np.ndarray:
-    """(n,) float64; NaN where a cell is empty.
+    """(n,) float64; NaN where a cell is empty. A column of true and false has 1 and 0.
 
     Args:
         hint: added to the error.
 
     Raises:
-        CellError: a cell has no number, or an infinite one.
+        CellError: a cell has no number, or one beyond 1e30.
     """
     cells = rows[column]
     if cells.dtype.kind in "mM":
         first = int(cells.notna().to_numpy().argmax())
         raise CellError(rows, first, column, f"found {str(cells.iloc[first])!r}, a date; expected a number{hint}")
-    values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    bad = (np.isnan(values) & cells.notna().to_numpy()) | np.isinf(values)
+    values = pd.to_numeric(_as_numbers(cells), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    bad = (np.isnan(values) & cells.notna().to_numpy()) | (np.abs(values) > _LARGEST)
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         found = cells.iloc[first]
+        if np.abs(values[first]) > _LARGEST:
+            hint = f" of at most {_LARGEST:.0e}; if it stands for a missing value, empty the cell"
         if isinstance(found, str):
             hint = _number_hint(found.strip()) or hint
         raise CellError(rows, first, column, f"found {found!r}; expected a number{hint}")
     return values
+
+
+def _as_numbers(cells: pd.Series) -> pd.Series:
+    """Of a column of true and false, as text files write them, 1 and 0; others as they are."""
+    if cells.dtype.kind not in "OTU" and not isinstance(cells.dtype, pd.StringDtype):
+        return cells
+    small = cells.astype(str).str.strip().str.lower()
+    truths = small.isin(("true", "false"))
+    if not truths.any() or not (truths | cells.isna()).all():
+        return cells
+    return (small == "true").astype(float).where(truths)
 
 
 def _number_hint(cell: str) -> str:

@@ -112,17 +112,20 @@ def encode(rows: pd.DataFrame, table: TableParameters, classes: list[str]) -> np
     """(n,) int64; of a multilabel task (n, classes) uint8 of 0 and 1; of a regression (n, targets) float32.
 
     Raises:
-        CellError: a label is missing, is none of the classes, no number, or too large a number.
+        CellError: a label is missing, is none of the classes, or no number.
     """
     if table.task == "regression":
         values = np.column_stack([numbers(rows, column) for column in table.labels])
         if np.isnan(values).any():
             row, column = np.argwhere(np.isnan(values))[0]
-            raise CellError(rows, int(row), table.labels[column], "there is no number; expected one in every row")
-        if (large := np.abs(values) > np.finfo(np.float32).max).any():
-            row, column = np.argwhere(large)[0]
-            found = f"found {values[row, column]:g}; expected a number below 1e38"
-            raise CellError(rows, int(row), table.labels[column], found)
+            empty = int(np.isnan(values).any(axis=1).sum())
+            raise CellError(
+                rows,
+                int(row),
+                table.labels[column],
+                f"there is no number, as in {empty} of {len(rows)} rows; expected one in every row. Remove these rows "
+                "from the file",
+            )
         return values.astype(np.float32)
     if len(table.labels) > 1:
         return np.column_stack([_yes_no(rows, column) for column in table.labels])
@@ -138,10 +141,17 @@ def encode(rows: pd.DataFrame, table: TableParameters, classes: list[str]) -> np
                     rows,
                     position,
                     table.labels[0],
-                    f"the label {label!r} is unknown; expected one of {', '.join(classes[:20])} ({known}){hint}",
+                    f"the label {label!r} is unknown; expected one of {', '.join(classes[:20])} ({known}){hint}"
+                    + _if_numbers(classes),
                 )
             encoded[position, places[label]] = 1
     return encoded if table.task == "multilabel" else encoded.argmax(axis=1)
+
+
+def _if_numbers(classes: list[str]) -> str:
+    """Of many labels that are all numbers: they may be targets."""
+    many = len(classes) > 20 and all(math.isfinite(_by_size(name)[0]) for name in classes)
+    return "; the labels are numbers: is this task: regression?" if many else ""
 
 
 def _check_digits(rows: pd.DataFrame, targets: tuple[str, ...]) -> None:
@@ -167,7 +177,14 @@ def _read(rows: pd.DataFrame, table: TableParameters) -> list[list[str]]:
             parts = (word(part) for part in (cell or "").split(table.labels_separator))
             found.append([part for part in parts if part])
         elif cell is None:
-            raise CellError(rows, position, column, "there is no label; expected one in every row")
+            empty = int(rows[column].isna().sum())
+            raise CellError(
+                rows,
+                position,
+                column,
+                f"there is no label, as in {empty} of {len(rows)} rows; expected one in every row. Remove these rows "
+                "from the file",
+            )
         else:
             found.append([cell])
     return found

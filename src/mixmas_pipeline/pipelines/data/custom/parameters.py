@@ -34,6 +34,7 @@ def _modality_name(name: str) -> str:
 Spelling = Annotated[str, BeforeValidator(_word)]  # to the letter
 Word = Annotated[Spelling, AfterValidator(word)]  # as ``cells.words`` reads it
 Words = Annotated[tuple[Word, ...], Field(min_length=1)]
+Columns = tuple[Annotated[str, BeforeValidator(_word)], ...]  # names, or patterns of them
 ModalityName = Annotated[str, AfterValidator(_modality_name)]
 # How a modality reaches its encoder, which decides the defaults of its search.
 Form = Literal["picture", "sequence", "features", "vector"]
@@ -244,7 +245,7 @@ class TimeSeriesParameters(ModalityParameters):
     form: ClassVar[Form] = "sequence"
 
     kind: Literal["time_series"] = "time_series"
-    columns: tuple[str, ...] = ()
+    columns: Columns = ()
     groups: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
     array: str | None = None
     file: str | None = None
@@ -296,8 +297,8 @@ class TabularParameters(ModalityParameters):
     form: ClassVar[Form] = "features"
 
     kind: Literal["tabular"] = "tabular"
-    columns: Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(lambda v: [v] if v == "*" else v)]
-    categories: tuple[str, ...] = ()
+    columns: Annotated[Columns, Field(min_length=1), BeforeValidator(lambda v: [v] if v == "*" else v)]
+    categories: Columns = ()
     most_categories: Count = 100
 
 
@@ -318,7 +319,7 @@ class EmbeddingParameters(ModalityParameters):
     source_key: ClassVar[str] = "file"
 
     kind: Literal["embedding"] = "embedding"
-    columns: tuple[str, ...] = ()
+    columns: Columns = ()
     column: str | None = None
     array: str | None = None
     file: str | None = None
