@@ -14,7 +14,7 @@ from kedro.io import DatasetError
 from object_store import ObjectStore
 
 from mixmas_pipeline.storage.errors import StorageError
-from mixmas_pipeline.storage.paths import as_path
+from mixmas_pipeline.storage.paths import as_path, without_secrets
 
 FORK = """
 import multiprocessing, sys
@@ -33,6 +33,20 @@ with multiprocessing.get_context("fork").Pool(1) as pool:
 def test_a_forked_process_asks_for_itself(object_store: ObjectStore) -> None:
     """As a worker of Kedro's ParallelRunner, which has the catalog of the process that it was forked from."""
     assert python(FORK, f"{object_store.url}/a.json").communicate(timeout=120)[0] == "{'run': 1}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://a.b/c.csv?X-Amz-Signature=1f&x=2#y", "https://a.b/c.csv"),
+        ("s3://key:secret@bucket/c.csv", "s3://bucket/c.csv"),
+        ('{"file": "http://u:p@a.b:80/c?d", "id": "x"}', '{"file": "http://a.b:80/c", "id": "x"}'),
+        ("see https://a.b/c?d=e (refused), or s3://f/g", "see https://a.b/c (refused), or s3://f/g"),
+        ("what? a@b.c, C:/x?y, data/pets.csv", "what? a@b.c, C:/x?y, data/pets.csv"),
+    ],
+)
+def test_addresses_are_shown_without_their_secrets(text: str, shown: str) -> None:
+    assert without_secrets(text) == shown
 
 
 def test_urls_of_this_machine_are_paths(tmp_path: Path) -> None:

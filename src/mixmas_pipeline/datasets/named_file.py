@@ -15,7 +15,7 @@ from mixmas_pipeline.storage.atomic import is_complete
 from mixmas_pipeline.storage.cache import cache_folder, local_copy
 from mixmas_pipeline.storage.downloads import Source, fetch
 from mixmas_pipeline.storage.hashing import hash_path
-from mixmas_pipeline.storage.paths import as_path
+from mixmas_pipeline.storage.paths import as_path, without_secrets
 
 _WEB = ("http://", "https://")
 
@@ -45,7 +45,7 @@ class NamedFileDataset(AbstractDataset[None, Path]):
                 folder = cache_folder() / hashlib.blake2b(self._filepath.encode(), digest_size=16).hexdigest()
                 return fetch(folder / name, Source(mirror=name, url=self._filepath))
             if not self._exists():
-                raise DatasetError(f"{self._filepath} does not exist; {self._key} names it")
+                raise DatasetError(f"{without_secrets(self._filepath)} does not exist; {self._key} names it")
             return local_copy(as_path(self._filepath))
 
     def fingerprint(self) -> str:
@@ -53,13 +53,13 @@ class NamedFileDataset(AbstractDataset[None, Path]):
         return hash_path(self.load())
 
     def save(self, data: None) -> None:
-        raise DatasetError(f"{self._filepath} is the user's own; it is only read")
+        raise DatasetError(f"{without_secrets(self._filepath)} is the user's own; it is only read")
 
     def _exists(self) -> bool:
         return self._filepath.startswith(_WEB) or is_complete(as_path(self._filepath))
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": self._filepath}
+        return {"filepath": without_secrets(self._filepath)}
 
     def preview(self) -> TablePreview:
         """The first rows or files. No more is read than is shown."""

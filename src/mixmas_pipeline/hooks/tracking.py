@@ -22,6 +22,7 @@ from kedro.io.core import VersionNotFoundError
 from kedro.pipeline import Pipeline
 
 from mixmas_pipeline.hooks import data_sets
+from mixmas_pipeline.storage.paths import without_secrets
 from mixmas_pipeline.utils.markdown import literal
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def flatten(tree: dict[str, Any], separator: str = ".") -> dict[str, Any]:
         if isinstance(value, dict):
             flat |= {f"{key}{separator}{inner}": leaf for inner, leaf in flatten(value, separator).items()}
         else:
-            flat[str(key)] = value
+            flat[str(key)] = without_secrets(value) if isinstance(value, str) else value
     return flat
 
 

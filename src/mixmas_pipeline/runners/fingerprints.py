@@ -29,7 +29,7 @@ from mixmas_pipeline.models.implementations import implementations
 from mixmas_pipeline.storage.atomic import is_complete, write_atomically
 from mixmas_pipeline.storage.hashing import hash_path
 from mixmas_pipeline.storage.object_store import object_keys
-from mixmas_pipeline.storage.paths import read_bytes
+from mixmas_pipeline.storage.paths import read_bytes, without_secrets
 from mixmas_pipeline.utils.code_hash import PACKAGE, PackageCode, package_code
 from mixmas_pipeline.utils.resources import ComputeParameters
 
@@ -327,7 +327,7 @@ def _order(node: Node) -> Any:
 def _dump(value: Any) -> str:
     if hasattr(value, "model_dump"):
         value = value.model_dump(mode="json")
-    return json.dumps(value, sort_keys=True, default=str)
+    return without_secrets(json.dumps(value, sort_keys=True, default=str))  # it is written beside results
 
 
 def _shortened(differences: list[str]) -> str:

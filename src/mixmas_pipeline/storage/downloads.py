@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 
 from mixmas_pipeline.storage.archives import open_archive
 from mixmas_pipeline.storage.errors import StorageError
+from mixmas_pipeline.storage.paths import without_secrets
 
 MIRROR_VARIABLE = "MIXMAS_MIRROR"
 _CHUNK = 1 << 20
@@ -104,11 +105,11 @@ def _obtain(partial: Path, source: Source) -> str:
     """Copy from the mirror if one is named, else download. Returns the file's origin."""
     if (copy := mirrored(source.mirror)) is None:
         _download(source, partial)
-        return source.url
+        return without_secrets(source.url)
     if not copy.is_file():
         raise StorageError(
             f"{MIRROR_VARIABLE}={os.environ[MIRROR_VARIABLE]} has no file {source.mirror!r}; expected it at {copy}. "
-            f"Add it there, or unset {MIRROR_VARIABLE} to download {source.url}"
+            f"Add it there, or unset {MIRROR_VARIABLE} to download {without_secrets(source.url)}"
         )
     shutil.copyfile(copy, partial)
     return str(copy)
@@ -118,13 +119,14 @@ def _download(source: Source, partial: Path) -> None:
     import pooch
 
     pooch.get_logger().setLevel(logging.WARNING)  # it advises to pin the hash of the packed file
-    _log.info("Downloading %s", source.url)
+    _log.info("Downloading %s", without_secrets(source.url))
     downloader = pooch.HTTPDownloader(chunk_size=_CHUNK, timeout=_TIMEOUT, progressbar=_LoggedProgress())
     try:
         pooch.retrieve(source.url, known_hash=None, fname=partial.name, path=partial.parent, downloader=downloader)
     except (OSError, ValueError) as error:
+        what = without_secrets(f"{source.url} could not be downloaded ({error})")
         raise StorageError(
-            f"{source.url} could not be downloaded ({error}). Run the command again; without a network, put the file "
+            f"{what}. Run the command again; without a network, put the file "
             f"at {source.mirror!r} in a folder and name that folder in the environment variable {MIRROR_VARIABLE}"
         ) from error
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     AnyPath = Path | UPath
 
 _STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")  # they replace an object as a whole
+_ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*://)(?:[^\s/\"'@]*@)?([^\s\"'?#]*)(?:[?#][^\s\"']*)?")
 _LOCAL = ("file://", "local://")
 
 
@@ -48,6 +50,12 @@ def as_path(url: str | Path) -> AnyPath:
     except ImportError as error:
         raise StorageError(f"{text}: the package that reads {protocol}:// is not installed: {error}") from error
     return UPath(text)
+
+
+def without_secrets(text: str) -> str:
+    """A text with its addresses cut to what may be shown: without user, password, query and fragment. A signed address
+    has its secret in the query."""
+    return _ADDRESS.sub(r"\1\2", text)
 
 
 def is_remote(path: AnyPath) -> bool:

@@ -83,6 +83,26 @@ def test_the_same_films_as_from_the_raw_files(
     assert (pictures.dtype, pictures.shape) == (np.uint8, (7, 3, 256, 160))
 
 
+@pytest.mark.parametrize("way", ["link", "storage"])
+def test_arrays_that_lie_in_other_files_are_refused(way: str, members: Films, tmp_path: Path) -> None:
+    path, words = write_hdf5(tmp_path / "films.hdf5", posters(members))
+    (tmp_path / "words.json").write_text(json.dumps(words))
+    with h5py.File(path, "r+") as file:
+        genres = file["genres"][()]
+        del file["genres"]
+        if way == "link":
+            with h5py.File(tmp_path / "other.hdf5", "w") as other:
+                other["genres"] = genres
+            file["genres"] = h5py.ExternalLink(str(tmp_path / "other.hdf5"), "genres")
+        else:
+            (tmp_path / "secret").write_bytes(genres.tobytes())
+            there = [(str(tmp_path / "secret"), 0, h5py.h5f.UNLIMITED)]
+            file.create_dataset("genres", genres.shape, genres.dtype, external=there)
+    source = dataset(path, vocabulary=str(tmp_path / "words.json"), plots=str(tmp_path / "nothing")).load()
+    with pytest.raises(DatasetError, match=r"films.hdf5: the array 'genres' lies in another file"):
+        source.open()
+
+
 @pytest.mark.parametrize("form", ["text", "list", "object"])
 def test_plots_from_a_vocabulary(form: str, members: Films, tmp_path: Path) -> None:
     members = posters(members)

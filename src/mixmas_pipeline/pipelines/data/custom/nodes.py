@@ -32,6 +32,7 @@ from mixmas_pipeline.pipelines.data.custom.cells import (
 )
 from mixmas_pipeline.pipelines.data.custom.kinds import KINDS, Source
 from mixmas_pipeline.pipelines.data.custom.parameters import AudioParameters, ModalityOf, TableParameters
+from mixmas_pipeline.storage.paths import without_secrets
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
@@ -201,8 +202,9 @@ def _built(
     modalities = {
         name: replace(column.modality, optional=parameters.modalities[name].optional) for name, column in named.items()
     }
+    source = parameters.source or without_secrets(parameters.file)
     return MultimodalTable(
-        TableSchema(modalities, parameters.task, tuple(classes), source=parameters.source or parameters.file),
+        TableSchema(modalities, parameters.task, tuple(classes), source=source),
         {name: column.array for name, column in named.items()},
         encoded,
         rows[ID].to_numpy(dtype=str),
@@ -261,4 +263,4 @@ def _errors_of(file: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"{PurePosixPath(file).name}: {error}") from error
+        raise ValueError(f"{PurePosixPath(without_secrets(file)).name}: {error}") from error

@@ -74,6 +74,7 @@ class FileParameters(ModalityParameters):
         column: has the file's name, as a path inside ``folder``. An empty cell: the row lacks it.
         folder: where the files are; or a .zip archive of them.
         pattern: of the file's name, in which {} stands for what the column has, for example "{}.png". Default "{}".
+        follow_links: files in ``folder`` may be links to files outside of it. Default false.
         most_unfound: of an optional modality, the largest share of the training rows' cells that may name no file. What
             they name is missing then, and the log says how many they are. Default 0.05.
     """
@@ -83,6 +84,7 @@ class FileParameters(ModalityParameters):
     column: str
     folder: str
     pattern: str = Field("{}", pattern=r"\{\}")
+    follow_links: bool = False
     most_unfound: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 

@@ -289,6 +289,11 @@ class FilmArrays:
         except OSError as error:
             raise DatasetError(f"{self.path} is no whole HDF5 file: {error}") from error
         needed = {"images": 4, "genres": 2, "sequences": 1, "imdb_ids": 1}
+        for name in needed:
+            outside = isinstance(file.get(name, getlink=True), h5py.ExternalLink)
+            if outside or (name in file and isinstance(file[name], h5py.Dataset) and file[name].external):
+                file.close()
+                raise DatasetError(f"{self.path}: the array {name!r} lies in another file, which is not read; refused")
         rows = file["imdb_ids"].shape[:1] if "imdb_ids" in file else ()
         for name, axes in needed.items():
             if name not in file or len(file[name].shape) != axes or file[name].shape[:1] != rows:

@@ -101,6 +101,27 @@ def test_names_that_point_outside_are_refused(name: str, optional: bool, place: 
         shades(frame(photo=["a.png", name]), place, optional=optional)
 
 
+def test_links_that_lead_outside_are_followed_only_if_allowed(tmp_path: Path) -> None:
+    (tmp_path / "secret.png").write_bytes(png(99))
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(png(10))
+    (folder / "inside.png").symlink_to("a.png")
+    (folder / "outside.png").symlink_to("../secret.png")
+    rows = frame(photo=["inside.png", "outside.png"])
+    with pytest.raises(CellError, match=r"row 11 .*'outside.png' is a link to a file outside .*follow_links: true"):
+        shades(rows, folder)
+    assert shades(rows, folder, follow_links=True)[0] == [10, 99]
+    (tmp_path / "link").symlink_to(folder)
+    assert shades(frame(photo=["a.png"]), tmp_path / "link")[0] == [10], "the folder itself may be a link"
+
+
+def test_a_name_that_is_too_long_for_a_file_names_none(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(1))
+    with pytest.raises(CellError, match=r"row 11 .*there is no file x{300}"):
+        shades(frame(photo=["a.png", "x" * 300]), tmp_path)
+
+
 def test_archives_with_members_outside_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
         archive.writestr("../a.png", png(1))

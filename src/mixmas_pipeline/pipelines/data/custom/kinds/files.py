@@ -54,7 +54,16 @@ class Files:
 
     def has(self, name: str) -> bool:
         """Is there a file of this name?"""
-        return name in self._members if self._archive else (self.path / name).is_file()
+        if self._archive:
+            return name in self._members
+        try:
+            return (self.path / name).is_file()
+        except OSError:  # the name is too long for a file
+            return False
+
+    def leads_outside(self, name: str) -> bool:
+        """Is it a link to a file outside the folder?"""
+        return not self._archive and not (self.path / name).resolve().is_relative_to(self.path.resolve())
 
     def names(self) -> list[str]:
         """Of all files, sorted."""
@@ -149,8 +158,8 @@ def file_names(parameters: FileParameters, rows: pd.DataFrame, files: Files) -> 
     Of a modality that is optional the log says how many cells name no file.
 
     Raises:
-        CellError: the name points outside the folder; or the file is not there, of a modality that is not optional, or
-            a file's name differs only in how it is written.
+        CellError: the name points outside the folder, or to a link that leads there; or the file is not there, of a
+            modality that is not optional, or a file's name differs only in how it is written.
     """
     names, unfound = [], []
     for position, cell in enumerate(words(rows, parameters.column)):
@@ -161,6 +170,9 @@ def file_names(parameters: FileParameters, rows: pd.DataFrame, files: Files) -> 
             except StorageError as error:
                 text = f"the path {name!r} points outside {files.path}; expected one inside it"
                 raise CellError(rows, position, parameters.column, text) from error
+        if name and not parameters.follow_links and files.leads_outside(name):
+            text = f"{name!r} is a link to a file outside {files.path}; follow_links: true allows such files"
+            raise CellError(rows, position, parameters.column, text)
         if name and not files.has(name):
             if (other := files.similar(name)) is not None:
                 text = f"there is no file {name!r} in {files.path}, but {other!r}; expected the same spelling"
