@@ -96,7 +96,7 @@ def share_patients(splits: Splits) -> None:
     ("fault", "severity", "words", "split", "modality", "count"),
     [
         (overlap, "warning", "3 rows of test also in train, bit for bit", "test, train", "", 3),
-        (repeat, "note", "4 rows that repeat an earlier row", "train", "", 4),
+        (repeat, "note", "copies of an earlier row: 4 rows", "train", "", 4),
         (contradict, "warning", "4 rows with an equal row that has another label", "", "", 4),
         (
             same_photo,
@@ -161,6 +161,18 @@ def test_every_run_of_a_table_logs_what_gives_labels_away(caplog: pytest.LogCapt
     assert any(line.startswith("test, train: 3 rows of test also in train") for line in logged)
     assert len(logged) == (found["severity"] == "warning").sum()
     assert "note" in set(found["severity"]), "rows twice in one split are no warning"
+
+
+def test_a_target_with_a_heavy_tail_is_told() -> None:
+    splits = made("regression")
+    _, findings = described(splits)
+    assert not findings["what"].str.contains("of the variance").any()
+    for table in splits.values():
+        table.labels[:, 0] = np.exp((table.labels[:, 0] - table.labels[:, 0].mean()) / table.labels[:, 0].std() * 3)
+    _, findings = described(splits)
+    (hit,) = findings[findings["what"].str.contains("of the variance of target 'price'")].to_dict("records")
+    assert hit["count"] == 5, "a hundredth of 500 rows"
+    assert "logarithm" in hit["advice"]
 
 
 def test_many_findings_of_a_kind_are_one() -> None:

@@ -17,12 +17,12 @@ _DECIDES = 0.995  # share of the training rows
 _SHOWN = 5
 _OF_ROWS = {
     "across": "{rows} of {late} also in {early}, bit for bit",
-    "within": "{rows} that repeat an earlier row",
+    "within": "copies of an earlier row: {rows}",
     "conflicting": "{rows} with an equal row that has another label",
 }
 _OF_VALUES = {
     "across": "{rows} of {late} with a value that also occurs in {early}, bit for bit",
-    "within": "{rows} that repeat the value of an earlier row",
+    "within": "copies of the value of an earlier row: {rows}",
     "conflicting": "{rows} with the value of a row that has another label",
 }
 

@@ -17,6 +17,7 @@ _SHIFT = 0.05  # of a class's share
 _TARGET_SHIFT = 0.15  # Kolmogorov-Smirnov distance
 _MARGIN = 0.1  # of a share of the rows
 _BINS = 20
+_TAIL = 0.5  # of a target's variance; of a normal distribution 1 % of the rows has 0.09
 _DRIFT = "Split at random, stratified by the labels, unless you want to measure this difference"
 
 
@@ -43,10 +44,13 @@ def label_findings(splits: dict[str, MultimodalTable], facts: ClassFacts | Targe
     for split in ("validation", "test"):
         rows = len(splits[split])
         if (margin := 1.96 * 0.5 / rows**0.5) > _MARGIN:
-            what = f"{rows} rows: a share such as accuracy is uncertain by up to {margin:.2f} (95 %)"
+            uncertain = f"a share such as accuracy is uncertain by up to {margin:.2f} (95 %)"
+            if isinstance(facts, TargetFacts):
+                uncertain = "scores are uncertain"
+            what = f"{rows} rows: {uncertain}"
             findings.append(finding("warning", what, "Enlarge the split, or ignore small differences", split=split))
     if isinstance(facts, TargetFacts):
-        return findings + _target_drift(splits)
+        return findings + _heavy_tails(splits["train"]) + _target_drift(splits)
     findings += _rare_classes(facts)
     for split in ("validation", "test"):
         findings += _absent_classes(split, facts)
@@ -105,6 +109,20 @@ def _unlabelled(train: MultimodalTable, facts: ClassFacts) -> list[Finding]:
     what = f"{len(bare)} of {len(train)} rows have none of the labels"
     advice = "Is that right, or are labels missing?"
     return [finding("note", what, advice, split="train", rows=train.ids[bare], count=len(bare))]
+
+
+def _heavy_tails(train: MultimodalTable) -> list[Finding]:
+    """Targets of which a hundredth of the rows makes most of the variance."""
+    findings = []
+    for t, target in enumerate(train.schema.classes):
+        squares = np.sort(np.square(train.labels[:, t].astype(np.float64) - train.labels[:, t].mean()))
+        share = squares[-max(1, len(squares) // 100) :].sum() / max(squares.sum(), 1e-300)
+        if share > _TAIL:
+            positive = " Put its logarithm into the table instead." if train.labels[:, t].min() > 0 else ""
+            what = f"1 % of the rows makes {share:.0%} of the variance of target {target!r}: R2 depends on these rows"
+            advice = f"Look at its largest values.{positive}"
+            findings.append(finding("warning", what, advice, split="train", count=max(1, len(squares) // 100)))
+    return findings
 
 
 def _target_drift(splits: dict[str, MultimodalTable]) -> list[Finding]:
