@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,21 @@ def test_failing_save_keeps_the_earlier_version(tmp_path: Path) -> None:
     assert newest.load() == {"run": 1}
     assert files(tmp_path) == ["a.json/v1/a.json"]
     assert not (tmp_path / "a.json" / "v2").exists()
+
+
+def test_a_version_of_the_future_is_not_the_newest(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, soon = str(tmp_path / "a.json"), datetime.now(UTC) + timedelta(minutes=5)
+    for number, version in enumerate(("2026-01-01T00.00.00.000Z", "2926-01-01T00.00.00.000Z")):
+        JSONFile(filepath=path, version=Version(None, version)).save({"run": number})
+    assert JSONFile(filepath=path, version=Version(None, None)).load() == {"run": 0}
+    assert "2926-01-01T00.00.00.000Z" in caplog.text
+    assert "version of the future" in caplog.text
+    assert JSONFile(filepath=path, version=Version("2926-01-01T00.00.00.000Z", None)).load() == {"run": 1}
+    clock = soon.strftime("%Y-%m-%dT%H.%M.%S.000Z")
+    JSONFile(filepath=path, version=Version(None, clock)).save({"run": 2})
+    assert JSONFile(filepath=path, version=Version(None, None)).load() == {"run": 2}, "another machine's clock"
+    JSONFile(filepath=path, version=Version(None, "v1")).save({"run": 3})
+    assert JSONFile(filepath=path, version=Version(None, None)).load() == {"run": 3}, "a name of one's own"
 
 
 def test_failing_save_keeps_the_earlier_file(tmp_path: Path) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from abc import abstractmethod
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path, PurePath
 from typing import Any
 
 from kedro.io import AbstractVersionedDataset, DatasetError, Version
@@ -13,6 +17,11 @@ from mixmas_pipeline.storage.atomic import is_complete, write_atomically
 from mixmas_pipeline.storage.cache import local_copy
 from mixmas_pipeline.storage.object_store import complete_versions
 from mixmas_pipeline.storage.paths import as_path, remove
+
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d\.\d\d\.\d\d\.\d{3}Z")
+_SECONDS = "%Y-%m-%dT%H.%M.%S"
+_CLOCKS = timedelta(hours=1)  # by which those of machines that share a data root may differ
+_log = logging.getLogger(__name__)
 
 
 class AtomicDataset(AbstractVersionedDataset[Any, Any]):
@@ -86,10 +95,30 @@ class AtomicDataset(AbstractVersionedDataset[Any, Any]):
 
     def _get_versions(self) -> list[str]:
         # Kedro would take a store that cannot be reached for one without versions, and everything would be made anew.
-        return super()._get_versions() if isinstance(self._filepath, Path) else complete_versions(self._filepath)
+        local = isinstance(self._filepath, Path)
+        return _until_now(super()._get_versions() if local else complete_versions(self._filepath))
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "version": self._version}
+
+
+def _until_now(paths: list[str]) -> list[str]:
+    """Without versions of the future, which no run has saved: they would stay the newest whatever a run makes."""
+    limit = (datetime.now(UTC) + _CLOCKS).strftime(_SECONDS)
+    kept = []
+    for path in paths:
+        version = PurePath(path).parent.name
+        if _TIMESTAMP.fullmatch(version) and version[: len(limit)] > limit:
+            _warn_of(path)
+        else:
+            kept.append(path)
+    return kept
+
+
+@cache
+def _warn_of(path: str) -> None:
+    """Once per process."""
+    _log.warning("%s is a version of the future, and is not used; if a wrong clock made it, remove its folder", path)
 
 
 def _is_complete(path: str) -> bool:
