@@ -496,7 +496,11 @@ def table_text(results: pd.DataFrame) -> str:
 def ablation_text(results: pd.DataFrame) -> str:
     """What leaving out a part of the recipe changes, in Markdown; empty if nothing of it was measured."""
     named = [name for name in ABLATIONS if name in set(results["contender"])]
-    sets = [(name, of_set) for name, of_set in _by_data_set(results) if of_set["contender"].isin(named).any()]
+    sets = [
+        (name, of_set)
+        for name, of_set in _by_data_set(results)
+        if "single" in set(of_set["contender"]) and not set(named).isdisjoint(of_set["contender"])
+    ]
     if not sets:
         return ""
     title = [f"{name}, {of_set['metric'].iloc[0]}, {_seeds(of_set)}" for name, of_set in sets]

@@ -78,6 +78,16 @@ def test_a_file_that_is_cut_off_is_refused_unless_what_is_wanted_is_there(form: 
         read_sound(cut)
 
 
+@pytest.mark.parametrize("excess", [44, 300])
+def test_a_header_that_is_a_little_too_large_is_forgiven(excess: int) -> None:
+    """Some programs count the header too."""
+    content = written(format="WAV", subtype="PCM_16")
+    start = content.index(b"data") + 4
+    size = int.from_bytes(content[start : start + 4], "little") + excess
+    changed = content[:start] + size.to_bytes(4, "little") + content[start + 4 :]
+    assert len(read_sound(changed)[0]) == 16_000
+
+
 @pytest.mark.parametrize("rate", [1, 16_000_057, 2**31 - 1])
 def test_a_rate_that_no_recording_has_is_refused_before_it_takes_memory(rate: int) -> None:
     content = written(format="WAV", subtype="PCM_16")

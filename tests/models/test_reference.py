@@ -36,6 +36,7 @@ def computed(summary: Summary, x: np.ndarray, present: np.ndarray | None = None)
         ("text", (16, 384), "mean", None, 384),
         ("time_series", (4, 8), "all_steps", None, 56),
         ("time_series", (40, 8), "steps", None, 24),
+        ("time_series", (1, 250), "steps", None, 750),
         ("embedding", (50,), "values", None, 50),
     ],
 )

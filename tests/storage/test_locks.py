@@ -184,10 +184,11 @@ def test_a_run_whose_lock_file_is_gone_stops(tmp_path: Path, replaced: bool) -> 
     second = DiskLock(tmp_path).acquire(LATE) if replaced else None
     with pytest.raises(DataRootBusy, match=r"was deleted or replaced while this run held it"):
         first.check()
+    first.release()
     if second is not None:
         second.check()
+        assert second._read()["holder"]["pid"] == os.getpid(), "the record stays the second's"
         second.release()
-    first.release()
     DiskLock(tmp_path).acquire(LATE).release()
 
 

@@ -42,6 +42,7 @@ def test_a_forked_process_asks_for_itself(object_store: ObjectStore) -> None:
         ("s3://key:secret@bucket/c.csv", "s3://bucket/c.csv"),
         ('{"file": "http://u:p@a.b:80/c?d", "id": "x"}', '{"file": "http://a.b:80/c", "id": "x"}'),
         ("see https://a.b/c?d=e (refused), or s3://f/g", "see https://a.b/c (refused), or s3://f/g"),
+        ("HTTPS://u:p@ss@a.b/x?y", "HTTPS://a.b/x"),
         ("what? a@b.c, C:/x?y, data/pets.csv", "what? a@b.c, C:/x?y, data/pets.csv"),
     ],
 )

@@ -338,6 +338,44 @@ def pooled(heads: dict[str, np.ndarray], fused: np.ndarray, labels: np.ndarray) 
     return model
 
 
+def test_a_head_says_nothing_of_rows_that_lack_its_modality() -> None:
+    """There the fused prediction stands in for it."""
+    rng, labels = np.random.default_rng(0), np.arange(300) % 3
+    truth, present = np.eye(3)[labels], np.arange(300) % 4 > 0
+    heads = {
+        "picture": np.where(present[:, None], 6 * truth, 20 * rng.normal(size=(300, 3))).astype(np.float32),
+        "series": rng.normal(size=(300, 3)).astype(np.float32),
+    }
+    fused = (truth + 2 * rng.normal(size=(300, 3))).astype(np.float32)
+    network = initialised(MultimodalMixer, 0, with_statistics(architecture(0.0), splits()[0]))
+    held_out = HeldOut(np.arange(300), {"fused": fused, **heads})
+    model, found = combine_members(
+        network.architecture, [network], [held_out], [], labels, parameters(**SHORT), {"picture": present}
+    )
+    weights = {"fused": model.config.weights[0], **model.config.head_weights}
+    assert weights["picture"] > 0
+    parts = {"fused": fused, **{n: np.where(present[:, None] | (n == "series"), h, fused) for n, h in heads.items()}}
+    logarithms = {name: torch.from_numpy(part).double().log_softmax(dim=1).numpy() for name, part in parts.items()}
+    expected = sum(weight * logarithms[name] for name, weight in weights.items())
+    powers = np.exp(expected)
+    found_powers = np.exp(found.logits["fused"].astype(np.float64))
+    np.testing.assert_allclose(
+        found_powers / found_powers.sum(axis=1, keepdims=True), powers / powers.sum(axis=1, keepdims=True), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("task", ["regression", "multilabel"])
+def test_more_candidates_are_taken_only_if_they_help(task: str) -> None:
+    rng = np.random.default_rng(1)
+    labels = rng.normal(size=(200, 2)) if task == "regression" else rng.integers(0, 2, (200, 2))
+    truth = labels if task == "regression" else 2.0 * labels - 1
+    weak, strong, noise = (torch.from_numpy(truth + s * rng.normal(size=(200, 2))) for s in (2.0, 1.0, 50.0))
+    known = torch.from_numpy(labels)
+    assert ensembling._is_better([weak], [weak, strong], known, task, None)
+    assert not ensembling._is_better([strong], [strong, noise], known, task, None)
+    assert not ensembling._is_better([weak[:40]], [weak[:40], strong[:40]], known[:40], task, None), "too few rows"
+
+
 @pytest.mark.parametrize("useful", [True, False])
 def test_a_head_joins_where_the_fused_decision_wastes_what_it_knows(useful: bool) -> None:
     rng, labels = np.random.default_rng(0), np.arange(300) % 3

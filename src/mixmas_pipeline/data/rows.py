@@ -95,13 +95,20 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         except TypeError as error:
             raise ValueError(f"it has numbers of a type that numpy has not ({error}); save them as float32") from error
     try:
-        opened = np.load(path, allow_pickle=False)
+        opened = _opened(path)
         if isinstance(opened, np.ndarray):
             raise ValueError("it is a single array; expected an archive of named ones, as numpy.savez writes")
         with opened as archive:
             return {name: _plain(archive, name) for name in archive.files}
     except (zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:  # the last one: it has a password
         raise ValueError(f"it is not a complete .npz file ({error})") from error
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return np.load(path, allow_pickle=False)
+    except ValueError as error:  # numpy advises to unpickle what is no array
+        raise ValueError("it is no archive of arrays, as numpy.savez writes") from error
 
 
 def _plain(archive: Any, name: str) -> np.ndarray:
@@ -117,7 +124,7 @@ def _plain(archive: Any, name: str) -> np.ndarray:
         with archive.zip.open(member) as stream:
             shape, _, dtype = _header(stream)
     except (EOFError, SyntaxError, TypeError, ValueError) as error:
-        raise ValueError(f"array {name!r} has a damaged header ({error})") from error
+        raise ValueError(f"{name!r} is no array, or has a damaged header ({error})") from error
     if dtype.hasobject:
         raise ValueError(f"array {name!r} holds Python objects; expected plain values (texts: .astype(str))")
     if math.prod(shape) * dtype.itemsize > member.file_size:

@@ -19,6 +19,7 @@ _SILENCE = 1e-10
 # Of WAV, AIFF, AU and W64: the bytes that a header announces, and those that are there.
 _CUT_OFF = re.compile(r"^\s*(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 _UNKNOWN_SIZE = 0x7FFF0000
+_SLOPPY = 0.05, 0.01  # seconds, and share, by which headers that programs write are too large
 _RATES = 100, 1_000_000  # Hz; resampling takes memory in proportion to the rate
 
 
@@ -37,7 +38,7 @@ def read_sound(
         rate: in Hz.
 
     Raises:
-        ValueError: it cannot be decoded, is empty or cut off before what is wanted (Ogg files do not show it), has a
+        ValueError: it cannot be decoded, is empty or cut off before what is wanted (not every format shows it), has a
             rate that no recording has, or samples that are not finite.
     """
     import soundfile
@@ -57,7 +58,8 @@ def read_sound(
         raise ValueError("it is empty (0 samples)")
     if not np.isfinite(waveform).all():
         raise ValueError("it has samples that are NaN or infinite")
-    if len(waveform) < min(wanted, announced):
+    missing = (min(wanted, announced) - len(waveform)) / rate
+    if missing > max(_SLOPPY[0], _SLOPPY[1] * announced / rate):
         missing = (announced - len(waveform)) / rate
         raise ValueError(f"it is cut off: {missing:.2f} of {announced / rate:.2f} s are missing; copy it again")
     return waveform, rate

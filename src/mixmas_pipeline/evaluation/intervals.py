@@ -71,14 +71,16 @@ def score_intervals(
     for _ in range(resamples):
         for name, value in scores(rng.integers(count, size=count)).items():
             found.setdefault(name, []).append(value)
-    limits = {name: _limits(values, count) for name, values in found.items()}
+    limits = {name: _limits(name, values, count) for name, values in found.items()}
     return {name: low for name, (low, _) in limits.items()}, {name: high for name, (_, high) in limits.items()}
 
 
-def _limits(values: Sequence[float], count: int) -> tuple[float, float]:
-    """The 95 % limits of the resamples' scores. Where all of them are 1, or 0, the rows hold no mistake, or no hit, and
-    say nothing about rarer ones: then the limit is Wilson's (1927) of a share of so many rows."""
+def _limits(name: str, values: Sequence[float], count: int) -> tuple[float, float]:
+    """The 95 % limits of the resamples' scores. An accuracy of 1, or of 0, has the limits of Wilson (1927) for a share
+    of so many rows: without a mistake in them, resamples say nothing about mistakes that are rarer."""
     low, high = (float(limit) for limit in np.quantile(values, _LIMITS))
+    if name != "accuracy":
+        return low, high
     unseen = _Z**2 / (count + _Z**2)
     if low == high == 1:
         return 1 - unseen, 1.0
@@ -95,5 +97,5 @@ def _interval(
     rng = np.random.default_rng(seed)
     values = [value(rng.integers(len(labels), size=len(labels))) for _ in range(resamples)]
     below, above = np.quantile(values, _ONE_SIGMA)
-    low, high = np.quantile(values, _LIMITS) if len(predictions) > 1 else _limits(values, len(labels))
+    low, high = np.quantile(values, _LIMITS) if len(predictions) > 1 else _limits(metric, values, len(labels))
     return Interval(value(slice(None)), float(low), float(high), float(above - below) / 2)

@@ -90,8 +90,15 @@ def flatten(tree: dict[str, Any], separator: str = ".") -> dict[str, Any]:
         if isinstance(value, dict):
             flat |= {f"{key}{separator}{inner}": leaf for inner, leaf in flatten(value, separator).items()}
         else:
-            flat[str(key)] = without_secrets(value) if isinstance(value, str) else value
+            flat[str(key)] = _shown(value)
     return flat
+
+
+def _shown(value: Any) -> Any:
+    """A value, or a list of them, without the secrets of addresses."""
+    if isinstance(value, list):
+        return [_shown(inner) for inner in value]
+    return without_secrets(value) if isinstance(value, str) else value
 
 
 def _versions_of(pipeline: Pipeline, catalog: CatalogProtocol, dataset: str) -> dict[str, str]:

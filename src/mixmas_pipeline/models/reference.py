@@ -62,7 +62,9 @@ class Summary(Parameters):
             way, grid = "grid", _grid(shape)
         elif len(shape) == 2:
             way = "steps" if 3 * shape[-1] <= MOST_FEATURES else "mean"
-            if stored.kind == "time_series" and not stored.padded and math.prod(shape) <= MOST_STEP_VALUES:
+            everything = 3 * shape[-1] + math.prod(shape)
+            is_short = math.prod(shape) <= MOST_STEP_VALUES and everything <= MOST_FEATURES and shape[0] > 1
+            if stored.kind == "time_series" and not stored.padded and is_short:
                 way = "all_steps"
         return cls(shape=shape, way=way, grid=grid, padded=stored.padded, optional=stored.optional)
 

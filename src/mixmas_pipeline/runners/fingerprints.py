@@ -11,6 +11,7 @@ That hash is what later nodes see: a node that runs again and makes the same thi
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import time
@@ -327,7 +328,18 @@ def _order(node: Node) -> Any:
 def _dump(value: Any) -> str:
     if hasattr(value, "model_dump"):
         value = value.model_dump(mode="json")
-    return without_secrets(json.dumps(value, sort_keys=True, default=str))  # it is written beside results
+    return json.dumps(_without_secrets(value), sort_keys=True, default=str)  # it is written beside results
+
+
+def _without_secrets(value: Any) -> Any:
+    """With every address cut to what may be shown, and a hash that differs when what was cut does."""
+    if isinstance(value, dict):
+        return {key: _without_secrets(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_secrets(inner) for inner in value]
+    if not isinstance(value, str) or (shown := without_secrets(value)) == value:
+        return value
+    return f"{shown} ({hashlib.blake2b(value.encode(), digest_size=8).hexdigest()})"
 
 
 def _shortened(differences: list[str]) -> str:

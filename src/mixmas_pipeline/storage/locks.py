@@ -154,18 +154,25 @@ class DiskLock(DataRootLock):
 
     def check(self) -> None:
         """Also when the file has been deleted: another run could lock a new one."""
-        if self._file is not None and self._file != self._identity():
+        if not self._is_ours():
             raise DataRootBusy(
                 f"The file {self._folder / LOCK_FILE} was deleted or replaced while this run held it, so another run "
                 "may have begun. This one stops. Run the same command again when no other is running: it goes on from "
                 "there"
             )
 
+    def _is_ours(self) -> bool:
+        """Is the lock's file the one that this run holds, as far as the disk says?"""
+        try:
+            return self._file in (None, self._identity())
+        except OSError:
+            return True
+
     def _identity(self) -> tuple[int, int] | None:
         """Device and number of the lock's file; None if it is not there."""
         try:
             found = (self._folder / LOCK_FILE).stat()
-        except OSError:
+        except FileNotFoundError:
             return None
         return found.st_dev, found.st_ino
 
@@ -192,6 +199,8 @@ class DiskLock(DataRootLock):
         return _parsed(lambda: (self._folder / HOLDER_FILE).read_bytes())
 
     def _write(self, record: dict[str, Any]) -> None:
+        if not self._is_ours():
+            return  # the record is that of another run
         partial = self._folder / f"{HOLDER_FILE}.partial"
         try:
             partial.write_text(json.dumps(record, indent=1))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     AnyPath = Path | UPath
 
 _STORES = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "memory")  # they replace an object as a whole
-_ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*://)(?:[^\s/\"'@]*@)?([^\s\"'?#]*)(?:[?#][^\s\"']*)?")
+_ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*://)(?:[^\s/\"']*@)?([^\s\"'?#]*)(?:[?#][^\s\"']*)?", re.IGNORECASE)
 _LOCAL = ("file://", "local://")
 
 

@@ -47,7 +47,8 @@ FOLDED_REFERENCE_ROWS = 1500
 # The sum of the weights. Temperatures of more than 10 or less than 0.2 hint at predictions without information.
 _WEIGHTS = 0.1, 5.0
 _LEAST = 0.01
-_PARTS, _LEAST_ROWS = 10, 50  # of the held-out rows, to judge whether heads help; with fewer rows they have no weights
+# Parts of the held-out rows, to judge whether heads help. With fewer rows they have no weights; more are not looked at.
+_PARTS, _LEAST_ROWS, _MOST_ROWS = 10, 50, 2000
 _WORTH = 0.01  # share of the loss for which a network is trained again
 _CPU = torch.device("cpu")
 _log = logging.getLogger(__name__)
@@ -383,13 +384,15 @@ def _is_better(fewer: list[Tensor], more: list[Tensor], labels: Tensor, task: st
 
     The rows are divided into ten parts. Each part's loss is that of the weights that the other parts choose.
     """
-    rows, gains = np.random.default_rng(0).permutation(len(labels)), []
+    rows = np.random.default_rng(0).permutation(len(labels))[:_MOST_ROWS]
+    gains: list[float] = []
     if len(rows) < _LEAST_ROWS:
         return False
     for part in np.array_split(rows, _PARTS):
+        report(PartStarted("comparison", len(gains) + 1, _PARTS))
         others, losses = np.setdiff1d(rows, part), []
         for candidates in (fewer, more):
-            weights = select_weights([c[others] for c in candidates], labels[others], task, scale)
+            weights = select_weights([c[others] for c in candidates], labels[others], task, scale, quick=True)
             used = np.flatnonzero(weights)
             together = combine(torch.stack([candidates[n][part] for n in used]), torch.tensor(weights)[used], task)
             losses.append(task_loss(together, labels[part], task, scale).item())
@@ -418,7 +421,9 @@ def _mean(logits: list[np.ndarray], task: str) -> np.ndarray:
     return average(torch.from_numpy(np.stack(logits)), task).numpy()
 
 
-def select_weights(candidates: list[Tensor], labels: Tensor, task: str, scale: Tensor | None = None) -> list[float]:
+def select_weights(
+    candidates: list[Tensor], labels: Tensor, task: str, scale: Tensor | None = None, *, quick: bool = False
+) -> list[float]:
     """Weights of candidates in an ensemble (see ``models.ensemble``), with the smallest loss; the loss is convex.
 
     None is negative; their sum, the reciprocal of the temperature, is 0.1 to 5, and of a regression 1. A candidate that
@@ -427,6 +432,7 @@ def select_weights(candidates: list[Tensor], labels: Tensor, task: str, scale: T
     Args:
         candidates: (n, classes) logits each, of rows that they were not trained on.
         labels, task, scale: as ``loss.task_loss`` takes them.
+        quick: the solver starts once, not from each candidate too. Default false.
 
     Raises:
         FloatingPointError: no candidate is finite.
@@ -447,7 +453,7 @@ def select_weights(candidates: list[Tensor], labels: Tensor, task: str, scale: T
         return value.item(), cast(Tensor, given.grad).numpy()
 
     low, high = (1.0, 1.0) if task == "regression" else _WEIGHTS
-    starts = [np.full(len(finite), 1 / len(finite)), *np.eye(len(finite))]
+    starts = [np.full(len(finite), 1 / len(finite)), *([] if quick else np.eye(len(finite)))]
     results = [
         minimize(
             loss,

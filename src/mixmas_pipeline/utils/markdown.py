@@ -6,7 +6,8 @@ import html
 import re
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
-_SIGNS = re.compile(r"([\\`*\[\]])")
+# An underscore inside a word emphasises nothing.
+_SIGNS = re.compile(r"([\\`*~\[\]]|(?<![^\W_])_|_(?![^\W_]))")
 
 
 def literal(value: object) -> str:

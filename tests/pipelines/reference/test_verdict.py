@@ -135,6 +135,14 @@ def test_models_that_are_no_better_than_one_answer_for_all_are_not_recommended()
     assert "use neither" not in " ".join(verdict(0.7, 0.51, (0.7, 0.5)).sentences)
 
 
+def test_an_accuracy_below_a_constants_is_no_fault_of_models_for_rare_classes() -> None:
+    frame = references(("linear", "a + b", 0.5), error=0.01).assign(test=0.5)
+    test, logits = table(), {"linear: a + b": np.eye(2, dtype=np.float32)[right(0.5, 1)]}
+    metrics: dict[str, Any] = {"validation_split": {"accuracy": 0.5}, "decision_weights": {"cat": 1.0, "dog": 4.0}}
+    found = conclude(test, metrics, network_predictions(test.ids, right(0.5, 2), CLASSES), frame, logits, QUICK)
+    assert "use neither" not in " ".join(found.sentences)
+
+
 def test_an_ensemble_says_what_it_is() -> None:
     frame = references(("linear", "a + b", 0.9), error=0.01).assign(test=0.9)
     test, logits = table(), {"linear: a + b": np.eye(2, dtype=np.float32)[right(0.9, 1)]}

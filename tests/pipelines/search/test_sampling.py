@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from search_samples import brightness_table
 
+from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.pipelines.search import sampling
 from mixmas_pipeline.pipelines.search.parameters import SampleParameters
 from mixmas_pipeline.pipelines.search.sampling import draw_samples
@@ -20,6 +23,18 @@ def test_classes_with_too_few_examples_are_named(caplog: pytest.LogCaptureFixtur
     keep = np.flatnonzero((data.labels == 0) | (np.arange(90) < 3))
     with pytest.raises(ValueError, match=r"1 of 3 classes have 2 examples or more .*'1' has 1.*expected two"):
         draw_samples(data.take(keep), SampleParameters(seed=0))
+
+
+def test_modalities_that_some_rows_lack_are_no_classes() -> None:
+    data = brightness_table(60, classes=2)
+    one = data.take(np.flatnonzero((data.labels == 0) | (np.arange(60) == 1)))
+    name, modality = next(iter(one.schema.modalities.items()))
+    schema = replace(one.schema, modalities={**one.schema.modalities, name: replace(modality, optional=True)})
+    some = MultimodalTable(
+        schema, one.arrays, one.labels, one.ids, present={name: np.arange(len(one)) % 2 > 0}, check=False
+    )
+    with pytest.raises(ValueError, match="1 of 2 classes have 2 examples or more"):
+        draw_samples(some, SampleParameters(seed=0, margin="auto", holdout_margin="auto"))
 
 
 def test_samples_are_disjoint_stratified_and_of_the_formulas_size() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mixmas_pipeline.pipelines.data.custom.cells import RESERVED, choose, words
+from mixmas_pipeline.pipelines.data.custom.cells import RESERVED, CellError, choose, words
 from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
 from mixmas_pipeline.pipelines.data.custom.reading import own_columns
 from mixmas_pipeline.pipelines.describe.findings import finding, standard_errors
@@ -71,7 +71,10 @@ def group_columns(splits: dict[str, pd.DataFrame], table: TableParameters) -> di
 def _may_name_groups(train: pd.DataFrame, column: str) -> bool:
     if pd.api.types.infer_dtype(train[column]) not in _NAMES:
         return False
-    cells = pd.Series(words(train, column), dtype=object)
+    try:
+        cells = pd.Series(words(train, column), dtype=object)
+    except CellError:  # numbers that are too large to be names
+        return False
     numbers = pd.to_numeric(cells, errors="coerce")
     fractions = (numbers % 1 != 0) & numbers.notna()
     if fractions.any() or cells.nunique() * _LARGEST < len(train):

@@ -74,7 +74,7 @@ def conclude(
     return verdict.model_copy(
         update={
             "sentences": (
-                *_sentences(verdict, network.modalities, (task.dummy, _constant(test, metric))),
+                *_sentences(verdict, network.modalities, _constant(test, metric, metrics)),
                 *_conditions(chosen, metrics.get("weights", {})),
             )
         }
@@ -127,22 +127,28 @@ def _finalist(model: str, modalities: str, validation: float, test: Interval) ->
     return Finalist.model_validate({"model": model, "modalities": modalities, **scores})
 
 
-def _constant(test: MultimodalTable, metric: str) -> float:
-    """The score of one answer for all rows, the best constant of the test split itself."""
-    answer = task_of(test.schema.task).dummy_prediction(test)
-    return score(metric, test.labels, np.broadcast_to(answer, test.labels.shape), len(test.schema.classes))
+def _constant(
+    test: MultimodalTable, metric: str, metrics: Mapping[str, Mapping[str, float]]
+) -> tuple[str, float] | None:
+    """One answer for all rows, and its score: the best constant of the test split itself. None where decisions favour
+    rare classes: they are not made for the accuracy, by which a constant may win."""
+    task, classes = task_of(test.schema.task), len(test.schema.classes)
+    if metric in ("accuracy", "f1_micro") and metrics.get("decision_weights"):
+        return None
+    answer = np.broadcast_to(task.dummy_prediction(test), test.labels.shape)
+    return task.dummy, score(metric, test.labels, answer, classes)
 
 
-def _sentences(verdict: Verdict, everything: str, constant: tuple[str, float]) -> list[str]:
+def _sentences(verdict: Verdict, everything: str, constant: tuple[str, float] | None) -> list[str]:
     recommended, other = (_name(finalist, everything) for finalist in (verdict.recommended, verdict.other))
     compared = {"better": "better than", "level": "as good as", "worse": "worse than"}[verdict.outcome]
     scores = f"{verdict.metric} {verdict.recommended.test:.3f} against {verdict.other.test:.3f}"
     noise = f"difference {verdict.difference:+.3f}, 95 %: {verdict.low:+.3f} to {verdict.high:+.3f}"
     first = f"{recommended[0].upper()}{recommended[1:]} is {compared} {other} on the test split ({scores}; {noise})."
-    name, value = constant
-    if max(verdict.recommended.low, verdict.other.low) <= value:
-        advice = f"Neither is clearly better than the {name} for every row ({verdict.metric} {value:.3f}): use neither."
-        return [first, f"{advice} More rows or other inputs may help."]
+    if constant is not None and max(verdict.recommended.low, verdict.other.low) <= constant[1]:
+        what = f"the {constant[0]} for every row ({verdict.metric} {constant[1]:.3f})"
+        advice = f"Neither is clearly better than {what}: use neither. More rows or other inputs may help."
+        return [first, advice]
     return [first, _advice(verdict, recommended, other)]
 
 

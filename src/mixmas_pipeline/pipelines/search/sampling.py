@@ -8,7 +8,7 @@ import numpy as np
 
 from mixmas_pipeline.data.sampling import sample_sizes, stratified_split, worst_imbalance
 from mixmas_pipeline.data.table import MultimodalTable
-from mixmas_pipeline.evaluation.strata import strata_of
+from mixmas_pipeline.evaluation.strata import label_strata, strata_of
 from mixmas_pipeline.pipelines.search.parameters import SampleParameters
 from mixmas_pipeline.pipelines.search.results import SampleReport, SamplingReport
 
@@ -53,11 +53,12 @@ def _check_counts(train: MultimodalTable, counts: np.ndarray, names: list[str]) 
     rare = [name for name, count in zip(names, counts, strict=True) if count < _LEAST_EXAMPLES]
     if not rare:
         return
-    several = int((counts >= 2).sum())
-    if several < min(2, len(names)):
+    of_labels = label_strata(train.schema.task, train.labels, train.schema.classes)[0].sum(axis=0)
+    several = int((of_labels >= 2).sum())
+    if several < min(2, len(of_labels)):
         raise ValueError(
-            f"{several} of {len(names)} classes have 2 examples or more in the training split "
-            f"({names[int(counts.argmin())]!r} has {counts.min()}); expected two, so that they can be learnt and "
+            f"{several} of {len(of_labels)} classes have 2 examples or more in the training split "
+            f"({names[int(of_labels.argmin())]!r} has {of_labels.min()}); expected two, so that they can be learnt and "
             "scored. Merge classes, or train on more rows"
         )
     shown = ", ".join(map(repr, rare[:10])) + f" and {len(rare) - 10} more" * (len(rare) > 10)

@@ -113,7 +113,7 @@ def test_labels_that_are_wrong(cells: Any, settings: dict[str, Any], message: st
 def test_a_label_that_reads_like_several_is_refused() -> None:
     rows = named(pd.DataFrame({"kind": ["a|b", "a, b", "c, d|a"]}))
     parameters = table(task="multilabel", labels_separator="|")
-    with pytest.raises(ValueError, match="the label 'a, b' reads like the labels 'a' and 'b'; rename it"):
+    with pytest.raises(ValueError, match="the labels 'a' and 'a, b' read alike in lists of labels; rename one"):
         learn_classes(rows, parameters)
     assert learn_classes(rows.drop(index=rows.index[1]), parameters) == ["a", "b", "c, d"]
 

@@ -83,20 +83,23 @@ def test_a_saved_index_is_no_input(tmp_path: Path, caplog: pytest.LogCaptureFixt
 
 
 @pytest.mark.parametrize(
-    ("name", "first"), [("Unnamed: 0.1", 7), ("index", 0), ("rownames", 1), ("X", 1), ("visits", None)]
+    ("name", "first"), [("Unnamed: 0.1", 7), ("index", 0), ("rownames", 1), ("X", 1), ("visits", None), ("day", -1)]
 )
 def test_a_column_of_row_numbers_is_no_input_unless_it_is_named(
     tmp_path: Path, name: str, first: int | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     data = frame().drop(columns="owner")
-    data[name] = 3 * np.arange(len(data)) if first is None else np.arange(len(data)) + first
+    counter = first in (None, -1)  # neither row numbers nor an index's name is enough
+    data[name] = 3 * np.arange(len(data)) if first is None else np.arange(len(data)) + max(first, 0)
     table = parameters({"pulse": PULSE, "facts": FACTS})
     learnt, _ = prepared(write(data, tmp_path / "pets.csv"), table)
-    assert (name in learnt["facts"]["columns"]) == (first is None)
-    assert (f"{name}: left out of '*'" in caplog.text) == (first is not None)
+    assert (name in learnt["facts"]["columns"]) == counter
+    assert (f"{name}: left out of '*'" in caplog.text) == (not counter)
+    caplog.clear()
     named = parameters({"pulse": PULSE, "facts": {"kind": "tabular", "columns": ["age", name]}})
     learnt, _ = prepared(tmp_path / "pets.csv", named)
     assert learnt["facts"]["columns"] == ["age", name]
+    assert "left out" not in caplog.text
 
 
 def test_label_is_no_input_of_groups_either(tmp_path: Path) -> None:

@@ -133,19 +133,16 @@ def words(rows: pd.DataFrame, column: str) -> list[str | None]:
     Raises:
         CellError: whole numbers were stored as floats, and are so large that digits may have been lost.
     """
-    cells = rows[column]
+    cells = rows[column].to_numpy()
     if cells.dtype.kind == "f":
-        exact = 2 ** (np.finfo(cells.dtype).nmant + 1)
-        large = (cells.abs() >= exact).to_numpy()
+        large = np.abs(cells) >= 2 ** (np.finfo(cells.dtype).nmant + 1)
         if large.any():
             first = int(large.argmax())
-            raise CellError(
-                rows,
-                first,
-                column,
-                f"found {cells.iloc[first]!r}, stored as {cells.dtype}, which has no more than "
-                f"{np.finfo(cells.dtype).precision} digits; save the column as whole numbers or as text",
-            )
+            found = f"found {float(cells[first]):.17g}"
+            if not np.isfinite(cells[first]):
+                raise CellError(rows, first, column, f"{found}; expected a name or a whole number")
+            digits = f"stored as {cells.dtype}, which has no more than {np.finfo(cells.dtype).precision} digits"
+            raise CellError(rows, first, column, f"{found}, {digits}; save the column as whole numbers or as text")
     return [None if empty else word(value) for value, empty in zip(rows[column], rows[column].isna(), strict=True)]
 
 
@@ -162,7 +159,7 @@ def word(value: object) -> str:
 
 def plain(name: str) -> str:
     """The same for names that differ in their spelling only: capital letters, accents, backslashes, leading zeros."""
-    return re.sub(r"(?<!\d)0+(?=\d)", "", unicodedata.normalize("NFC", name.replace("\\", "/")).casefold())
+    return re.sub(r"(?<![\w.])0+(?=\d)", "", unicodedata.normalize("NFC", name.replace("\\", "/")).casefold())
 
 
 def _columns(rows: pd.DataFrame) -> list[str]:

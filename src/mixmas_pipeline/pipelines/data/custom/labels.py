@@ -50,13 +50,13 @@ def learn_classes(rows: pd.DataFrame, table: TableParameters) -> list[str]:
 
 
 def _unambiguous(classes: list[str], table: TableParameters) -> list[str]:
-    """The classes, unless one of a multilabel task is several others: predictions have them joined by ", "."""
+    """The classes, unless two of a multilabel task share a part: predictions have labels joined by ", "."""
     if table.task == "multilabel":
+        owner: dict[str, str] = {}
         for name in classes:
-            if len(parts := name.split(", ")) > 1 and set(parts) <= set(classes):
-                raise ValueError(
-                    f"the label {name!r} reads like the labels {' and '.join(map(repr, parts))}; rename it"
-                )
+            for part in name.split(", "):
+                if (other := owner.setdefault(part, name)) != name:
+                    raise ValueError(f"the labels {other!r} and {name!r} read alike in lists of labels; rename one")
     return classes
 
 

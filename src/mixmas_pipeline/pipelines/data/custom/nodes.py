@@ -24,7 +24,6 @@ from mixmas_pipeline.pipelines.data.custom.cells import (
     ID,
     MISSING_WORDS,
     NUMBER,
-    RESERVED,
     CellError,
     check_column,
     choose,
@@ -41,6 +40,10 @@ else:
     pd = lazy("pandas")
 
 _log = logging.getLogger(__name__)
+_INDEX_NAMES = {
+    *("", "index", "x", "#", "id", "key", "nr", "no", "number", "obs", "observation", "case", "record"),
+    *("row", "rows", "rowname", "rownames", "row_names", "row_number", "rownumber", "rowid", "row_id"),
+}
 _FEW_ROWS = 10  # of fewer, numbers may count up by chance
 _MODALITY: TypeAdapter[Any] = TypeAdapter(ModalityOf)
 
@@ -235,23 +238,22 @@ def _numbered(rows: pd.DataFrame) -> pd.DataFrame:
 def _used(rows: pd.DataFrame, table: TableParameters) -> list[str]:
     """Columns that are not left to the modality of "*"."""
     used = {column for column in table.used if column in rows.columns}
+    for modality in table.modalities.values():
+        if "*" not in (columns := reading.own_columns(modality)):
+            used |= set(choose(rows, columns))
     if index := [column for column in rows.columns if column not in used and _is_index(rows, column)]:
         _log.warning(
             "%s: left out of '*': a saved index, with row numbers or without a name. Name the column to use it",
             ", ".join(index),
         )
-    used |= set(index)
-    for modality in table.modalities.values():
-        if "*" not in (columns := reading.own_columns(modality)):
-            used |= set(choose(rows, columns))
-    return sorted(used)
+    return sorted(used | set(index))
 
 
 def _is_index(rows: pd.DataFrame, column: str) -> bool:
-    """Has it no name, or the rows' numbers in the file, from 0 or from 1?"""
+    """Has it no name; or the name of an index, and the rows' numbers in the file, from 0 or from 1?"""
     if re.fullmatch(r"Unnamed: \d+(\.\d+)*", column):
         return True
-    if column in RESERVED or len(rows) < _FEW_ROWS:
+    if column.lower() not in _INDEX_NAMES or len(rows) < _FEW_ROWS:
         return False
     values = pd.to_numeric(rows[column], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     return any(np.array_equal(values, rows.index.to_numpy() + first) for first in (0, 1))

@@ -75,8 +75,8 @@ class FileParameters(ModalityParameters):
         folder: where the files are; or a .zip archive of them.
         pattern: of the file's name, in which {} stands for what the column has, for example "{}.png". Default "{}".
         follow_links: files in ``folder`` may be links to files outside of it. Default false.
-        most_unfound: of an optional modality, the largest share of the training rows' cells that may name no file. What
-            they name is missing then, and the log says how many they are. Default 0.05.
+        most_unfound: of an optional modality, the largest share of the training rows' cells that may name no file (one
+            always may). What they name is missing then, and the log says how many they are. Default 0.05.
     """
 
     source_key: ClassVar[str] = "folder"

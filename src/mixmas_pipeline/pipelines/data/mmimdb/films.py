@@ -290,8 +290,10 @@ class FilmArrays:
             raise DatasetError(f"{self.path} is no whole HDF5 file: {error}") from error
         needed = {"images": 4, "genres": 2, "sequences": 1, "imdb_ids": 1}
         for name in needed:
-            outside = isinstance(file.get(name, getlink=True), h5py.ExternalLink)
-            if outside or (name in file and isinstance(file[name], h5py.Dataset) and file[name].external):
+            link = file.get(name, getlink=True)
+            outside = link is not None and not isinstance(link, h5py.HardLink)
+            array = None if outside else file.get(name)
+            if outside or (isinstance(array, h5py.Dataset) and (array.external or array.is_virtual)):
                 file.close()
                 raise DatasetError(f"{self.path}: the array {name!r} lies in another file, which is not read; refused")
         rows = file["imdb_ids"].shape[:1] if "imdb_ids" in file else ()

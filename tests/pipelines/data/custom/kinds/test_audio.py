@@ -183,6 +183,21 @@ def test_variants_begin_later_and_have_the_noise_of_a_folder(tmp_path: Path) -> 
     np.testing.assert_array_equal(prepare(tmp_path, ["a.wav"], **settings).variants, made.variants)
 
 
+def test_rows_that_do_not_train_need_no_noise(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "new.wav", tone(500, 8000), 8000)
+    parameters = AudioParameters(
+        column="sound", folder=str(tmp_path), noise="background/*.wav", variants=2, onset=(0.0, 0.5)
+    ).model_copy(update={"variants": 0})  # as for rows of validation, of the test, and new ones
+    assert audio.prepare(parameters, {"seconds": 1.0}, frame(sound=["new.wav"]), tmp_path).variants is None
+
+
+def test_an_onset_leaves_something_of_the_recording(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(500, 8000), 8000)
+    for seconds in (1, "auto"):
+        with pytest.raises(ValueError, match=r"onset is \[0.0, 1.0\], but 1 s of a recording are taken"):
+            prepare(tmp_path, ["a.wav"], seconds=seconds, onset=[0, 1.0], variants=1)
+
+
 @pytest.mark.parametrize(
     ("noise", "message"),
     [

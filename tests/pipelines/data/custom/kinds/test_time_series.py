@@ -179,6 +179,12 @@ def test_rows_without_a_step_are_counted_and_another_spelling_is_an_error(
         series(tmp_path, "who,when,place,moment\n1,1,1,1\n2,1,1,1\n", rows)
 
 
+def test_dates_may_be_years_and_months(tmp_path: Path) -> None:
+    rows = named(pd.DataFrame({"x": [0]}))
+    text = "who,when,place,moment\nr0,2021,3,3\nr0,2020-06,2,2\nr0,2020,1,1\n"
+    np.testing.assert_allclose(series(tmp_path, text, rows, steps=1, keep="first")[:, 0], [1, 1])
+
+
 def test_an_id_may_be_a_word_for_missing(tmp_path: Path) -> None:
     rows = named(pd.DataFrame({"x": [0, 0]})).assign(**{ID: ["NA", "r1"]})
     np.testing.assert_allclose(series(tmp_path, "who,when,place,moment\nNA,1,3,4\nr1,1,5,NA\n", rows)[:, 0], [4, 4])

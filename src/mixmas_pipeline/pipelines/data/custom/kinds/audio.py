@@ -43,7 +43,7 @@ def learn(parameters: AudioParameters, rows: pd.DataFrame, source: Path) -> dict
     check_some(parameters, rows, source)
     _noises(parameters, source)
     if parameters.seconds != "auto":
-        return {"seconds": parameters.seconds}
+        return {"seconds": _window(parameters, parameters.seconds)}
     lengths = _lengths(parameters, rows, source)
     shortest = 2 * (parameters.bins - 1) / parameters.sample_rate
     seconds = math.ceil(100 * max(shortest, min(_LONGEST, float(np.quantile(lengths, 0.9))))) / 100
@@ -53,7 +53,21 @@ def learn(parameters: AudioParameters, rows: pd.DataFrame, source: Path) -> dict
         "The key seconds sets how many",
         parameters.column, seconds, lengths.min(), lengths.max(), 100 * longer,
     )  # fmt: skip
-    return {"seconds": seconds}
+    return {"seconds": _window(parameters, seconds)}
+
+
+def _window(parameters: AudioParameters, seconds: float) -> float:
+    """The seconds that are taken.
+
+    Raises:
+        ValueError: a variant could begin after them.
+    """
+    if parameters.onset[1] >= seconds:
+        raise ValueError(
+            f"onset is {list(parameters.onset)}, but {seconds:g} s of a recording are taken: nothing of it would be "
+            "left; expected less"
+        )
+    return seconds
 
 
 def _lengths(parameters: AudioParameters, rows: pd.DataFrame, source: Path) -> np.ndarray:
@@ -88,7 +102,7 @@ def prepare(parameters: AudioParameters, learnt: dict[str, Any], rows: pd.DataFr
         transform = mel_transform(parameters.bins, samples, parameters.sample_rate)
     else:
         transform = spectrogram_transform(parameters.bins, samples)
-    noises = _noises(parameters, source)
+    noises = _noises(parameters, source) if parameters.variants else []
 
     def decode(content: bytes) -> np.ndarray:
         waveform = _waveform(content, seconds, parameters.sample_rate)[:samples]

@@ -58,12 +58,15 @@ class Files:
             return name in self._members
         try:
             return (self.path / name).is_file()
-        except OSError:  # the name is too long for a file
+        except (OSError, ValueError):  # the name is too long for a file, or has a character that no name has
             return False
 
     def leads_outside(self, name: str) -> bool:
         """Is it a link to a file outside the folder?"""
-        return not self._archive and not (self.path / name).resolve().is_relative_to(self.path.resolve())
+        try:
+            return not self._archive and not (self.path / name).resolve().is_relative_to(self.path.resolve())
+        except (OSError, RuntimeError, ValueError):  # a loop of links, or a name that no file can have: it is not there
+            return False
 
     def names(self) -> list[str]:
         """Of all files, sorted."""
@@ -140,7 +143,7 @@ def check_some(parameters: FileParameters, rows: pd.DataFrame, path: Path) -> No
         _, present = file_names(parameters, rows, files)
     written = sum(cell is not None for cell in words(rows, parameters.column))
     unfound = written - int(present.sum())
-    if present.any() and unfound > parameters.most_unfound * written:
+    if present.any() and unfound > max(1, parameters.most_unfound * written):
         raise ValueError(
             f"{unfound} of {written} cells of the column {parameters.column!r} name no file in {path}; expected "
             f"at most {parameters.most_unfound:.0%}. Correct them, or set most_unfound to the share that may lack one"
@@ -162,7 +165,9 @@ def file_names(parameters: FileParameters, rows: pd.DataFrame, files: Files) -> 
             modality that is not optional, or a file's name differs only in how it is written.
     """
     names, unfound = [], []
-    for position, cell in enumerate(words(rows, parameters.column)):
+    cells = words(rows, parameters.column)
+    written = {parameters.pattern.replace("{}", cell) for cell in cells if cell}
+    for position, cell in enumerate(cells):
         name = parameters.pattern.replace("{}", cell) if cell else ""
         if name:
             try:
@@ -174,7 +179,7 @@ def file_names(parameters: FileParameters, rows: pd.DataFrame, files: Files) -> 
             text = f"{name!r} is a link to a file outside {files.path}; follow_links: true allows such files"
             raise CellError(rows, position, parameters.column, text)
         if name and not files.has(name):
-            if (other := files.similar(name)) is not None:
+            if (other := files.similar(name)) is not None and other not in written:
                 text = f"there is no file {name!r} in {files.path}, but {other!r}; expected the same spelling"
                 raise CellError(rows, position, parameters.column, text)
             if not parameters.optional:

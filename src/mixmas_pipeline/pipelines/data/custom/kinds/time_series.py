@@ -188,7 +188,7 @@ def _report_unfound(rows: pd.DataFrame, named: list[str | None], file: Path) -> 
     unfound = np.flatnonzero([name not in ids for name in rows[ID]])
     if not len(unfound):
         return
-    spellings = {plain(name): name for name in ids}
+    spellings = {plain(name): name for name in ids if name not in set(rows[ID])}
     for position in unfound:
         own = rows[ID].iloc[position]
         if (other := spellings.get(plain(own))) is not None:
@@ -227,9 +227,11 @@ def _moments(frame: pd.DataFrame, column: str) -> np.ndarray:
     """Numbers as they are, or dates, to be sorted by."""
     cells = frame[column]
     moments = cells if cells.dtype.kind == "M" else pd.to_numeric(cells, errors="coerce")
-    if 2 * moments.isna().sum() > len(cells):  # more dates than numbers; the others are mistakes
+    if moments.isna().any():
         # Of different time zones, or of none and some, each is taken for what it is in UTC.
-        moments = pd.to_datetime(cells, errors="coerce", format="ISO8601", utc=True)
+        dates = pd.to_datetime(cells, errors="coerce", format="ISO8601", utc=True)
+        if dates.notna().sum() >= moments.notna().sum():  # else the cells that are no numbers are mistakes
+            moments = dates
     if (bad := (moments.isna() | cells.isna()).to_numpy()).any():
         first = int(bad.argmax())
         raise CellError(frame, first, column, f"found {cells.iloc[first]!r}; expected a number everywhere, or a date")
