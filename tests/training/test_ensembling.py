@@ -364,16 +364,20 @@ def test_a_head_says_nothing_of_rows_that_lack_its_modality() -> None:
     )
 
 
-@pytest.mark.parametrize("task", ["regression", "multilabel"])
+@pytest.mark.parametrize("task", ["regression", "multilabel", "binary"])
 def test_more_candidates_are_taken_only_if_they_help(task: str) -> None:
-    rng = np.random.default_rng(1)
+    """Also with weights of the classes, which are float32."""
+    rng, scale = np.random.default_rng(1), torch.tensor([1.0, 3.0])
     labels = rng.normal(size=(200, 2)) if task == "regression" else rng.integers(0, 2, (200, 2))
     truth = labels if task == "regression" else 2.0 * labels - 1
+    if task == "binary":
+        labels = labels[:, 0]
+        truth = 2.0 * np.eye(2)[labels] - 1
     weak, strong, noise = (torch.from_numpy(truth + s * rng.normal(size=(200, 2))) for s in (2.0, 1.0, 50.0))
     known = torch.from_numpy(labels)
-    assert ensembling._is_better([weak], [weak, strong], known, task, None)
-    assert not ensembling._is_better([strong], [strong, noise], known, task, None)
-    assert not ensembling._is_better([weak[:40]], [weak[:40], strong[:40]], known[:40], task, None), "too few rows"
+    assert ensembling._is_better([weak], [weak, strong], known, task, scale)
+    assert not ensembling._is_better([strong], [strong, noise], known, task, scale)
+    assert not ensembling._is_better([weak[:40]], [weak[:40], strong[:40]], known[:40], task, scale), "too few rows"
 
 
 @pytest.mark.parametrize("useful", [True, False])

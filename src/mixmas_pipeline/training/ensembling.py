@@ -385,6 +385,7 @@ def _is_better(fewer: list[Tensor], more: list[Tensor], labels: Tensor, task: st
     The rows are divided into ten parts. Each part's loss is that of the weights that the other parts choose.
     """
     rows = np.random.default_rng(0).permutation(len(labels))[:_MOST_ROWS]
+    scale = None if scale is None else scale.to(fewer[0].dtype)
     gains: list[float] = []
     if len(rows) < _LEAST_ROWS:
         return False
