@@ -84,6 +84,9 @@ def test_whole_numbers_that_may_have_lost_digits_are_no_words(dtype: Any, number
     with pytest.raises(ValueError, match="found inf; expected a name or a whole number"):
         cells.words(rows, "id")
     assert cells.words(rows.iloc[[0, 2]], "id") == ["1", None]
+    nullable = named(pd.DataFrame({"id": pd.array([1.0, number, None], dtype=dtype.capitalize())}))
+    with pytest.raises(ValueError, match=rf"row 1 \(id r1\), column id: found \d+, stored as {dtype}"):
+        cells.words(nullable, "id")
 
 
 @pytest.mark.parametrize(

@@ -133,8 +133,8 @@ def words(rows: pd.DataFrame, column: str) -> list[str | None]:
     Raises:
         CellError: whole numbers were stored as floats, and are so large that digits may have been lost.
     """
-    cells = rows[column].to_numpy()
-    if cells.dtype.kind == "f":
+    if rows[column].dtype.kind == "f":
+        cells = rows[column].to_numpy(getattr(rows[column].dtype, "numpy_dtype", rows[column].dtype), na_value=np.nan)
         large = np.abs(cells) >= 2 ** (np.finfo(cells.dtype).nmant + 1)
         if large.any():
             first = int(large.argmax())
