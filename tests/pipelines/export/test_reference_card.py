@@ -40,7 +40,7 @@ def test_it_says_which_model_it_is_and_how_it_was_fitted(
     for words in (
         what,
         "| image | means of 6 × 6 fields | 36 |",
-        "| series | mean, last step and standard deviation over the steps | 9 |",
+        "| series | mean, last step and standard deviation over the steps, and all values | 24 |",
         "fitted on 30 of the training and validation examples",
         "the penalty, " if kind == "linear" else "the number of iterations, at most ",
         "Settings: seed 3, max_rows 90, balance classes. Run: r1",

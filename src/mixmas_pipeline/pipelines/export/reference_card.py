@@ -41,6 +41,7 @@ _LIBRARIES = ("torch", "scikit-learn", "numpy")
 _WAYS: dict[Way, str] = {
     "grid": "means of {grid} fields",
     "steps": "mean, last step and standard deviation over the steps",
+    "all_steps": "mean, last step and standard deviation over the steps, and all values",
     "mean": "mean over the steps",
     "values": "the values",
 }
