@@ -33,6 +33,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -608,6 +609,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Measure what is missing, then write table and figure."""
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what it has started ends with it
     named = ["single", *ABLATIONS] if arguments.ablation else arguments.contenders
     contenders = [name for name in named if name != "autogluon" or arguments.autogluon]
     wanted = [(name, seed) for seed in arguments.seeds for name in arguments.datasets]

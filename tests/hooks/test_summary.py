@@ -152,6 +152,21 @@ def test_references_have_intervals_and_the_verdict_comes_last(capsys: pytest.Cap
     assert text.rstrip().endswith("films: The linear model on [red] alone is better. Use it.")
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.12345, "0.1235"),
+        (3.2e-9, "3.2e-09"),
+        (-0.00004, "-4.0e-05"),
+        (0.0, "0.0000"),
+        (-1e-17, "0.0000"),
+        (9.0, "9.0000"),
+    ],
+)
+def test_numbers_that_are_small_are_not_zero(value: float, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rows(printed(capsys, metrics={"test": {"rmse": value}})) == [["rmse", shown, ""]]
+
+
 def test_checks_show_warnings_only_and_only_if_there_are_some(capsys: pytest.CaptureFixture[str]) -> None:
     notes = FINDINGS.assign(severity="note")
     assert printed(capsys, checks=notes).strip() == ""

@@ -132,8 +132,8 @@ def render_metrics(dataset: str, metrics: dict[str, dict[str, float]]) -> Iterat
     table = _table(f"{dataset}: final scores", [""], [*splits, "95 % interval"])
     low, high = metrics.get("test_low", {}), metrics.get("test_high", {})
     for row in dict.fromkeys(name for split in splits for name in metrics[split]):
-        interval = f"{low[row]:.3f} to {high[row]:.3f}" if row in low else ""
-        cells = (f"{metrics[split][row]:.4f}" if row in metrics[split] else "" for split in splits)
+        interval = f"{_number(low[row], 3)} to {_number(high[row], 3)}" if row in low else ""
+        cells = (_number(metrics[split][row], 4) if row in metrics[split] else "" for split in splits)
         table.add_row(row, *cells, interval)
     yield table
     for name, share in metrics.get("positive_class", {}).items():
@@ -143,6 +143,14 @@ def render_metrics(dataset: str, metrics: dict[str, dict[str, float]]) -> Iterat
         networks = sum(weight for name, weight in weights.items() if name not in ("linear", "trees"))
         alone = "; its networks decide nothing, for the references were as good on held-out rows"
         yield Text(f"  Weights in the ensemble: {shares}{alone if networks == 0 else ''}")
+
+
+def _number(value: float, digits: int) -> str:
+    """With so many digits after the point, and the first two that are not 0 where these say nothing."""
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        return f"{value:.1e}" if abs(value) > 1e-12 else text.removeprefix("-")
+    return text
 
 
 def render_patterns(dataset: str, patterns: pd.DataFrame) -> Iterator[Table]:
