@@ -93,7 +93,7 @@ def test_predictions(found: dict[str, Any], finished_project: Path) -> None:
 def test_own_data_from_a_folder_to_predictions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The trap is found, and what is left says more than the most frequent digit."""
     monkeypatch.setenv("KEDRO_ENV", "test")
-    asked = "dict(leaks=len(leaks), rows=len(predicted), right=right, test=metrics['test'])"
+    asked = "dict(leaks=int(leaks['count'].sum()), rows=len(predicted), right=right, test=metrics['test'])"
     name = "4_your_own_data_set"
     found = run({name: asked}, make_project(tmp_path / "project"))[name]
     assert found["leaks"] == 10, "one a digit"
