@@ -20,7 +20,7 @@ from mixmas_pipeline.pipelines.reference.results import Verdict
 from mixmas_pipeline.utils.markdown import literal
 
 _TEMPLATE = """
-# {{ title | literal }}
+# {{ title }}
 
 {{ about.what }} of {{ inputs | join(", ") }}, {{ about.made }} by mixmas_pipeline {{ config.version }}.
 Task: {{ config.task }}; {{ "targets" if regression else "classes" }}: {{ classes }}.
@@ -70,7 +70,7 @@ Predict a label where its probability is above its threshold: `model.config.thre
 
 {% endif %}## Data
 
-{{ (source or "The data has no description.") | literal }}
+{{ source or "The data has no description." }}
 
 {{ tables.splits }}
 
@@ -171,7 +171,7 @@ def write_card(
     """
     body = render(
         _TEMPLATE,
-        title=_title(about, source),
+        title=literal(_title(about, source)),
         config=config,
         inputs=config.inputs,
         regression=config.task == "regression",
@@ -184,7 +184,7 @@ def write_card(
         pt2="torch_export" in export.formats,
         export=export,
         classes=", ".join(map(literal, config.classes)),
-        source=source,
+        source=literal(source),
         about=about,
         verdict=verdict,
         report=report,
@@ -202,9 +202,7 @@ def write_card(
 
 def render(template: str, **values: object) -> str:
     """A template with its values, all of which it must name rightly."""
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
-    environment.filters["literal"] = literal
-    return environment.from_string(template).render(**values)
+    return jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(template).render(**values)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

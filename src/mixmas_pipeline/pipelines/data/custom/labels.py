@@ -118,14 +118,7 @@ def encode(rows: pd.DataFrame, table: TableParameters, classes: list[str]) -> np
         values = np.column_stack([numbers(rows, column) for column in table.labels])
         if np.isnan(values).any():
             row, column = np.argwhere(np.isnan(values))[0]
-            empty = int(np.isnan(values).any(axis=1).sum())
-            raise CellError(
-                rows,
-                int(row),
-                table.labels[column],
-                f"there is no number, as in {empty} of {len(rows)} rows; expected one in every row. Remove these rows "
-                "from the file",
-            )
+            raise _lacking(rows, int(row), table.labels[column], "number")
         return values.astype(np.float32)
     if len(table.labels) > 1:
         return np.column_stack([_yes_no(rows, column) for column in table.labels])
@@ -146,6 +139,13 @@ def encode(rows: pd.DataFrame, table: TableParameters, classes: list[str]) -> np
                 )
             encoded[position, places[label]] = 1
     return encoded if table.task == "multilabel" else encoded.argmax(axis=1)
+
+
+def _lacking(rows: pd.DataFrame, position: int, column: str, what: str) -> CellError:
+    """The error of a row without a label or a target."""
+    empty = int(rows[column].isna().sum())
+    found = f"there is no {what}, as in {empty} of {len(rows)} rows"
+    return CellError(rows, position, column, f"{found}; expected one in every row. Remove these rows from the file")
 
 
 def _if_numbers(classes: list[str]) -> str:
@@ -177,14 +177,7 @@ def _read(rows: pd.DataFrame, table: TableParameters) -> list[list[str]]:
             parts = (word(part) for part in (cell or "").split(table.labels_separator))
             found.append([part for part in parts if part])
         elif cell is None:
-            empty = int(rows[column].isna().sum())
-            raise CellError(
-                rows,
-                position,
-                column,
-                f"there is no label, as in {empty} of {len(rows)} rows; expected one in every row. Remove these rows "
-                "from the file",
-            )
+            raise _lacking(rows, position, column, "label")
         else:
             found.append([cell])
     return found

@@ -184,11 +184,11 @@ def _report_unfound(rows: pd.DataFrame, named: list[str | None], file: Path) -> 
     Raises:
         CellError: a row's id is there in another spelling.
     """
-    ids = dict.fromkeys(name for name in named if name is not None)
+    ids, known = {name for name in named if name is not None}, set(rows[ID])
     unfound = np.flatnonzero([name not in ids for name in rows[ID]])
     if not len(unfound):
         return
-    spellings = {plain(name): name for name in ids if name not in set(rows[ID])}
+    spellings = {plain(name): name for name in sorted(ids - known)}
     for position in unfound:
         own = rows[ID].iloc[position]
         if (other := spellings.get(plain(own))) is not None:
