@@ -22,6 +22,11 @@ def package(root: Path, **files: str) -> PackageCode:
             if folder.is_relative_to(root / "p") and not (folder / "__init__.py").exists():
                 (folder / "__init__.py").write_text("")
         file.write_text(text)
+    return read(root)
+
+
+def read(root: Path) -> PackageCode:
+    """The package ``p`` as it is now."""
     return PackageCode(root / "p", "p", silent=("quiet",), late="late:TABLE")
 
 
@@ -116,6 +121,7 @@ def test_a_local_variable_hides_a_name_where_python_says_so(first: str, body: st
 def test_re_exports_are_followed(tmp_path: Path) -> None:
     made = package(tmp_path, a="from p.x import g\ndef f():\n    return g()", x__y="from p.b import g\n", b=B)
     (tmp_path / "p/x/__init__.py").write_text("from p.x.y import g\n")
+    made = read(tmp_path)
     assert reached(made) == {"b.g", "b.h"}
 
 
@@ -123,12 +129,14 @@ def test_re_exports_are_followed(tmp_path: Path) -> None:
 def test_re_exports_of_all_names_are_the_whole_module(export: str, tmp_path: Path) -> None:
     made = package(tmp_path, a="from p.x import g\ndef f():\n    return g()", x__y=B)
     (tmp_path / "p/x/__init__.py").write_text(export)
+    made = read(tmp_path)
     assert reached(made) == {"x.*", "x.y.*", "x.y.g", "x.y.h", "x.y.other"}
 
 
 def test_late_exports_are_looked_for_in_the_packages_modules(tmp_path: Path) -> None:
     made = package(tmp_path, a="from p.x import g\ndef f():\n    return g()", x__y=B, x__z="def k():\n    return 1")
     (tmp_path / "p/x/__init__.py").write_text("__getattr__, __dir__, __all__ = attach(__name__, attrs={'y': ['g']})")
+    made = read(tmp_path)
     assert reached(made) == {"x.*", "x.__getattr__", "x.__dir__", "x.y.g", "x.y.h"}
     assert reached(made, "p.x.unknown") >= {"x.y.g", "x.y.h", "x.y.other", "x.z.k"}
 

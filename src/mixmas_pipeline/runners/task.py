@@ -16,6 +16,7 @@ from kedro.runner.task import Task
 from pluggy import PluginManager
 
 from mixmas_pipeline.datasets.atomic import AtomicDataset
+from mixmas_pipeline.runners.node_code import NodeCode
 from mixmas_pipeline.utils.progress import NodeStarted, report
 from mixmas_pipeline.utils.remote_logs import SendingHandler, logger_levels, send_all_records
 from mixmas_pipeline.utils.resources import ComputeParameters, threads
@@ -33,6 +34,7 @@ class NodeTask:
         threads: number of threads to compute with.
         package: of the project, for its settings and hooks.
         levels: of the run's loggers.
+        code: that the result is recorded as made from.
     """
 
     node: Node
@@ -41,6 +43,7 @@ class NodeTask:
     threads: int
     package: str | None
     levels: dict[str, int]
+    code: NodeCode
 
     def pack(self) -> bytes:
         """The task as bytes.
@@ -68,7 +71,7 @@ class NodeTask:
             send_all_records(SendingHandler(send_record, self.node.name), self.levels)
             if location:
                 _log.info(location)
-            _execute(self.node, self.catalog, hook_manager, self.run_id)
+            _execute(self.node, self.catalog, hook_manager, self.run_id, self.code)
 
 
 class TaskFactory:
@@ -85,23 +88,29 @@ class TaskFactory:
 
     def run(self, node: Node) -> None:
         """Run the node in this process."""
-        _execute(node, self._catalog, self._hook_manager, self._run_id)
+        code = NodeCode.of(node, self._catalog)
+        _execute(node, self._catalog, self._hook_manager, self._run_id, code)
 
     def pack(self, node: Node) -> bytes:
         """The node's task as bytes, for a worker."""
         from kedro.framework.project import PACKAGE_NAME
 
         threads = self._compute.share(node).threads
-        return NodeTask(node, self._catalog, self._run_id, threads, PACKAGE_NAME, logger_levels()).pack()
+        code = NodeCode.of(node, self._catalog)
+        return NodeTask(node, self._catalog, self._run_id, threads, PACKAGE_NAME, logger_levels(), code).pack()
 
 
-def _execute(node: Node, catalog: CatalogProtocol, hook_manager: PluginManager | None, run_id: str | None) -> None:
+def _execute(
+    node: Node, catalog: CatalogProtocol, hook_manager: PluginManager | None, run_id: str | None, code: NodeCode
+) -> None:
+    code.check(node.name)  # before hours are spent
     report(NodeStarted(node.name))
     for name in node.outputs:
         if isinstance(dataset := catalog.get(name), AtomicDataset):
             # A killed attempt of the same run may have saved this version, which can be written only once.
             dataset.discard()
     Task(node, catalog, is_async=False, hook_manager=hook_manager, run_id=run_id).execute()
+    code.check(node.name)  # the node may have imported more
 
 
 def _with_importable_class(catalog: CatalogProtocol) -> CatalogProtocol:

@@ -17,14 +17,16 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from importlib.util import decode_source
 from pathlib import Path
 from typing import NamedTuple
 
 from mixmas_pipeline.utils.code_modules import Module, Target, local_name, read_module
 from mixmas_pipeline.utils.code_reading import Reading, read_definition
+from mixmas_pipeline.utils.imported_sources import STARTED_NS, imported_sources, reloads
 
 PACKAGE = __name__.split(".")[0]
 # Modules and packages that never change what a node makes: they run nodes, show artefacts, log, or move bytes.
@@ -35,6 +37,7 @@ SILENT = (
     *("storage.atomic", "storage.cache", "storage.errors", "storage.event_file", "storage.hashing", "storage.locks"),
     *("storage.object_store", "storage.paths", "storage.retention"),
     *("utils.code_hash", "utils.code_modules", "utils.code_reading", "utils.code_reports"),
+    "utils.imported_sources",
     *("utils.logs", "utils.packaged_project", "utils.progress", "utils.remote_logs"),
 )
 # A table of classes of which the data says which are used (see ``runners.fingerprints``): the table itself counts for
@@ -56,20 +59,36 @@ class Definition(NamedTuple):
     name: str
 
 
+class Source(NamedTuple):
+    """The text of a module, and whether it is a package."""
+
+    text: bytes
+    is_package: bool
+
+
 class PackageCode:
-    """The source of a package. Every file is read once.
+    """The source of a package, read when this is made.
 
     Args:
         root: folder of the package.
         package: its name.
         silent: modules and packages that are not followed.
         late: "module:name" of a table that does not count, nor what it names.
+        imported: module, with the package's name -> the text that it was imported from. The file of another module is
+            read.
     """
 
-    def __init__(self, root: Path, package: str, silent: Sequence[str] = SILENT, late: str = LATE) -> None:
-        self._root, self._package = root, package
+    def __init__(
+        self,
+        root: Path,
+        package: str,
+        silent: Sequence[str] = SILENT,
+        late: str = LATE,
+        imported: Mapping[str, bytes] | None = None,
+    ) -> None:
+        self._package = package
         self._silent, self._late = frozenset(silent), Definition(*late.split(":"))
-        self._files: dict[str, Path | None] = {}
+        self._sources = dict(_read_sources(root, package, imported or {}))
         self._modules: dict[str, Module | None] = {}
         self._read: dict[Definition, tuple[str, frozenset[Definition]]] = {}
         self._closures: dict[frozenset[str], frozenset[Definition]] = {}
@@ -99,10 +118,15 @@ class PackageCode:
             for definition in sorted(self.closure(key)):
                 if text := self._definition(definition)[0]:
                     by_module.setdefault(definition.module or "__init__", []).append(f"{definition.name} {text}")
-            hashes = {module: _digest("\n".join(texts)) for module, texts in by_module.items()}
+            hashes = {module: digest("\n".join(texts)) for module, texts in by_module.items()}
             others = {reference.partition(":")[0] for reference in key if self._local(reference) is None}
             self._hashes[key] = hashes | {module: _file_hash(module) for module in sorted(others)}
         return self._hashes[key]
+
+    def digests(self, references: Iterable[str]) -> dict[str, str]:
+        """Module, with the package's name -> hash of its whole text, for the modules that the references depend on."""
+        modules = {definition.module for definition in self.closure(references)}
+        return {f"{self._package}.{module}".strip("."): digest(self._sources[module].text) for module in modules}
 
     def refers(self, references: Iterable[str], target: str) -> bool:
         """Whether the referenced definitions depend on the target, "module:name".
@@ -178,7 +202,7 @@ class PackageCode:
 
     def _run(self, *modules: str) -> set[Definition]:
         """What importing the modules runs. A name that is no module runs nothing."""
-        return {Definition(module, _EFFECTS) for module in modules if self._file(module)}
+        return {Definition(module, _EFFECTS) for module in modules if module in self._sources}
 
     def _lookup(self, module: Module, name: str, attributes: tuple[str, ...]) -> set[Definition]:
         """What a module's name stands for, and the attributes taken from it where that is a module itself."""
@@ -210,9 +234,8 @@ class PackageCode:
         """What a package may give by its ``__getattr__``: what its modules call so; if none does, all of them."""
         if not package.is_package or "__getattr__" not in package.definitions:
             return set()
-        folder = self._root.joinpath(*package.name.split(".")) if package.name else self._root
-        names = sorted(file.stem for file in folder.glob("*.py") if file.stem != "__init__")
-        modules = [module for child in names if (module := self._module(f"{package.name}.{child}".strip(".")))]
+        children = sorted(child for child in self._sources if child and child.rpartition(".")[0] == package.name)
+        modules = [module for child in children if (module := self._module(child)) and not module.is_package]
         definitions = {Definition(module.name, name) for module in modules if name in module.definitions}
         return definitions or {Definition(module.name, _WHOLE) for module in modules}
 
@@ -226,36 +249,44 @@ class PackageCode:
             return set()
         parts = local.split(".") if local else []
         length = len(parts)
-        while length and self._file(".".join(parts[:length])) is None:
+        while length and ".".join(parts[:length]) not in self._sources:
             length -= 1
         return self._imported(Target(".".join(parts[:length]), None), tuple(parts[length : length + 1]))
 
     def _local(self, reference: str) -> str | None:
         return local_name(self._package, reference.replace(":", "."))
 
-    # --- files ------------------------------------------------------------------------------------------------------
-
-    def _file(self, module: str) -> Path | None:
-        if module not in self._files:
-            base = self._root.joinpath(*module.split(".")) if module else self._root
-            files = (base / "__init__.py", *([base.with_name(f"{base.name}.py")] if module else []))
-            self._files[module] = next((file for file in files if file.is_file()), None)
-        return self._files[module]
-
     def _module(self, name: str) -> Module | None:
         if name not in self._modules:
             self._modules[name] = None
-            if file := self._file(name):
-                source = file.read_text(encoding="utf-8")
-                is_package = file.name == "__init__.py"
-                self._modules[name] = read_module(name, self._package, source, is_package=is_package)
+            if source := self._sources.get(name):
+                text = decode_source(source.text)
+                self._modules[name] = read_module(name, self._package, text, is_package=source.is_package)
         return self._modules[name]
 
 
-@cache
+def _read_sources(root: Path, package: str, imported: Mapping[str, bytes]) -> Iterator[tuple[str, Source]]:
+    """Module without the package's name -> its source."""
+    for file in sorted(root.rglob("*.py"), reverse=True):  # a package is found before a module of its name
+        *folders, stem = file.relative_to(root).with_suffix("").parts
+        name = ".".join(folders if stem == "__init__" else [*folders, stem])
+        text = imported.get(f"{package}.{name}")
+        yield name, Source(file.read_bytes() if text is None else text, stem == "__init__")
+
+
 def package_code() -> PackageCode:
-    """The source of this package."""
-    return PackageCode(Path(__file__).parents[1], PACKAGE)
+    """The source of this package: as imported, and of other modules as it was when somebody first asked."""
+    return _package_code(reloads())
+
+
+@cache
+def _package_code(_: int) -> PackageCode:
+    return read_package_code()
+
+
+def read_package_code() -> PackageCode:
+    """The source of this package: as imported, and of other modules as it is now."""
+    return PackageCode(Path(__file__).parents[1], PACKAGE, imported=imported_sources())
 
 
 def code_hash(module: str, qualname: str = "") -> str:
@@ -269,7 +300,7 @@ def code_hash(module: str, qualname: str = "") -> str:
 
 def combined_hash(references: Iterable[str]) -> str:
     """One hash of all that the references, "module:name" or "module", depend on."""
-    return _digest(json.dumps(package_code().hashes(references), sort_keys=True))
+    return digest(json.dumps(package_code().hashes(references), sort_keys=True))
 
 
 @contextmanager
@@ -284,10 +315,17 @@ def _without_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _digest(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
+def digest(text: str | bytes) -> str:
+    """Hash of a text."""
+    return hashlib.blake2b(text.encode() if isinstance(text, str) else text, digest_size=10).hexdigest()
 
 
 def _file_hash(module: str) -> str:
+    """Hash of a module's file. If it was changed after this process began, what was imported is not known: then it is
+    no hash that any other file or time has."""
     file = getattr(sys.modules.get(module), "__file__", None)
-    return _digest(Path(file).read_text(encoding="utf-8")) if file else "unknown"
+    if not file:
+        return "unknown"
+    found = Path(file).stat()
+    changed = max(found.st_mtime_ns, found.st_ctime_ns)
+    return digest(Path(file).read_bytes()) if changed < STARTED_NS else f"changed at {changed}"
