@@ -10,6 +10,7 @@ import socket
 import threading
 import zipfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -322,7 +323,8 @@ def test_nobody_answers(tmp_path: Path) -> None:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/table.csv"
         with pytest.raises(StorageError) as caught:
-            download(tmp_path / "raw" / "table.csv", url)
+            download(tmp_path / "raw" / "table.csv", f"{url}?X-Signature=secret")
+    assert "secret" not in str(caught.value)
     for part in (url, "could not be downloaded", "MIXMAS_MIRROR", "'set/file'"):
         assert part in str(caught.value)
     assert list((tmp_path / "raw").iterdir()) == []
@@ -347,3 +349,94 @@ def test_somebody_else_answers(tmp_path: Path) -> None:
         thread.join(timeout=10)
     assert url in str(caught.value)
     assert list((tmp_path / "raw").iterdir()) == []
+
+
+# --- files of the web that change ------------------------------------------------------------------------------------
+class Web:
+    """A table on a server of this machine: its text, its headers, and how often it was asked for."""
+
+    def __init__(self) -> None:
+        self.text, self.headers, self.asked = b"a\n1\n", {"ETag": '"one"'}, 0
+
+
+@pytest.fixture
+def web(no_mirror: None) -> Iterator[tuple[Web, str]]:
+    state = Web()
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state.asked += 1
+            self.send_response(200)
+            for name, value in {**state.headers, "Content-Length": str(len(state.text))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(state.text)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep the test's output quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as http:
+        thread = threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield state, f"http://127.0.0.1:{http.server_port}/table.csv?key=secret"
+        http.shutdown()
+        thread.join(timeout=10)
+
+
+def newest(folder: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """What a new process gets."""
+    monkeypatch.setattr(downloads, "_asked", set())
+    return downloads.fetch_newest(folder / "table.csv", Source("table.csv", url)).read_bytes()
+
+
+@pytest.mark.parametrize("header", ["ETag", "Last-Modified"])
+def test_a_file_that_has_changed_on_the_web_is_fetched_again(
+    header: str,
+    web: tuple[Web, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    state, url = web
+    state.headers = {header: "one"}
+    assert newest(tmp_path, url, monkeypatch) == b"a\n1\n"
+    state.text = b"a\n2\n"
+    assert newest(tmp_path, url, monkeypatch) == b"a\n1\n", "the server says that it is the same"
+    assert not caplog.records
+    state.headers = {header: "two"}
+    assert downloads.fetch_newest(tmp_path / "table.csv", Source("table.csv", url)).read_bytes() == b"a\n1\n", (
+        "a process sees one file"
+    )
+    assert newest(tmp_path, url, monkeypatch) == b"a\n2\n"
+    assert "table.csv has changed since it was fetched" in caplog.text
+    assert "secret" not in caplog.text
+    caplog.clear()
+    assert newest(tmp_path, url, monkeypatch) == b"a\n2\n"
+    assert not caplog.records
+
+
+def test_a_server_that_tells_nothing_or_is_gone(
+    web: tuple[Web, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    state, url = web
+    state.headers = {}
+    newest(tmp_path, url, monkeypatch)
+    assert newest(tmp_path, url, monkeypatch) == b"a\n1\n"
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    assert f"table.csv is used as of {today}; to fetch it again, delete {tmp_path / 'table.csv'}" in caplog.text
+    assert "does not tell whether it has changed" in caplog.text
+    caplog.clear()
+    gone = url.replace(url.split(":")[2].split("/")[0], "9")
+    assert newest(tmp_path, gone, monkeypatch) == b"a\n1\n"
+    assert "cannot be asked" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_file_that_has_changed_in_the_mirror_is_copied_again(
+    own_mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (own_mirror / "table.csv").write_bytes(b"a\n1\n")
+    nowhere = "http://127.0.0.1:9/table.csv"
+    assert newest(tmp_path / "cache", nowhere, monkeypatch) == b"a\n1\n"
+    (own_mirror / "table.csv").write_bytes(b"a\n2\n")
+    assert newest(tmp_path / "cache", nowhere, monkeypatch) == b"a\n2\n"

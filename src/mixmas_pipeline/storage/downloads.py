@@ -7,8 +7,10 @@ the same data is served in several packings.
 
 from __future__ import annotations
 
+import filecmp
 import gzip
 import hashlib
+import json
 import logging
 import os
 import shutil
@@ -16,8 +18,10 @@ import time
 import zipfile
 import zlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 from mixmas_pipeline.storage.archives import open_archive
 from mixmas_pipeline.storage.errors import StorageError
@@ -27,6 +31,8 @@ MIRROR_VARIABLE = "MIXMAS_MIRROR"
 _CHUNK = 1 << 20
 _TIMEOUT = 60  # seconds without an answer
 _PROGRESS_EVERY = 5.0  # seconds
+_VALIDATORS = ("ETag", "Last-Modified")
+_asked: set[Path] = set()  # cached files whose origin this process has asked
 _log = logging.getLogger(__name__)
 
 
@@ -79,6 +85,33 @@ def fetch(path: Path, source: Source) -> Path:
     return path
 
 
+def fetch_newest(path: Path, source: Source) -> Path:
+    """``fetch``, and again if the file at its origin is not the cached one any more.
+
+    The origin is asked at most once in a process, so that a run sees one file. A server says by its ETag or
+    Last-Modified whether its file has changed; one that gives neither cannot be asked, which is logged with the day of
+    the download, as is a server that does not answer.
+
+    Raises:
+        StorageError: as ``fetch``, if the file is not cached yet.
+    """
+    if path not in _asked:
+        if path.exists() and _has_changed(path, source):
+            _log.warning("%s has changed since it was fetched; it is fetched again", without_secrets(source.url))
+            with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".partial") as folder:
+                partial = Path(folder) / path.name
+                state = _state(source)
+                _obtain(partial, source)
+                partial.replace(path)
+            _state_file(path).write_text(json.dumps(state))
+        elif not path.exists():
+            state = _state(source)
+            fetch(path, source)
+            _state_file(path).write_text(json.dumps(state))
+        _asked.add(path)
+    return path
+
+
 def content_hash(path: Path, members: str = "") -> str:
     """sha256 of what a file holds, however it is packed.
 
@@ -99,6 +132,58 @@ def content_hash(path: Path, members: str = "") -> str:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _has_changed(path: Path, source: Source) -> bool:
+    """Whether the origin has another file than the cached one, as far as it says."""
+    if copy := mirrored(source.mirror):
+        return copy.is_file() and not filecmp.cmp(copy, path, shallow=False)
+    shown = without_secrets(source.url)
+    known: dict[str, str] = json.loads(_state_file(path).read_text()) if _state_file(path).exists() else {}
+    day = known.get("fetched") or f"{datetime.fromtimestamp(path.stat().st_mtime, UTC):%Y-%m-%d}"
+    remedy = f"{shown} is used as of {day}; to fetch it again, delete {path}"
+    try:
+        now = _ask(source)
+    except OSError as error:
+        _log.warning("%s (its server cannot be asked: %s)", remedy, _shown(error, source))
+        return False
+    if not any(now.get(name) and known.get(name) for name in _VALIDATORS):
+        _log.warning("%s (its server does not tell whether it has changed)", remedy)
+        return False
+    return any(now.get(name) != known.get(name) for name in _VALIDATORS)
+
+
+def _state(source: Source) -> dict[str, str]:
+    """What the origin says of its file now, and the day."""
+    try:
+        said = {} if mirrored(source.mirror) else _ask(source)
+    except OSError:
+        said = {}  # the download that follows says why
+    return {**said, "fetched": f"{datetime.now(UTC):%Y-%m-%d}"}
+
+
+def _ask(source: Source) -> dict[str, str]:
+    """The headers that change with a file. A signed address may allow GET only, so the answer is not read further.
+
+    Raises:
+        OSError: there is no good answer.
+    """
+    import requests
+
+    with requests.get(source.url, stream=True, timeout=_TIMEOUT) as answer:
+        answer.raise_for_status()
+        return {name: answer.headers[name] for name in _VALIDATORS if name in answer.headers}
+
+
+def _shown(error: Exception, source: Source) -> str:
+    """An error's text without the secrets of the address: errors of connections have only the address' end."""
+    query = urlsplit(source.url).query
+    text = str(error).replace(f"?{query}", "") if query else str(error)
+    return without_secrets(text)
+
+
+def _state_file(path: Path) -> Path:
+    return path.with_name(f".{path.name}.origin")
 
 
 def _obtain(partial: Path, source: Source) -> str:
@@ -124,7 +209,7 @@ def _download(source: Source, partial: Path) -> None:
     try:
         pooch.retrieve(source.url, known_hash=None, fname=partial.name, path=partial.parent, downloader=downloader)
     except (OSError, ValueError) as error:
-        what = without_secrets(f"{source.url} could not be downloaded ({error})")
+        what = f"{without_secrets(source.url)} could not be downloaded ({_shown(error, source)})"
         raise StorageError(
             f"{what}. Run the command again; without a network, put the file "
             f"at {source.mirror!r} in a folder and name that folder in the environment variable {MIRROR_VARIABLE}"
