@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
+import probes
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 from rich.table import Table
 
+from mixmas_pipeline.cli import runs
 from mixmas_pipeline.cli.runs import changes, difference_table, find_run, runs_table
 from mixmas_pipeline.datasets.runs import Record
 
@@ -89,3 +95,24 @@ def test_difference_has_what_changed_and_nothing_else() -> None:
         ["test/accuracy", "0.2500", "0.7500", "+0.5000"],
         ["test/f1", "0.3000", "(none)", ""],
     ]
+
+
+def test_verify_names_what_is_not_as_it_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where size and time are the same."""
+    graph, values = probes.pipeline(probes.same, {"a": "true", "b": "true"})
+    probes.run(tmp_path / "layer", graph, values)
+    monkeypatch.setattr(runs, "load_configuration", lambda *_: {"globals": {"data_root": str(tmp_path)}})
+    project = SimpleNamespace(project_path=tmp_path)
+    whole = CliRunner().invoke(runs.runs_command, ["--verify"], obj=project)
+    assert whole.exit_code == 0
+    assert "All 2 recorded versions are what their runs have saved" in whole.output
+    (saved,) = tmp_path.glob("layer/b/*/b")
+    before = saved.stat()
+    saved.write_text(saved.read_text().replace("true", "fake"))
+    os.utime(saved, ns=(before.st_atime_ns, before.st_mtime_ns))
+    (tmp_path / "layer" / "a" / saved.parent.name / "provenance.json").unlink()
+    altered = CliRunner().invoke(runs.runs_command, ["--verify"], obj=project)
+    assert altered.exit_code == 1
+    assert f"{saved} is not what run {saved.parent.name} has saved" in altered.output
+    assert "has saved: 1" in altered.output
+    assert "altered: 1 of 1" in altered.output

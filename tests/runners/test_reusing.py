@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import probes
@@ -28,6 +29,21 @@ def test_results_are_the_same_bits_whatever_cores_is_and_are_reused(
     assert "Reused: run_a, run_b, run_c" in caplog.text
     probes.run(tmp_path / "4", graph, values, cores=1, shares={"trial": {"cpus": 1}})
     assert "Running run_a (1 of 3): the node's cpus changed" in caplog.text
+
+
+def test_a_result_altered_on_disk_is_made_again_though_size_and_time_are_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    graph, values = probes.pipeline(probes.same, {"a": "true"})
+    assert probes.run(tmp_path, graph, values) == {"a": "true"}
+    (saved,) = tmp_path.glob("a/*/a")
+    before = saved.stat()
+    saved.write_text(saved.read_text().replace("true", "fake"))
+    os.utime(saved, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert saved.stat().st_size == before.st_size
+    caplog.set_level(logging.INFO)
+    assert probes.run(tmp_path, graph, values) == {"a": "true"}
+    assert "Running run_a (1 of 1): a was altered" in caplog.text
 
 
 def test_a_check_is_made_once_before_the_first_node_that_runs(tmp_path: Path) -> None:

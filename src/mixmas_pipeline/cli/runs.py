@@ -25,16 +25,21 @@ _ABSENT = "(none)"
 
 @click.command("runs")
 @env_option(help="Environment whose runs are listed.")
+@click.option("--verify", is_flag=True, help="Read every result and compare it with its record.")
 @click.argument("run", required=False)
 @click.argument("other", required=False)
 @click.pass_obj
-def runs_command(metadata: ProjectMetadata, env: str | None, run: str | None, other: str | None) -> None:
+def runs_command(metadata: ProjectMetadata, env: str | None, verify: bool, run: str | None, other: str | None) -> None:
     """List the runs that made something, or show what differs between two: RUN and OTHER.
 
     Name a run by its id, or by the beginning or the end of its id. RUN alone is compared with the run before it.
+    With --verify, name the results that are not what their run has saved; the exit status is 1 if there are any.
     """
     from rich.console import Console
 
+    if verify:
+        _verify(metadata, env)
+        return
     logs = _load_logs(metadata, env)
     if not logs:
         raise click.ClickException("no run is logged in this environment; `kedro run` logs what it has made")
@@ -50,6 +55,32 @@ def runs_command(metadata: ProjectMetadata, env: str | None, run: str | None, ot
     except ValueError as error:
         raise click.ClickException(str(error)) from None
     console.print(difference_table(*sorted((first, second), key=lambda record: record.run)))
+
+
+def _verify(metadata: ProjectMetadata, env: str | None) -> None:
+    """Print the versions whose content is not the recorded one.
+
+    Raises:
+        ClickException: there are some.
+    """
+    from mixmas_pipeline.storage.locks import data_root
+    from mixmas_pipeline.storage.retention import altered_versions, saved_versions
+
+    root = data_root(load_configuration(metadata, env)["globals"], metadata.project_path)
+    saved = [version for versions in saved_versions(root).values() for version in versions]
+    recorded = [version for version in saved if version.record]
+    with click.progressbar(recorded, label=f"Reading {len(recorded)} versions") as shown:
+        altered = list(altered_versions(shown))
+    for version in altered:
+        click.echo(f"{version.artefact} is not what run {version.record['run']} has saved")
+    if without := len(saved) - len(recorded):
+        click.echo(f"Versions without a record, which no finished node of a `kedro run` has saved: {without}")
+    if altered:
+        raise click.ClickException(
+            f"altered: {len(altered)} of {len(recorded)}. Delete the folder of such a version: the next "
+            "run makes it again"
+        )
+    click.echo(f"All {len(recorded)} recorded versions are what their runs have saved")
 
 
 def find_run(records: list[Record], wanted: str) -> Record:

@@ -11,13 +11,14 @@ import contextlib
 import json
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mixmas_pipeline.storage.atomic import is_complete, write_atomically
+from mixmas_pipeline.storage.hashing import hash_path
 from mixmas_pipeline.storage.paths import read_bytes, remove, subfolders
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ def saved_versions(root: AnyPath) -> dict[AnyPath, list[Saved]]:
     for versions in saved.values():
         versions.sort(key=lambda version: version.version, reverse=True)
     return saved
+
+
+def altered_versions(versions: Iterable[Saved]) -> Iterator[Saved]:
+    """Those with a record whose content is not the recorded one. Everything is read."""
+    return (saved for saved in versions if saved.record and hash_path(saved.artefact) != saved.record["content"])
 
 
 def superfluous(
