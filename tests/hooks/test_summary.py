@@ -30,7 +30,9 @@ FINDINGS = pd.DataFrame(
     [("warning", "60 rows [only]", "test", "image", "3, 4", "Make the split larger")],
     columns=["severity", "what", "split", "modality", "rows", "advice"],
 )
-DESCRIPTION = SimpleNamespace(source="pets[bold].csv", rows={"train": 4000, "test": 60}, task="binary")
+DESCRIPTION = SimpleNamespace(
+    source="pets[bold].csv", rows={"train": 4000, "test": 60}, task_text="binary, the positive class is cat"
+)
 
 
 def echo(value: object) -> object:
@@ -135,7 +137,7 @@ def test_predictions_name_the_model_and_what_it_lacks(capsys: pytest.CaptureFixt
 
 
 def test_references_have_intervals_and_the_verdict_comes_last(capsys: pytest.CaptureFixture[str]) -> None:
-    common = {"metric": "r2", "low": 0.1, "high": 0.3, "rows_refitted": 1200, "features": 9, "seconds": 1.25}
+    common = {"metric": "f1", "positive": "[bold]ill", "low": 0.1, "high": 0.3, "rows_refitted": 1200, "features": 9, "seconds": 1.25}
     references = pd.DataFrame(
         [
             {"model": "linear", "modalities": "[red] + b", "auroc": 0.75, "bounded": "fitted on 9 of 10 rows"},
@@ -148,6 +150,7 @@ def test_references_have_intervals_and_the_verdict_comes_last(capsys: pytest.Cap
         ["linear", "[red] + b", "0.2500", "0.2000", "0.1000 to 0.3000", "0.7500", "1,200", "9", "1.2"],
         ["trees", "b", "0.2500", "0.2000", "0.1000 to 0.3000", "", "1,200", "9", "1.2"],
     ]
+    assert "films: reference models, f1 (positive class: [bold]ill)" in text
     assert "fitted on 9 of 10 rows" in text
     assert text.rstrip().endswith("films: The linear model on [red] alone is better. Use it.")
 
@@ -185,7 +188,7 @@ def test_the_terminal_shows_twenty_findings(capsys: pytest.CaptureFixture[str]) 
 def test_text_from_data_is_literal(capsys: pytest.CaptureFixture[str]) -> None:
     """Neither Rich's markup nor its emoji codes are read."""
     text = printed(capsys, description=DESCRIPTION, findings=FINDINGS)
-    assert "pets[bold].csv: 4,000 train, 60 test rows; binary" in text
+    assert "pets[bold].csv: 4,000 train, 60 test rows; binary, the positive class is [red]" in text
     assert rows(text) == [["warning", "test: image", "60 rows [only] (3, 4)", "Make the split larger"]]
     assert "A search would run; 1 warning" in text
     odd = printed(capsys, metrics={"test": {"accuracy, [red]:smile:": 0.5}})

@@ -256,7 +256,7 @@ def render_predictions(dataset: str, summary: Any) -> Iterator[Table]:
 def render_description(dataset: str, description: Any, findings: pd.DataFrame) -> Iterator[RenderableType]:
     """The size of the data, the findings with advice, and whether a search would stop."""
     rows = ", ".join(f"{count:,} {split}" for split, count in description.rows.items())
-    yield f"{description.source}: {rows} rows; {description.task}"
+    yield f"{description.source}: {rows} rows; {description.task_text}"
     if len(findings):
         yield _findings_table(dataset, findings.head(_MOST_FINDINGS))
     if (more := len(findings) - _MOST_FINDINGS) > 0:
@@ -311,7 +311,9 @@ def render_export(dataset: str, report: Any) -> Iterator[Table]:
 def render_references(dataset: str, references: pd.DataFrame) -> Iterator[Table]:
     """Each reference's scores, with the interval of the test score."""
     numbers = ("validation", "test", "95 % interval", "AUROC", "rows", "features", "seconds")
-    title = f"{dataset}: reference models, {references['metric'].iloc[0]}"
+    positive = references["positive"].iloc[0]
+    of = f" (positive class: {positive})" if positive else ""
+    title = f"{dataset}: reference models, {references['metric'].iloc[0]}{of}"
     table = _table(title, ["model", "modalities"], numbers)
     for row in references.itertuples():
         table.add_row(

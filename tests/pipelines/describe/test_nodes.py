@@ -214,6 +214,13 @@ def test_missing_modalities() -> None:
     assert findings["what"].str.contains("of the rows lack it, but no training row does").sum() == 1
 
 
+def test_the_positive_class_is_named() -> None:
+    description, _ = described(splits := made("binary"))
+    ill = int((splits["train"].labels == 1).sum())
+    assert description.task_text == f"binary, the positive class is ill ({ill} of 500 training rows)"
+    assert described(made())[0].task_text == "multiclass"
+
+
 def test_a_modality_that_no_training_row_has() -> None:
     splits = made(missing={"photo": 0.2})
     train = splits["train"]

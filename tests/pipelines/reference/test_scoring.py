@@ -45,6 +45,7 @@ def test_scores_are_those_of_scikit_learn() -> None:
     frame, logits = scoring.score_all(validation, test, QUICK, "accuracy", {"linear": first, "linear_refitted": final})
     assert list(frame["modalities"]) == ["facts + graph", "facts", "graph"]
     assert (set(frame["rows"]), set(frame["rows_refitted"])) == ({80}, {130})
+    assert set(frame["positive"]) == {test.schema.classes[1]}
     for row, before in zip(frame.itertuples(), first, strict=True):
         scores = logits[scoring.key("linear", str(row.modalities))]
         assert row.test == pytest.approx(accuracy_score(test.labels, scores.argmax(axis=1)))

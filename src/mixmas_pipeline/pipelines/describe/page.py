@@ -32,6 +32,7 @@ th { border-bottom: 2px solid #888; } td:first-child, th:first-child { text-alig
 <td>{{ f.advice }}</td></tr>{% endfor %}</table>
 {% else %}<p>None.</p>{% endif %}
 <h2>Rows and labels</h2>
+<p>Task: {{ d.task_text }}</p>
 <table><tr><th></th>{% for split in d.rows %}<th>{{ split }}</th>{% endfor %}</tr>
 <tr><td>rows</td>{% for n in d.rows.values() %}<td>{{ "{:,}".format(n) }}</td>{% endfor %}</tr>
 {% for name in label_names %}<tr><td>{{ name }}</td>{% for split in d.rows %}

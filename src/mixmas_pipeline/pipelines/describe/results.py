@@ -163,6 +163,14 @@ class TableFacts(Parameters):
     patterns: dict[str, dict[str, int]]
     masks: dict[str, dict[str, float]]
 
+    @property
+    def task_text(self) -> str:
+        """The task; of a binary one with the positive class, which f1, sensitivity and precision are about."""
+        if self.task != "binary" or not isinstance(self.labels, ClassFacts):
+            return self.task
+        positive, examples = list(self.labels.classes["train"].items())[-1]
+        return f"{self.task}, the positive class is {positive} ({examples:,} of {self.rows['train']:,} training rows)"
+
 
 class Repetitions(Parameters):
     """How often a value is repeated, bit for bit.

@@ -24,6 +24,8 @@ _TEMPLATE = """
 
 {{ about.what }} of {{ inputs | join(", ") }}, {{ about.made }} by mixmas_pipeline {{ config.version }}.
 Task: {{ config.task }}; {{ "targets" if regression else "classes" }}: {{ classes }}.
+{%- if config.task == "binary" %} The last is the positive class, which f1, sensitivity and precision are about.
+{%- endif %}
 
 {% if about.drawing %}![The architecture](architecture.png)
 

@@ -75,7 +75,8 @@ def score_references(
         models: "linear", "linear_refitted" and so on.
 
     Returns:
-        references: one row per reference. model, modalities, metric; validation and its standard error; test with its
+        references: one row per reference. model, modalities, metric; positive, the class that a binary task
+        looks for, otherwise ""; validation and its standard error; test with its
         95 % interval (low, high); auroc on the test split (of a binary task the positive class', otherwise the mean);
         rows that it was fitted and refitted on, and of the test split; features, parameters, seconds of the refit;
         bounded: what was left out.
