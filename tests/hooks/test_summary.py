@@ -137,7 +137,15 @@ def test_predictions_name_the_model_and_what_it_lacks(capsys: pytest.CaptureFixt
 
 
 def test_references_have_intervals_and_the_verdict_comes_last(capsys: pytest.CaptureFixture[str]) -> None:
-    common = {"metric": "f1", "positive": "[bold]ill", "low": 0.1, "high": 0.3, "rows_refitted": 1200, "features": 9, "seconds": 1.25}
+    common = {
+        "metric": "f1",
+        "positive": "[bold]ill",
+        "low": 0.1,
+        "high": 0.3,
+        "rows_refitted": 1200,
+        "features": 9,
+        "seconds": 1.25,
+    }
     references = pd.DataFrame(
         [
             {"model": "linear", "modalities": "[red] + b", "auroc": 0.75, "bounded": "fitted on 9 of 10 rows"},

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pandas as pd
 import pytest
+from nasty_names import NASTY
 
-from mixmas_pipeline.plots import style
+from mixmas_pipeline.plots import calibration, data, style, training
+
+KINDS = ("label", "predicted", "error")
 
 
 def test_a_name_keeps_its_colour_and_names_beyond_the_palette_start_over() -> None:
@@ -16,6 +25,39 @@ def test_a_name_keeps_its_colour_and_names_beyond_the_palette_start_over() -> No
     assert colours["n1"] == style.PALETTE[1]
     assert colours[names[-1]] == style.PALETTE[0]
     assert list(colours) == names
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every text in a figure, as it is sent to the browser."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def test_names_from_data_are_shown_as_they_are() -> None:
+    """plotly reads text as HTML: a name would become bold, a link, or nothing."""
+    names = list(NASTY)
+    labels = pd.DataFrame({"id": names, "label": names, "predicted": names})
+    targets = pd.DataFrame({"id": names} | {f"{k}_{n}": [1.0] * len(names) for k in KINDS for n in names})
+    scores = pd.DataFrame({"class": names, "precision": 0.5, "recall": 0.5, "f1": 0.5})
+    histogram = SimpleNamespace(edges=[0.0, 1.0], histogram=[3])
+    figures = (
+        training.confusion_figure(labels, names, "multiclass"),
+        training.class_figure(scores),
+        training.truth_figure(targets, names),
+        training.error_figure(targets, names),
+        calibration.error_histogram(targets, names),
+        data.class_balance_figure({"train": dict.fromkeys(names, 1)}, {"train": 9}),
+        data.target_histograms({"train": dict.fromkeys(names, histogram)}, {"train": 9}),
+    )
+    for figure in figures:
+        sent = set(strings(json.loads(figure.to_json())))
+        assert set(names) <= {html.unescape(text) for text in sent}
+        assert not {text for text in sent if "<script>" in text or "<b>" in text}
 
 
 @pytest.mark.parametrize(("number", "last"), [(1, (1, 1)), (2, (1, 2)), (3, (2, 1)), (8, (4, 2))])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -100,7 +101,13 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
             raise ValueError("it is a single array; expected an archive of named ones, as numpy.savez writes")
         with opened as archive:
             return {name: _plain(archive, name) for name in archive.files}
-    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:  # the last one: it has a password
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        OSError,
+        RuntimeError,
+    ) as error:  # the last one: it has a password
         raise ValueError(f"it is not a complete .npz file ({error})") from error
 
 

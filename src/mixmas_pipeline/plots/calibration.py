@@ -53,7 +53,8 @@ def error_histogram(predictions: pd.DataFrame, targets: list[str]) -> go.Figure:
     for colour, name in zip(style.colours_of(targets).values(), targets, strict=True):
         deviation = float(predictions[f"label_{name}"].std(ddof=0)) or 1.0
         errors = predictions[f"error_{name}"] / deviation
-        figure.add_trace(go.Histogram(x=errors, name=name, marker_color=colour, opacity=style.HISTOGRAM_OPACITY))
+        (shown,) = style.literal([name])
+        figure.add_trace(go.Histogram(x=errors, name=shown, marker_color=colour, opacity=style.HISTOGRAM_OPACITY))
     figure.update_layout(barmode="overlay")
     figure.update_xaxes(title_text="error, in standard deviations of the target")
     figure.update_yaxes(title_text="test examples")

@@ -33,7 +33,7 @@ def class_balance_figure(classes: Mapping[str, Mapping[str, int]], rows: Mapping
     figure = go.Figure(
         [
             go.Bar(
-                x=list(counts),
+                x=style.literal(counts),
                 y=[n / rows[split] for n in counts.values()],
                 name=split,
                 marker_color=colour,
@@ -54,7 +54,7 @@ def target_histograms(targets: Mapping[str, Mapping[str, Histogram]], rows: Mapp
         rows: split -> rows.
     """
     names = list(targets["train"])
-    figure = make_subplots(rows=len(names), cols=1, subplot_titles=names)
+    figure = make_subplots(rows=len(names), cols=1, subplot_titles=style.literal(names))
     for number, name in enumerate(names, start=1):
         for colour, (split, histograms) in zip(PALETTE, targets.items(), strict=False):
             shares = [n / rows[split] for n in histograms[name].histogram]

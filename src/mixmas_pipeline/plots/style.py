@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable
 
 import plotly.graph_objects as go
@@ -44,6 +45,11 @@ BOX_EDGE = ARROW = "#444444"
 HEAD_ARROW, NOTE_TEXT = "#777777", "#555555"
 
 
+def literal(names: Iterable[object]) -> list[str]:
+    """Names from data as plotly shows them unchanged: it reads text as HTML (bold letters, links, line breaks)."""
+    return [html.escape(str(name), quote=False) for name in names]
+
+
 def styled(figure: go.Figure, title: str, height: int) -> go.Figure:
     """Give a figure its title, its height (pixels) and the common look; returns it."""
     return figure.update_layout(title=title, template=TEMPLATE, height=height, margin=MARGIN)
@@ -57,7 +63,7 @@ def colours_of(names: Iterable[str]) -> dict[str, str]:
 def panels(titles: list[str]) -> tuple[go.Figure, dict[str, dict[str, int]]]:
     """A figure with one panel per title, two per row, and each panel's row and column."""
     rows = -(-len(titles) // 2)
-    figure = make_subplots(rows=rows, cols=2, subplot_titles=titles, vertical_spacing=min(0.16, 0.32 / rows))
+    figure = make_subplots(rows=rows, cols=2, subplot_titles=literal(titles), vertical_spacing=min(0.16, 0.32 / rows))
     return figure, {title: {"row": i // 2 + 1, "col": i % 2 + 1} for i, title in enumerate(titles)}
 
 

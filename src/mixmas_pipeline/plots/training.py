@@ -46,16 +46,14 @@ def confusion_figure(predictions: pd.DataFrame, classes: list[str], task: str) -
             index=classes, columns=classes, fill_value=0
         )
         shares = counts.to_numpy() / np.maximum(counts.to_numpy().sum(axis=1, keepdims=True), 1)
-        text, columns = counts.to_numpy(), classes
+        text, columns = counts.to_numpy(), style.literal(classes)
     else:
         truth, guess = label_matrix(predictions["label"], classes), label_matrix(predictions["predicted"], classes)
         text = np.stack([(truth & guess).sum(0), (truth & ~guess).sum(0), (~truth & guess).sum(0)], axis=1)
         shares = text / np.maximum(truth.sum(0), 1)[:, None]
         columns = ["found", "missed", "false alarm"]
-    heatmap = go.Heatmap(
-        z=shares, x=columns, y=classes, text=text, texttemplate="%{text}", colorscale=style.COUNTS_SCALE, zmin=0, zmax=1
-    )
-    figure = go.Figure(heatmap)
+    look = {"texttemplate": "%{text}", "colorscale": style.COUNTS_SCALE, "zmin": 0, "zmax": 1}
+    figure = go.Figure(go.Heatmap(z=shares, x=columns, y=style.literal(classes), text=text, **look))
     figure.update_xaxes(title_text="predicted", type="category")
     figure.update_yaxes(title_text="true", type="category", autorange="reversed")
     return styled(figure, "Test: confusion (counts; colour: share of the true class)", style.CONFUSION_HEIGHT)
@@ -65,7 +63,7 @@ def class_figure(scores: pd.DataFrame) -> go.Figure:
     """Precision, recall and F1 of each class as bars."""
     figure = go.Figure(
         [
-            go.Bar(x=scores["class"], y=scores[name], name=name, marker_color=colour)
+            go.Bar(x=style.literal(scores["class"]), y=scores[name], name=name, marker_color=colour)
             for colour, name in zip(PALETTE, ("precision", "recall", "f1"), strict=False)
         ]
     )
@@ -105,7 +103,7 @@ def error_figure(predictions: pd.DataFrame, targets: list[str]) -> go.Figure:
 def _examples(predictions: pd.DataFrame, x: pd.Series, y: pd.Series, colour: str) -> go.Scatter:
     """One point per example; its id shows on hovering."""
     points = {"size": style.EXAMPLE_MARKER, "color": colour, "opacity": style.EXAMPLE_OPACITY}
-    return go.Scatter(x=x, y=y, mode="markers", marker=points, hovertext=predictions["id"].astype(str))
+    return go.Scatter(x=x, y=y, mode="markers", marker=points, hovertext=style.literal(predictions["id"]))
 
 
 def _targets_height(targets: list[str]) -> int:

@@ -49,6 +49,50 @@ def test_an_empty_cell_is_missing_whatever_else_is(tmp_path: Path) -> None:
     assert reading.read_frame(file, missing=("-999",)).isna().to_numpy().tolist() == [[True, False], [True, False]]
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".feather", ".csv"])
+def test_a_blank_cell_is_missing_as_an_empty_one_is(tmp_path: Path, suffix: str) -> None:
+    frame = pd.DataFrame({"a": ["x", " ", "", "\t", None], "b": [1, 2, 3, 4, 5]})
+    file = tmp_path / f"rows{suffix}"
+    {".parquet": frame.to_parquet, ".feather": frame.to_feather}.get(suffix, frame.to_csv)(file)
+    assert reading.read_frame(file)["a"].isna().tolist() == [False, True, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ([1.0, 2.0**60], r"row 1, column id: found 1.152921504606847e.18, stored as float64"),
+        (["a", "a\0"], r"row 1, column id: found 'a\\x00'; expected no character NUL in a name"),
+    ],
+)
+def test_ids_that_would_lose_something(ids: list[Any], message: str) -> None:
+    """Before the rows have the ids that other errors name."""
+    with pytest.raises(ValueError, match=message):
+        reading.name_rows(pd.DataFrame({"id": ids}), "id")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b,c\n1,2,3\n4,5\n6,7,8\n", r"line 3 has 2 cells; the first line has 3\. Is the file cut off"),
+        ('a,b\n1,"two\nlines"\n3\n', "line 4 has 1 cells"),
+        ("a,b\n1,2\rthree\n4,5\n", "line 3 has 1 cells"),
+        ("a,b\n1,2\x003\n", "line 2 has a character NUL"),
+    ],
+)
+def test_text_that_pandas_would_read_as_less_than_is_written(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_bytes(text.encode())
+    with pytest.raises(ValueError, match=message):
+        reading.read_frame(tmp_path / "rows.csv")
+
+
+def test_blank_lines_and_long_cells_are_read(tmp_path: Path) -> None:
+    long = "word " * 40_000
+    (tmp_path / "rows.csv").write_text(f'a,b\n\n1, "{long}, more"\n\n2,\n\n')
+    frame = reading.read_frame(tmp_path / "rows.csv")
+    assert frame["a"].tolist() == ["1", "2"]
+    assert frame["b"][0] == f"{long}, more"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -45,7 +45,8 @@ class CellError(ValueError):
     """
 
     def __init__(self, rows: pd.DataFrame, position: int, column: str, text: str) -> None:
-        place = f"row {rows.index[position]} (id {rows[ID].iloc[position]})"
+        named = f" (id {rows[ID].iloc[position]})" if ID in rows.columns else ""  # the ids themselves may be wrong
+        place = f"row {rows.index[position]}{named}"
         super().__init__(f"{place}{f', column {column}' if column else ''}: {text}")
 
 
@@ -131,7 +132,8 @@ def words(rows: pd.DataFrame, column: str) -> list[str | None]:
     """Texts; None where a cell is empty. Whole numbers are written without a decimal point.
 
     Raises:
-        CellError: whole numbers were stored as floats, and are so large that digits may have been lost.
+        CellError: whole numbers were stored as floats, and are so large that digits may have been lost; or there is a
+            character NUL, with which arrays of text end.
     """
     if rows[column].dtype.kind == "f":
         cells = rows[column].to_numpy(getattr(rows[column].dtype, "numpy_dtype", rows[column].dtype), na_value=np.nan)
@@ -143,7 +145,11 @@ def words(rows: pd.DataFrame, column: str) -> list[str | None]:
                 raise CellError(rows, first, column, f"{found}; expected a name or a whole number")
             digits = f"stored as {cells.dtype}, which has no more than {np.finfo(cells.dtype).precision} digits"
             raise CellError(rows, first, column, f"{found}, {digits}; save the column as whole numbers or as text")
-    return [None if empty else word(value) for value, empty in zip(rows[column], rows[column].isna(), strict=True)]
+    texts = [None if empty else word(value) for value, empty in zip(rows[column], rows[column].isna(), strict=True)]
+    for position, text in enumerate(texts):
+        if text is not None and "\0" in text:
+            raise CellError(rows, position, column, f"found {text!r}; expected no character NUL in a name")
+    return texts
 
 
 def word(value: object) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import re
+import sys
 import warnings
-from collections.abc import Collection
+import zlib
+from collections.abc import Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,8 +65,9 @@ def read_frame(
     except pd.errors.EmptyDataError as error:
         raise ValueError("it is empty; expected a first line with the columns' names") from error
     except (
-        *(OSError, EOFError, UnicodeError, pd.errors.ParserError, pd.errors.ParserWarning),
+        *(OSError, EOFError, UnicodeError, csv.Error, zlib.error, pd.errors.ParserError, pd.errors.ParserWarning),
         NotImplementedError,  # pyarrow's, of types that it cannot read
+        MemoryError,  # a damaged header announces any size
     ) as error:
         is_text = isinstance(error, pd.errors.ParserError | pd.errors.ParserWarning)
         advice = _other_separator(path, used) if is_text and used is not None else ""
@@ -80,7 +84,14 @@ def read_frame(
         for column in frame.columns:
             if not any(column == pattern or fnmatchcase(column, pattern) for pattern in names):
                 frame[column] = frame[column].mask(frame[column].isin(MISSING_WORDS))
+    for column in frame.columns:
+        if frame[column].dtype.kind == "O":  # a blank cell says as little as an empty one
+            frame[column] = frame[column].mask(np.array([_is_blank(cell) for cell in frame[column]]))
     return frame.reset_index(drop=True)
+
+
+def _is_blank(cell: object) -> bool:
+    return isinstance(cell, str | bytes) and not cell.strip()
 
 
 def _read_any(path: Path, separator: str | None, missing: tuple[str, ...]) -> pd.DataFrame:
@@ -247,11 +258,40 @@ def _other_separator(path: Path, separator: str) -> str:
     return f"; its first line has {counts[most]} {most!r}: write separator: {most!r} beside file"
 
 
+def _check_lines(path: Path, separator: str, columns: int) -> None:
+    """Refuse what pandas would read as less than is written.
+
+    Raises:
+        ValueError: a row has fewer cells than the first line; or there is a character NUL, at which a cell would end.
+    """
+
+    def whole(lines: Iterable[str]) -> Iterator[str]:
+        for number, line in enumerate(lines, start=1):
+            if "\0" in line:
+                raise ValueError(f"line {number} has a character NUL; expected text in UTF-8 (or is it UTF-16?)")
+            yield line
+
+    limit = csv.field_size_limit(sys.maxsize)  # a text may be long
+    try:
+        opener = gzip.open if path.suffix.lower() == ".gz" else open
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(whole(file), delimiter=separator, skipinitialspace=True)
+            for cells in reader:
+                if len(cells) < columns and cells not in ([], [""]):  # blank lines are skipped
+                    raise ValueError(
+                        f"line {reader.line_num} has {len(cells)} cells; the first line has {columns}. Is the file cut "
+                        "off, or does a cell have a line break without quotation marks? Write a cell that is empty, too"
+                    )
+    finally:
+        csv.field_size_limit(limit)
+
+
 def _read_text(path: Path, separator: str, missing: tuple[str, ...]) -> pd.DataFrame:
     settings: dict[str, Any] = {"sep": separator, "dtype": str, "encoding": "utf-8-sig", "skipinitialspace": True}
     names = pd.read_csv(path, header=None, nrows=1, keep_default_na=False, **settings).iloc[0].tolist()
     if repeated := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"the column {repeated[0]!r} is there twice; expected different names")
+    _check_lines(path, separator, len(names))
     with warnings.catch_warnings():
         # A row with more cells than the header would lose the last ones.
         warnings.simplefilter("error", pd.errors.ParserWarning)
