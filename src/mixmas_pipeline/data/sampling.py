@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Literal
 
@@ -58,7 +59,8 @@ def stratified_split(labels: np.ndarray, sizes: list[int], seed: int) -> list[np
 
     Iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011, algorithm 1): the rarest remaining label is
     assigned first, each of its examples to the sample that lacks it most, so that rare labels of a multilabel set are
-    spread as evenly as frequent ones. With one label per example it is ordinary stratification.
+    spread as evenly as frequent ones. With one label per example, rows are exchanged afterwards where a class has more
+    or less than its share: many rare classes that were rounded up would leave nothing of the last one.
 
     Args:
         labels: (n, classes) booleans.
@@ -97,7 +99,44 @@ def stratified_split(labels: np.ndarray, sizes: list[int], seed: int) -> list[np
         chosen = int(room.argmax())
         assigned[row] = chosen
         room[chosen] -= 1
+    if labels.sum(axis=1).max(initial=0) <= 1:
+        _exchange(assigned, labels, order, targets / rows)
     return [np.flatnonzero(assigned == part) for part in range(len(sizes))]
+
+
+def _exchange(assigned: np.ndarray, labels: np.ndarray, order: np.ndarray, shares: np.ndarray) -> None:
+    """Exchange rows of two classes between two parts, in place, as long as a class is a row or more away from its share
+    and the squared deviations shrink by it. The last part, the rest, keeps a row of each class that it has.
+
+    Args:
+        assigned: (n,) the part of each row.
+        labels: (n, classes) booleans, at most one a row.
+        order: in which rows are taken.
+        shares: of the parts.
+    """
+    classes = np.where(labels.any(axis=1), labels.argmax(axis=1), labels.shape[1])  # no label is a class too
+    counts = np.zeros((labels.shape[1] + 1, len(shares)))
+    np.add.at(counts, (classes, assigned), 1)
+    excess = counts - counts.sum(axis=1, keepdims=True) * shares
+    spare = np.append(np.zeros(len(shares) - 1), 1)  # rows that a part keeps of a class
+    while np.abs(excess).max() >= 1:
+        best = 2.0, (0, 0, 0, 0)  # below it the sum of squares would not shrink
+        for here, there in itertools.permutations(range(len(shares)), 2):
+            gives = np.where(counts[:, here] > spare[here], excess[:, here] - excess[:, there], -np.inf)
+            takes = np.where(counts[:, there] > spare[there], excess[:, there] - excess[:, here], -np.inf)
+            gain = gives.max() + takes.max()
+            if gain > best[0] + 1e-9:
+                best = float(gain), (here, there, int(gives.argmax()), int(takes.argmax()))
+        if best[0] == 2:
+            return
+        here, there, given, taken = best[1]
+        for name, before, after in ((given, here, there), (taken, there, here)):
+            row = order[np.flatnonzero((classes[order] == name) & (assigned[order] == before))[-1]]
+            assigned[row] = after
+            counts[name, before] -= 1
+            counts[name, after] += 1
+            excess[name, before] -= 1
+            excess[name, after] += 1
 
 
 def grouped_split(strata: np.ndarray, groups: np.ndarray, shares: list[float], seed: int) -> np.ndarray:

@@ -47,7 +47,9 @@ def example_picture(table: MultimodalTable, captions: list[str], columns: int = 
             axis = axes[(i // columns) * len(modalities) + m, i % columns]
             if m == 0:
                 axis.set_title(
-                    textwrap.fill(captions[i], style.CAPTION_LETTERS), fontsize=style.CAPTION_FONT, parse_math=False
+                    textwrap.fill(_printable(captions[i]), style.CAPTION_LETTERS),
+                    fontsize=style.CAPTION_FONT,
+                    parse_math=False,
                 )
             if name in table.present and not table.present[name][i]:
                 _write_missing(axis, name)
@@ -82,3 +84,10 @@ def _draw(axis: Axes, array: np.ndarray, kind: str, limit: float) -> None:
         axis.imshow(np.moveaxis(array, 0, -1))
     else:
         axis.imshow(array, cmap=style.PICTURE_COLOURS, aspect="auto")
+
+
+def _printable(text: str) -> str:
+    """Without control characters, which no font has: a warning of missing ones would send them to the terminal."""
+    return "".join(
+        letter if letter.isprintable() or letter.isspace() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
