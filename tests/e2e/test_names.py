@@ -72,7 +72,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_they_come_out_as_they_are(project: Path) -> None:
     for pipeline in ("__default__", "describe", "compare", "export"):
-        done = kedro(project, "run", "--env=test", f"--pipeline={pipeline}", "--params=dataset=names")
+        done = kedro(project, "run", "--env=test", f"--pipeline={pipeline}", "--params=dataset=names,tracking=true")
         said = done.stdout + done.stderr
         assert done.returncode == 0, said[-3000:]
         assert "\x1b" not in said, "a name must not colour the terminal"
