@@ -10,9 +10,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from block_cases import noise, randomised
-from torch import Tensor
+from torch import Tensor, nn
 
-from mixmas_pipeline.models.architecture import FUSION_FUNCTIONS, Architecture
+from mixmas_pipeline.models.architecture import FUSION_FUNCTIONS, TORCH_NAMES, Architecture
 from mixmas_pipeline.models.blocks.mlp_mixer import MLPMixerBlock
 from mixmas_pipeline.models.encoder import initialised
 from mixmas_pipeline.models.multimodal import FUSED, MultimodalMixer
@@ -210,6 +210,12 @@ def test_a_modality_name_that_the_model_cannot_use_is_refused(build: Build, unus
         raw[part] = {{"image": unusable}.get(name, name): value for name, value in raw[part].items()}
     with pytest.raises(ValueError, match=re.escape(unusable)):
         MultimodalMixer(Architecture.model_validate(raw))
+
+
+def test_the_names_that_torch_uses_are_known() -> None:
+    """They are refused before any data is prepared, where torch is not imported."""
+    found = {*dir(nn.ModuleDict), *dir(nn.ModuleDict())}
+    assert {name for name in found if re.fullmatch(r"[a-z][a-z0-9_]*", name)} <= TORCH_NAMES
 
 
 # --- Seeds

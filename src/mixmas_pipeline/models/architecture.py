@@ -18,6 +18,19 @@ from mixmas_pipeline.models.block_reader import CHECKED, UNCHECKED, Block, Unche
 from mixmas_pipeline.utils.parameters import Count, Parameters, Positive
 
 FUSED = "fused"  # names the decision among the heads' logits
+# Attributes of every ``torch.nn.ModuleDict``: no module in it can be called so.
+TORCH_NAMES = {
+    *("add_module", "apply", "bfloat16", "buffers", "call_super_init", "children", "clear", "compile", "cpu"),
+    *("cuda", "double", "dump_patches", "eval", "extra_repr", "float", "forward", "get_buffer", "get_extra_state"),
+    *("get_parameter", "get_submodule", "half", "ipu", "items", "keys", "load_state_dict", "modules", "mtia"),
+    *("named_buffers", "named_children", "named_modules", "named_parameters", "parameters", "pop"),
+    *("register_backward_hook", "register_buffer", "register_forward_hook", "register_forward_pre_hook"),
+    *("register_full_backward_hook", "register_full_backward_pre_hook", "register_load_state_dict_post_hook"),
+    *("register_load_state_dict_pre_hook", "register_module", "register_parameter"),
+    *("register_state_dict_post_hook", "register_state_dict_pre_hook", "requires_grad_", "set_extra_state"),
+    *("set_submodule", "share_memory", "state_dict", "to", "to_empty", "train", "training", "type", "update"),
+    *("values", "xpu", "zero_grad"),
+}
 
 
 class Patches(Parameters):
@@ -253,6 +266,8 @@ class Architecture(Parameters):
         for name in self.inputs:
             if not name.isidentifier() or name == FUSED:
                 raise ValueError(f"modality {name!r}: expected a name of letters, digits and _, other than {FUSED!r}")
+            if name in TORCH_NAMES:
+                raise ValueError(f"modality {name!r}: torch uses that name itself; choose another")
         if (self.fusion is None) != (len(self.inputs) == 1):
             raise ValueError(f"{len(self.inputs)} modalities need {'no' if len(self.inputs) == 1 else 'a'} fusion")
         for name, encoder in self.encoders.items():

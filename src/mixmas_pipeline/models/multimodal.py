@@ -76,9 +76,6 @@ class MultimodalMixer(nn.Module):
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        for name in architecture.inputs:
-            if hasattr(nn.ModuleDict, name) or hasattr(nn.ModuleDict(), name):
-                raise ValueError(f"modality {name!r}: torch uses that name for modules themselves; choose another")
         self.architecture = architecture
         classes = len(architecture.classes)
         self.standardise = nn.ModuleDict({n: Standardise(i.mean, i.std) for n, i in architecture.inputs.items()})

@@ -113,6 +113,12 @@ def test_names_of_modalities(name: str) -> None:
         data_sets({"pets": section})["pets"].prepare("pets", section)
 
 
+@pytest.mark.parametrize("name", ["train", "type", "keys"])
+def test_names_that_torch_uses(name: str) -> None:
+    with pytest.raises(ValidationError, match=rf"torch uses that name itself; try {name}_data"):
+        TableParameters.model_validate({**TABLE, "modalities": {name: TABLE["modalities"]["facts"]}})
+
+
 @pytest.mark.parametrize("written", [1.0, "1.0", 1, "1"])
 def test_whole_numbers_of_parameters_are_those_of_cells(written: Any) -> None:
     split = {"column": "fold", "values": {"train": [written], "validation": [2], "test": [3]}}

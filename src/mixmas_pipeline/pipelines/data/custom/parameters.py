@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from mixmas_pipeline.data.schema import Task
+from mixmas_pipeline.models.architecture import TORCH_NAMES
 from mixmas_pipeline.pipelines.data.custom.cells import word
 from mixmas_pipeline.utils.parameters import Count, Fraction, Parameters
 
@@ -28,6 +29,8 @@ def _modality_name(name: str) -> str:
             "it cannot name a modality; expected small letters, digits and _, starting with a letter, other than "
             f"{', '.join(_OTHER_NAMES)}"
         )
+    if name in TORCH_NAMES:
+        raise ValueError(f"it cannot name a modality, for torch uses that name itself; try {name}_data")
     return name
 
 
