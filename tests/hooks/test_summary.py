@@ -30,9 +30,8 @@ FINDINGS = pd.DataFrame(
     [("warning", "60 rows [only]", "test", "image", "3, 4", "Make the split larger")],
     columns=["severity", "what", "split", "modality", "rows", "advice"],
 )
-DESCRIPTION = SimpleNamespace(
-    source="pets[bold].csv", rows={"train": 4000, "test": 60}, task_text="binary, the positive class is cat"
-)
+TASK = "binary, the positive class is [red]"
+DESCRIPTION = SimpleNamespace(source="pets[bold].csv", rows={"train": 4000, "test": 60}, task_text=TASK)
 
 
 def echo(value: object) -> object:
@@ -101,6 +100,7 @@ def test_scores_by_modalities_are_shown_only_if_some_row_lacks_one(capsys: pytes
 def test_comparison_has_the_interval_of_the_difference(capsys: pytest.CaptureFixture[str]) -> None:
     common = {
         "metric": "accuracy",
+        "positive": "",
         "seed_0": 0.5,
         "seed_1": 0.6,
         "flops_per_example": 2e6,
@@ -196,7 +196,7 @@ def test_the_terminal_shows_twenty_findings(capsys: pytest.CaptureFixture[str]) 
 def test_text_from_data_is_literal(capsys: pytest.CaptureFixture[str]) -> None:
     """Neither Rich's markup nor its emoji codes are read."""
     text = printed(capsys, description=DESCRIPTION, findings=FINDINGS)
-    assert "pets[bold].csv: 4,000 train, 60 test rows; binary, the positive class is [red]" in text
+    assert "pets[bold].csv: 4,000 train, 60 test rows; binary, the positive class is [red]" in " ".join(text.split())
     assert rows(text) == [["warning", "test: image", "60 rows [only] (3, 4)", "Make the split larger"]]
     assert "A search would run; 1 warning" in text
     odd = printed(capsys, metrics={"test": {"accuracy, [red]:smile:": 0.5}})

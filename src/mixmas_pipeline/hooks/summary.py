@@ -173,7 +173,7 @@ def render_comparison(dataset: str, comparison: pd.DataFrame) -> Iterator[Table]
     """The contenders' test scores, with the interval of the difference to the baseline."""
     seeds = sum(column.startswith("seed_") for column in comparison)
     numbers = ("score", "spread", "less the baseline", "parameters", "MFLOP/example", "rate", "epochs", "seconds")
-    title = f"{dataset}: test {comparison['metric'].iloc[0]}, mean of {seeds} seeds"
+    title = f"{dataset}: test {_metric(comparison)}, mean of {seeds} seeds"
     table = _table(title, ["contender"], numbers)
     for row in comparison.itertuples():
         if pd.isna(row.parameters):
@@ -273,6 +273,12 @@ def render_checks(dataset: str, checks: pd.DataFrame) -> Iterator[RenderableType
         yield Text(f"  {f'and {more} more; ' if more > 0 else ''}kedro run --pipeline=describe looks for more")
 
 
+def _metric(scores: pd.DataFrame) -> str:
+    """The metric, and of a binary task the class that f1 and the like are about."""
+    metric, positive = scores["metric"].iloc[0], scores["positive"].iloc[0]
+    return f"{metric} (positive class: {positive})" if positive else str(metric)
+
+
 def _findings_table(dataset: str, findings: pd.DataFrame) -> Table:
     table = _table(f"{dataset}: findings", ["", "where", "what", "what to do"])
     table.show_lines = True
@@ -311,9 +317,7 @@ def render_export(dataset: str, report: Any) -> Iterator[Table]:
 def render_references(dataset: str, references: pd.DataFrame) -> Iterator[Table]:
     """Each reference's scores, with the interval of the test score."""
     numbers = ("validation", "test", "95 % interval", "AUROC", "rows", "features", "seconds")
-    positive = references["positive"].iloc[0]
-    of = f" (positive class: {positive})" if positive else ""
-    title = f"{dataset}: reference models, {references['metric'].iloc[0]}{of}"
+    title = f"{dataset}: reference models, {_metric(references)}"
     table = _table(title, ["model", "modalities"], numbers)
     for row in references.itertuples():
         table.add_row(

@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from mixmas_pipeline.plots.style import COMPARISON_HEIGHT, PALETTE, PUBLISHED_OPACITY, score_range, styled
+from mixmas_pipeline.plots.style import COMPARISON_HEIGHT, PALETTE, PUBLISHED_OPACITY, literal, score_range, styled
 
 
 def comparison_figure(comparison: pd.DataFrame) -> go.Figure:
     """Test scores of the contenders as bars, error bars over seeds; hatched: published scores, on other data."""
-    source, metric = comparison["source"].iloc[0], comparison["metric"].iloc[0]
+    (source,), metric = literal(comparison["source"].iloc[:1]), comparison["metric"].iloc[0]
     figure = go.Figure()
     for colour, row in zip(PALETTE, comparison.itertuples(), strict=False):
         name = row.contender.replace("_", " ")
