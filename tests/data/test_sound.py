@@ -88,6 +88,20 @@ def test_a_header_that_is_a_little_too_large_is_forgiven(excess: int) -> None:
     assert len(read_sound(changed)[0]) == 16_000
 
 
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_an_ogg_file_that_is_cut_off_is_refused(subtype: str) -> None:
+    """Inside a page and between two; unless only the beginning is wanted."""
+    noise = 0.1 * np.random.default_rng(0).standard_normal(48_000 * 4)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, noise, 48_000, format="OGG", subtype=subtype)
+    content = buffer.getvalue()
+    assert len(read_sound(content)[0]) == len(noise)
+    for end in (len(content) - 10, content.rfind(b"OggS")):
+        with pytest.raises(ValueError, match=r"it is cut off after [1-3]\.\d\d s: its last page is missing"):
+            read_sound(content[:end])
+        assert len(read_sound(content[:end], seconds=1)[0]) == 48_000
+
+
 @pytest.mark.parametrize("rate", [1, 16_000_057, 2**31 - 1])
 def test_a_rate_that_no_recording_has_is_refused_before_it_takes_memory(rate: int) -> None:
     content = written(format="WAV", subtype="PCM_16")

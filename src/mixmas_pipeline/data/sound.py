@@ -47,7 +47,7 @@ def read_sound(
         with soundfile.SoundFile(io.BytesIO(content)) as file:
             wanted = math.inf if seconds is None else math.ceil(seconds * file.samplerate)
             estimated = file.format == "MP3" and not any(tag in content[:4096] for tag in (b"Xing", b"Info"))
-            announced = 0 if estimated else _announced(file)
+            announced, is_ogg = 0 if estimated else _announced(file), file.format == "OGG"
             frames = int(min(wanted, file.frames))
             waveform, rate = file.read(frames, dtype=dtype, always_2d=True), file.samplerate
     except soundfile.LibsndfileError as error:
@@ -62,7 +62,17 @@ def read_sound(
     if missing > max(_SLOPPY[0], _SLOPPY[1] * announced / rate):
         missing = (announced - len(waveform)) / rate
         raise ValueError(f"it is cut off: {missing:.2f} of {announced / rate:.2f} s are missing; copy it again")
+    if is_ogg and len(waveform) < wanted and not _ogg_ends(content):
+        raise ValueError(f"it is cut off after {len(waveform) / rate:.2f} s: its last page is missing; copy it again")
     return waveform, rate
+
+
+def _ogg_ends(content: bytes) -> bool:
+    """Whether the last page is whole, and marked as the last (RFC 3533, section 6)."""
+    page = content[content.rfind(b"OggS") :]
+    if len(page) < 27 or len(page) < (header := 27 + page[26]):
+        return False
+    return bool(page[5] & 4) and len(page) >= header + sum(page[27:header])
 
 
 def _announced(file: soundfile.SoundFile) -> int:
