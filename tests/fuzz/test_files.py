@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import pickle
 import struct
 import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +28,7 @@ from fuzzing import examples
 from hypothesis import event, given
 from hypothesis import strategies as st
 from kedro.io import DatasetError
+from mmimdb_samples import SPLITS, posters, record, small_films, write_hdf5
 from PIL import Image
 from safetensors.numpy import save as save_tensors
 
@@ -38,6 +41,9 @@ from mixmas_pipeline.pipelines.data.avmnist.digits import read_idx
 from mixmas_pipeline.pipelines.data.custom.kinds.files import Files
 from mixmas_pipeline.pipelines.data.custom.reading import read_frame
 from mixmas_pipeline.pipelines.data.mimic.sources import read_arrays as read_pickle
+from mixmas_pipeline.pipelines.data.mmimdb.films import FilmArrays
+from mixmas_pipeline.pipelines.data.mmimdb.parameters import PictureParameters
+from mixmas_pipeline.pipelines.data.mmimdb.reading import parse_record, parse_splits, read_hdf5
 from mixmas_pipeline.storage.errors import StorageError
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
@@ -98,6 +104,19 @@ def _read_foreign(path: Path) -> None:
         np.array(array)
 
 
+def _hdf5() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path, _ = write_hdf5(Path(folder) / "films.hdf5", posters(small_films()))
+        return path.read_bytes()
+
+
+def _read_films(path: Path) -> None:
+    words = tuple(f"word{number}" for number in range(200))
+    frame, pictures = read_hdf5(FilmArrays(path, words, None), PictureParameters(height=24, width=16), str(path.parent))
+    frame.to_csv()
+    np.array(pictures)
+
+
 def _read_whole(path: Path) -> None:
     read_frame(path).to_csv()
 
@@ -140,6 +159,11 @@ FORMATS = {
     },
     "zip": Format(_zip(), ".zip", _read_members),
     "idx": Format(gzip.compress(struct.pack(">4B3I", 0, 0, 8, 3, 2, 5, 5) + bytes(50)), ".gz", read_idx),
+    "film": Format(record(), ".json", lambda path: parse_record(path.name, path.read_bytes())),
+    "splits of films": Format(
+        json.dumps(SPLITS).encode(), ".json", lambda path: parse_splits(path.name, path.read_bytes())
+    ),
+    **({"hdf5": Format(_hdf5(), ".hdf5", _read_films)} if find_spec("h5py") else {}),
     "pickle": Format(pickle.dumps({"a": ARRAYS["a"], "b": np.arange(5)}, protocol=2), ".pk", read_pickle),
 }
 NUMBERS = [0, 1, 255, 2**15, 2**16 - 1, 2**30, 2**31 - 1, 2**31, 2**32 - 1]

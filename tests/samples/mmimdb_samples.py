@@ -16,6 +16,7 @@ import pandas as pd
 from PIL import Image
 from text_encoder import WORDS
 
+from mixmas_pipeline.pipelines.data.mmimdb.parameters import GENRES as ALL_GENRES
 from mixmas_pipeline.pipelines.data.mmimdb.parameters import PictureParameters
 
 Films = dict[str, bytes]
@@ -25,6 +26,8 @@ SMALL = PictureParameters(height=24, width=16, threads=2)
 
 SPLITS = {"train": ["0000001", "0000002", "0000003", "0000004"], "dev": ["0000005", "0000006"], "test": ["0000007"]}
 GENRES = [["Drama"], ["Drama", "Comedy"], ["Horror"], ["War", "Drama"], ["Comedy"], ["Drama"], ["Sci-Fi", "Drama"]]
+
+MEAN = np.array([103.939, 116.779, 123.68])  # blue, green, red
 
 
 def poster(seed: int, size: tuple[int, int] = (40, 60), mode: str = "RGB", **save: Any) -> bytes:
@@ -113,3 +116,39 @@ def giant() -> bytes:
     stream = io.BytesIO()
     Image.new("1", (8000, 8000)).save(stream, "PNG")
     return stream.getvalue()
+
+
+def posters(members: Films) -> Films:
+    """With posters of 160 x 256, so that neither side resizes."""
+    return {
+        name: poster(number, (160, 256)) if name.endswith(".jpeg") else content
+        for number, (name, content) in enumerate(members.items())
+    }
+
+
+def write_hdf5(path: Path, members: Films, vgg: bool = True, attributes: bool = True) -> tuple[Path, list[str]]:
+    """Pictures as blue, green, red less their means, as whole numbers; words by their index; Fuel's splits."""
+    import h5py
+
+    ids = [film for films in SPLITS.values() for film in films]
+    films = [json.loads(members[f"dataset/{film}.json"]) for film in ids]
+    words = ["_UNK_", *sorted({word for film in films for word in film["plot"][0].split()})]
+    with h5py.File(path, "w") as file:
+        images = file.create_dataset("images", (len(ids), 3, 256, 160), dtype="int32")
+        sequences = file.create_dataset("sequences", (len(ids),), dtype=h5py.special_dtype(vlen=np.dtype("int32")))
+        for row, (film, content) in enumerate(zip(ids, films, strict=True)):
+            rgb = np.asarray(Image.open(io.BytesIO(members[f"dataset/{film}.jpeg"])).convert("RGB"), np.float32)
+            images[row] = ((rgb[..., ::-1] - MEAN) if vgg else rgb).transpose(2, 0, 1)
+            sequences[row] = [words.index(word) for word in content["plot"][0].split()]
+        matrix = np.array([[name in film["genres"] for name in ALL_GENRES] for film in films], dtype="int32")
+        genres = file.create_dataset("genres", data=matrix)
+        file.create_dataset("imdb_ids", data=np.array(ids, dtype="S7"))
+        if attributes:
+            genres.attrs["target_names"] = json.dumps(ALL_GENRES)
+            kind = np.dtype([("split", "S5"), ("source", "S9"), ("start", "i8"), ("stop", "i8")])
+            spans, first = [], 0
+            for name, some in SPLITS.items():
+                spans += [(name, source, first, first + len(some)) for source in ("images", "imdb_ids")]
+                first += len(some)
+            file.attrs["split"] = np.array(spans, dtype=kind)
+    return path, words

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Callable
@@ -14,8 +13,7 @@ import numpy as np
 import pytest
 from kedro.config import OmegaConfigLoader
 from kedro.io import AbstractDataset, DatasetError
-from mmimdb_samples import SPLITS, Films, poster, record, write_folder, write_zip
-from PIL import Image
+from mmimdb_samples import Films, posters, record, write_folder, write_hdf5, write_zip
 
 from mixmas_pipeline.pipelines.data.mmimdb import reading
 from mixmas_pipeline.pipelines.data.mmimdb.films import FilmArraysDataset, read_vocabulary
@@ -25,41 +23,6 @@ from mixmas_pipeline.settings import CONFIG_LOADER_ARGS
 h5py = pytest.importorskip("h5py", reason="needs the extra hdf5")
 ROOT = Path(__file__).parents[4]
 SIZE = PictureParameters(height=256, width=160)
-MEAN = np.array([103.939, 116.779, 123.68])  # blue, green, red
-
-
-def posters(members: Films) -> Films:
-    """With posters of 160 x 256, so that neither side resizes."""
-    return {
-        name: poster(number, (160, 256)) if name.endswith(".jpeg") else content
-        for number, (name, content) in enumerate(members.items())
-    }
-
-
-def write_hdf5(path: Path, members: Films, vgg: bool = True, attributes: bool = True) -> tuple[Path, list[str]]:
-    """Pictures as blue, green, red less their means, as whole numbers; words by their index; Fuel's splits."""
-    ids = [film for films in SPLITS.values() for film in films]
-    films = [json.loads(members[f"dataset/{film}.json"]) for film in ids]
-    words = ["_UNK_", *sorted({word for film in films for word in film["plot"][0].split()})]
-    with h5py.File(path, "w") as file:
-        images = file.create_dataset("images", (len(ids), 3, 256, 160), dtype="int32")
-        sequences = file.create_dataset("sequences", (len(ids),), dtype=h5py.special_dtype(vlen=np.dtype("int32")))
-        for row, (film, content) in enumerate(zip(ids, films, strict=True)):
-            rgb = np.asarray(Image.open(io.BytesIO(members[f"dataset/{film}.jpeg"])).convert("RGB"), np.float32)
-            images[row] = ((rgb[..., ::-1] - MEAN) if vgg else rgb).transpose(2, 0, 1)
-            sequences[row] = [words.index(word) for word in content["plot"][0].split()]
-        matrix = np.array([[name in film["genres"] for name in GENRES] for film in films], dtype="int32")
-        genres = file.create_dataset("genres", data=matrix)
-        file.create_dataset("imdb_ids", data=np.array(ids, dtype="S7"))
-        if attributes:
-            genres.attrs["target_names"] = json.dumps(GENRES)
-            kind = np.dtype([("split", "S5"), ("source", "S9"), ("start", "i8"), ("stop", "i8")])
-            spans, first = [], 0
-            for name, some in SPLITS.items():
-                spans += [(name, source, first, first + len(some)) for source in ("images", "imdb_ids")]
-                first += len(some)
-            file.attrs["split"] = np.array(spans, dtype=kind)
-    return path, words
 
 
 def dataset(path: Path, **options: str) -> FilmArraysDataset:

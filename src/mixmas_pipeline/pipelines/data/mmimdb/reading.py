@@ -260,6 +260,15 @@ def read_hdf5(source: FilmArrays, pictures: PictureParameters, scratch: str) -> 
             splits; a film is there twice or its plot is not in the JSON files; a word is not in the vocabulary; JSON
             files name other genres.
     """
+    try:
+        return _read_hdf5(source, pictures, scratch)
+    except (DatasetError, ValueError):
+        raise
+    except Exception as error:  # a damaged file makes h5py fail in any way
+        raise DatasetError(f"{source.path} is damaged: {type(error).__name__}: {error}") from error
+
+
+def _read_hdf5(source: FilmArrays, pictures: PictureParameters, scratch: str) -> tuple[pd.DataFrame, np.ndarray]:
     with source.open() as file, RowFile(scratch, (3, pictures.height, pictures.width), np.uint8) as rows:
         ids = [value.decode() if isinstance(value, bytes) else str(value) for value in _rows(file, "imdb_ids")]
         splits = _hdf5_splits(file, source.path, ids)
@@ -336,7 +345,8 @@ def _hdf5_splits(file: Any, path: Path, ids: list[str]) -> dict[str, tuple[str, 
         for split, size in HDF5_SPLITS.items():
             spans.append((split, first, first + size))
             first += size
-    covered = sorted(position for _, start, stop in spans for position in range(start, stop))
+    inside = all(0 <= start <= stop <= films for _, start, stop in spans)
+    covered = sorted(position for _, start, stop in spans for position in range(start, stop)) if inside else []
     if covered != list(range(films)) or not {name for name, _, _ in spans} <= set(HDF5_SPLITS):
         raise ValueError(
             f"{path} has {films} films and no attribute 'split' that puts each into train, dev or test; expected that, "
