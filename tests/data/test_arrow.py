@@ -199,3 +199,15 @@ def test_columns_of_over_two_thousand_million_numbers_can_be_written(
     monkeypatch.setattr("mixmas_pipeline.data.arrow._Sink.tell", lambda sink: written)
     write_table(table, tmp_path / "t.arrow")
     assert written > text.nbytes
+
+
+@pytest.mark.parametrize(
+    ("word", "other"), [(b'"modalities"', b'"mOdalities"'), (b"modality.vector", b"modality.vectOr")]
+)
+def test_a_file_from_elsewhere_whose_schema_is_damaged_is_refused(word: bytes, other: bytes, tmp_path: Path) -> None:
+    write_table(small_table(3), tmp_path / "t")
+    content = (tmp_path / "t").read_bytes()
+    assert word in content
+    (tmp_path / "t").write_bytes(content.replace(word, other))
+    with pytest.raises(ValueError, match="is damaged: its schema and its columns do not belong together"):
+        read_table(tmp_path / "t", foreign=True)

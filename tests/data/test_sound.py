@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -100,6 +101,28 @@ def test_an_ogg_file_that_is_cut_off_is_refused(subtype: str) -> None:
         with pytest.raises(ValueError, match=r"it is cut off after [1-3]\.\d\d s: its last page is missing"):
             read_sound(content[:end])
         assert len(read_sound(content[:end], seconds=1)[0]) == 48_000
+
+
+def test_frames_that_a_header_announces_take_no_memory() -> None:
+    """FLAC's stream information has 36 bits for them, in bytes 18 to 25 of the file."""
+    content = written(format="FLAC", subtype="PCM_16")
+    head = int.from_bytes(content[18:26], "big")
+    assert head & (2**36 - 1) == 16_000
+    absurd = content[:18] + (head | 2**31).to_bytes(8, "big") + content[26:]
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="it is cut off|not a readable sound file"):
+            read_sound(absurd)
+        assert tracemalloc.get_traced_memory()[1] < 100_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_recording_of_many_hours_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sound, "_MOST_SAMPLES", 20_000)
+    with pytest.raises(ValueError, match="it has more than 20,000 samples; cut it, or use its beginning only"):
+        read_sound(written(format="WAV", subtype="PCM_16"))
+    assert read_sound(written(format="WAV", subtype="PCM_16"), seconds=1)[0].shape == (8000, 2)
 
 
 @pytest.mark.parametrize("rate", [1, 16_000_057, 2**31 - 1])

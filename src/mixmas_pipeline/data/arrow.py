@@ -45,8 +45,17 @@ def read_table(path: Path, *, foreign: bool = False) -> MultimodalTable:
         foreign: the file comes from elsewhere: check every offset in it before it is followed. Default false.
 
     Raises:
-        ValueError: the Arrow file was not written by ``write_table``.
+        ValueError: the Arrow file was not written by ``write_table``, or is damaged.
     """
+    try:
+        return _read_table(path, foreign)
+    except (AttributeError, IndexError, KeyError, MemoryError, TypeError) as error:
+        if not foreign:
+            raise
+        raise ValueError(f"{path} is damaged: its schema and its columns do not belong together ({error})") from error
+
+
+def _read_table(path: Path, foreign: bool) -> MultimodalTable:
     with path.open("rb") as file:
         mapping = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     batch = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapping))).get_batch(0)

@@ -20,6 +20,7 @@ _SILENCE = 1e-10
 _CUT_OFF = re.compile(r"^\s*(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 _UNKNOWN_SIZE = 0x7FFF0000
 _SLOPPY = 0.05, 0.01  # seconds, and share, by which headers that programs write are too large
+_BLOCK, _MOST_SAMPLES = 1 << 22, 1 << 29  # samples of all channels; the latter are 3 hours of 48 kHz
 _RATES = 100, 1_000_000  # Hz; resampling takes memory in proportion to the rate
 
 
@@ -49,7 +50,7 @@ def read_sound(
             estimated = file.format == "MP3" and not any(tag in content[:4096] for tag in (b"Xing", b"Info"))
             announced, is_ogg = 0 if estimated else _announced(file), file.format == "OGG"
             frames = int(min(wanted, file.frames))
-            waveform, rate = file.read(frames, dtype=dtype, always_2d=True), file.samplerate
+            waveform, rate = _decode(file, frames, dtype), file.samplerate
     except soundfile.LibsndfileError as error:
         raise ValueError(f"not a readable sound file: {error.error_string}") from error
     if not _RATES[0] <= rate <= _RATES[1]:
@@ -65,6 +66,25 @@ def read_sound(
     if is_ogg and len(waveform) < wanted and not _ogg_ends(content):
         raise ValueError(f"it is cut off after {len(waveform) / rate:.2f} s: its last page is missing; copy it again")
     return waveform, rate
+
+
+def _decode(file: soundfile.SoundFile, frames: int, dtype: str) -> np.ndarray:
+    """(samples, channels), at most so many frames. Block by block: a header may announce any number of them.
+
+    Raises:
+        ValueError: there are more samples than a recording should have in memory.
+    """
+    block, parts, samples = max(1, _BLOCK // file.channels), [], 0
+    while frames > 0:
+        part = file.read(min(frames, block), dtype=dtype, always_2d=True)
+        parts.append(part)
+        samples += part.size
+        if samples > _MOST_SAMPLES:
+            raise ValueError(f"it has more than {_MOST_SAMPLES:,} samples; cut it, or use its beginning only")
+        if len(part) < min(frames, block):
+            break
+        frames -= len(part)
+    return np.concatenate(parts) if parts else np.zeros((0, file.channels), dtype)
 
 
 def _ogg_ends(content: bytes) -> bool:

@@ -127,6 +127,16 @@ def test_a_name_that_is_too_long_for_a_file_names_none(tmp_path: Path) -> None:
         shades(frame(photo=["a.png", "x" * 300]), tmp_path)
 
 
+def test_a_member_without_a_name_hides_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("qzqz", b"nothing")
+        archive.writestr("a.png", PICTURES["a.png"])
+    path.write_bytes(path.read_bytes().replace(b"qzqz", b"\0qzq"))  # where a name ends for zipfile
+    with files.Files(path) as found:
+        assert found.read("a.png") == PICTURES["a.png"]
+
+
 def test_archives_with_members_outside_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
         archive.writestr("../a.png", png(1))

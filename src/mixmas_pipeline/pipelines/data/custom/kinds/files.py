@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -89,7 +90,7 @@ class Files:
         try:
             with self._archive.open(self._members[name]) if self._archive else (self.path / name).open("rb") as stream:
                 content = stream.read(_LARGEST + 1)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+        except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError) as error:
             raise ValueError(f"it cannot be read ({type(error).__name__}: {error})") from error
         if len(content) > _LARGEST:
             raise ValueError(f"it has more than {_LARGEST >> 20} MiB")
@@ -198,6 +199,6 @@ def file_names(parameters: FileParameters, rows: pd.DataFrame, files: Files) -> 
 def _members(archive: zipfile.ZipFile) -> dict[str, str]:
     """Name -> the member that it stands for."""
     names = [n for n in archive.namelist() if not n.endswith("/") and not n.startswith("__MACOSX/")]
-    tops = {PurePosixPath(name).parts[0] for name in names}
+    tops = {next(iter(PurePosixPath(name).parts), "") for name in names}
     inside = {name.partition("/")[2]: name for name in names} if len(tops) == 1 else {}
     return {**inside, **{name: name for name in names}}
