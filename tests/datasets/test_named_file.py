@@ -27,6 +27,14 @@ def test_files_that_parameters_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert there.load().name == "pets.csv"
 
 
+def test_an_address_with_a_space_is_refused_without_being_shown() -> None:
+    named = NamedFileDataset(filepath="https://example.org/pets.csv?sig=a S3CR3T", key="pets.table.file")
+    for ask in (named.load, named.fingerprint):
+        with pytest.raises(DatasetError, match=r"pets.table.file is a web address with a space; write %20") as caught:
+            ask()
+        assert "S3CR3T" not in str(caught.value)
+
+
 def test_a_file_of_the_user_is_only_read(tmp_path: Path) -> None:
     (tmp_path / "pets.csv").write_text("name,age\nRex,3\n")
     named = NamedFileDataset(filepath=str(tmp_path / "pets.csv"), key="pets.table.file")

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 import threading
+import traceback
 import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -226,6 +227,11 @@ class Handler(BaseHTTPRequestHandler):
         if "missing" in self.path:
             self.send_error(404)
             return
+        if self.path.endswith("/led"):
+            self.send_response(302)
+            self.send_header("Location", "/missing?X-Signature=S3CR3T")
+            self.end_headers()
+            return
         self.send_response(200)
         if "chunked" in self.path:
             self.send_header("Transfer-Encoding", "chunked")
@@ -383,60 +389,95 @@ def web(no_mirror: None) -> Iterator[tuple[Web, str]]:
         thread.join(timeout=10)
 
 
-def newest(folder: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> bytes:
-    """What a new process gets."""
-    monkeypatch.setattr(downloads, "_asked", set())
+def newest(folder: Path, url: str) -> bytes:
+    """What a new run gets."""
+    downloads.ask_again()
     return downloads.fetch_newest(folder / "table.csv", Source("table.csv", url)).read_bytes()
 
 
 @pytest.mark.parametrize("header", ["ETag", "Last-Modified"])
 def test_a_file_that_has_changed_on_the_web_is_fetched_again(
-    header: str,
-    web: tuple[Web, str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    header: str, web: tuple[Web, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     state, url = web
     state.headers = {header: "one"}
-    assert newest(tmp_path, url, monkeypatch) == b"a\n1\n"
+    assert newest(tmp_path, url) == b"a\n1\n"
     state.text = b"a\n2\n"
-    assert newest(tmp_path, url, monkeypatch) == b"a\n1\n", "the server says that it is the same"
-    assert not caplog.records
+    assert newest(tmp_path, url) == b"a\n1\n", "the server says that it is the same"
+    assert "WARNING" not in caplog.text
     state.headers = {header: "two"}
     assert downloads.fetch_newest(tmp_path / "table.csv", Source("table.csv", url)).read_bytes() == b"a\n1\n", (
-        "a process sees one file"
+        "a run sees one file"
     )
-    assert newest(tmp_path, url, monkeypatch) == b"a\n2\n"
-    assert "table.csv has changed since it was fetched" in caplog.text
+    assert newest(tmp_path, url) == b"a\n2\n"
+    assert "table.csv is not what it was when it was fetched" in caplog.text
     assert "secret" not in caplog.text
     caplog.clear()
-    assert newest(tmp_path, url, monkeypatch) == b"a\n2\n"
-    assert not caplog.records
+    assert newest(tmp_path, url) == b"a\n2\n"
+    assert "WARNING" not in caplog.text
 
 
 def test_a_server_that_tells_nothing_or_is_gone(
-    web: tuple[Web, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    web: tuple[Web, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     state, url = web
     state.headers = {}
-    newest(tmp_path, url, monkeypatch)
-    assert newest(tmp_path, url, monkeypatch) == b"a\n1\n"
+    newest(tmp_path, url)
+    assert newest(tmp_path, url) == b"a\n1\n"
     today = f"{datetime.now(UTC):%Y-%m-%d}"
-    assert f"table.csv is used as of {today}; to fetch it again, delete {tmp_path / 'table.csv'}" in caplog.text
+    assert f"the copy fetched on {today} is used; to fetch it again, delete {tmp_path / 'table.csv'}" in caplog.text
     assert "does not tell whether it has changed" in caplog.text
     caplog.clear()
     gone = url.replace(url.split(":")[2].split("/")[0], "9")
-    assert newest(tmp_path, gone, monkeypatch) == b"a\n1\n"
+    assert newest(tmp_path, gone) == b"a\n1\n"
     assert "cannot be asked" in caplog.text
     assert "secret" not in caplog.text
 
 
-def test_a_file_that_has_changed_in_the_mirror_is_copied_again(
-    own_mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_etag_decides_where_there_is_one(web: tuple[Web, str], tmp_path: Path) -> None:
+    """A mirror may give the same file another time, and a weak form of the same tag."""
+    state, url = web
+    state.headers = {"ETag": '"one"', "Last-Modified": "Mon"}
+    newest(tmp_path, url)
+    state.text = b"a\n2\n"
+    state.headers = {"ETag": 'W/"one"', "Last-Modified": "Tue"}
+    assert newest(tmp_path, url) == b"a\n1\n"
+
+
+@pytest.mark.parametrize("left", ["", "{", None])
+def test_a_file_whose_state_is_lost_is_fetched_once_more(
+    left: str | None, web: tuple[Web, str], tmp_path: Path
 ) -> None:
+    """As after a kill between the download and the state, and of files that were cached before there were states."""
+    state, url = web
+    newest(tmp_path, url)
+    kept = tmp_path / ".table.csv.origin"
+    kept.unlink() if left is None else kept.write_text(left)
+    state.text = b"a\n2\n"
+    assert newest(tmp_path, url) == b"a\n2\n"
+    asked = state.asked
+    assert newest(tmp_path, url) == b"a\n2\n"
+    assert state.asked == asked + 1, "it is known now"
+
+
+@pytest.mark.usefixtures("no_mirror")
+@pytest.mark.parametrize("query", ["X-Signature=S3CR3T", "sig=a|S3CR3T", "sig=üS3CR3T", "a={S3CR3T}"])
+def test_a_trace_shows_no_signature(query: str, tmp_path: Path) -> None:
+    with pytest.raises(StorageError) as caught:
+        download(tmp_path / "table.csv", f"http://127.0.0.1:9/table.csv?{query}")
+    assert "S3CR3T" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.usefixtures("no_mirror")
+def test_the_address_that_a_server_leads_to_is_a_secret_too(server: str, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="404") as caught:
+        download(tmp_path / "table.csv", f"{server}/led")
+    assert "S3CR3T" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_file_that_has_changed_in_the_mirror_is_copied_again(own_mirror: Path, tmp_path: Path) -> None:
     (own_mirror / "table.csv").write_bytes(b"a\n1\n")
     nowhere = "http://127.0.0.1:9/table.csv"
-    assert newest(tmp_path / "cache", nowhere, monkeypatch) == b"a\n1\n"
+    assert newest(tmp_path / "cache", nowhere) == b"a\n1\n"
     (own_mirror / "table.csv").write_bytes(b"a\n2\n")
-    assert newest(tmp_path / "cache", nowhere, monkeypatch) == b"a\n2\n"
+    assert newest(tmp_path / "cache", nowhere) == b"a\n2\n"

@@ -36,6 +36,14 @@ def reached(made: PackageCode, reference: str = "p.a:f") -> set[str]:
     return found - {reference.removeprefix("p.").replace(":", ".")}
 
 
+def test_files_of_editors_are_no_modules(tmp_path: Path) -> None:
+    """A lock of Emacs is a link that leads nowhere."""
+    package(tmp_path, a="def f():\n    return 1")
+    (tmp_path / "p" / ".#a.py").symlink_to("user@host.1")
+    (tmp_path / "p" / "folder.py").mkdir()
+    assert reached(read(tmp_path)) == set()
+
+
 B = "def g():\n    return h()\n\ndef h():\n    return 1\n\ndef other():\n    return 2\n"
 WHOLE = {"b.*", "b.g", "b.h", "b.other"}
 

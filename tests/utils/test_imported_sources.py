@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
+import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from mixmas_pipeline.utils import imported_sources as imported_sources_module
 from mixmas_pipeline.utils.imported_sources import imported_sources, keep_sources, reloads
 
 
@@ -20,7 +24,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (folder / f"{name}.py").write_text(f"VALUE = '{name}'\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.setattr(imported_sources_module, "_sources", {})
+    monkeypatch.setattr(imported_sources_module, "_reloads", 0)
     keep_sources("kept_package")
     yield folder
     for name in [name for name in sys.modules if name.partition(".")[0] == "kept_package"]:
@@ -66,3 +71,24 @@ def test_a_file_saved_during_its_import_is_read_again(package: Path, monkeypatch
     module = importlib.import_module("kept_package.one")
     assert module.VALUE == "second"
     assert kept()["kept_package.one"] == b"VALUE = 'second'\n"
+
+
+def test_compiled_code_of_another_source_is_not_used(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same size and time, as after two edits in one second, or of files that keep their times."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file = package / "one.py"
+    os.utime(file, (10**9, 10**9))
+    module = importlib.import_module("kept_package.one")
+    assert Path(importlib.util.cache_from_source(str(file))).exists()
+    file.write_text("VALUE = 'two'\n")
+    os.utime(file, (10**9, 10**9))
+    importlib.reload(module)
+    assert module.VALUE == "two"
+    assert kept()["kept_package.one"] == b"VALUE = 'two'\n"
+
+
+def test_the_finder_finds_no_distributions_twice(package: Path) -> None:
+    names = [
+        found.metadata["Name"] for found in importlib.metadata.distributions() if found.metadata["Name"] == "torch"
+    ]
+    assert names == ["torch"]

@@ -33,11 +33,13 @@ def runs_command(metadata: ProjectMetadata, env: str | None, verify: bool, run: 
     """List the runs that made something, or show what differs between two: RUN and OTHER.
 
     Name a run by its id, or by the beginning or the end of its id. RUN alone is compared with the run before it.
-    With --verify, name the results that are not what their run has saved; the exit status is 1 if there are any.
+    With --verify, name the results that differ from what their run saved; the exit status is 1 if there are any.
     """
     from rich.console import Console
 
     if verify:
+        if run is not None:
+            raise click.UsageError("--verify reads the results of all runs; leave out RUN")
         _verify(metadata, env)
         return
     logs = _load_logs(metadata, env)
@@ -72,15 +74,15 @@ def _verify(metadata: ProjectMetadata, env: str | None) -> None:
     with click.progressbar(recorded, label=f"Reading {len(recorded)} versions") as shown:
         altered = list(altered_versions(shown))
     for version in altered:
-        click.echo(f"{version.artefact} is not what run {version.record['run']} has saved")
+        click.echo(f"{version.artefact} differs from what run {version.record['run']} saved")
     if without := len(saved) - len(recorded):
-        click.echo(f"Versions without a record, which no finished node of a `kedro run` has saved: {without}")
+        click.echo(f"Versions without a record, which could not be compared: {without}")
     if altered:
         raise click.ClickException(
             f"altered: {len(altered)} of {len(recorded)}. Delete the folder of such a version: the next "
             "run makes it again"
         )
-    click.echo(f"All {len(recorded)} recorded versions are what their runs have saved")
+    click.echo(f"All {len(recorded)} recorded versions are what their runs saved")
 
 
 def find_run(records: list[Record], wanted: str) -> Record:

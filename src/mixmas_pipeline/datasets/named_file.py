@@ -57,7 +57,13 @@ class NamedFileDataset(AbstractDataset[None, Path]):
         raise DatasetError(f"{without_secrets(self._filepath)} is the user's own; it is only read")
 
     def _cached(self) -> tuple[Path, Source]:
-        """Where a file of the web is kept, and where it comes from."""
+        """Where a file of the web is kept, and where it comes from.
+
+        Raises:
+            DatasetError: the address has a space.
+        """
+        if any(letter.isspace() for letter in self._filepath):  # it would be taken for the end where secrets are cut
+            raise DatasetError(f"{self._key} is a web address with a space; write %20 for it")
         name = PurePosixPath(urlparse(self._filepath).path).name
         folder = cache_folder() / hashlib.blake2b(self._filepath.encode(), digest_size=16).hexdigest()
         return folder / name, Source(mirror=name, url=self._filepath)

@@ -1,8 +1,10 @@
-"""The hook that records results of Kedro's own runners, which reuse nothing, so that the next ``kedro run`` can."""
+"""The hook that records results of Kedro's sequential runner, which reuses nothing, so that the next ``kedro run``
+can."""
 
 from __future__ import annotations
 
-import threading
+import os
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,53 +14,77 @@ from kedro.pipeline.node import Node
 
 if TYPE_CHECKING:
     from mixmas_pipeline.runners.fingerprints import Fingerprint
+    from mixmas_pipeline.utils.resources import ComputeParameters
 
-_OUR_RUNNERS = "mixmas_pipeline.runners."  # they record by themselves
+_SEQUENTIAL = "kedro.runner.sequential_runner."
 
 
 @dataclass
 class _Run:
-    """A run of another runner.
+    """A run of Kedro's sequential runner.
 
     Attributes:
-        made_from: node -> its fingerprint, from before it ran.
-        missing: node -> its outputs that are not saved yet.
+        process: of the run.
+        made_from: of the node that runs, from before it began.
+        missing: outputs of that node that are not saved yet.
+        limits: of its threads.
     """
 
     catalog: CatalogProtocol
     run_id: str
-    made_from: dict[str, Fingerprint | None] = field(default_factory=dict)
-    missing: dict[str, set[str]] = field(default_factory=dict)
+    compute: ComputeParameters
+    process: int = field(default_factory=os.getpid)
+    made_from: Fingerprint | None = None
+    missing: set[str] = field(default_factory=set)
+    limits: ExitStack = field(default_factory=ExitStack)
 
 
 class RecordingHooks:
-    """Record what the nodes of a ``KedroSession`` of one's own, or of another runner than ours, have saved.
+    """Record what the nodes of a ``KedroSession`` of one's own have saved. They compute with as many threads as with
+    our runner, so that the results are the same bits.
 
-    In the processes of Kedro's ``ParallelRunner`` nothing is recorded: no run begins there.
+    Kedro's other runners are not recorded: their nodes share this process or have one of their own.
     """
 
     def __init__(self) -> None:
-        self._run: _Run | None = None
-        self._lock = threading.Lock()  # nodes of Kedro's ThreadRunner
+        self._begun: _Run | None = None
+
+    @property
+    def _run(self) -> _Run | None:
+        """The run, in its own process."""
+        return self._begun if self._begun and self._begun.process == os.getpid() else None
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], catalog: CatalogProtocol) -> None:
-        """Begin to record, unless the runner does."""
-        own = _OUR_RUNNERS in str(run_params.get("runner"))
-        self._run = None if own else _Run(catalog, run_params["run_id"])
+        """Begin to record, if the runner is Kedro's sequential one."""
+        from mixmas_pipeline.storage.downloads import ask_again
+        from mixmas_pipeline.utils.code_hash import begin_run
+        from mixmas_pipeline.utils.resources import ComputeParameters
+
+        begin_run()
+        ask_again()
+        self._begun = None
+        runner = str(run_params.get("runner"))
+        if runner == "None" or _SEQUENTIAL in runner:  # a session that is given none takes it
+            section = catalog.load("params:compute") if "params:compute" in catalog else {}
+            self._begun = _Run(catalog, run_params["run_id"], ComputeParameters.model_validate(section))
 
     @hook_impl
     def before_node_run(self, node: Node) -> None:
-        """Keep what the node is made from."""
+        """Keep what the node is made from, and limit its threads."""
         from mixmas_pipeline.runners.fingerprints import fingerprint
-        from mixmas_pipeline.utils.resources import ComputeParameters
+        from mixmas_pipeline.utils.resources import threads
 
-        if (run := self._run) is None:
-            return
-        section = run.catalog.load("params:compute") if "params:compute" in run.catalog else {}
-        with self._lock:
-            run.made_from[node.name] = fingerprint(node, run.catalog, ComputeParameters.model_validate(section))
-            run.missing[node.name] = set(node.outputs)
+        if run := self._run:
+            run.made_from = fingerprint(node, run.catalog, run.compute)
+            run.missing = set(node.outputs)
+            run.limits.enter_context(threads(run.compute.share(node).threads))
+
+    @hook_impl
+    def after_node_run(self) -> None:
+        """The node has computed; its outputs are saved next."""
+        if run := self._run:
+            run.limits.close()
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
@@ -70,10 +96,23 @@ class RecordingHooks:
         from mixmas_pipeline.runners.fingerprints import record
         from mixmas_pipeline.runners.node_code import NodeCode
 
-        if (run := self._run) is None:
-            return
-        with self._lock:
-            run.missing[node.name].discard(dataset_name)
-            if not run.missing[node.name]:
+        if run := self._run:
+            run.missing.discard(dataset_name)
+            if not run.missing:
                 NodeCode.of(node, run.catalog).check(node.name)
-                record(node, run.made_from[node.name], run.catalog, run.run_id)
+                record(node, run.made_from, run.catalog, run.run_id)
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """The run has ended."""
+        self._end()
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        """The run has ended."""
+        self._end()
+
+    def _end(self) -> None:
+        if run := self._run:
+            run.limits.close()
+        self._begun = None

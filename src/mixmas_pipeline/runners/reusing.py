@@ -26,6 +26,7 @@ from mixmas_pipeline.runners.progress import RunProgress
 from mixmas_pipeline.runners.remote import WorkerLost
 from mixmas_pipeline.runners.task import TaskFactory
 from mixmas_pipeline.storage.locks import check_locks
+from mixmas_pipeline.utils.code_hash import begin_run
 from mixmas_pipeline.utils.resources import ComputeParameters
 
 RERUNS = 2  # of a node whose worker is lost
@@ -70,6 +71,7 @@ class ReusingRunner(AbstractRunner):
         hook_manager: PluginManager | None = None,
         run_id: str | None = None,
     ) -> None:
+        begin_run()
         section = catalog.load("params:compute") if "params:compute" in catalog else {}
         compute = ComputeParameters.model_validate(section)
         reuse = _reuse_parameter(catalog)

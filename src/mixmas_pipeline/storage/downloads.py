@@ -13,23 +13,26 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import time
 import zipfile
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial as partial_call
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from mixmas_pipeline.storage.archives import open_archive
+from mixmas_pipeline.storage.atomic import write_atomically
 from mixmas_pipeline.storage.errors import StorageError
 from mixmas_pipeline.storage.paths import without_secrets
 
 MIRROR_VARIABLE = "MIXMAS_MIRROR"
 _CHUNK = 1 << 20
-_TIMEOUT = 60  # seconds without an answer
+_TIMEOUT, _CONNECT_TIMEOUT = 60, 10  # seconds without an answer, and until there is a connection
 _PROGRESS_EVERY = 5.0  # seconds
 _VALIDATORS = ("ETag", "Last-Modified")
 _asked: set[Path] = set()  # cached files whose origin this process has asked
@@ -88,28 +91,34 @@ def fetch(path: Path, source: Source) -> Path:
 def fetch_newest(path: Path, source: Source) -> Path:
     """``fetch``, and again if the file at its origin is not the cached one any more.
 
-    The origin is asked at most once in a process, so that a run sees one file. A server says by its ETag or
-    Last-Modified whether its file has changed; one that gives neither cannot be asked, which is logged with the day of
+    The origin is asked once in a run (see ``ask_again``), so that a run sees one file. A server says by its ETag, or by
+    Last-Modified, whether its file has changed. One that gives neither cannot be asked, which is logged with the day of
     the download, as is a server that does not answer.
 
     Raises:
-        StorageError: as ``fetch``, if the file is not cached yet.
+        StorageError: as ``fetch``; a cached file stays.
     """
-    if path not in _asked:
-        if path.exists() and _has_changed(path, source):
-            _log.warning("%s has changed since it was fetched; it is fetched again", without_secrets(source.url))
-            with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".partial") as folder:
-                partial = Path(folder) / path.name
-                state = _state(source)
-                _obtain(partial, source)
-                partial.replace(path)
-            _state_file(path).write_text(json.dumps(state))
-        elif not path.exists():
-            state = _state(source)
-            fetch(path, source)
-            _state_file(path).write_text(json.dumps(state))
-        _asked.add(path)
+    if path in _asked:
+        return path
+    if not path.exists():
+        state = _state(source)
+        fetch(path, source)
+        _write_state(path, state)
+    elif _has_changed(path, source):
+        _log.warning("%s is not what it was when it was fetched; it is fetched again", without_secrets(source.url))
+        state = _state(source)
+        with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".partial") as folder:
+            partial = Path(folder) / path.name
+            _obtain(partial, source)
+            partial.replace(path)
+        _write_state(path, state)
+    _asked.add(path)
     return path
+
+
+def ask_again() -> None:
+    """A run begins: ask the origins of files again."""
+    _asked.clear()
 
 
 def content_hash(path: Path, members: str = "") -> str:
@@ -138,19 +147,18 @@ def _has_changed(path: Path, source: Source) -> bool:
     """Whether the origin has another file than the cached one, as far as it says."""
     if copy := mirrored(source.mirror):
         return copy.is_file() and not filecmp.cmp(copy, path, shallow=False)
-    shown = without_secrets(source.url)
-    known: dict[str, str] = json.loads(_state_file(path).read_text()) if _state_file(path).exists() else {}
+    known = _known_state(path)
     day = known.get("fetched") or f"{datetime.fromtimestamp(path.stat().st_mtime, UTC):%Y-%m-%d}"
-    remedy = f"{shown} is used as of {day}; to fetch it again, delete {path}"
+    used = f"{without_secrets(source.url)}: the copy fetched on {day} is used; to fetch it again, delete {path}"
     try:
         now = _ask(source)
     except OSError as error:
-        _log.warning("%s (its server cannot be asked: %s)", remedy, _shown(error, source))
+        _log.warning("%s (its server cannot be asked: %s)", used, _shown(error, source))
         return False
-    if not any(now.get(name) and known.get(name) for name in _VALIDATORS):
-        _log.warning("%s (its server does not tell whether it has changed)", remedy)
-        return False
-    return any(now.get(name) != known.get(name) for name in _VALIDATORS)
+    if not now:
+        _log.warning("%s (its server does not tell whether it has changed)", used)
+    validator = next((name for name in _VALIDATORS if name in now), "")  # the ETag decides where there is one
+    return bool(validator) and now[validator].removeprefix("W/") != known.get(validator, "").removeprefix("W/")
 
 
 def _state(source: Source) -> dict[str, str]:
@@ -170,20 +178,31 @@ def _ask(source: Source) -> dict[str, str]:
     """
     import requests
 
-    with requests.get(source.url, stream=True, timeout=_TIMEOUT) as answer:
+    with requests.get(source.url, stream=True, timeout=(_CONNECT_TIMEOUT, _TIMEOUT)) as answer:
         answer.raise_for_status()
         return {name: answer.headers[name] for name in _VALIDATORS if name in answer.headers}
 
 
 def _shown(error: Exception, source: Source) -> str:
-    """An error's text without the secrets of the address: errors of connections have only the address' end."""
+    """An error's text without the queries of addresses, as written, quoted, or of another to which a server leads."""
     query = urlsplit(source.url).query
     text = str(error).replace(f"?{query}", "") if query else str(error)
-    return without_secrets(text)
+    return without_secrets(re.sub(r"\?[^\s'\")]*", "", text))
 
 
 def _state_file(path: Path) -> Path:
     return path.with_name(f".{path.name}.origin")
+
+
+def _known_state(path: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads(_state_file(path).read_text()))
+    except (OSError, ValueError):  # there is none, or it is damaged
+        return {}
+
+
+def _write_state(path: Path, state: dict[str, str]) -> None:
+    write_atomically(_state_file(path), partial_call(Path.write_text, data=json.dumps(state)))
 
 
 def _obtain(partial: Path, source: Source) -> str:
@@ -213,7 +232,7 @@ def _download(source: Source, partial: Path) -> None:
         raise StorageError(
             f"{what}. Run the command again; without a network, put the file "
             f"at {source.mirror!r} in a folder and name that folder in the environment variable {MIRROR_VARIABLE}"
-        ) from error
+        ) from None  # a trace would show the address
 
 
 class _LoggedProgress:

@@ -18,8 +18,8 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cache
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from importlib.util import decode_source
 from pathlib import Path
 from typing import NamedTuple
@@ -266,22 +266,29 @@ class PackageCode:
 
 
 def _read_sources(root: Path, package: str, imported: Mapping[str, bytes]) -> Iterator[tuple[str, Source]]:
-    """Module without the package's name -> its source."""
+    """Module without the package's name -> its source. What no import finds, such as an editor's files, is left out."""
     for file in sorted(root.rglob("*.py"), reverse=True):  # a package is found before a module of its name
         *folders, stem = file.relative_to(root).with_suffix("").parts
         name = ".".join(folders if stem == "__init__" else [*folders, stem])
         text = imported.get(f"{package}.{name}")
-        yield name, Source(file.read_bytes() if text is None else text, stem == "__init__")
+        if all(part.isidentifier() for part in (*folders, stem)):
+            with suppress(OSError):
+                yield name, Source(file.read_bytes() if text is None else text, stem == "__init__")
 
 
 def package_code() -> PackageCode:
-    """The source of this package: as imported, and of other modules as it was when somebody first asked."""
+    """The source of this package: as imported, and of other modules as it was when the run began."""
     return _package_code(reloads())
 
 
-@cache
+@lru_cache(maxsize=1)
 def _package_code(_: int) -> PackageCode:
     return read_package_code()
+
+
+def begin_run() -> None:
+    """A run begins: modules that are not imported yet are what their files are now."""
+    _package_code.cache_clear()
 
 
 def read_package_code() -> PackageCode:

@@ -6,7 +6,7 @@ imported.
 
 from __future__ import annotations
 
-import importlib.machinery
+import importlib.util
 import sys
 import time
 from collections.abc import Sequence
@@ -15,27 +15,49 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 STARTED_NS = time.time_ns()  # of this process: nothing of the package was imported much before
+_COARSE_NS = 2_000_000_000
 _sources: dict[str, bytes] = {}
 _reloads = 0
 
 
 class _Loader(SourceFileLoader):
+    """Keeps the source that it imports from."""
+
     def get_code(self, fullname: str) -> CodeType | None:
         while True:
-            before = Path(self.path).read_bytes()
-            code = super().get_code(fullname)
-            if Path(self.path).read_bytes() == before:  # else it was saved in between
-                _keep(fullname, before)
+            source = Path(self.path).read_bytes()
+            code = super().get_code(fullname) if self._drops_old_code() else self.source_to_code(source, self.path)
+            if Path(self.path).read_bytes() == source:  # else it was saved in between
+                _keep(fullname, source)
                 return code
 
+    def _drops_old_code(self) -> bool:
+        """Remove compiled code that may be of another source; False if that is not possible.
 
-class _Finder(importlib.machinery.PathFinder):
+        Python knows the source of compiled code by its size and by the second of its last change, which another source
+        may have too. Code that was compiled some seconds after the last change is of this source.
+        """
+        cached = Path(importlib.util.cache_from_source(self.path))
+        try:
+            source = Path(self.path).stat()
+            if cached.stat().st_mtime_ns < max(source.st_mtime_ns, source.st_ctime_ns) + _COARSE_NS:
+                if sys.dont_write_bytecode:  # it would not come back
+                    return False
+                cached.unlink()
+        except FileNotFoundError:  # nothing is compiled
+            return True
+        except OSError:
+            return False
+        return True
+
+
+class _Finder:
     """Finds the modules of one package as Python does, and keeps the source of what is imported."""
 
     def __init__(self, package: str) -> None:
         self._prefix = f"{package}."
 
-    def find_spec(  # type: ignore[override]  # of an instance, where Python's is of the class
+    def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """See ``importlib.abc.MetaPathFinder``. None for a module of another package."""

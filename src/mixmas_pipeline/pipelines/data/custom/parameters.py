@@ -30,7 +30,7 @@ def _modality_name(name: str) -> str:
             f"{', '.join(_OTHER_NAMES)}"
         )
     if name in TORCH_NAMES:
-        raise ValueError(f"it cannot name a modality, for torch uses that name itself; try {name}_data")
+        raise ValueError(f"it cannot name a modality, because torch uses that name itself; try {name}_data")
     return name
 
 
