@@ -14,12 +14,11 @@ def test_it_is_the_python_of_kedro_whatever_the_path_has(tmp_path: Path) -> None
     project = make_project(tmp_path / "project")
     (tmp_path / "ipython").write_text("#!/bin/sh\necho another one\n")
     (tmp_path / "ipython").chmod(0o755)
-    kedro = Path(sys.executable).with_name("kedro")
     code = "import sys; print('runs in', sys.executable, context.env)"
     done = subprocess.run(
-        [str(kedro), "ipython", "--env=test", "-c", code],
+        [sys.executable, "-m", "kedro", "ipython", "--env=test", "-c", code],
         cwd=project,
-        env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+        env={**os.environ, "IPYTHONDIR": str(tmp_path), "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,
         text=True,
     )

@@ -32,6 +32,11 @@ def test_a_bar_per_contender_with_its_spread() -> None:
     assert figure.layout.yaxis.title.text == "test accuracy"
 
 
+def test_the_source_is_shown_as_it_is() -> None:
+    figure = comparison_figure(COMPARISON.assign(source="<b>digits</b>"))
+    assert list(figure.data[0].x) == ["&lt;b&gt;digits&lt;/b&gt;"]
+
+
 def test_published_scores_are_hatched_and_have_their_contenders_colour() -> None:
     bars = comparison_figure(COMPARISON).data
     (published,) = [bar for bar in bars if bar.name == "baseline, published"]

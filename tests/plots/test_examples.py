@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
-from mixmas_pipeline.plots.examples import example_picture
+from mixmas_pipeline.plots.examples import _printable, example_picture
 
 
 def table(kind: str, array: np.ndarray) -> MultimodalTable:
@@ -121,3 +121,7 @@ def test_captions_stand_over_their_examples() -> None:
     rows, columns = np.nonzero(titled)
     assert columns.min() > titled.shape[1] / 2
     assert rows.max() < titled.shape[0] / 6
+
+
+def test_control_characters_of_captions_are_replaced() -> None:
+    assert _printable("a\x1b[31m\x1c\x85 b\n") == "a\ufffd[31m\ufffd\ufffd b\n"

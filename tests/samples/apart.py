@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
 import traceback
@@ -15,6 +14,8 @@ _SECONDS, _MEMORY = 30, 3 << 30  # bytes beyond what this process has
 
 def run_apart(function: Callable[[], object], expected: tuple[type[BaseException], ...]) -> str:
     """What became of it: "done"; "refused: ..." for an expected error; otherwise a trace, or how the process ended."""
+    import resource  # Windows has none
+
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -46,4 +47,4 @@ def run_apart(function: Callable[[], object], expected: tuple[type[BaseException
 def _address_space() -> int:
     if sys.platform != "linux":
         return 0
-    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    return int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -479,3 +481,28 @@ KIND_MODULES = ("audio", "embedding", "image", "tabular", "text", "time_series")
 def test_the_forms_of_late_use_in_this_package_are_followed(reference: str, expected: set[str]) -> None:
     closure = code.package_code().closure([f"mixmas_pipeline.{reference}"])
     assert expected - {f"{module}.{name}" for module, name in closure} == set()
+
+
+def test_the_source_is_read_again_when_a_run_begins_or_a_module_is_imported_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = code.package_code()
+    assert code.package_code() is first
+    monkeypatch.setattr(code, "reloads", lambda: -1)
+    again = code.package_code()
+    assert again is not first
+    code.begin_run()
+    assert code.package_code() is not again
+
+
+def test_a_file_outside_that_was_changed_since_the_process_began_has_no_hash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was imported of it is not known."""
+    (tmp_path / "users_own.py").write_text("VALUE = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("users_own")
+    assert code._file_hash("users_own").startswith("changed at ")
+    monkeypatch.setattr(code, "STARTED_NS", time.time_ns() + 10**9)
+    assert code._file_hash("users_own") == code.digest(b"VALUE = 1\n")
+    assert code._file_hash("nothing_of_the_kind") == "unknown"

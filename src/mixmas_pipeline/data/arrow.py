@@ -52,7 +52,8 @@ def read_table(path: Path, *, foreign: bool = False) -> MultimodalTable:
     except (AttributeError, IndexError, KeyError, MemoryError, TypeError) as error:
         if not foreign:
             raise
-        raise ValueError(f"{path} is damaged: its schema and its columns do not belong together ({error})") from error
+        why = f"{type(error).__name__}: {error}"
+        raise ValueError(f"{path} is damaged: its schema and its columns do not belong together ({why})") from error
 
 
 def _read_table(path: Path, foreign: bool) -> MultimodalTable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 import re
 from collections.abc import Callable
@@ -15,12 +16,14 @@ if TYPE_CHECKING:
     import soundfile
     import torch
 
+_log = logging.getLogger(__name__)
 _SILENCE = 1e-10
 # Of WAV, AIFF, AU and W64: the bytes that a header announces, and those that are there.
 _CUT_OFF = re.compile(r"^\s*(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 _UNKNOWN_SIZE = 0x7FFF0000
 _SLOPPY = 0.05, 0.01  # seconds, and share, by which headers that programs write are too large
-_BLOCK, _MOST_SAMPLES = 1 << 22, 1 << 29  # samples of all channels; the latter are 3 hours of 48 kHz
+# Samples of all channels: read at once, at most (3 hours of 48 kHz in stereo), and for each byte of a file of silence.
+_BLOCK, _MOST_SAMPLES, _DENSEST = 1 << 22, 1 << 30, 10_000
 _RATES = 100, 1_000_000  # Hz; resampling takes memory in proportion to the rate
 
 
@@ -50,7 +53,7 @@ def read_sound(
             estimated = file.format == "MP3" and not any(tag in content[:4096] for tag in (b"Xing", b"Info"))
             announced, is_ogg = 0 if estimated else _announced(file), file.format == "OGG"
             frames = int(min(wanted, file.frames))
-            waveform, rate = _decode(file, frames, dtype), file.samplerate
+            waveform, rate = _decode(file, frames, dtype, len(content)), file.samplerate
     except soundfile.LibsndfileError as error:
         raise ValueError(f"not a readable sound file: {error.error_string}") from error
     if not _RATES[0] <= rate <= _RATES[1]:
@@ -63,17 +66,23 @@ def read_sound(
     if missing > max(_SLOPPY[0], _SLOPPY[1] * announced / rate):
         missing = (announced - len(waveform)) / rate
         raise ValueError(f"it is cut off: {missing:.2f} of {announced / rate:.2f} s are missing; copy it again")
-    if is_ogg and len(waveform) < wanted and not _ogg_ends(content):
-        raise ValueError(f"it is cut off after {len(waveform) / rate:.2f} s: its last page is missing; copy it again")
+    if is_ogg and len(waveform) < wanted:
+        _check_ogg(content, len(waveform) / rate)
     return waveform, rate
 
 
-def _decode(file: soundfile.SoundFile, frames: int, dtype: str) -> np.ndarray:
-    """(samples, channels), at most so many frames. Block by block: a header may announce any number of them.
+def _decode(file: soundfile.SoundFile, frames: int, dtype: str, size: int) -> np.ndarray:
+    """(samples, channels), at most so many frames.
+
+    Args:
+        size: of the file in bytes. A header that announces far more than such a file can hold is not believed: memory
+            is taken as samples come.
 
     Raises:
         ValueError: there are more samples than a recording should have in memory.
     """
+    if frames * file.channels <= min(_MOST_SAMPLES, _DENSEST * size):
+        return file.read(frames, dtype=dtype, always_2d=True)
     block, parts, samples = max(1, _BLOCK // file.channels), [], 0
     while frames > 0:
         part = file.read(min(frames, block), dtype=dtype, always_2d=True)
@@ -87,12 +96,26 @@ def _decode(file: soundfile.SoundFile, frames: int, dtype: str) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros((0, file.channels), dtype)
 
 
-def _ogg_ends(content: bytes) -> bool:
-    """Whether the last page is whole, and marked as the last (RFC 3533, section 6)."""
+def _check_ogg(content: bytes, seconds: float) -> None:
+    """Look at the last page (RFC 3533, section 6).
+
+    Raises:
+        ValueError: it is not whole.
+    """
     page = content[content.rfind(b"OggS") :]
-    if len(page) < 27 or len(page) < (header := 27 + page[26]):
-        return False
-    return bool(page[5] & 4) and len(page) >= header + sum(page[27:header])
+    header = 27 + page[26] if len(page) > 26 else 27
+    if len(page) < header or len(page) < header + sum(page[27:header]):
+        raise ValueError(f"it is cut off after {seconds:.2f} s, inside a page; copy it again")
+    if not page[5] & 4:
+        _warn_of_open_end()
+
+
+@cache
+def _warn_of_open_end() -> None:
+    _log.warning(
+        "Ogg recordings without a mark of their end are taken as whole. Some phones and streams leave it out, but what "
+        "was cut off between two pages lacks it too (said once)"
+    )
 
 
 def _announced(file: soundfile.SoundFile) -> int:

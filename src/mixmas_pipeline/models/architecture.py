@@ -9,6 +9,7 @@ are here, since ``token_grid`` needs them without torch; their modules are in ``
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, ValidationInfo, model_validator
@@ -264,8 +265,9 @@ class Architecture(Parameters):
         if list(self.inputs) != list(self.encoders):
             raise ValueError(f"inputs are {list(self.inputs)}, encoders {list(self.encoders)}; expected the same")
         for name in self.inputs:
-            if not name.isidentifier() or name == FUSED:
-                raise ValueError(f"modality {name!r}: expected a name of letters, digits and _, other than {FUSED!r}")
+            if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name == FUSED:
+                expected = f"small letters, digits and _, starting with a letter, and not {FUSED!r}"
+                raise ValueError(f"modality {name!r}: expected {expected}")
             if name in TORCH_NAMES:
                 raise ValueError(f"modality {name!r}: torch uses that name itself; choose another")
         if (self.fusion is None) != (len(self.inputs) == 1):

@@ -89,5 +89,5 @@ def _draw(axis: Axes, array: np.ndarray, kind: str, limit: float) -> None:
 def _printable(text: str) -> str:
     """Without control characters, which no font has: a warning of missing ones would send them to the terminal."""
     return "".join(
-        letter if letter.isprintable() or letter.isspace() else "\N{REPLACEMENT CHARACTER}" for letter in text
+        letter if letter.isprintable() or letter in " \n\t" else "\N{REPLACEMENT CHARACTER}" for letter in text
     )

@@ -73,10 +73,11 @@ def test_ids_that_would_lose_something(ids: list[Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b,c\n1,2,3\n4,5\n6,7,8\n", r"line 3 has 2 cells; the first line has 3\. Is the file cut off"),
-        ('a,b\n1,"two\nlines"\n3\n', "line 4 has 1 cells"),
-        ("a,b\n1,2\rthree\n4,5\n", "line 3 has 1 cells"),
+        ("a,b,c\n1,2,3\n4,5\n6,7,8\n", r"line 3 has fewer cells than the first line, 2 of 3; is the file cut off"),
+        ('a,b\n1,"two\nlines"\n3\n', "line 4 has fewer cells than the first line, 1 of 2"),
+        ("a,b\n1,2\rthree\n4,5\n", "line 3 has fewer cells than the first line, 1 of 2"),
         ("a,b\n1,2\x003\n", "line 2 has a character NUL"),
+        ("a;b;c, d\nx;1,5;3\ny;2;4\n", "line 3 has fewer cells .*; its first line has 2 ';': write separator: ';'"),
     ],
 )
 def test_text_that_pandas_would_read_as_less_than_is_written(text: str, message: str, tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_text_that_pandas_would_read_as_less_than_is_written(text: str, message:
 
 def test_blank_lines_and_long_cells_are_read(tmp_path: Path) -> None:
     long = "word " * 40_000
-    (tmp_path / "rows.csv").write_text(f'a,b\n\n1, "{long}, more"\n\n2,\n\n')
+    (tmp_path / "rows.csv").write_text(f'a,b\n\n1, "{long}, more"\n\n2,\n \t\n')
     frame = reading.read_frame(tmp_path / "rows.csv")
     assert frame["a"].tolist() == ["1", "2"]
     assert frame["b"][0] == f"{long}, more"

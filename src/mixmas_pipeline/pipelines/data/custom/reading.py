@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import re
-import sys
 import warnings
 import zlib
 from collections.abc import Collection, Iterable, Iterator
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 else:
     pd = lazy("pandas")
 
+_LONGEST = 2**31 - 1  # letters of a cell
 _TEXTS = {".csv": ",", ".tsv": "\t"}
 _FORMATS = ".csv, .csv.gz, .tsv, .tsv.gz, .parquet, .feather, .npz"
 
@@ -62,12 +62,13 @@ def read_frame(
     except UnicodeDecodeError as error:
         bad = error.object[error.start]
         raise ValueError(f"it is no UTF-8 text (byte {bad:#x}); save it as UTF-8") from error
+    except MemoryError as error:
+        raise ValueError(f"it needs more memory than there is, or its header is damaged ({error})") from error
     except pd.errors.EmptyDataError as error:
         raise ValueError("it is empty; expected a first line with the columns' names") from error
     except (
         *(OSError, EOFError, UnicodeError, csv.Error, zlib.error, pd.errors.ParserError, pd.errors.ParserWarning),
         NotImplementedError,  # pyarrow's, of types that it cannot read
-        MemoryError,  # a damaged header announces any size
     ) as error:
         is_text = isinstance(error, pd.errors.ParserError | pd.errors.ParserWarning)
         advice = _other_separator(path, used) if is_text and used is not None else ""
@@ -85,13 +86,18 @@ def read_frame(
             if not any(column == pattern or fnmatchcase(column, pattern) for pattern in names):
                 frame[column] = frame[column].mask(frame[column].isin(MISSING_WORDS))
     for column in frame.columns:
-        if frame[column].dtype.kind == "O":  # a blank cell says as little as an empty one
-            frame[column] = frame[column].mask(np.array([_is_blank(cell) for cell in frame[column]]))
+        if (blank := _blank_cells(frame[column])).any():  # it says as little as an empty one
+            frame[column] = frame[column].mask(blank)
     return frame.reset_index(drop=True)
 
 
-def _is_blank(cell: object) -> bool:
-    return isinstance(cell, str | bytes) and not cell.strip()
+def _blank_cells(column: pd.Series) -> np.ndarray:
+    """(n,) whether a cell is a text of nothing but spaces, tabs and the like, or of nothing at all."""
+    if isinstance(column.dtype, pd.StringDtype):
+        return (column.str.isspace() | column.eq("")).to_numpy(dtype=bool, na_value=False)
+    if column.dtype.kind != "O":
+        return np.zeros(len(column), bool)
+    return np.array([isinstance(cell, str | bytes) and not cell.strip() for cell in column])
 
 
 def _read_any(path: Path, separator: str | None, missing: tuple[str, ...]) -> pd.DataFrame:
@@ -271,19 +277,18 @@ def _check_lines(path: Path, separator: str, columns: int) -> None:
                 raise ValueError(f"line {number} has a character NUL; expected text in UTF-8 (or is it UTF-16?)")
             yield line
 
-    limit = csv.field_size_limit(sys.maxsize)  # a text may be long
-    try:
-        opener = gzip.open if path.suffix.lower() == ".gz" else open
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(whole(file), delimiter=separator, skipinitialspace=True)
-            for cells in reader:
-                if len(cells) < columns and cells not in ([], [""]):  # blank lines are skipped
-                    raise ValueError(
-                        f"line {reader.line_num} has {len(cells)} cells; the first line has {columns}. Is the file cut "
-                        "off, or does a cell have a line break without quotation marks? Write a cell that is empty, too"
-                    )
-    finally:
-        csv.field_size_limit(limit)
+    csv.field_size_limit(_LONGEST)
+    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(whole(file), delimiter=separator, skipinitialspace=True)
+        for cells in reader:
+            if len(cells) < columns and any(cell.strip() for cell in cells):  # blank lines are skipped
+                advice = _other_separator(path, separator)
+                raise ValueError(
+                    f"line {reader.line_num} has fewer cells than the first line, {len(cells)} of {columns}"
+                    + (advice or "; is the file cut off, or does a cell have a line break without quotation marks")
+                    + ". Write empty cells as well"
+                )
 
 
 def _read_text(path: Path, separator: str, missing: tuple[str, ...]) -> pd.DataFrame:

@@ -265,7 +265,9 @@ def read_hdf5(source: FilmArrays, pictures: PictureParameters, scratch: str) -> 
     except (DatasetError, ValueError):
         raise
     except Exception as error:  # a damaged file makes h5py fail in any way
-        raise DatasetError(f"{source.path} is damaged: {type(error).__name__}: {error}") from error
+        if isinstance(error, OSError) and error.errno is not None:  # the system's, as of a full disk
+            raise
+        raise DatasetError(f"{source.path} cannot be read, or is damaged: {type(error).__name__}: {error}") from error
 
 
 def _read_hdf5(source: FilmArrays, pictures: PictureParameters, scratch: str) -> tuple[pd.DataFrame, np.ndarray]:
