@@ -87,6 +87,12 @@ def test_list_names_three_changed_parameters_and_the_versions() -> None:
     ]
 
 
+def test_list_names_the_positive_class_that_a_score_is_about() -> None:
+    binary = replace(NEW, metric="f1", positive="[red]ill")
+    assert cells(runs_table([binary]))[0][3] == "f1 of [red]ill"
+    assert cells(runs_table([replace(binary, metric="accuracy")]))[0][3] == "accuracy"
+
+
 def test_difference_has_what_changed_and_nothing_else() -> None:
     assert cells(difference_table(OLD, NEW)) == [
         ["chosen image", "ramlp", "[b]mlp[/b]", ""],

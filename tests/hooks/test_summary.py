@@ -97,6 +97,13 @@ def test_scores_by_modalities_are_shown_only_if_some_row_lacks_one(capsys: pytes
     assert printed(capsys, patterns=complete.assign(trained_with_missing=True)) != ""
 
 
+def test_the_search_says_which_class_is_positive(capsys: pytest.CaptureFixture[str]) -> None:
+    rows_of = SimpleNamespace(rows=30)
+    sampling = SimpleNamespace(source="pets", sample=rows_of, holdout=rows_of, population=90, positive="[b]ill")
+    text = printed(capsys, **{"search.sampling": sampling})
+    assert "of 90 training examples; positive class: [b]ill" in text
+
+
 def test_comparison_has_the_interval_of_the_difference(capsys: pytest.CaptureFixture[str]) -> None:
     common = {
         "metric": "accuracy",

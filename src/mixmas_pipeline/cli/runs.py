@@ -128,7 +128,7 @@ def runs_table(records: list[Record]) -> Table:
             record.run,
             record.pipeline,
             "\n".join(record.chosen.values()),
-            record.metric,
+            f"f1 of {record.positive}" if record.metric == "f1" and record.positive else record.metric,
             *(_score(record.metrics.get(f"{split}/{record.metric}")) for split in ("validation", "test")),
             _describe_changes(before, record) if before else "",
             end_section=True,

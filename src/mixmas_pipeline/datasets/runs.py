@@ -38,6 +38,7 @@ class Record:
         metrics: name, as "test/accuracy" -> value.
         artefacts: data set -> version that the run made or reused.
         versions: of Kedro, Python, libraries and the code.
+        positive: the class that f1 is about; "" but for a binary task.
     """
 
     run: str
@@ -51,6 +52,7 @@ class Record:
     metrics: dict[str, float]
     artefacts: dict[str, str]
     versions: dict[str, str]
+    positive: str = ""
 
     @property
     def began(self) -> datetime:

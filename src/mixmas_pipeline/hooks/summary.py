@@ -64,7 +64,8 @@ def print_summary(dataset: str, results: Mapping[str, Any]) -> None:
 def render_sampling(dataset: str, sampling: Any) -> Iterator[str]:
     """Sizes of the search's samples."""
     sizes = f"trained on {sampling.sample.rows}, scored on {sampling.holdout.rows} others"
-    yield f"{sampling.source}: candidates {sizes} of {sampling.population} training examples\n"
+    positive = f"; positive class: {sampling.positive}" if sampling.positive else ""
+    yield f"{sampling.source}: candidates {sizes} of {sampling.population} training examples{positive}\n"
 
 
 def render_leaderboard(dataset: str, leaderboard: pd.DataFrame) -> Iterator[RenderableType]:

@@ -188,6 +188,7 @@ def _record(
         metrics=metrics,
         artefacts=artefacts,
         versions=_versions(given["project_path"]),
+        positive=next(iter(scores.get("positive_class", {})), ""),
     )
 
 

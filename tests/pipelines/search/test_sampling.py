@@ -25,6 +25,14 @@ def test_classes_with_too_few_examples_are_named(caplog: pytest.LogCaptureFixtur
         draw_samples(data.take(keep), SampleParameters(seed=0))
 
 
+def test_the_positive_class_is_that_of_a_binary_task() -> None:
+    for task, positive in (("binary", "1"), ("multiclass", "")):
+        data = brightness_table(60, classes=2)
+        table = MultimodalTable(replace(data.schema, task=task), data.arrays, data.labels, data.ids, check=False)
+        _, _, report = draw_samples(table, SampleParameters(seed=0, margin="auto", holdout_margin="auto"))
+        assert report.positive == positive
+
+
 def test_modalities_that_some_rows_lack_are_no_classes() -> None:
     data = brightness_table(60, classes=2)
     one = data.take(np.flatnonzero((data.labels == 0) | (np.arange(60) == 1)))

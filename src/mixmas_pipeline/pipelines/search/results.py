@@ -58,6 +58,7 @@ class SamplingReport(Parameters):
         classes: stratum -> rows of the training split.
         sample: candidates are trained on it.
         holdout: candidates are scored on it.
+        positive: the class that f1 is about; "" but for a binary task.
     """
 
     source: str
@@ -65,6 +66,7 @@ class SamplingReport(Parameters):
     classes: dict[str, int]
     sample: SampleReport
     holdout: SampleReport
+    positive: str = ""
 
 
 class Proposal(Parameters):

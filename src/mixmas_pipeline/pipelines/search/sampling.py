@@ -9,6 +9,7 @@ import numpy as np
 from mixmas_pipeline.data.sampling import sample_sizes, stratified_split, worst_imbalance
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.strata import label_strata, strata_of
+from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.pipelines.search.parameters import SampleParameters
 from mixmas_pipeline.pipelines.search.results import SampleReport, SamplingReport
 
@@ -44,6 +45,7 @@ def draw_samples(
         classes=_counts(names, labels),
         sample=reports[0],
         holdout=reports[1],
+        positive=task_of(train.schema.task).positive_class(train.schema.classes),
     )
     return tables[0], tables[1], report
 
