@@ -66,6 +66,13 @@ def test_positive_class_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Positive class: [red]bot (2% of the test rows)" in text
 
 
+def test_the_threshold_of_a_decision_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """The weights 1 and 4 decide for the second class where 4 p > 1 - p."""
+    metrics = {"test": {"f1": 0.5}, "positive_class": {"bot": 0.1}, "decision_weights": {"human": 1.0, "bot": 4.0}}
+    assert "Decided bot from a probability of 0.20" in printed(capsys, metrics=metrics)
+    assert "Decided" not in printed(capsys, metrics={"test": {"f1": 0.5}, "positive_class": {"bot": 0.1}})
+
+
 def test_leaderboard_notes_and_reasons(capsys: pytest.CaptureFixture[str]) -> None:
     common = {"stage": "image", "steps": 200, "extended": True, "trials": 2, "spread": 0.01, "chance": 0.1}
     common |= {"parameters": 12345, "flops_per_example": 1_500_000, "seconds": 2.0, "reason": "It is the cheapest."}

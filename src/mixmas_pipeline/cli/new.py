@@ -66,3 +66,4 @@ def new_command(folder: Path) -> None:
     except FileExistsError as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"Made {folder}. Next: cd {folder} && kedro run")
+    click.echo("That runs the demo. Your own table is described in conf/local/parameters.yml: README, Your own data")

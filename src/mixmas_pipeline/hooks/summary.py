@@ -139,6 +139,9 @@ def render_metrics(dataset: str, metrics: dict[str, dict[str, float]]) -> Iterat
     yield table
     for name, share in metrics.get("positive_class", {}).items():
         yield Text(f"  Positive class: {name} ({share:.0%} of the test rows); sensitivity is its recall")
+        if weighted := metrics.get("decision_weights"):
+            negative, positive = weighted.values()
+            yield Text(f"  Decided {name} from a probability of {negative / (negative + positive):.2f}")
     if weights := metrics.get("weights"):
         shares = ", ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
         networks = sum(weight for name, weight in weights.items() if name not in ("linear", "trees"))

@@ -41,6 +41,15 @@ def test_groups_in_columns_of_a_file_that_nothing_uses() -> None:
     assert "'patient'" in shared.what
 
 
+def test_dates_of_a_text_file_are_no_groups() -> None:
+    days = [f"2024-01-{1 + i // 4:02d}" for i in range(100)]
+    rows = rows_of_a_file(visited=days, patient=[f"p{i // 4}" for i in range(100)])
+    rows["test"].loc[0, "visited"] = None
+    found = [f.what for f in nodes.measure_cells(**rows, table=TABLE).findings if "training rows also have" in f.what]
+    assert len(found) == 2, "in two splits"
+    assert all("'patient'" in what for what in found)
+
+
 def test_empty_cells_of_a_file() -> None:
     rows = rows_of_a_file()
     rows["test"].loc[:39, "half"] = None

@@ -31,11 +31,14 @@ def right(share: float, seed: int) -> np.ndarray:
 def verdict(network: float, reference: float, validation: tuple[float, float], error: float = 0.01) -> Verdict:
     """Of test accuracies, and of the validation scores of network and reference."""
     test, labels = table(), right(reference, 1)
+    score = (labels == LABELS).mean()
     return conclude(
         test,
         {"validation_split": {"accuracy": validation[0]}, "test": {}},
         network_predictions(test.ids, right(network, 2), CLASSES),
-        references(("linear", "a + b", validation[1]), error=error).assign(test=(labels == LABELS).mean()),
+        references(("linear", "a + b", validation[1]), error=error).assign(
+            test=score, low=score - 0.06, high=score + 0.06
+        ),
         {"linear: a + b": np.eye(2, dtype=np.float32)[labels]},
         QUICK,
     )
@@ -133,6 +136,25 @@ def test_models_that_are_no_better_than_one_answer_for_all_are_not_recommended()
         in (found.sentences[1])
     )
     assert "use neither" not in " ".join(verdict(0.7, 0.51, (0.7, 0.5)).sentences)
+
+
+def test_a_preferred_model_that_is_no_better_than_a_constant_is_not_just_recommended() -> None:
+    """The test split does not choose, but it is said that the other model alone beats the constant."""
+    test, labels = table(), right(0.55, 1)
+    frame = references(("linear", "a + b", 0.5)).assign(test=0.55, low=0.51, high=0.6)
+    found = conclude(
+        test,
+        {"validation_split": {"accuracy": 0.9}, "test": {}},
+        network_predictions(test.ids, right(0.52, 2), CLASSES),
+        frame,
+        {"linear: a + b": np.eye(2, dtype=np.float32)[labels]},
+        QUICK,
+    )
+    assert found.recommended.model == "network"
+    assert found.sentences[1].startswith(
+        "The validation split preferred the searched model, but only the linear model is clearly better than the most "
+        "frequent class for every row (accuracy 0.500). Check both models"
+    )
 
 
 def test_an_accuracy_below_a_constants_is_no_fault_of_models_for_rare_classes() -> None:

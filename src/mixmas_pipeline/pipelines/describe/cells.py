@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from mixmas_pipeline.pipelines.data.custom.cells import RESERVED, CellError, choose, words
+from mixmas_pipeline.pipelines.data.custom.cells import DATE, RESERVED, CellError, choose, words
 from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
 from mixmas_pipeline.pipelines.data.custom.reading import own_columns
 from mixmas_pipeline.pipelines.describe.findings import finding, standard_errors
@@ -74,6 +74,8 @@ def _may_name_groups(train: pd.DataFrame, column: str) -> bool:
     try:
         cells = pd.Series(words(train, column), dtype=object)
     except CellError:  # numbers that are too large to be names
+        return False
+    if cells.dropna().map(lambda cell: DATE.fullmatch(cell) is not None).all():
         return False
     numbers = pd.to_numeric(cells, errors="coerce")
     fractions = (numbers % 1 != 0) & numbers.notna()

@@ -141,13 +141,18 @@ def _constant(
 
 def _sentences(verdict: Verdict, everything: str, constant: tuple[str, float] | None) -> list[str]:
     recommended, other = (_name(finalist, everything) for finalist in (verdict.recommended, verdict.other))
-    compared = {"better": "better than", "level": "as good as", "worse": "worse than"}[verdict.outcome]
+    compared = {"better": "better than", "level": "neither clearly better nor worse than", "worse": "worse than"}
     scores = f"{verdict.metric} {verdict.recommended.test:.3f} against {verdict.other.test:.3f}"
     noise = f"difference {verdict.difference:+.3f}, 95 %: {verdict.low:+.3f} to {verdict.high:+.3f}"
-    first = f"{recommended[0].upper()}{recommended[1:]} is {compared} {other} on the test split ({scores}; {noise})."
-    if constant is not None and max(verdict.recommended.low, verdict.other.low) <= constant[1]:
+    first = f"{recommended[0].upper()}{recommended[1:]} is {compared[verdict.outcome]} {other} on the test split "
+    first += f"({scores}; {noise})."
+    if constant is not None and verdict.recommended.low <= constant[1]:
         what = f"the {constant[0]} for every row ({verdict.metric} {constant[1]:.3f})"
-        advice = f"Neither is clearly better than {what}: use neither. More rows or other inputs may help."
+        if verdict.other.low <= constant[1]:
+            advice = f"Neither is clearly better than {what}: use neither. More rows or other inputs may help."
+        else:
+            advice = f"The validation split preferred {recommended}, but only {other} is clearly better than {what}."
+            advice += " Check both models on new rows before you use one."
         return [first, advice]
     return [first, _advice(verdict, recommended, other)]
 

@@ -27,7 +27,7 @@ _WHOLE = re.compile(r"^(-?\d+)\.0+$")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,(?!\d{3}$)\d+")  # 1,500 may be either
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
 _PERCENT = re.compile(r"[-+]?[\d.]+ *%")
-_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ].*)?")
+DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ].*)?")
 _LARGEST = 1e30  # numbers are stored in 32 bits, and squared
 # Columns of every frame of rows: their ids, as texts; their numbers in the file, from 0 (which are the index of the
 # frames that kinds get); how many rows the file has.
@@ -123,8 +123,9 @@ def _number_hint(cell: str) -> str:
         return f" without commas, such as {cell.replace(',', '')}; take them out of the column"
     if _PERCENT.fullmatch(cell):
         return f" without a percent sign, such as {cell.rstrip(' %')}; take the signs out of the column"
-    if _DATE.fullmatch(cell):
-        return "; it looks like a date: put the days since a fixed date, or its parts, into columns of numbers"
+    if DATE.fullmatch(cell):
+        advice = "leave the column out, or put the days since a fixed date, or its parts, into columns of numbers"
+        return f"; it looks like a date: {advice}"
     return ""
 
 
