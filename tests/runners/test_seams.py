@@ -47,6 +47,7 @@ def test_every_library_counts_or_is_known_not_to_change_results() -> None:
         "universal-pathlib",
         "lazy-loader",
         "pooch",
+        "requests",
         "filelock",
         "threadpoolctl",
         "loky",
