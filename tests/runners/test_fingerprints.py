@@ -276,7 +276,11 @@ MEANT = [
         JUDGES | {"training.evaluate_model"},
     ),
     Edit(
-        "verdict", "pipelines/reference/verdict.py", '"level": "as good', '"level": "good', {"reference.give_verdict"}
+        "verdict",
+        "pipelines/reference/verdict.py",
+        '"level": "neither clearly',
+        '"level": "neither',
+        {"reference.give_verdict"},
     ),
     Edit(
         "reference contender",

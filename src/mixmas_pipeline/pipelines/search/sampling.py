@@ -9,7 +9,6 @@ import numpy as np
 from mixmas_pipeline.data.sampling import sample_sizes, stratified_split, worst_imbalance
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.strata import label_strata, strata_of
-from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.pipelines.search.parameters import SampleParameters
 from mixmas_pipeline.pipelines.search.results import SampleReport, SamplingReport
 
@@ -45,7 +44,8 @@ def draw_samples(
         classes=_counts(names, labels),
         sample=reports[0],
         holdout=reports[1],
-        positive=task_of(train.schema.task).positive_class(train.schema.classes),
+        # Not by ``evaluation.tasks``: another metric must not draw the samples again.
+        positive=train.schema.classes[1] if train.schema.task == "binary" else "",
     )
     return tables[0], tables[1], report
 
