@@ -123,3 +123,10 @@ def test_verify_names_what_is_not_as_it_was_saved(tmp_path: Path, monkeypatch: p
     assert f"{saved} differs from what run {saved.parent.name} saved" in altered.output
     assert "could not be compared: 1" in altered.output
     assert "altered: 1 of 1" in altered.output
+
+
+def test_verify_of_an_environment_without_data_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "load_configuration", lambda *_: {"globals": {"data_root": str(tmp_path / "none")}})
+    done = CliRunner().invoke(runs.runs_command, ["--verify"], obj=SimpleNamespace(project_path=tmp_path))
+    assert done.exit_code == 1
+    assert f"there is no data root {tmp_path / 'none'}" in done.output

@@ -491,7 +491,7 @@ def test_the_source_is_read_again_when_a_run_begins_or_a_module_is_imported_agai
     monkeypatch.setattr(code, "reloads", lambda: -1)
     again = code.package_code()
     assert again is not first
-    code.begin_run()
+    code.read_again()
     assert code.package_code() is not again
 
 

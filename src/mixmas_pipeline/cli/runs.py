@@ -63,12 +63,15 @@ def _verify(metadata: ProjectMetadata, env: str | None) -> None:
     """Print the versions whose content is not the recorded one.
 
     Raises:
-        ClickException: there are some.
+        ClickException: there are some, or there is no data root.
     """
     from mixmas_pipeline.storage.locks import data_root
+    from mixmas_pipeline.storage.paths import subfolders
     from mixmas_pipeline.storage.retention import altered_versions, saved_versions
 
     root = data_root(load_configuration(metadata, env)["globals"], metadata.project_path)
+    if not subfolders(root):
+        raise click.ClickException(f"there is no data root {root}: nothing has been run in this environment")
     saved = [version for versions in saved_versions(root).values() for version in versions]
     recorded = [version for version in saved if version.record]
     with click.progressbar(recorded, label=f"Reading {len(recorded)} versions") as shown:

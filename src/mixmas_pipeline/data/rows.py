@@ -101,13 +101,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
             raise ValueError("it is a single array; expected an archive of named ones, as numpy.savez writes")
         with opened as archive:
             return {name: _plain(archive, name) for name in archive.files}
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        OSError,
-        RuntimeError,
-    ) as error:  # the last one: it has a password
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # RuntimeError: a password
         raise ValueError(f"it is not a complete .npz file ({error})") from error
 
 

@@ -69,6 +69,11 @@ class TableSchema:
     classes: tuple[str, ...]
     source: str = ""
 
+    @property
+    def positive(self) -> str:
+        """The class that f1, sensitivity and precision are about; "" but for a binary task."""
+        return self.classes[1] if self.task == "binary" else ""
+
     def to_json(self) -> str:
         """Serialise; the inverse of ``from_json``."""
         return json.dumps(asdict(self))

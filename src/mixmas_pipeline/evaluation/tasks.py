@@ -62,10 +62,6 @@ class Task:
         """See ``probabilities.probabilities``."""
         return probabilities(logits, self.name, class_weights)
 
-    def positive_class(self, classes: tuple[str, ...]) -> str:
-        """The class that f1, sensitivity and precision are about; "" but for a binary task."""
-        return ""
-
     def scores(self, labels: np.ndarray, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
         """The reported scores of a model, by name. A score that these examples do not define is left out."""
         predicted = self.predict(logits)
@@ -158,9 +154,6 @@ class Binary(Task):
     name = "binary"
     metrics = (*Task.metrics, "f1")
     reported = ("accuracy", "f1", "f1_macro", "f1_weighted")
-
-    def positive_class(self, classes: tuple[str, ...]) -> str:
-        return classes[1]
 
     def scores(self, labels: np.ndarray, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
         """The scores of the positive class, with sensitivity (share of positive examples predicted positive),

@@ -57,15 +57,13 @@ class RecordingHooks:
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], catalog: CatalogProtocol) -> None:
         """Begin to record, if the runner is Kedro's sequential one."""
-        from mixmas_pipeline.storage.downloads import ask_again
-        from mixmas_pipeline.utils.code_hash import begin_run
+        from mixmas_pipeline.runners.fingerprints import begin_run
         from mixmas_pipeline.utils.resources import ComputeParameters
 
-        begin_run()
-        ask_again()
         self._begun = None
         runner = str(run_params.get("runner"))
         if runner == "None" or _SEQUENTIAL in runner:  # a session that is given none takes it
+            begin_run()
             section = catalog.load("params:compute") if "params:compute" in catalog else {}
             self._begun = _Run(catalog, run_params["run_id"], ComputeParameters.model_validate(section))
 

@@ -28,10 +28,11 @@ from kedro.pipeline.node import Node
 from mixmas_pipeline.models.blocks import BLOCKS
 from mixmas_pipeline.models.implementations import implementations
 from mixmas_pipeline.storage.atomic import is_complete, write_atomically
+from mixmas_pipeline.storage.downloads import ask_again
 from mixmas_pipeline.storage.hashing import hash_path
 from mixmas_pipeline.storage.object_store import object_keys
 from mixmas_pipeline.storage.paths import read_bytes, without_secrets
-from mixmas_pipeline.utils.code_hash import PACKAGE, PackageCode, package_code
+from mixmas_pipeline.utils.code_hash import PACKAGE, PackageCode, package_code, read_again
 from mixmas_pipeline.utils.resources import ComputeParameters
 
 if TYPE_CHECKING:
@@ -108,6 +109,12 @@ class Fingerprint:
             for key in sorted({*before, *after})
             if before.get(key) != after.get(key)
         ]
+
+
+def begin_run() -> None:
+    """A run begins: look anew at code that is not imported yet, and at files of the web."""
+    read_again()
+    ask_again()
 
 
 def fingerprint(node: Node, catalog: CatalogProtocol, compute: ComputeParameters) -> Fingerprint | None:

@@ -20,13 +20,12 @@ from pluggy import PluginManager
 
 from mixmas_pipeline.runners.checks import check_inputs_exist, check_outputs_are_kept
 from mixmas_pipeline.runners.executor import Executor
-from mixmas_pipeline.runners.fingerprints import Fingerprint, fingerprint, record, up_to_date
+from mixmas_pipeline.runners.fingerprints import Fingerprint, begin_run, fingerprint, record, up_to_date
 from mixmas_pipeline.runners.local_executor import LocalExecutor
 from mixmas_pipeline.runners.progress import RunProgress
 from mixmas_pipeline.runners.remote import WorkerLost
 from mixmas_pipeline.runners.task import TaskFactory
 from mixmas_pipeline.storage.locks import check_locks
-from mixmas_pipeline.utils.code_hash import begin_run
 from mixmas_pipeline.utils.resources import ComputeParameters
 
 RERUNS = 2  # of a node whose worker is lost

@@ -20,7 +20,6 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial as partial_call
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
@@ -35,7 +34,7 @@ _CHUNK = 1 << 20
 _TIMEOUT, _CONNECT_TIMEOUT = 60, 10  # seconds without an answer, and until there is a connection
 _PROGRESS_EVERY = 5.0  # seconds
 _VALIDATORS = ("ETag", "Last-Modified")
-_asked: set[Path] = set()  # cached files whose origin this process has asked
+_asked: set[Path] = set()  # cached files whose origin this run has asked
 _log = logging.getLogger(__name__)
 
 
@@ -104,14 +103,13 @@ def fetch_newest(path: Path, source: Source) -> Path:
         state = _state(source)
         fetch(path, source)
         _write_state(path, state)
-    elif _has_changed(path, source):
+    elif (changed := _changed_state(path, source)) is not None:
         _log.warning("%s is not what it was when it was fetched; it is fetched again", without_secrets(source.url))
-        state = _state(source)
         with TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.", suffix=".partial") as folder:
             partial = Path(folder) / path.name
             _obtain(partial, source)
             partial.replace(path)
-        _write_state(path, state)
+        _write_state(path, changed)
     _asked.add(path)
     return path
 
@@ -143,10 +141,10 @@ def content_hash(path: Path, members: str = "") -> str:
     return digest.hexdigest()
 
 
-def _has_changed(path: Path, source: Source) -> bool:
-    """Whether the origin has another file than the cached one, as far as it says."""
+def _changed_state(path: Path, source: Source) -> dict[str, str] | None:
+    """What the origin says of its file, if it is another than the cached one; None if not, or if it cannot be asked."""
     if copy := mirrored(source.mirror):
-        return copy.is_file() and not filecmp.cmp(copy, path, shallow=False)
+        return None if not copy.is_file() or filecmp.cmp(copy, path, shallow=False) else _dated({})
     known = _known_state(path)
     day = known.get("fetched") or f"{datetime.fromtimestamp(path.stat().st_mtime, UTC):%Y-%m-%d}"
     used = f"{without_secrets(source.url)}: the copy fetched on {day} is used; to fetch it again, delete {path}"
@@ -154,19 +152,23 @@ def _has_changed(path: Path, source: Source) -> bool:
         now = _ask(source)
     except OSError as error:
         _log.warning("%s (its server cannot be asked: %s)", used, _shown(error, source))
-        return False
+        return None
     if not now:
         _log.warning("%s (its server does not tell whether it has changed)", used)
     validator = next((name for name in _VALIDATORS if name in now), "")  # the ETag decides where there is one
-    return bool(validator) and now[validator].removeprefix("W/") != known.get(validator, "").removeprefix("W/")
+    same = not validator or now[validator].removeprefix("W/") == known.get(validator, "").removeprefix("W/")
+    return None if same else _dated(now)
 
 
 def _state(source: Source) -> dict[str, str]:
     """What the origin says of its file now, and the day."""
     try:
-        said = {} if mirrored(source.mirror) else _ask(source)
+        return _dated({} if mirrored(source.mirror) else _ask(source))
     except OSError:
-        said = {}  # the download that follows says why
+        return _dated({})  # the download that follows says why
+
+
+def _dated(said: dict[str, str]) -> dict[str, str]:
     return {**said, "fetched": f"{datetime.now(UTC):%Y-%m-%d}"}
 
 
@@ -197,12 +199,12 @@ def _state_file(path: Path) -> Path:
 def _known_state(path: Path) -> dict[str, str]:
     try:
         return dict(json.loads(_state_file(path).read_text()))
-    except (OSError, ValueError):  # there is none, or it is damaged
+    except (OSError, TypeError, ValueError):  # there is none, or it is damaged
         return {}
 
 
 def _write_state(path: Path, state: dict[str, str]) -> None:
-    write_atomically(_state_file(path), partial_call(Path.write_text, data=json.dumps(state)))
+    write_atomically(_state_file(path), lambda file: file.write_text(json.dumps(state)))
 
 
 def _obtain(partial: Path, source: Source) -> str:

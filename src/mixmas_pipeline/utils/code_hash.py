@@ -267,7 +267,7 @@ class PackageCode:
 
 def _read_sources(root: Path, package: str, imported: Mapping[str, bytes]) -> Iterator[tuple[str, Source]]:
     """Module without the package's name -> its source. What no import finds, such as an editor's files, is left out."""
-    for file in sorted(root.rglob("*.py"), reverse=True):  # a package is found before a module of its name
+    for file in sorted(root.rglob("*.py"), reverse=True):  # a package replaces a module of its name
         *folders, stem = file.relative_to(root).with_suffix("").parts
         name = ".".join(folders if stem == "__init__" else [*folders, stem])
         text = imported.get(f"{package}.{name}")
@@ -286,8 +286,8 @@ def _package_code(_: int) -> PackageCode:
     return read_package_code()
 
 
-def begin_run() -> None:
-    """A run begins: modules that are not imported yet are what their files are now."""
+def read_again() -> None:
+    """From now on, modules that are not imported yet are what their files are now."""
     _package_code.cache_clear()
 
 

@@ -109,7 +109,7 @@ def compare_contenders(
     comparison = pd.DataFrame(rows).astype({"published": float})
     comparison.insert(0, "source", test.schema.source)
     comparison.insert(2, "metric", metric)
-    comparison.insert(3, "positive", task.positive_class(test.schema.classes))
+    comparison.insert(3, "positive", test.schema.positive)
     return comparison, _predictions(test, on_test, compare.seeds)
 
 

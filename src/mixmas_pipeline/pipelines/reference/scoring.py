@@ -86,7 +86,7 @@ def score_all(
                     "model": kind,
                     "modalities": modalities,
                     "metric": metric,
-                    "positive": task_of(test.schema.task).positive_class(test.schema.classes),
+                    "positive": test.schema.positive,
                     **_scores(_logits(first, validation), on_test, validation, test, reference, metric),
                     "rows": first.architecture.rows,
                     "rows_refitted": final.architecture.rows,

@@ -44,8 +44,7 @@ def draw_samples(
         classes=_counts(names, labels),
         sample=reports[0],
         holdout=reports[1],
-        # Not by ``evaluation.tasks``: another metric must not draw the samples again.
-        positive=train.schema.classes[1] if train.schema.task == "binary" else "",
+        positive=train.schema.positive,
     )
     return tables[0], tables[1], report
 

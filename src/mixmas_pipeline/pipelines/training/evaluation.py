@@ -118,8 +118,8 @@ def _about(model: Model, test: MultimodalTable) -> dict[str, dict[str, float]]:
     classes, weights, found = test.schema.classes, decision_weights(model), {}
     if weights is not None:
         found["decision_weights"] = dict(zip(classes, weights, strict=True))
-    if test.schema.task == "binary":
-        found["positive_class"] = {classes[1]: float(test.labels.mean())}
+    if positive := test.schema.positive:
+        found["positive_class"] = {positive: float(test.labels.mean())}
     if isinstance(model, Ensemble):
         found["weights"] = model.shares
     return found

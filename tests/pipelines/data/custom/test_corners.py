@@ -73,7 +73,7 @@ def test_ids_that_would_lose_something(ids: list[Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a,b,c\n1,2,3\n4,5\n6,7,8\n", r"line 3 has fewer cells than the first line, 2 of 3; is the file cut off"),
+        ("a,b,c\n1,2,3\n4,5\n6,7,8\n", r"line 3 has fewer cells than the first line, 2 of 3 .is the file cut off"),
         ('a,b\n1,"two\nlines"\n3\n', "line 4 has fewer cells than the first line, 1 of 2"),
         ("a,b\n1,2\rthree\n4,5\n", "line 3 has fewer cells than the first line, 1 of 2"),
         ("a,b\n1,2\x003\n", "line 2 has a character NUL"),

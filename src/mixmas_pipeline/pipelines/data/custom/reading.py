@@ -286,7 +286,7 @@ def _check_lines(path: Path, separator: str, columns: int) -> None:
                 advice = _other_separator(path, separator)
                 raise ValueError(
                     f"line {reader.line_num} has fewer cells than the first line, {len(cells)} of {columns}"
-                    + (advice or "; is the file cut off, or does a cell have a line break without quotation marks")
+                    + (advice or " (is the file cut off, or does a cell have a line break without quotation marks?)")
                     + ". Write empty cells as well"
                 )
 
