@@ -44,8 +44,17 @@ nodes = [Node(probe.edit, "params:edit", "edited", name="edit")]
 names = sys.argv[4].split(",")
 nodes += [Node(probe.value, ["edited", "params:after"], name, name=name, tags="trial") for name in names]
 values = {"params:edit": sys.argv[2], "params:after": sys.argv[3]}
-print(probes.run(Path("out") / sys.argv[4], Pipeline(nodes), values, cores=len(names)))
+runner = None
+if sys.argv[5] == "ray":
+    from ray.cluster_utils import Cluster
+    from mixmas_pipeline.runners.ray import RayRunner
+    head = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": 80_000_000}
+    runner = RayRunner(address=Cluster(initialize_head=True, head_node_args=head).address)
+print(probes.run(Path("out") / sys.argv[4], Pipeline(nodes), values, runner, cores=len(names)))
 """
+
+
+ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "400", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 class Copy:
@@ -58,13 +67,19 @@ class Copy:
         (folder / "mixmas_pipeline" / "probe.py").write_text(PROBE)
         self._inner = folder / "mixmas_pipeline" / "probe_inner.py"
 
-    def run(self, edit: str, after: str = "", imports: str = "later", names: str = "value") -> str:
+    def run(self, edit: str, after: str = "", imports: str = "later", names: str = "value", runner: str = "") -> str:
         """Run the nodes in a new process, the module being ``VALUE = 1`` before; what the process printed."""
         path = os.pathsep.join([str(self._folder), str(ROOT / "tests" / "samples")])
         return subprocess.run(
-            [sys.executable, "-c", SCRIPT, imports, edit, after, names],
+            [sys.executable, "-c", SCRIPT, imports, edit, after, names, runner],
             cwd=self._folder,
-            env={**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "400"},
+            env={
+                **os.environ,
+                "PYTHONPATH": path,
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "COLUMNS": "400",
+                "RAY_USAGE_STATS_ENABLED": "0",
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -104,10 +119,13 @@ def test_a_comment_is_no_other_code(package: Copy) -> None:
 
 
 @pytest.mark.slow
-def test_an_edit_that_is_taken_back_while_workers_run_is_not_recorded(package: Copy) -> None:
+@pytest.mark.parametrize("runner", ["", "ray"])
+def test_an_edit_that_is_taken_back_while_workers_run_is_not_recorded(runner: str, package: Copy) -> None:
     """The workers have imported the edited module; the disk says nothing of it any more."""
-    broken = package.run("VALUE = 2\n", after="VALUE = 1\n", names="one,two")
+    if runner:
+        pytest.importorskip("ray", reason="needs the extra ray")
+    broken = package.run("VALUE = 2\n", after="VALUE = 1\n", names="one,two", runner=runner)
     assert "the code of probe_inner is not what it was when this run began" in broken
     package.write("VALUE = 1\n")
-    again = package.run("VALUE = 2\n", after="VALUE = 1\n", names="one,two")
+    again = package.run("VALUE = 2\n", after="VALUE = 1\n", names="one,two", runner=runner)
     assert "'one': 1, 'two': 1" in again
