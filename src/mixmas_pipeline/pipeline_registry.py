@@ -41,6 +41,7 @@ from mixmas_pipeline.pipelines.reference.parameters import ReferenceParameters
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.pipelines.validate_search.parameters import ValidateSearchParameters
 from mixmas_pipeline.training.parameters import TrainingParameters
+from mixmas_pipeline.utils.errors import InputError
 from mixmas_pipeline.utils.packaged_project import PROJECT
 from mixmas_pipeline.utils.parameters import check, check_keys
 from mixmas_pipeline.utils.resources import ComputeParameters
@@ -72,7 +73,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     Hyperparameters of blocks are not checked here, since that imports torch; see ``check_blocks``.
 
     Raises:
-        ValueError: the parameters name an unknown data set, or have another mistake.
+        InputError: the parameters name an unknown data set, or have another mistake.
     """
     _left_out.clear()
     parameters = _parameters()
@@ -95,7 +96,7 @@ def check_blocks() -> None:
     whether scores and balance fit the task. Imports torch.
 
     Raises:
-        ValueError: a block has no such hyperparameter, or a value is out of range, or does not fit. The message names
+        InputError: a block has no such hyperparameter, or a value is out of range, or does not fit. The message names
             each mistake's key, what was found and what was expected.
     """
     parameters = _parameters()
@@ -152,13 +153,13 @@ def _check_settings(parameters: dict[str, Any], known: dict[str, DataSet]) -> No
     dataset = parameters.get("dataset")
     _check_names(custom.names(parameters))
     if not isinstance(dataset, str) or dataset not in known:
-        raise ValueError(f"the parameter 'dataset' is {dataset!r}; {_remedy(dataset, parameters, known)}")
+        raise InputError(f"the parameter 'dataset' is {dataset!r}; {_remedy(dataset, parameters, known)}")
     if not isinstance(parameters.get(dataset), dict):
-        raise ValueError(f"the parameters have no section {dataset!r} (found: {parameters.get(dataset)!r})")
+        raise InputError(f"the parameters have no section {dataset!r} (found: {parameters.get(dataset)!r})")
     check_keys(parameters, "", {*_SETTINGS, *known})
     check(parameters["compute"], "compute", ComputeParameters)
     if not isinstance(tracking := parameters.get("tracking", True), bool):
-        raise ValueError(f"the parameter 'tracking' is {tracking!r}; expected true or false")
+        raise InputError(f"the parameter 'tracking' is {tracking!r}; expected true or false")
 
 
 def _check_names(names: Iterable[str]) -> None:
@@ -167,7 +168,7 @@ def _check_names(names: Iterable[str]) -> None:
     for name in names:
         if name in taken or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             why = "it is taken" if name in taken else "expected small letters, digits and _, starting with a letter"
-            raise ValueError(f"the section {name!r} has a table, and {name!r} cannot name a data set: {why}")
+            raise InputError(f"the section {name!r} has a table, and {name!r} cannot name a data set: {why}")
 
 
 def _remedy(dataset: Any, parameters: dict[str, Any], known: Iterable[str]) -> str:
@@ -201,7 +202,7 @@ def _sections(dataset: str, section: dict[str, Any]) -> _Sections:
     """The active data set's sections, checked."""
     for name in SECTIONS:
         if name not in section:
-            raise ValueError(f"the parameters of {dataset!r} have no {name!r}; see conf/base/parameters_{name}.yml")
+            raise InputError(f"the parameters of {dataset!r} have no {name!r}; see conf/base/parameters_{name}.yml")
     sections = _Sections(
         search=check(section["search"], f"{dataset}.search", SearchParameters),
         training=check(section["training"], f"{dataset}.training", TrainingParameters),
@@ -213,7 +214,7 @@ def _sections(dataset: str, section: dict[str, Any]) -> _Sections:
     )
     encoders = sections.compare.baseline.encoders
     if set(encoders) != set(sections.search.encoders):
-        raise ValueError(
+        raise InputError(
             f"{dataset}.compare.baseline has encoders of {sorted(encoders)}; the search space of "
             f"{sorted(sections.search.encoders)}"
         )
@@ -269,7 +270,7 @@ def _validation(dataset: str, sections: _Sections) -> dict[str, Pipeline]:
     try:
         combinations = validate_search.count(sections.search.only(sections.validate_search.space))
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise InputError(f"{path}: {error}") from None
     if combinations > MOST_COMBINATIONS:
         _left_out["validate_search"] = (
             f"validate_search would train {combinations:,} combinations fully; name candidates in {path}, so that "
@@ -283,7 +284,7 @@ def _reading(dataset: str, section: dict[str, Any], prediction: PredictParameter
     """What reads new rows in the layout of the data set's table; None if they come as arrays.
 
     Raises:
-        ValueError: ``sources`` names a modality without files, or lacks one whose files have a row per row of the
+        InputError: ``sources`` names a modality without files, or lacks one whose files have a row per row of the
             table.
     """
     table = None
@@ -291,7 +292,7 @@ def _reading(dataset: str, section: dict[str, Any], prediction: PredictParameter
         table = check(section[custom.TABLE], f"{dataset}.{custom.TABLE}", custom.TableParameters)
     files = [name for name, modality in table.modalities.items() if modality.source] if table else []
     if unknown := sorted(set(prediction.sources) - set(files)):
-        raise ValueError(
+        raise InputError(
             f"{dataset}.predict.sources names {unknown[0]!r}; modalities with files of their own: {files or 'none'}"
         )
     if table is None or not custom.has_layout(table, prediction.rows):
@@ -299,7 +300,7 @@ def _reading(dataset: str, section: dict[str, Any], prediction: PredictParameter
     for name, modality in table.modalities.items():
         by_row = isinstance(modality, custom.EmbeddingParameters) and modality.file is not None
         if prediction.rows is not None and by_row and name not in prediction.sources:
-            raise ValueError(
+            raise InputError(
                 f"{dataset}.predict.sources has no {name!r}: the rows of {modality.source} are those of the table, not "
                 "the new ones; name a file for them"
             )

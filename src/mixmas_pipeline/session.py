@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
 from kedro.framework.context import KedroContext
 from kedro.framework.session import KedroSession
 from kedro.runner import AbstractRunner, SequentialRunner
 
 from mixmas_pipeline.pipeline_registry import check_blocks, why_left_out
-from mixmas_pipeline.storage.locks import DataRootBusy
-
-
-class BusyError(click.ClickException, DataRootBusy):
-    """``DataRootBusy`` for the command line, which shows the message without a trace."""
+from mixmas_pipeline.utils.errors import InputError
 
 
 class ReusingSession(KedroSession):
@@ -39,14 +34,14 @@ class ReusingSession(KedroSession):
         kwargs["runner"] = runner
         try:
             return super().run(*args, **kwargs)
-        except DataRootBusy as error:
-            raise BusyError(str(error)) from None
-        except ValueError:
+        except ValueError as error:
             # Kedro's own error names the pipeline that does not exist, but not why.
             wanted = [kwargs.get("pipeline_name"), *(kwargs.get("pipeline_names") or []), *args]
             for name in wanted:
                 if isinstance(name, str) and (reason := why_left_out(name)):
-                    raise ValueError(reason) from None
+                    raise InputError(reason) from None
+            if str(error).startswith("Failed to find the pipeline"):
+                raise InputError(str(error)) from None
             raise
 
     def load_context(self) -> KedroContext:

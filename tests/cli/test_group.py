@@ -9,9 +9,9 @@ from mixmas_pipeline import cli
 
 
 def test_kedro_finds_its_own_run_and_the_projects_commands() -> None:
-    from kedro.framework.cli.project import run
+    from mixmas_pipeline.cli.kedro_run import run_command
 
-    assert cli.run is run
+    assert cli.run is run_command
     assert set(cli.cli.commands) == {"ipython", "prune", "runs", "viz-build"}
 
 

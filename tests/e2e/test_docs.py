@@ -41,7 +41,7 @@ def commands() -> list[str]:
 VIZ_COMMANDS = [c for c in commands() if c.startswith("kedro viz")]
 KEDRO_COMMANDS = [c for c in commands() if "kedro " in c and c not in VIZ_COMMANDS]
 JOIN = "torchrun "
-PREDICT = ("run", "--env=test", "--pipeline=predict", "--params=avmnist.predict.rows=rows.npz")
+PREDICT = ("run", "--env=test", "--pipelines=predict", "--params=avmnist.predict.rows=rows.npz")
 # These take long, or start processes of their own.
 SLOW = ("RayRunner", "mmimdb", "--env=paper")
 TENSORBOARD = "tensorboard --logdir="

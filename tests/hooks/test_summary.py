@@ -198,7 +198,7 @@ def test_checks_show_warnings_only_and_only_if_there_are_some(capsys: pytest.Cap
     several = pd.concat([FINDINGS.assign(what=f"fault {number}") for number in range(7)] + [notes])
     text = printed(capsys, checks=several)
     assert [row[2] for row in rows(text)] == [f"fault {number} (3, 4)" for number in range(5)]
-    assert "and 2 more; kedro run --pipeline=describe looks for more" in text
+    assert "and 2 more; kedro run --pipelines=describe looks for more" in text
 
 
 def test_the_terminal_shows_twenty_findings(capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,7 +35,7 @@ def test_a_missing_input_names_its_file_and_the_smallest_pipeline_that_makes_it(
     wanting = Pipeline([node("model", output="page")])
     with pytest.raises(DatasetError) as caught:
         check_inputs_exist(wanting, catalog)
-    expected = f"model does not exist: nothing in {tmp_path / 'model.json'}; kedro run --pipeline=small makes it"
+    expected = f"model does not exist: nothing in {tmp_path / 'model.json'}; kedro run --pipelines=small makes it"
     assert str(caught.value).startswith(expected)
     catalog.save("model", {})
     check_inputs_exist(wanting, catalog)
@@ -46,7 +46,7 @@ def test_of_several_missing_inputs_the_pipeline_is_named_that_makes_all(
 ) -> None:
     catalog = DataCatalog({name: JSONFile(filepath=str(tmp_path / name)) for name in ("model", "scores")})
     wanting = Pipeline([node("model", output="page"), node("scores", output="figure")])
-    with pytest.raises(DatasetError, match=r"model does not exist: .*; kedro run --pipeline=large makes it"):
+    with pytest.raises(DatasetError, match=r"model does not exist: .*; kedro run --pipelines=large makes it"):
         check_inputs_exist(wanting, catalog)
 
 

@@ -60,7 +60,14 @@ def test_a_valid_section_becomes_its_model() -> None:
             {"extra": {"tokeniser": {"type": "vector"}, "deph": 2}},
             "a.search.extra.deph: Extra inputs are not permitted (found: 2); did you mean depth?",
         ),
-        ({"stages": {"image": {"tokeniser": {"type": "word"}}}}, "a.search.stages.image.tokeniser: Input tag 'word'"),
+        (
+            {"stages": {"image": {"tokeniser": {"type": "word"}}}},
+            "a.search.stages.image.tokeniser: 'type' is 'word'; expected one of 'patches', 'vector'",
+        ),
+        (
+            {"stages": {"image": {"tokeniser": {"typ": "vector"}}}},
+            "a.search.stages.image.tokeniser: the key 'type' is missing (found: {'typ': 'vector'})",
+        ),
         ("text", "a.search: Input should be a valid dictionary"),
         ({"share": "x" * 100}, f"(found: '{'x' * 76}...)"),
     ],

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from mixmas_pipeline.utils.errors import InputError
+
 _TOKENISE_AT_ONCE = 1024
 
 
@@ -33,7 +35,7 @@ class EncoderFiles:
     content: str
 
 
-class EncoderError(ValueError):
+class EncoderError(InputError):
     """transformers cannot load an encoder, or the encoder cannot embed texts."""
 
 

@@ -274,7 +274,7 @@ def render_checks(dataset: str, checks: pd.DataFrame) -> Iterator[RenderableType
     if len(warnings):
         yield _findings_table(dataset, warnings.head(_MOST_CHECKS))
         more = len(warnings) - _MOST_CHECKS
-        yield Text(f"  {f'and {more} more; ' if more > 0 else ''}kedro run --pipeline=describe looks for more")
+        yield Text(f"  {f'and {more} more; ' if more > 0 else ''}kedro run --pipelines=describe looks for more")
 
 
 def _metric(scores: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""A model as `kedro run --pipeline=export` writes it: a folder with all that is needed to use the model, without this
+"""A model as `kedro run --pipelines=export` writes it: a folder with all that is needed to use the model, without this
 project's data and without Kedro.
 
     model = ExportedModel.from_pretrained("folder")

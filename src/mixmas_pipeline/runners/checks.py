@@ -19,7 +19,7 @@ def check_inputs_exist(pipeline: Pipeline, catalog: CatalogProtocol) -> None:
     missing = {name: d for name, d in datasets.items() if isinstance(d, AtomicDataset) and not d.exists()}
     for name, dataset in missing.items():
         maker = _maker(set(missing)) or _maker({name})
-        remedy = f"; kedro run --pipeline={maker} makes it (with the same --env)" if maker else ""
+        remedy = f"; kedro run --pipelines={maker} makes it (with the same --env)" if maker else ""
         raise DatasetError(f"{name} does not exist: nothing in {dataset._describe()['filepath']}{remedy}")
 
 

@@ -1,5 +1,7 @@
 """The error that storage raises for what a user can mend."""
 
+from mixmas_pipeline.utils.errors import InputError
 
-class StorageError(ValueError):
+
+class StorageError(InputError):
     """A path, an object store, a download or an archive cannot be used. The message names it and says what to do."""

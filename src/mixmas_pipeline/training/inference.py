@@ -80,6 +80,6 @@ def check_fits(table: MultimodalTable, architecture: Architecture | Reference) -
         if ours != models:
             raise ValueError(
                 f"the model was trained on other data than is prepared now: its {what}: {models}; now: {ours}. "
-                "Have the parameters of the data changed since? kedro run --pipeline=training prepares and trains "
+                "Have the parameters of the data changed since? kedro run --pipelines=training prepares and trains "
                 "what is needed"
             )

@@ -9,6 +9,9 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from mixmas_pipeline.utils.errors import InputError
 
 T = TypeVar("T", bound=tuple[Any, ...])
 
@@ -44,17 +47,18 @@ def check(section: Any, path: str, model: type[P], context: dict[str, Any] | Non
         context: of the validation. Default none.
 
     Raises:
-        ValueError: the section has mistakes; the message names each one's key, what was found and what was expected.
+        InputError: the section has mistakes; the message names each one's key, what was found and what was expected.
     """
     try:
         return model.model_validate(section, context=context)
     except ValidationError as error:
         details = "\n".join(
-            f"  {key_path(path, e['loc'])}: {e['msg']} (found: {_short(e['input'])}){_hint(e['type'], e['loc'], model)}"
+            f"  {key_path(path, e['loc'])}: {_message(e)} (found: {_short(e['input'])})"
+            f"{_hint(e['type'], e['loc'], model)}"
             for e in error.errors()
         )
         name = path.rpartition(".")[2]
-        raise ValueError(f"the {name} parameters have {error.error_count()} error(s):\n{details}") from None
+        raise InputError(f"the {name} parameters have {error.error_count()} error(s):\n{details}") from None
 
 
 def check_keys(keys: Iterable[str], path: str, known: Iterable[str]) -> None:
@@ -64,11 +68,11 @@ def check_keys(keys: Iterable[str], path: str, known: Iterable[str]) -> None:
         path: of their section, for messages; empty for the top level.
 
     Raises:
-        ValueError: a key is unknown.
+        InputError: a key is unknown.
     """
     known, prefix = sorted(known), f"{path}." if path else ""
     for key in sorted(set(keys) - set(known)):
-        raise ValueError(f"unknown parameter {prefix}{key}: {suggestion(key, known, prefix)}")
+        raise InputError(f"unknown parameter {prefix}{key}: {suggestion(key, known, prefix)}")
 
 
 def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:
@@ -91,6 +95,16 @@ def key_path(path: str, location: tuple[int | str, ...]) -> str:
         if not (i >= 2 and keys[i - 2] == "modalities") and not (i >= 1 and keys[i - 1] == "tokeniser")
     ]
     return ".".join(map(str, kept))
+
+
+def _message(error: ErrorDetails) -> str:
+    """What is wrong; pydantic's own words, but for a section without the key that says what the section is."""
+    if error["type"] == "union_tag_not_found":
+        return f"the key {error['ctx']['discriminator']} is missing"
+    if error["type"] == "union_tag_invalid":
+        key, found, expected = (error["ctx"][name] for name in ("discriminator", "tag", "expected_tags"))
+        return f"{key} is {found!r}; expected one of {expected}"
+    return error["msg"]
 
 
 def _hint(kind: str, location: tuple[int | str, ...], model: type[Parameters]) -> str:

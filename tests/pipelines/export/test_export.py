@@ -250,7 +250,7 @@ def test_a_model_and_scores_of_different_runs_are_refused(exported: Path) -> Non
     made_from = record.fingerprint.model_copy(update={"inputs": {**record.fingerprint.inputs, "avmnist.model": "x"}})
     of_another = record.model_copy(update={"fingerprint": made_from})
     for name in artefacts.measured:
-        words = rf"newest {name} are not of the newest model \(run .*\); .* --pipeline=training"
+        words = rf"newest {name} are not of the newest model \(run .*\); .* --pipelines=training"
         with pytest.raises(ValueError, match=words):
             check(replace(artefacts, **{f"{name}_record": of_another}))
     validation = {**artefacts.metrics["validation"], "accuracy": artefacts.metrics["validation"]["accuracy"] + 0.05}
@@ -259,7 +259,9 @@ def test_a_model_and_scores_of_different_runs_are_refused(exported: Path) -> Non
     for missing in ("record", "patterns_record"):
         unrecorded = replace(artefacts, **{missing: None})
         check(unrecorded)
-        with pytest.raises(ValueError, match=r"scores are not of the newest model: its accuracy .*--pipeline=training"):
+        with pytest.raises(
+            ValueError, match=r"scores are not of the newest model: its accuracy .*--pipelines=training"
+        ):
             check(replace(unrecorded, metrics=other))
     functions = {"concat": "max", "max": "sum", "mean": "max", "sum": "max"}
     fusion = artefacts.architecture.fusion
@@ -317,6 +319,6 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     said = " ".join((done.stdout + done.stderr).split())
     assert done.returncode != 0
     assert "does not exist" in said
-    assert "kedro run --pipeline=search makes it" in said
+    assert "kedro run --pipelines=search makes it" in said
     done = kedro(project, *EXPORT, "--params=avmnist.export.format=x")
     assert "avmnist.export.format: Extra inputs are not permitted (found: 'x'); did you mean formats?" in done.stderr

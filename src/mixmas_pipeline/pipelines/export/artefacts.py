@@ -21,7 +21,7 @@ from mixmas_pipeline.training.inference import compute_logits
 
 # Without a record the score is computed again, maybe on another machine: rounding may change a prediction or two.
 _SAME_SCORE = 0.01
-_REMEDY = "expected the results of one run: kedro run --pipeline=training (with the same --env)"
+_REMEDY = "expected the results of one run: kedro run --pipelines=training (with the same --env)"
 
 
 @dataclass(frozen=True)

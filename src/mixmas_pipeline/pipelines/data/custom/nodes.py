@@ -32,6 +32,7 @@ from mixmas_pipeline.pipelines.data.custom.cells import (
 from mixmas_pipeline.pipelines.data.custom.kinds import KINDS, Source
 from mixmas_pipeline.pipelines.data.custom.parameters import AudioParameters, ModalityOf, TableParameters
 from mixmas_pipeline.storage.paths import without_secrets
+from mixmas_pipeline.utils.errors import InputError
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
@@ -265,4 +266,4 @@ def _errors_of(file: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"{PurePosixPath(without_secrets(file)).name}: {error}") from error
+        raise InputError(f"{PurePosixPath(without_secrets(file)).name}: {error}") from error

@@ -1,0 +1,42 @@
+"""``kedro run``: Kedro's own command; a mistake in the user's data or parameters is shown without a trace."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from typing import Any, cast
+
+import click
+from kedro.framework.cli.project import run
+from kedro.io import DatasetError
+
+from mixmas_pipeline.storage.locks import DataRootBusy
+from mixmas_pipeline.utils.errors import InputError
+
+
+def is_users(error: BaseException | None) -> bool:
+    """Does the message tell all: is it about the user's data, parameters or data root?
+
+    Kedro raises a ``DatasetError`` for whatever goes wrong in a data set, so that what caused it decides.
+    """
+    if isinstance(error, DatasetError):
+        return error.__cause__ is None or is_users(error.__cause__)
+    return isinstance(error, (InputError, DataRootBusy, OSError))
+
+
+def _run(*args: Any, trace: bool, **kwargs: Any) -> Any:
+    try:
+        return _kedro_run(*args, **kwargs)
+    except (InputError, DataRootBusy, DatasetError) as error:
+        if trace or not is_users(error):
+            raise
+        raise click.ClickException(str(error)) from error
+
+
+_kedro_run = cast(Any, run.callback)
+run_command = copy.copy(run)
+run_command.callback = functools.wraps(_kedro_run)(_run)
+run_command.params = [
+    *run.params,
+    click.Option(["--trace"], is_flag=True, help="Show where in the code a mistake in data or parameters was found."),
+]

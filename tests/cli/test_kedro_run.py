@@ -1,0 +1,61 @@
+"""`kedro run` shows a mistake of the user's without a trace, and a mistake of ours with one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from kedro.io import DatasetError
+
+from mixmas_pipeline.cli import kedro_run as module
+from mixmas_pipeline.cli.kedro_run import is_users, run_command
+from mixmas_pipeline.storage.errors import StorageError
+from mixmas_pipeline.storage.locks import DataRootBusy
+from mixmas_pipeline.utils.errors import InputError
+
+
+def _caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "users"),
+    [
+        pytest.param(InputError("pets.csv: row 3"), True, id="input"),
+        pytest.param(StorageError("no such bucket"), True, id="storage"),
+        pytest.param(DataRootBusy("in use"), True, id="busy"),
+        pytest.param(DatasetError("does not exist"), True, id="data set"),
+        pytest.param(_caused(DatasetError("cannot save"), OSError("disk full")), True, id="disk"),
+        pytest.param(_caused(DatasetError("cannot save"), TypeError("ours")), False, id="ours in a data set"),
+        pytest.param(ValueError("ours"), False, id="ours"),
+    ],
+)
+def test_whose_mistake_it_is(error: Exception, users: bool) -> None:
+    assert is_users(error) is users
+
+
+def _run(monkeypatch: pytest.MonkeyPatch, error: Exception, *arguments: str) -> tuple[int, str, BaseException | None]:
+    def fail(**kwargs: object) -> None:
+        raise error
+
+    monkeypatch.setattr(module, "_kedro_run", fail)
+    result = CliRunner().invoke(run_command, list(arguments))
+    return result.exit_code, result.output, result.exception
+
+
+def test_only_the_message_is_shown_unless_the_trace_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = InputError("pets.csv: row 3, column age: found 'old'; expected a number")
+    assert _run(monkeypatch, error)[:2] == (1, f"Error: {error}\n")
+    assert _run(monkeypatch, error, "--trace")[2] is error
+    ours = TypeError("ours")
+    assert _run(monkeypatch, ours)[2] is ours
+
+
+def test_it_is_the_command_of_the_project_with_kedros_options(tmp_path: Path) -> None:
+    from kedro.framework.cli.project import run as kedros
+    from kedro.framework.cli.utils import find_run_command
+
+    assert find_run_command("mixmas_pipeline") is run_command
+    assert [option.name for option in run_command.params] == [*(option.name for option in kedros.params), "trace"]
