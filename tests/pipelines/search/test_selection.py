@@ -49,6 +49,28 @@ def test_tie_rule_by_hand(tie: float, winner: str, tied: list[str]) -> None:
     assert (selected.candidate, [r.candidate for r in within]) == (winner, tied)
 
 
+@pytest.mark.parametrize(
+    ("flops", "winner", "why"),
+    [
+        pytest.param(100, "cheap", "cheap is the cheapest of them", id="clearly cheaper"),
+        pytest.param(1099, "best", "best is the best of them, which cost about the same", id="about the same"),
+        pytest.param(1000, "best", "best is the best of them, which cost about the same", id="the same"),
+    ],
+)
+def test_a_price_that_hardly_differs_does_not_decide(flops: int, winner: str, why: str) -> None:
+    best, cheap = result("best", 0.70, 1000 if flops == 100 else flops), result("cheap", 0.69, min(flops, 1000))
+    ranking = rank([best, cheap], LABELS, SelectionParameters(metric="accuracy", resamples=200, tie=3.0))
+    assert (ranking.winner, set(ranking.tied)) == (winner, {"best", "cheap"})
+    assert why in ranking.reason
+
+
+def test_the_best_of_the_cheapest() -> None:
+    candidates = [result("best", 0.71, 1000), result("a", 0.69, 100), result("b", 0.70, 105)]
+    ranking = rank(candidates, LABELS, SelectionParameters(metric="accuracy", resamples=200, tie=5.0))
+    assert ranking.winner == "b"
+    assert "b is the best of the cheapest of them. best scored" in ranking.reason
+
+
 def test_equal_scores_are_decided_by_name_not_by_order() -> None:
     a, b = result("a", 0.7, 5), result("b", 0.7, 5)
     b = b.model_copy(update={"trials": a.trials})

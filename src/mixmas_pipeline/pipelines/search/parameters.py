@@ -47,7 +47,8 @@ class SelectionParameters(Parameters):
         metric: the score on the held-out sample. "f1" is the positive class's, for binary tasks; "r2" is the only one
             for regressions.
         tie: candidates whose mean score is within this many standard errors of the best one's are tied with it; the
-            cheapest tied candidate wins. Default 1 (the one-standard-error rule of Breiman et al. 1984).
+            cheapest tied candidate wins, see ``selection.break_tie``. Default 1 (the one-standard-error rule of Breiman
+            et al. 1984).
         above_chance: a candidate has learnt something if its mean score is this many standard deviations above that of
             its predictions with the labels shuffled. Default 3.
         resamples: bootstrap and shuffle resamples. Default 500.

@@ -11,6 +11,8 @@ from mixmas_pipeline.evaluation.significance import Chance, chance, difference_e
 from mixmas_pipeline.pipelines.search.parameters import SelectionParameters
 from mixmas_pipeline.pipelines.search.results import CandidateResult
 
+_SAME_PRICE = 0.1  # as search.match.tolerance
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -58,7 +60,7 @@ def eliminate(
     Returns:
         Name -> reason. The best candidate is never eliminated.
     """
-    best = max(results, key=_rank_key)
+    best = min(results, key=_rank_key)
     dropped = {}
     for result in results:
         difference, error = _mean(best) - _mean(result), 0.0
@@ -89,7 +91,7 @@ def rank(
     ranked = [r for r in above if r.candidate not in dropped] or above
     if not ranked:
         return _all_at_chance(results, at_chance, chances)
-    best = max(ranked, key=_rank_key)
+    best = min(ranked, key=_rank_key)
     errors = {r.candidate: _standard_error(best, r, labels, selection) for r in ranked if r is not best}
     winner, tied = break_tie(ranked, best, errors, selection.tie)
     reason = _reason(winner, best, tied, ranked, errors, dropped)
@@ -103,11 +105,12 @@ def rank(
 def break_tie(
     ranked: Sequence[CandidateResult], best: CandidateResult, errors: Mapping[str, float], tie: float
 ) -> tuple[CandidateResult, list[CandidateResult]]:
-    """The tie rule: of all candidates within noise of the best mean score, the cheapest wins.
+    """The tie rule: of all candidates within noise of the best mean score, the cheapest wins; of those that cost about
+    the same, the one with the best mean.
 
     This is the one-standard-error rule (Breiman, Friedman, Olshen and Stone 1984, section 3.4.3), with the standard
-    error of the paired difference. Cheaper means fewer FLOPs per example, then fewer parameters, then the name that
-    comes first (``_price``).
+    error of the paired difference. The price is FLOPs per example. Candidates that cost at most ``_SAME_PRICE`` more
+    than the cheapest cost about the same: matching leaves such differences between them.
 
     Args:
         ranked: the candidates, ``best`` among them.
@@ -119,7 +122,13 @@ def break_tie(
         The winner; all tied candidates, in the order of ``ranked``.
     """
     tied = [r for r in ranked if r is best or _mean(best) - _mean(r) <= tie * errors[r.candidate]]
-    return min(tied, key=_price), tied
+    return min(_cheapest(tied), key=_rank_key), tied
+
+
+def _cheapest(results: Sequence[CandidateResult]) -> list[CandidateResult]:
+    """Those that cost about as much as the cheapest."""
+    limit = min(r.flops for r in results) * (1 + _SAME_PRICE)
+    return [r for r in results if r.flops <= limit]
 
 
 def _all_at_chance(results: Sequence[CandidateResult], at_chance: list[str], chances: dict[str, Chance]) -> Ranking:
@@ -141,7 +150,10 @@ def _reason(
 ) -> str:
     if len(tied) > 1:
         names = ", ".join(r.candidate for r in tied)
-        text = f"A tie between {names} (differences within noise); {winner.candidate} is the cheapest of them."
+        cheap = len(_cheapest(tied))
+        why = "the cheapest of them" if cheap == 1 else "the best of the cheapest of them"
+        why = "the best of them, which cost about the same" if cheap == len(tied) else why
+        text = f"A tie between {names} (differences within noise); {winner.candidate} is {why}."
         if winner is not best:
             more, error = _mean(best) - _mean(winner), errors[winner.candidate]
             text += f" {best.candidate} scored {more:.3f} ± {error:.3f} more."
@@ -163,8 +175,8 @@ def _price(result: CandidateResult) -> tuple[int, int, str]:
 
 
 def _rank_key(result: CandidateResult) -> tuple[float, int, int, str]:
-    """Largest for the best: by mean score, then the cheaper one, then by name."""
-    return _mean(result), -result.flops, -result.parameters, result.candidate
+    """Smallest for the best: by mean score, then the cheaper one, then by name."""
+    return -_mean(result), result.flops, result.parameters, result.candidate
 
 
 def _predicted(result: CandidateResult) -> np.ndarray:
