@@ -142,10 +142,14 @@ def test_comparison_has_the_interval_of_the_difference(capsys: pytest.CaptureFix
 
 def test_predictions_name_the_model_and_what_it_lacks(capsys: pytest.CaptureFixture[str]) -> None:
     contribution = {"mean_contribution": 0.25, "mean_absolute_contribution": 0.5, "flipped": 0.1, "head_agrees": None}
-    summary = SimpleNamespace(model="linear", model_name="the linear model", rows=3, scores={})
+    summary = SimpleNamespace(model="linear", model_name="the linear model", rows=3, scores={"auroc": 0.75})
+    summary.decided = {f"genre {number}": number for number in range(13)} | {"[bold]": 40}
     summary.modalities = {"image": SimpleNamespace(**contribution)}
     text = printed(capsys, prediction_summary=summary)
     assert "films: 3 rows predicted by the linear model" in text
+    assert "Decided [bold]: 40, genre 12: 12, genre 11: 11" in text
+    assert "genre 4: 4, and 4 more classes" in " ".join(text.split())
+    assert "On these rows auroc 0.7500" in text
     assert "the linear model has no heads of single modalities" in " ".join(text.split())
     assert rows(text) == [["image", "+0.2500", "0.5000", "10.0%", ""]]
 

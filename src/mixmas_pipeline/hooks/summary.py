@@ -19,7 +19,7 @@ from mixmas_pipeline.plots.text import estimate_sentences, findings_verdict
 
 # Columns, where the output is no terminal.
 _WIDTH = 130
-_MOST_FINDINGS, _MOST_CHECKS = 20, 5  # in the terminal
+_MOST_FINDINGS, _MOST_CHECKS, _MOST_CLASSES = 20, 5, 10  # in the terminal
 # Kind of artefact -> what the line with its path begins with.
 _PATHS = {
     "description_page": "The description",
@@ -241,19 +241,25 @@ def render_agreement_summary(dataset: str, summary: Any) -> Iterator[str]:
     yield "\n".join(lines)
 
 
-def render_predictions(dataset: str, summary: Any) -> Iterator[Table]:
-    """Each modality's contribution to the predictions of new rows; the scores, if the rows have labels."""
+def render_predictions(dataset: str, summary: Any) -> Iterator[RenderableType]:
+    """How often each class was decided, each modality's contribution, and the scores, if the rows have labels."""
+    yield Text(f"{dataset}: {summary.rows} rows predicted by {summary.model_name}")
+    if summary.decided:
+        often = sorted(summary.decided.items(), key=lambda item: -item[1])
+        more = f", and {len(often) - _MOST_CLASSES} more classes" if len(often) > _MOST_CLASSES else ""
+        yield Text("  Decided " + ", ".join(f"{name}: {count}" for name, count in often[:_MOST_CLASSES]) + more)
+    if summary.scores:
+        yield Text("  On these rows " + ", ".join(f"{name} {v:.4f}" for name, v in summary.scores.items()))
+    if not summary.modalities:
+        return
     numbers = ("contribution", "mean size of it", "decisions that flip", "its head agrees")
-    title = f"{dataset}: {summary.rows} rows predicted by {summary.model_name}, without one modality each"
-    table = _table(title, ["modality"], numbers)
+    table = _table(f"{dataset}: without one modality each", ["modality"], numbers)
     for modality, row in summary.modalities.items():
         found = (getattr(row, key, None) for key in ("flipped", "head_agrees"))
         shares = ["" if share is None else f"{share:.1%}" for share in found]
         table.add_row(modality, f"{row.mean_contribution:+.4f}", f"{row.mean_absolute_contribution:.4f}", *shares)
-    notes = [f"{summary.model_name} has no heads of single modalities"] if summary.model != "searched" else []
-    if summary.scores:
-        notes.append("on these rows: " + ", ".join(f"{name} {v:.4f}" for name, v in summary.scores.items()))
-    table.caption = "; ".join(notes) or None
+    if summary.model != "searched":
+        table.caption = f"{summary.model_name} has no heads of single modalities"
     yield table
 
 

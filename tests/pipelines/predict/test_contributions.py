@@ -81,6 +81,8 @@ def test_contributions_of_one_class(make_table: Callable, make_architecture: Cal
         sizes = found.predicted[f"{name}_contribution"].abs()
         assert row.mean_absolute_contribution == pytest.approx(sizes.mean())
     assert found.summary.scores["accuracy"] == pytest.approx(found.predicted["correct"].mean())
+    counts = found.predicted["predicted"].value_counts()
+    assert found.summary.decided == {name: int(counts.get(name, 0)) for name in "abc"}
 
 
 def test_contributions_of_every_label_that_is_set(make_table: Callable, make_architecture: Callable) -> None:
@@ -106,6 +108,9 @@ def test_contributions_of_every_label_that_is_set(make_table: Callable, make_arc
             means, abs=1e-6, nan_ok=True
         )
     assert len({len(s) for s in sets}) > 1, "rows with different numbers of labels"
+    assert found.summary.decided == {name: sum(c in s for s in sets) for c, name in enumerate("abc")}
+    exact = np.mean([set(np.flatnonzero(table.labels[row])) == set(s) for row, s in enumerate(sets)])
+    assert found.summary.scores["accuracy"] == pytest.approx(exact)
     columns = ["id", "class", "modality", "contribution", "log_odds_contribution", "flips"]
     rows = sorted(found.contributions[columns].itertuples(index=False, name=None))
     for one, other in zip(rows, sorted(expected), strict=True):
@@ -150,7 +155,9 @@ def test_one_modality_has_nothing_to_be_left_out_of(make_table: Callable, make_a
     found = predict_rows(model_of(make_architecture(modalities=("image",))), table, {}, CPU)
     assert list(found.predicted) == ["id", "predicted", "confidence", *(f"probability_{c}" for c in "abc")]
     assert len(found.contributions) == 0
-    assert found.summary == PredictionSummary(rows=5, modalities={}, scores={})
+    counts = found.predicted["predicted"].value_counts()
+    decided = {name: int(counts.get(name, 0)) for name in "abc"}
+    assert found.summary == PredictionSummary(rows=5, decided=decided, modalities={}, scores={})
 
 
 def test_rows_in_batches_are_rows_alone(make_table: Callable, make_architecture: Callable) -> None:

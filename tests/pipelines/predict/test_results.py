@@ -20,7 +20,13 @@ CLASS = {**VALUE, "flipped": 0.25, "head_agrees": 0.75}
 def test_only_contributions_to_classes_have_flips(
     contribution: dict[str, float], kind: type, flipped: dict[str, float]
 ) -> None:
-    document = {"model": "searched", "rows": 2, "modalities": {"plot": contribution}, "scores": {"accuracy": 0.5}}
+    document = {
+        "model": "searched",
+        "rows": 2,
+        "decided": {"Drama": 2},
+        "modalities": {"plot": contribution},
+        "scores": {"accuracy": 0.5},
+    }
     summary = PredictionSummary.model_validate(document)
     assert type(summary.modalities["plot"]) is kind
     assert summary.flipped == flipped

@@ -12,6 +12,7 @@ import torch
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.evaluation.metrics import score
 from mixmas_pipeline.evaluation.probabilities import without_weights
+from mixmas_pipeline.evaluation.tasks import task_of
 from mixmas_pipeline.models.architecture import FUSED
 from mixmas_pipeline.models.ensemble import AnyModel, decision_weights
 from mixmas_pipeline.pipelines.predict.results import ClassContribution, PredictionSummary, ValueContribution
@@ -124,8 +125,12 @@ def predict_rows(
     wide = _values_frame if task == "regression" else _classes_frame
     predicted = wide(table, classes, fused, alone, without)
     contributions = _contributions(table.ids, classes, fused, without)
-    scores = _scores(table, fused) if table.labelled else {}
-    summary = PredictionSummary(rows=len(table), modalities=summarise(contributions, predicted), scores=scores)
+    summary = PredictionSummary(
+        rows=len(table),
+        decided={} if task == "regression" else dict(zip(classes, fused.decided.sum(axis=0).tolist(), strict=True)),
+        modalities=summarise(contributions, predicted),
+        scores=_scores(table, logits[FUSED], fused.decided) if table.labelled else {},
+    )
     return Predictions(predicted, contributions, summary)
 
 
@@ -154,12 +159,12 @@ def summarise(contributions: pd.DataFrame, predicted: pd.DataFrame) -> dict[str,
     return summary
 
 
-def _scores(table: MultimodalTable, fused: HeadPredictions) -> dict[str, float]:
-    if table.schema.task == "regression":
-        error = fused.values - table.labels
-        return {"mean_absolute_error": float(np.abs(error).mean()), "rmse": float(np.sqrt(np.square(error).mean()))}
-    truth, classes = table.label_matrix(), len(table.schema.classes)
-    return {name: score(name, truth, fused.decided, classes) for name in ("accuracy", "f1_macro", "f1_weighted")}
+def _scores(table: MultimodalTable, logits: np.ndarray, decided: np.ndarray) -> dict[str, float]:
+    """The task's scores; of several labels those of the decisions, which have thresholds of their own."""
+    task, classes = task_of(table.schema.task), table.schema.classes
+    if task.name == "multilabel":
+        return {name: score(name, table.labels, decided, len(classes)) for name in task.reported}
+    return task.scores(table.labels, logits, classes)
 
 
 def _classes_frame(

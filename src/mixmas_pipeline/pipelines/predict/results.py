@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from mixmas_pipeline.pipelines.reference.results import NAMES, ModelKind
 from mixmas_pipeline.utils.parameters import Parameters
 
@@ -39,12 +41,14 @@ class PredictionSummary(Parameters):
     Attributes:
         model: what predicted them. Default "searched".
         rows: number of predicted rows.
+        decided: class or label -> rows that it is predicted for; empty of a regression.
         modalities: modality -> its contribution; empty for a model of one modality.
         scores: metric -> score; empty if the rows have no labels.
     """
 
     model: ModelKind = "searched"
     rows: int
+    decided: dict[str, int] = Field(default_factory=dict)
     modalities: dict[str, ClassContribution | ValueContribution]
     scores: dict[str, float]
 
