@@ -128,9 +128,11 @@ def _block_cells(part: Encoder | FusionNetwork) -> tuple[str, str, str]:
 
 
 def render_metrics(dataset: str, metrics: dict[str, dict[str, float]]) -> Iterator[RenderableType]:
-    """The final scores, a column per split, and the intervals of those of the test split."""
-    splits = [split for split in ("validation", "test") if split in metrics]
-    table = _table(f"{dataset}: final scores", [""], [*splits, "95 % interval"])
+    """The final scores on held-out and test rows, and the intervals of those of the test split."""
+    # Not "validation": the rows that a member of an ensemble has not seen are of both splits.
+    titles = {"validation": "held out", "test": "test"}
+    splits = [split for split in titles if split in metrics]
+    table = _table(f"{dataset}: final scores", [""], [*map(titles.__getitem__, splits), "95 % interval"])
     low, high = metrics.get("test_low", {}), metrics.get("test_high", {})
     for row in dict.fromkeys(name for split in splits for name in metrics[split]):
         interval = f"{_number(low[row], 3)} to {_number(high[row], 3)}" if row in low else ""

@@ -53,13 +53,14 @@ pre { background: #f6f6f6; padding: 1rem; overflow-x: auto; font-size: 13px; }
 <td>{{ "%.1f" | format(row.seconds) if row.seconds }}</td></tr>{% endfor %}</table>
 {{ figure("references_figure") }}{% endif %}
 <h2>Result</h2>
-<table><tr><th></th>{% for split in splits %}<th>{{ split }}</th>{% endfor %}<th>95 % interval</th></tr>
+<table><tr><th></th><th>held out</th><th>test</th><th>95 % interval</th></tr>
 {% for name in score_names %}<tr><td>{{ name }}</td>{% for split in splits %}<td>
 {{- "%.4f" | format(metrics[split][name]) if name in metrics[split] }}</td>{% endfor %}<td>
 {{- "%.3f to %.3f" | format(metrics.test_low[name], metrics.test_high[name]) if name in metrics.test_low }}</td></tr>
 {%- endfor %}</table>
-<p class="note">Validation: predictions of rows by models that were not trained on them. The interval: percentiles over
-bootstrap resamples of the test rows.</p>
+<p class="note">Held out: rows of the training and validation splits, each predicted by models that were not trained on
+it; of a single model, the rows of the validation split. The interval: percentiles over bootstrap resamples of the test
+rows.</p>
 {{ figure("heads_figure") }}
 <h2>Search</h2>
 {% for stage, rows in stages %}<h3>{{ stage }}</h3>
