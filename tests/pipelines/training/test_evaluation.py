@@ -32,7 +32,7 @@ def test_dropping_modalities_in_training_helps_where_they_are_missing(tmp_path: 
         plan["targets"] = {"mean": [0], "std": [1]}
         architecture = with_statistics(Architecture.model_validate(plan), splits[0])
         model, _ = train(architecture, splits[0], splits[1], settings, tmp_path / str(dropout))
-        found = evaluation.score_patterns(model, splits[2], compute_logits(model, splits[2], cpu)["fused"])
+        found = evaluation.score_patterns(model, splits[2], compute_logits(model, splits[2], cpu)["fused"], "r2")
         scores[dropout] = found.set_index("pattern")["score_when_masked"]
         assert scores[dropout][" + ".join(names)] > 0.85
     alone = list(names)
@@ -51,9 +51,10 @@ def test_sets_of_more_than_six_modalities_are_not_all_scored(monkeypatch: pytest
     plan["inputs"] = {name: {"shape": planted.MODALITIES[name][1], "mean": 0, "std": 1} for name in names}
     model = MultimodalMixer(with_statistics(Architecture.model_validate(plan), test)).eval()
     fused = compute_logits(model, test, torch.device("cpu"))["fused"]
-    assert len(evaluation.score_patterns(model, test, fused)) == 15
+    assert len(evaluation.score_patterns(model, test, fused, "f1")) == 15
     monkeypatch.setattr(evaluation, "ALL_SETS", 3)
-    found = evaluation.score_patterns(model, test, fused)
+    found = evaluation.score_patterns(model, test, fused, "f1")
+    assert set(found["metric"]) == {"f1"}
     assert len(found) == 4 + 4 + 1 + 1
     assert "pulse + facts" in set(found["pattern"])
 

@@ -15,6 +15,7 @@ from mixmas_pipeline.utils.lazy import lazy
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mixmas_pipeline.evaluation.metrics import Metric
     from mixmas_pipeline.models.ensemble import Model
 else:
     pd = lazy("pandas")
@@ -81,7 +82,9 @@ def evaluate_model(
     model = model.to(device)
     logits = compute_logits(model, test, device)
     trained_with_missing = training.modality_dropout > 0 or any(not mask.all() for mask in train.present.values())
-    patterns = score_patterns(model, test, logits[FUSED]).assign(trained_with_missing=trained_with_missing)
+    patterns = score_patterns(model, test, logits[FUSED], training.metric).assign(
+        trained_with_missing=trained_with_missing
+    )
     model.cpu()
     known = HeldOut.from_arrays(held_out)
     labels = np.concatenate([train.labels, validation.labels])[known.rows]
@@ -125,13 +128,14 @@ def _about(model: Model, test: MultimodalTable) -> dict[str, dict[str, float]]:
     return found
 
 
-def score_patterns(model: Model, test: MultimodalTable, fused: np.ndarray) -> pd.DataFrame:
-    """The task's headline score for every set of modalities that a row may have, one row per set, the largest first.
+def score_patterns(model: Model, test: MultimodalTable, fused: np.ndarray, metric: Metric) -> pd.DataFrame:
+    """The score for every set of modalities that a row may have, one row per set, the largest first.
     (With more than ``ALL_SETS`` modalities: the sets that occur, each modality alone, and all but one.)
 
     Args:
         model: on the device to compute on.
         fused: its fused logits of the test split.
+        metric: the score.
 
     Returns:
         pattern: names, joined by " + "; modalities: their number; metric; rows, score: of the test examples with
@@ -158,11 +162,11 @@ def score_patterns(model: Model, test: MultimodalTable, fused: np.ndarray) -> pd
             {
                 "pattern": " + ".join(kept),
                 "modalities": len(kept),
-                "metric": _headline(test),
+                "metric": metric,
                 "rows": int(exactly.sum()),
-                "score": _headline_score(test, exactly, fused),
+                "score": _score_of(test, exactly, fused, metric),
                 "rows_with_more": int(at_least.sum()),
-                "score_when_masked": _headline_score(test, at_least, masked),
+                "score_when_masked": _score_of(test, at_least, masked, metric),
             }
         )
     return pd.DataFrame(found)
@@ -194,21 +198,15 @@ def predictions_table(
     return pd.DataFrame(columns | task.probability_columns(logits[FUSED], classes, class_weights))
 
 
-def _headline(table: MultimodalTable) -> str:
-    from mixmas_pipeline.evaluation.tasks import task_of
-
-    return task_of(table.schema.task).headline
-
-
-def _headline_score(table: MultimodalTable, rows: np.ndarray, logits: np.ndarray) -> float:
-    """The task's headline score of some rows; NaN if they are too few."""
+def _score_of(table: MultimodalTable, rows: np.ndarray, logits: np.ndarray, metric: Metric) -> float:
+    """The score of some rows; NaN if they are too few."""
     from mixmas_pipeline.evaluation.metrics import score
     from mixmas_pipeline.evaluation.tasks import task_of
 
     task = task_of(table.schema.task)
     if rows.sum() < (2 if task.name == "regression" else 1):
         return float("nan")
-    return score(task.headline, table.labels[rows], task.predict(logits[rows]), len(table.schema.classes))
+    return score(metric, table.labels[rows], task.predict(logits[rows]), len(table.schema.classes))
 
 
 def _scores(
