@@ -30,7 +30,8 @@ from mixmas_pipeline.pipelines.data.custom.cells import (
     words,
 )
 from mixmas_pipeline.pipelines.data.custom.kinds import KINDS, Source
-from mixmas_pipeline.pipelines.data.custom.parameters import AudioParameters, ModalityOf, TableParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import AudioParameters, ModalityOf
+from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
 from mixmas_pipeline.storage.paths import without_secrets
 from mixmas_pipeline.utils.lazy import lazy
 

@@ -24,7 +24,8 @@ from mixmas_pipeline.pipelines.data.custom.cells import (
     choose,
     words,
 )
-from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters, TimeSeriesParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import TimeSeriesParameters
+from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from mixmas_pipeline.pipelines.data.custom.cells import ID
 from mixmas_pipeline.pipelines.data.custom.kinds import KINDS
-from mixmas_pipeline.pipelines.data.custom.parameters import ModalityOf
+from mixmas_pipeline.pipelines.data.custom.modalities import ModalityOf
 
 SERIES = {"kind": "time_series", "id": "who", "time": "when", "columns": ["place", "moment"], "steps": 2}
 

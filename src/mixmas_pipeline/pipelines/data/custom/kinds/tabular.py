@@ -11,7 +11,7 @@ import numpy as np
 from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.table import Modality
 from mixmas_pipeline.pipelines.data.custom.cells import choose, numbers, words
-from mixmas_pipeline.pipelines.data.custom.parameters import TabularParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import TabularParameters
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.table import Modality
 from mixmas_pipeline.pipelines.data.custom.cells import ID, CellError, check_column, choose, numbers, plain, words
 from mixmas_pipeline.pipelines.data.custom.kinds.arrays import check_finite, read_array
-from mixmas_pipeline.pipelines.data.custom.parameters import TimeSeriesParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import TimeSeriesParameters
 from mixmas_pipeline.pipelines.data.custom.reading import name_rows, read_frame
 from mixmas_pipeline.utils.lazy import lazy
 
