@@ -88,9 +88,10 @@ def numbers(rows: pd.DataFrame, column: str, hint: str = "") -> np.ndarray:
         CellError: a cell has no number, or one beyond 1e30.
     """
     cells = rows[column]
-    if cells.dtype.kind in "mM":
+    if cells.dtype.kind == "m" or stores_dates(cells):
         first = int(cells.notna().to_numpy().argmax())
-        raise CellError(rows, first, column, f"found {str(cells.iloc[first])!r}, a date; expected a number{hint}")
+        what = "a length of time" if cells.dtype.kind == "m" else "a date"
+        raise CellError(rows, first, column, f"found {str(cells.iloc[first])!r}, {what}; expected a number{hint}")
     values = pd.to_numeric(_as_numbers(cells), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     bad = (np.isnan(values) & cells.notna().to_numpy()) | (np.abs(values) > _LARGEST)
     if bad.any():
@@ -102,6 +103,15 @@ def numbers(rows: pd.DataFrame, column: str, hint: str = "") -> np.ndarray:
             hint = _number_hint(found.strip()) or hint
         raise CellError(rows, first, column, f"found {found!r}; expected a number{hint}")
     return values
+
+
+def stores_dates(cells: pd.Series) -> bool:
+    """Whether the file stores the column's cells as dates, not as text or numbers."""
+    return cells.dtype.kind == "M" or (
+        cells.dtype.kind == "O"
+        and not isinstance(cells.dtype, pd.StringDtype)
+        and pd.api.types.infer_dtype(cells) in ("date", "datetime", "datetime64")
+    )
 
 
 def _as_numbers(cells: pd.Series) -> pd.Series:
@@ -124,8 +134,7 @@ def _number_hint(cell: str) -> str:
     if _PERCENT.fullmatch(cell):
         return f" without a percent sign, such as {cell.rstrip(' %')}; take the signs out of the column"
     if DATE.fullmatch(cell):
-        advice = "leave the column out, or put the days since a fixed date, or its parts, into columns of numbers"
-        return f"; it looks like a date: {advice}"
+        return "; it looks like a date: list the column under dates, as a fact, or write the days since a fixed date"
     return ""
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -32,6 +34,27 @@ def _modality_name(name: str) -> str:
     return name
 
 
+def _date_format(form: str) -> str:
+    """A format that tells a date, of which nothing is lost when it is written and read."""
+    example = datetime(2024, 1, 25, 13, 30, tzinfo=UTC)
+    try:
+        found = datetime.strptime(example.strftime(form), form)
+    except ValueError as error:
+        raise ValueError(f"it is no format of dates ({error}); expected for example '%d.%m.%Y'") from None
+    if found.year != example.year:
+        raise ValueError("it has no year; expected for example '%d.%m.%Y'")
+    return form
+
+
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError, ValueError):
+        raise ValueError("there is no such time zone; expected a name such as Europe/Berlin or UTC") from None
+    return name
+
+
+DateFormat = Annotated[str, AfterValidator(_date_format)]
 Spelling = Annotated[str, BeforeValidator(_word)]  # to the letter
 Word = Annotated[Spelling, AfterValidator(word)]  # as ``cells.words`` reads it
 Words = Annotated[tuple[Word, ...], Field(min_length=1)]
@@ -295,18 +318,29 @@ class TimeSeriesParameters(ModalityParameters):
 
 
 class TabularParameters(ModalityParameters):
-    """Facts of a row: float32 numbers, standardised with the training rows' mean and deviation, then 0 and 1 for the
-    categories.
+    """Facts of a row: float32 numbers, standardised with the training rows' mean and deviation, then what dates tell,
+    then 0 and 1 for the categories.
 
     A number that is missing is the training rows' median; if any is missing there, a further value is 1 where the
     number is missing. A category has a value for each that the training rows have (of many, for the frequent ones); one
     that they have not, and a missing one, is 0 in all of them.
+
+    A date is the days that have passed, standardised as a number is, and sine and cosine of the time of the year, of
+    the weekday and of the time of the day: those that vary among the training rows. A missing date is their median, and
+    0 for sine and cosine.
 
     Attributes:
         columns: of the table, or patterns of them ("lab_*"); "*" is all that nothing else uses.
         categories: those of the columns (or patterns) whose values are names. All others are numbers. Default none.
         most_categories: of a column that have a value of their own. If there are more, the rarer ones, and those that
             no training row has, share one value. Default 100.
+        dates: those of the columns (or patterns) that are dates. Columns that a file stores as dates are dates without
+            being named. Default none.
+        date_format: how text files write the dates, as of Python's ``strptime`` ("%d.%m.%Y"); or column -> format.
+            Default null: with the year first (2024-01-25, 2024-01-25T13:30, with a time zone or without), or day and
+            month in the only order that fits the training rows.
+        time_zone: a name such as Europe/Berlin. Dates with a time zone are converted to it, for weekday and hour; those
+            without one are taken as they are written. Default UTC.
     """
 
     form: ClassVar[Form] = "features"
@@ -315,6 +349,13 @@ class TabularParameters(ModalityParameters):
     columns: Annotated[Columns, Field(min_length=1), BeforeValidator(lambda v: [v] if v == "*" else v)]
     categories: Columns = ()
     most_categories: Count = 100
+    dates: Columns = ()
+    date_format: DateFormat | dict[str, DateFormat] | None = None
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = "UTC"
+
+    def format_of(self, column: str) -> str | None:
+        """The format of the column's dates; None if none is written."""
+        return self.date_format.get(column) if isinstance(self.date_format, dict) else self.date_format
 
 
 class EmbeddingParameters(ModalityParameters):
