@@ -60,10 +60,10 @@ def test_a_column_that_is_not_there_is_named_with_what_it_was_for() -> None:
 @pytest.mark.parametrize(
     ("cell", "hint"),
     [
-        ("0,64", "with a decimal point, such as 0.64"),
-        ("1,500", "without commas, such as 1500;"),
-        ("-1,234,567.5", "without commas, such as -1234567.5;"),
-        ("15 %", "without a percent sign, such as 15;"),
+        ("0,64", "with a decimal point, such as 0.64; or write decimal: ',' beside file"),
+        ("1,500", "such as 1500; write thousands: ',' beside file"),
+        ("-1,234,567.5", "such as -1234567.5; write thousands: ','"),
+        ("15 %", "without a percent sign; list the column under percent"),
         ("2024-01-05", "it looks like a date: list the column under dates"),
         ("5.1.2024", "it looks like a date: list the column under dates"),
         ("01/05/2024 12:00", "it looks like a date: list the column under dates"),

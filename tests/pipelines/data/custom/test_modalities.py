@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from mixmas_pipeline.pipelines.data.custom.modalities import ModalityOf, exactly_one
+from mixmas_pipeline.pipelines.data.custom.modalities import FileFormParameters, ModalityOf, exactly_one
 
 PHOTO = {"kind": "image", "column": "photo", "folder": "photos", "height": 8, "width": 12}
 
@@ -25,6 +25,10 @@ def modality(**written: Any) -> Any:
         ({"kind": "audio", "column": "a", "folder": ".", "onset": [0, 1]}, "noise and onset are those of variants"),
         ({"kind": "audio", "column": "a", "folder": ".", "seconds": 0.01}, "160 samples, .*expected at most 81 bins"),
         ({"kind": "time_series", "columns": ["a"], "missing": ["-"]}, "missing is only used with file"),
+        (
+            {"kind": "time_series", "columns": ["a"], "decimal": ","},
+            "decimal is only used with file",
+        ),
         ({"kind": "time_series", "columns": ["a"], "time": "t"}, "time is only used with file"),
         ({"kind": "embedding", "columns": ["a"], "sequence": True}, "sequence: true needs column, array or file"),
         ({"kind": "tabular", "columns": []}, "at least 1 item"),
@@ -57,3 +61,19 @@ def test_exactly_one_way_is_used() -> None:
         exactly_one({"a": False, "b": False})
     with pytest.raises(ValueError, match="found a and b"):
         exactly_one({"a": True, "b": True})
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ({"encoding": "utf8x"}, "there is no such encoding of text"),
+        ({"encoding": "base64"}, "there is no such encoding of text"),
+        ({"decimal": ",", "thousands": ","}, "decimal and thousands are both ','"),
+        ({"thousands": "."}, "decimal and thousands are both '.'"),
+        ({"decimal": ";"}, "Input should be '.' or ','"),
+        ({"separator": ", "}, "at most 1 character"),
+    ],
+)
+def test_forms_of_files_that_are_refused(written: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        FileFormParameters.model_validate(written)

@@ -172,11 +172,12 @@ def test_ids_are_there_once(name: str, message: str, tmp_path: Path) -> None:
         nodes.read_table(write(frame, tmp_path / "pets.csv"), table(id="name").model_dump())
 
 
-def test_other_encodings_and_decimal_commas_are_named(tmp_path: Path) -> None:
+def test_other_encodings_and_decimal_commas(tmp_path: Path) -> None:
     path = tmp_path / "pets.csv"
     path.write_bytes("age,kind\n1,cat\xe9\n".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"it is no UTF-8 text \(byte 0xe9\); save it as UTF-8"):
+    with pytest.raises(ValueError, match=r"pets.csv: it is no UTF-8 text: line 2 has the byte 0xe9, .* '1,caté'"):
         nodes.read_table(path, table().model_dump())
+    assert list(nodes.read_table(path, table(encoding="latin-1").model_dump())["kind"]) == ["caté"]
     rows = name_rows(pd.DataFrame({"age": ["2", " 1,50", "3"]}), None)
     with pytest.raises(CellError, match=r"row 1.*found ' 1,50'; expected a number with a decimal point, such as 1.50"):
         numbers(rows, "age", "; if its values are names, list the column under categories")
@@ -210,3 +211,56 @@ def test_arrays_are_not_unpickled_and_are_of_one_length(tmp_path: Path) -> None:
 def test_whole_numbers_are_the_same_words_whether_others_are_missing_or_not() -> None:
     assert words(pd.DataFrame({"a": [1.0, np.nan, 2.5]}), "a") == ["1", None, "2.5"]
     assert words(pd.DataFrame({"a": [1, 2]}), "a") == ["1", "2"]
+
+
+GERMAN = """name;age;discount;kind;code;spent\na;1,5;12 %;x;1,50;1.234,5\nb;;0,5%;y;2,50;-7\n"""
+
+
+def test_numbers_as_people_type_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Names keep their spelling, and a row of the training table is read as a new row is."""
+    (tmp_path / "pets.csv").write_text(GERMAN)
+    written: dict[str, Any] = {
+        "id": "name",
+        "separator": ";",
+        "decimal": ",",
+        "thousands": ".",
+        "percent": ["disc*"],
+        "modalities": {
+            "facts": {"kind": "tabular", "columns": "*", "categories": ["code"], "optional": True},
+            "other": {"kind": "tabular", "columns": ["spent"], "optional": True},
+        },
+    }
+    with caplog.at_level("INFO"):
+        rows = read_rows(tmp_path / "pets.csv", table(**written))
+    assert "discount: '12 %' is read as 0.12" in caplog.text
+    np.testing.assert_array_equal(numbers(rows, "age"), [1.5, np.nan])
+    np.testing.assert_array_equal(numbers(rows, "discount"), [0.12, 0.005])
+    np.testing.assert_array_equal(numbers(rows, "spent"), [1234.5, -7])
+    assert words(rows, "code") == ["1,50", "2,50"]
+    (tmp_path / "new.csv").write_text("name;age;code\na;1,5;1,50\n")
+    new = read_rows(tmp_path / "new.csv", table(**written), labelled=False)
+    assert numbers(new, "age") == [1.5]
+    (tmp_path / "new.csv").write_text("name;age;discount;code\na;1,5;12;1,50\n")
+    with pytest.raises(CellError, match=r"row 0 \(id a\), column discount: found '12'; expected .* '1.234,5 %'"):
+        read_rows(tmp_path / "new.csv", table(**written), labelled=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"percent": ["kind"]}, "table.percent has 'kind', which no modality and no target has as a number"),
+        ({"percent": ["ages"]}, "there is no column 'ages'; did you mean 'age'"),
+        ({"decimal": ","}, r"row 0 \(id 0\), column age: found '1.5'; expected a number such as '1234,5'"),
+        ({"percent": ["age"]}, r"column age: found '1.5'; expected a number such as '1234.5 %' .*under percent"),
+    ],
+)
+def test_numbers_that_are_typed_otherwise(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    (tmp_path / "pets.csv").write_text("age,kind\n1.5,x\n")
+    with pytest.raises(ValueError, match=message):
+        read_rows(tmp_path / "pets.csv", table(**changes))
+
+
+def test_targets_may_have_decimal_commas(tmp_path: Path) -> None:
+    (tmp_path / "pets.csv").write_text("age;kind\n1;0,5\n2;1,5\n")
+    regression = table(task="regression", separator=";", decimal=",")
+    np.testing.assert_array_equal(numbers(read_rows(tmp_path / "pets.csv", regression), "kind"), [0.5, 1.5])

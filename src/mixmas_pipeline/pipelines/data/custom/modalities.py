@@ -46,6 +46,14 @@ def _date_format(form: str) -> str:
     return form
 
 
+def _encoding(name: str) -> str:
+    try:
+        "a".encode(name)  # there are others than of text
+    except LookupError:
+        raise ValueError("there is no such encoding of text; expected a name such as cp1252 or utf-16") from None
+    return name
+
+
 def _time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -78,6 +86,33 @@ def exactly_one(ways: dict[str, Any]) -> None:
     """
     if len(found := [way for way, there in ways.items() if there]) != 1:
         raise ValueError(f"expected exactly one of {', '.join(ways)}; found {' and '.join(found) or 'none'}")
+
+
+class FileFormParameters(Parameters):
+    """How a file of a table is written.
+
+    Attributes:
+        separator: of the cells of a text file. Default null: a comma, of .tsv a tab.
+        encoding: of a text file, a name such as cp1252, latin-1 or utf-16. Default null: UTF-8, or UTF-16 and UTF-32 if
+            the file's first bytes say so.
+        missing: how a missing value is written, beside the empty cell. Default null: in text files as pandas reads it
+            (NA, NaN, null, ...), but nothing in ids, groups, labels, categories and the split's column, where these may
+            be names.
+        decimal: the decimal mark of numbers in cells of text, "." or ",". Default ".".
+        thousands: what divides their digits in threes: ",", ".", " ", "'" or "_". Default null: nothing.
+    """
+
+    separator: str | None = Field(None, min_length=1, max_length=1)
+    encoding: Annotated[str, AfterValidator(_encoding)] | None = None
+    missing: tuple[Spelling, ...] | None = None
+    decimal: Literal[".", ","] = "."
+    thousands: Literal[",", ".", " ", "'", "_"] | None = None
+
+    @model_validator(mode="after")
+    def _check_marks(self) -> Self:
+        if self.decimal == self.thousands:
+            raise ValueError(f"decimal and thousands are both {self.decimal!r}; expected two different marks")
+        return self
 
 
 class ModalityParameters(Parameters):
@@ -253,7 +288,7 @@ class WordsParameters(ModalityParameters):
     size: Annotated[int, Field(ge=1, le=MOST_WORDS)] = 1000
 
 
-class TimeSeriesParameters(ModalityParameters):
+class TimeSeriesParameters(ModalityParameters, FileFormParameters):
     """Numbers over time: float32 of (steps, features), every feature standardised with the training rows' mean and
     deviation.
 
@@ -271,7 +306,6 @@ class TimeSeriesParameters(ModalityParameters):
         id: column of ``file`` that has the row's id, which is ``table.id``'s. Default null.
         time: column of ``file`` by which a row's steps are sorted: numbers or dates. Default null.
         steps: how many are taken of ``file``. Default null.
-        separator, missing: of ``file``, as those of the table. Default null.
         keep: which ones, if there are more: "last" or "first". Default "last".
         duplicates: what is done with further rows of ``file`` that have the same id and time: "error", "first" takes
             the first of them, "mean" the mean of each feature. Default "error".
@@ -290,8 +324,6 @@ class TimeSeriesParameters(ModalityParameters):
     id: str | None = None
     time: str | None = None
     steps: Count | None = None
-    separator: str | None = Field(None, min_length=1, max_length=1)
-    missing: tuple[Spelling, ...] | None = None
     keep: Literal["last", "first"] = "last"
     duplicates: Literal["error", "first", "mean"] = "error"
     mask: bool = False
@@ -309,8 +341,8 @@ class TimeSeriesParameters(ModalityParameters):
         for key, value in own.items():
             if (value is None) == ways["file"]:
                 raise ValueError(f"{key} is {'needed' if ways['file'] else 'only used'} with file")
-        for key in ("separator", "missing"):
-            if getattr(self, key) is not None and not ways["file"]:
+        for key, field in FileFormParameters.model_fields.items():
+            if getattr(self, key) != field.default and not ways["file"]:
                 raise ValueError(f"{key} is only used with file; that of the table is table.{key}")
         if ways["file"] and not self.columns:
             raise ValueError("columns of the file are needed, one a feature")

@@ -9,9 +9,10 @@ from pydantic import Field, field_validator, model_validator
 from mixmas_pipeline.data.schema import Task
 from mixmas_pipeline.pipelines.data.custom.modalities import (
     AudioParameters,
+    Columns,
+    FileFormParameters,
     ModalityName,
     ModalityOf,
-    Spelling,
     TextParameters,
     TimeSeriesParameters,
     Word,
@@ -74,17 +75,16 @@ class SplitParameters(Parameters):
         return self
 
 
-class TableParameters(Parameters):
+class TableParameters(FileFormParameters):
     """A data set of one's own: a table with one row an example, and what is in its columns.
 
     Attributes:
         file: .csv, .tsv (also .gz), .parquet, .feather, or .npz (arrays of as many rows); a path in the project's
             folder, or the URL of an object store.
         source: named wherever figures appear. Default null: the section's name.
-        separator: of the cells of a text file. Default null: a comma, of .tsv a tab.
-        missing: how a text file writes a missing value, beside the empty cell. Default null: as pandas reads it (NA,
-            NaN, null, ...), but nothing in ids, groups, labels, categories and the split's column, where these may be
-            names.
+        percent: columns (or patterns) of numbers that are written with a percent sign: "12 %" is 0.12, as spreadsheets
+            store it. Every text in them has the sign; cells that are stored as numbers are taken as they are. Default
+            none.
         id: column of the rows' names, each of which occurs once. Default null: the row's number, from 0.
         label: column; several: of a multilabel task 0 or 1 for each label, of a regression the targets.
         task: "multiclass", "binary", "multilabel" or "regression".
@@ -99,8 +99,7 @@ class TableParameters(Parameters):
 
     file: str
     source: str | None = None
-    separator: str | None = Field(None, min_length=1, max_length=1)
-    missing: tuple[Spelling, ...] | None = None
+    percent: Columns = ()
     id: str | None = None
     label: str | Annotated[tuple[str, ...], Field(min_length=1)]
     task: Task

@@ -13,6 +13,7 @@ from mixmas_pipeline.data.table import Modality
 from mixmas_pipeline.pipelines.data.custom.cells import ID, CellError, check_column, choose, numbers, plain, words
 from mixmas_pipeline.pipelines.data.custom.kinds.arrays import check_finite, read_array
 from mixmas_pipeline.pipelines.data.custom.modalities import TimeSeriesParameters
+from mixmas_pipeline.pipelines.data.custom.numerals import is_plain, plain_numbers
 from mixmas_pipeline.pipelines.data.custom.reading import name_rows, read_frame
 from mixmas_pipeline.utils.lazy import lazy
 
@@ -136,13 +137,18 @@ def _from_file(parameters: TimeSeriesParameters, rows: pd.DataFrame, file: Path)
     assert parameters.time is not None
     assert parameters.steps is not None
     try:
-        frame = name_rows(read_frame(file, parameters.separator, parameters.missing, [parameters.id]), None)
+        frame = read_frame(
+            file, parameters.separator, parameters.missing, [parameters.id], encoding=parameters.encoding
+        )
+        frame = name_rows(frame, None)
         for column, key in (
             (parameters.id, "id"),
             (parameters.time, "time"),
             *((c, "columns") for c in parameters.columns),
         ):
             check_column(frame, column, key)
+        if not is_plain(parameters):
+            frame = frame.assign(**{c: plain_numbers(frame, c, parameters) for c in parameters.columns})
         places = dict(zip(rows[ID], range(len(rows)), strict=True))
         named = words(frame, parameters.id)
         where = np.array([places.get(name, -1) for name in named])
