@@ -209,6 +209,8 @@ def test_new_rows_may_come_as_arrays() -> None:
     predict = {"rows": "x.npz", "sources": {"vector": "new.npy"}}
     arrays = registered({"table": {**TABLE, "file": "pets.npz"}, "predict": predict})
     assert "pets.predict.new_rows" in arrays["predict"].all_outputs()
+    own = registered({"table": {**TABLE, "file": "pets.ARROW"}, "predict": {**predict, "rows": "x.arrow"}})
+    assert "pets.predict.new_rows" in own["predict"].all_outputs()
     with pytest.raises(ValueError, match=r"pets.predict.sources has no 'vector': the rows of vectors.npy are those of"):
         registered({"table": TABLE, "predict": {"rows": "x.csv"}})
 

@@ -24,6 +24,20 @@ def write(frame: pd.DataFrame, path: Path) -> Path:
             frame.to_csv(path, index=False)
         case "tsv" | "tsv.gz":
             frame.to_csv(path, index=False, sep="\t")
+        case "xlsx":
+            frame.to_excel(path, index=False)
+        case "json" | "json.gz":
+            frame.to_json(path, orient="records")
+        case "jsonl" | "jsonl.gz" | "ndjson":
+            frame.to_json(path, orient="records", lines=True, compression="infer")
+        case "orc":
+            frame.to_orc(path)
+        case "arrow":
+            frame.to_feather(path)
+        case "parts":
+            path.mkdir()
+            frame[: len(frame) // 3].to_parquet(path / "part-0.parquet")
+            frame[len(frame) // 3 :].to_parquet(path / "part-1.parquet")
         case "parquet":
             frame.to_parquet(path)
         case "feather":
@@ -33,7 +47,11 @@ def write(frame: pd.DataFrame, path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv", "tsv.gz", "parquet", "feather", "npz"])
+ENDINGS = ["csv", "csv.gz", "tsv", "tsv.gz", "xlsx", "json", "json.gz", "jsonl", "jsonl.gz", "ndjson", "parquet"]
+ENDINGS += ["feather", "arrow", "orc", "npz", "parts"]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_every_format_gives_the_same_rows(ending: str, tmp_path: Path) -> None:
     frame = pets(20)
     rows = read_rows(write(frame, tmp_path / f"pets.{ending}"), table(id="name"))
@@ -41,9 +59,11 @@ def test_every_format_gives_the_same_rows(ending: str, tmp_path: Path) -> None:
     assert list(rows[NUMBER]) == list(range(20))
     assert words(rows, "kind") == list(frame["kind"])
     np.testing.assert_allclose(numbers(rows, "age"), frame["age"])
+    rows.to_parquet(tmp_path / "rows.parquet")  # as the catalog keeps them
+    assert words(pd.read_parquet(tmp_path / "rows.parquet"), "kind") == list(frame["kind"])
 
 
-@pytest.mark.parametrize("ending", ["parquet", "feather"])
+@pytest.mark.parametrize("ending", ["parquet", "feather", "arrow", "orc", "parts", "json", "jsonl"])
 def test_large_whole_numbers_keep_their_digits_beside_missing_ones(ending: str, tmp_path: Path) -> None:
     """9007199254740993 is 2**53 + 1, which no float has."""
     frame = pd.DataFrame({"n": pd.array([9007199254740993, None, 9007199254740992], dtype="Int64"), "x": [1, 2, 3]})
@@ -184,10 +204,11 @@ def test_other_encodings_and_decimal_commas(tmp_path: Path) -> None:
 
 
 def test_files_that_are_no_tables(tmp_path: Path) -> None:
-    (tmp_path / "pets.xlsx").write_bytes(b"x")
-    with pytest.raises(ValueError, match=r"pets.xlsx: found the ending '.xlsx'; expected one of .csv"):
-        nodes.read_table(tmp_path / "pets.xlsx", table().model_dump())
-    for name in ("pets.parquet", "pets.npz", "pets.feather"):
+    for name in ("pets.xls", "pets.gz", "pets.parquet.gz", "pets", "csv"):
+        (tmp_path / name).write_bytes(b"x")
+        with pytest.raises(ValueError, match=rf"{name}: found the ending '.*'; expected one of .csv, .*Parquet files"):
+            nodes.read_table(tmp_path / name, table().model_dump())
+    for name in ("pets.parquet", "pets.npz", "pets.feather", "pets.arrow", "pets.orc", "pets.xlsx", "pets.json"):
         (tmp_path / name).write_bytes(b"nothing of the kind")
         with pytest.raises(ValueError, match=name):
             nodes.read_table(tmp_path / name, table().model_dump())
@@ -264,3 +285,14 @@ def test_targets_may_have_decimal_commas(tmp_path: Path) -> None:
     (tmp_path / "pets.csv").write_text("age;kind\n1;0,5\n2;1,5\n")
     regression = table(task="regression", separator=";", decimal=",")
     np.testing.assert_array_equal(numbers(read_rows(tmp_path / "pets.csv", regression), "kind"), [0.5, 1.5])
+
+
+@pytest.mark.parametrize("ending", ["csv", "xlsx", "parquet", "jsonl"])
+def test_words_for_missing_hold_for_every_format(ending: str, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"n": [2**53 + 1, -999, 7], "x": [1.5, -999.0, 2.0], "s": ["a", "-999", "-"]})
+    if ending == "xlsx":
+        frame["n"] = frame["n"].astype(str)  # a workbook has no such numbers
+    rows = read_frame(write(frame, tmp_path / f"a.{ending}"), missing=("-999", "-"))
+    assert words(rows, "n") == ["9007199254740993", None, "7"]
+    np.testing.assert_array_equal(numbers(name_rows(rows, None), "x"), [1.5, np.nan, 2])
+    assert words(rows, "s") == ["a", None, None]

@@ -95,11 +95,12 @@ class FileFormParameters(Parameters):
         separator: of the cells of a text file. Default null: a comma, of .tsv a tab.
         encoding: of a text file, a name such as cp1252, latin-1 or utf-16. Default null: UTF-8, or UTF-16 and UTF-32 if
             the file's first bytes say so.
-        missing: how a missing value is written, beside the empty cell. Default null: in text files as pandas reads it
-            (NA, NaN, null, ...), but nothing in ids, groups, labels, categories and the split's column, where these may
-            be names.
+        missing: how a missing value is written, beside the empty cell. Default null: in text files and workbooks as
+            pandas reads it (NA, NaN, null, ...), but nothing in ids, groups, labels, categories and the split's column,
+            where these may be names.
         decimal: the decimal mark of numbers in cells of text, "." or ",". Default ".".
         thousands: what divides their digits in threes: ",", ".", " ", "'" or "_". Default null: nothing.
+        sheet: of a workbook. Default null: the only one that is visible and has cells.
     """
 
     separator: str | None = Field(None, min_length=1, max_length=1)
@@ -107,6 +108,7 @@ class FileFormParameters(Parameters):
     missing: tuple[Spelling, ...] | None = None
     decimal: Literal[".", ","] = "."
     thousands: Literal[",", ".", " ", "'", "_"] | None = None
+    sheet: Spelling | None = None
 
     @model_validator(mode="after")
     def _check_marks(self) -> Self:

@@ -15,16 +15,15 @@ import numpy as np
 from mixmas_pipeline.pipelines.data.custom.cells import (
     COUNT,
     ID,
-    MISSING_WORDS,
     NUMBER,
     RESERVED,
     check_column,
     choose,
     words,
 )
-from mixmas_pipeline.pipelines.data.custom.formats import format_of
+from mixmas_pipeline.pipelines.data.custom.formats import reader_of
 from mixmas_pipeline.pipelines.data.custom.formats.form import Form
-from mixmas_pipeline.pipelines.data.custom.modalities import TabularParameters, TimeSeriesParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import FileFormParameters, TabularParameters, TimeSeriesParameters
 from mixmas_pipeline.pipelines.data.custom.numerals import is_plain, plain_numbers
 from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
 from mixmas_pipeline.utils.lazy import lazy
@@ -45,21 +44,22 @@ def read_frame(
     names: Collection[str] = (),
     *,
     encoding: str | None = None,
+    sheet: str | None = None,
 ) -> pd.DataFrame:
     """All columns of a file, of a text file as texts. Of a .npz: its arrays of one axis.
 
     Args:
         path: ends in one of the known formats.
-        separator, missing, encoding: as of ``TableParameters``.
+        separator, missing, encoding, sheet: as of ``TableParameters``.
         names: columns, or patterns of them, whose cells are names: there, if ``missing`` is None, only the empty cell
             is missing. Default: none.
 
     Raises:
         ValueError: the file cannot be read, has no rows, or a column's name twice.
     """
-    kind, form = format_of(path), Form(separator, missing, encoding, names=tuple(names))
+    form = Form(separator, missing, encoding, sheet, names=tuple(names))
     try:
-        frame = kind.read(path, form)
+        frame = reader_of(path)(path, form)
     except MemoryError as error:
         raise ValueError(f"it needs more memory than there is, or its header is damaged ({error})") from error
     except (
@@ -72,14 +72,30 @@ def read_frame(
     frame.columns = frame.columns.astype(str).str.strip()
     if repeated := frame.columns[frame.columns.duplicated()].tolist():
         raise ValueError(f"the column {repeated[0]!r} is there twice; expected different names")
-    if kind.typed_in and missing is None:
-        for column in frame.columns:
-            if not form.is_name(column):
-                frame[column] = frame[column].mask(frame[column].isin(MISSING_WORDS))
     for column in frame.columns:
+        if missing and (said := _is_word(frame[column], missing)).any():
+            frame[column] = _nullable(frame[column]).mask(said)
         if (blank := _blank_cells(frame[column])).any():  # it says as little as an empty one
             frame[column] = frame[column].mask(blank)
     return frame.reset_index(drop=True)
+
+
+def read_file(path: Path, form: FileFormParameters, names: Collection[str]) -> pd.DataFrame:
+    """``read_frame`` with the keys of the parameters."""
+    return read_frame(path, form.separator, form.missing, names, encoding=form.encoding, sheet=form.sheet)
+
+
+def _nullable(column: pd.Series) -> pd.Series:
+    """Whole numbers as a type that keeps them whole beside missing ones."""
+    return column.astype({"i": "Int64", "u": "UInt64"}.get(column.dtype.kind, column.dtype))
+
+
+def _is_word(column: pd.Series, missing: tuple[str, ...]) -> np.ndarray:
+    """(n,) whether a text or number is one of the words for a missing value."""
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        numbers = [number for number in (pd.to_numeric(word, errors="coerce") for word in missing) if number == number]
+        return column.isin(numbers).to_numpy()
+    return np.array([isinstance(cell, str) and cell.strip() in missing for cell in column])
 
 
 def _blank_cells(column: pd.Series) -> np.ndarray:
@@ -174,7 +190,7 @@ def read_rows(path: Path, table: TableParameters, *, labelled: bool = True) -> p
     Raises:
         ValueError: as the functions above.
     """
-    frame = read_frame(path, table.separator, table.missing, _names(table), encoding=table.encoding)
+    frame = read_file(path, table, _names(table))
     rows = name_rows(frame, table.id)
     check_columns(rows, table, labelled=labelled)
     return _with_plain_numbers(rows, table, labelled=labelled)

@@ -8,47 +8,57 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from mixmas_pipeline.pipelines.data.custom.formats import arrays, arrow, text
+from mixmas_pipeline.pipelines.data.custom.formats import arrays, arrow, parts, records, text, workbook
 from mixmas_pipeline.pipelines.data.custom.formats.form import Form
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    Reader = Callable[[Path, Form], pd.DataFrame]
 
-class Format(NamedTuple):
-    """A format.
-
-    Attributes:
-        read: makes a frame of a file.
-        typed_in: people type its cells, so that words such as NA stand for missing values.
-    """
-
-    read: Callable[[Path, Form], pd.DataFrame]
-    typed_in: bool = False
-
-
-_TEXT, _ARROW = Format(text.read, typed_in=True), Format(arrow.read)
-FORMATS = {
-    ".csv": _TEXT,
-    ".csv.gz": _TEXT,
-    ".tsv": _TEXT,
-    ".tsv.gz": _TEXT,
-    ".parquet": _ARROW,
-    ".feather": _ARROW,
-    ".npz": Format(arrays.read),
+FORMATS: dict[str, Reader] = {
+    ".csv": text.read,
+    ".tsv": text.read,
+    ".xlsx": workbook.read,
+    ".xlsm": workbook.read,
+    ".parquet": arrow.read,
+    ".feather": arrow.read,
+    ".arrow": arrow.read,
+    ".orc": arrow.read,
+    ".json": records.read,
+    ".jsonl": records.read,
+    ".ndjson": records.read,
+    ".npz": arrays.read,
 }
+_PACKED = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 
 
-def format_of(path: Path) -> Format:
-    """The format that the ending of a file's name tells.
+def reader_of(path: Path) -> Reader:
+    """The function that reads a file, or a folder of parts.
 
     Raises:
-        ValueError: it is none of the known ones.
+        ValueError: the ending of its name is none of the known ones.
     """
-    name = path.name.lower()
-    for ending in sorted(FORMATS, key=len, reverse=True):
-        if name.endswith(ending):
-            return FORMATS[ending]
-    raise ValueError(f"found the ending {path.suffix!r}; expected one of {', '.join(FORMATS)}")
+    if path.is_dir():
+        return _folder_reader(path)
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes[-1:] == [".gz"] and len(suffixes) > 1 and suffixes[-2] in _PACKED:
+        return FORMATS[suffixes[-2]]
+    if suffixes[-1:] and suffixes[-1] in FORMATS:
+        return FORMATS[suffixes[-1]]
+    known = f"{', '.join(FORMATS)} (or .gz after {', '.join(_PACKED)}), or a folder of Parquet files"
+    advice = "; save the old format as .xlsx" if suffixes[-1:] == [".xls"] else ""
+    raise ValueError(f"found the ending {path.suffix!r}; expected one of {known}{advice}")
+
+
+def _folder_reader(path: Path) -> Reader:
+    files = parts.visible(path)
+    if any(any(file.rglob("*.parquet")) if file.is_dir() else file.suffix.lower() == ".parquet" for file in files):
+        return parts.read
+    names = [file.name for file in files]
+    if described := [name for name in names if name in ("metadata.csv", "metadata.jsonl", "metadata.parquet")]:
+        raise ValueError(f"it is a folder with {described[0]}; name that file: {path.name}/{described[0]}")
+    found = ", ".join(names[:5]) or "nothing"
+    raise ValueError(f"it is a folder with {found}; expected files that end in .parquet")

@@ -1,4 +1,4 @@
-"""Columns as Arrow has them: .parquet and .feather."""
+"""Columns as Arrow has them: .parquet, .orc, .feather, and .arrow (a file or a stream)."""
 
 from __future__ import annotations
 
@@ -29,14 +29,26 @@ def read_arrow(path: Path) -> pa.Table:
     Raises:
         OSError, ValueError: it cannot be read.
     """
-    from pyarrow import feather, parquet
+    from pyarrow import feather, ipc, orc, parquet
 
-    # From memory: a mapped file may change, or end, after it has been checked.
-    table = (
-        parquet.read_table(path) if path.suffix.lower() == ".parquet" else feather.read_table(path, memory_map=False)
-    )
+    ending = path.suffix.lower()
+    if ending == ".parquet":
+        table = parquet.read_table(path)
+    elif ending == ".orc":
+        table = orc.read_table(path)
+    elif _is_stream(path):
+        with path.open("rb") as file:
+            table = ipc.open_stream(file.read()).read_all()
+    else:  # From memory: a mapped file may change, or end, after it has been checked.
+        table = feather.read_table(path, memory_map=False)
     table.validate(full=True)
     return table
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether an Arrow file is one that was written as a stream, which has no first bytes of its own."""
+    with path.open("rb") as file:
+        return not file.read(6).startswith((b"ARROW1", b"FEA1"))
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:

@@ -9,9 +9,11 @@ import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
+from mixmas_pipeline.pipelines.data.custom.cells import MISSING_WORDS
 from mixmas_pipeline.pipelines.data.custom.formats.form import Form
+from mixmas_pipeline.pipelines.data.custom.formats.packing import open_unpacked
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ _MARKS = {
 
 
 def read(path: Path, form: Form) -> pd.DataFrame:
-    """All columns as texts, NaN for an empty cell and for the words of ``form.missing``.
+    """All columns as texts, NaN for an empty cell and for the words of ``form.missing`` (by default, where cells are no
+    names, those that pandas takes for missing).
 
     Raises:
         ValueError: the text is not in the encoding; a row has more or fewer cells than the first line; a column's name
@@ -45,13 +48,17 @@ def read(path: Path, form: Form) -> pd.DataFrame:
     separator = form.separator or _SEPARATORS[Path(name.removesuffix(".gz")).suffix]
     encoding = _encoding(path, form.encoding)
     try:
-        return _read(path, separator, encoding, form.missing or ())
+        frame = _read(path, separator, encoding, form.missing or ())
     except UnicodeDecodeError as error:
         raise ValueError(_undecodable(path, encoding, error)) from error
     except pd.errors.EmptyDataError as error:
         raise ValueError("it is empty; expected a first line with the columns' names") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise ValueError(f"it cannot be read: {error}{_other_separator(path, separator, encoding)}") from error
+    for column in frame.columns:
+        if form.missing is None and not form.is_name(column.strip()):
+            frame[column] = frame[column].mask(frame[column].isin(MISSING_WORDS))
+    return frame
 
 
 def _read(path: Path, separator: str, encoding: str, missing: tuple[str, ...]) -> pd.DataFrame:
@@ -71,7 +78,7 @@ def _read(path: Path, separator: str, encoding: str, missing: tuple[str, ...]) -
 
 def _encoding(path: Path, written: str | None) -> str:
     """The encoding that is written, else the one that the first bytes tell, else UTF-8."""
-    with _opened(path) as file:
+    with open_unpacked(path) as file:
         start = file.read(4)
     marked = next((encoding for mark, encoding in _MARKS.items() if start.startswith(mark)), None)
     if written is None:
@@ -92,7 +99,7 @@ def _encoding(path: Path, written: str | None) -> str:
 def _is_utf8(path: Path) -> bool:
     """Whether a file is a text in UTF-8, and not in ASCII alone."""
     decoder, is_ascii = codecs.getincrementaldecoder("utf-8")(), True
-    with _opened(path) as file:
+    with open_unpacked(path) as file:
         try:
             while chunk := file.read(_CHUNK):
                 is_ascii &= chunk.isascii()
@@ -108,7 +115,7 @@ def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> str:
     name = encoding.upper().removesuffix("-SIG")
     if name != "UTF-8":
         return f"it is no {name} text ({error.reason}); expected another encoding: beside file, or none"
-    with _opened(path) as file:
+    with open_unpacked(path) as file:
         for number, line in enumerate(file, start=1):
             try:
                 line.decode("utf-8")
@@ -124,7 +131,7 @@ def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> str:
 
 def _other_separator(path: Path, separator: str, encoding: str) -> str:
     """Advice, if another character than the separator divides the first line."""
-    with _opened(path) as file:
+    with open_unpacked(path) as file:
         first = file.readline(_CHUNK).decode(encoding, errors="replace")
     if '"' in first:
         return ""
@@ -161,8 +168,3 @@ def _check_lines(path: Path, separator: str, encoding: str, columns: int) -> Non
                     + (advice or " (is the file cut off, or does a cell have a line break without quotation marks?)")
                     + ". Write empty cells as well"
                 )
-
-
-def _opened(path: Path) -> IO[bytes]:
-    """The bytes of a file, unpacked."""
-    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]

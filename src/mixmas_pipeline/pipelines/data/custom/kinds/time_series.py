@@ -14,7 +14,7 @@ from mixmas_pipeline.pipelines.data.custom.cells import ID, CellError, check_col
 from mixmas_pipeline.pipelines.data.custom.kinds.arrays import check_finite, read_array
 from mixmas_pipeline.pipelines.data.custom.modalities import TimeSeriesParameters
 from mixmas_pipeline.pipelines.data.custom.numerals import is_plain, plain_numbers
-from mixmas_pipeline.pipelines.data.custom.reading import name_rows, read_frame
+from mixmas_pipeline.pipelines.data.custom.reading import name_rows, read_file
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
@@ -137,10 +137,7 @@ def _from_file(parameters: TimeSeriesParameters, rows: pd.DataFrame, file: Path)
     assert parameters.time is not None
     assert parameters.steps is not None
     try:
-        frame = read_frame(
-            file, parameters.separator, parameters.missing, [parameters.id], encoding=parameters.encoding
-        )
-        frame = name_rows(frame, None)
+        frame = name_rows(read_file(file, parameters, [parameters.id]), None)
         for column, key in (
             (parameters.id, "id"),
             (parameters.time, "time"),
