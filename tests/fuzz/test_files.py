@@ -10,15 +10,18 @@ import gzip
 import io
 import json
 import pickle
+import sqlite3
 import struct
 import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -142,6 +145,21 @@ def _orc() -> bytes:
         return (Path(folder) / "a.orc").read_bytes()
 
 
+def _sqlite() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        with closing(sqlite3.connect(Path(folder) / "a.db")) as connection:
+            FLAT.astype({"kind": str}).to_sql("t", connection)
+        return (Path(folder) / "a.db").read_bytes()
+
+
+def _duckdb() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        with duckdb.connect(str(Path(folder) / "a.duckdb")) as connection:
+            connection.register("flat", FLAT.astype({"kind": str}))
+            connection.execute("create table t as select * from flat")
+        return (Path(folder) / "a.duckdb").read_bytes()
+
+
 def _stream() -> bytes:
     table = pa.Table.from_pandas(FRAME)
     sink = pa.BufferOutputStream()
@@ -170,6 +188,8 @@ FORMATS = {
     "orc": Format(_orc(), ".orc", _read_whole),
     "arrow of a table": Format(_buffered(lambda file: FRAME.to_feather(file)), ".arrow", _read_whole),
     "arrow stream": Format(_stream(), ".arrow", _read_whole),
+    "sqlite": Format(_sqlite(), ".db", _read_whole),
+    "duckdb": Format(_duckdb(), ".duckdb", _read_whole),
     "parts": Format(_buffered(lambda file: FRAME.to_parquet(file)), ".parquet", _read_parts),
     "parquet": Format(_buffered(lambda file: FRAME.to_parquet(file)), ".parquet", _read_whole),
     "feather": Format(_buffered(lambda file: FRAME.to_feather(file)), ".feather", _read_whole),

@@ -72,6 +72,7 @@ def test_exactly_one_way_is_used() -> None:
         ({"thousands": "."}, "decimal and thousands are both '.'"),
         ({"decimal": ";"}, "Input should be '.' or ','"),
         ({"separator": ", "}, "at most 1 character"),
+        ({"query": ""}, "at least 1 character"),
     ],
 )
 def test_forms_of_files_that_are_refused(written: dict[str, Any], message: str) -> None:

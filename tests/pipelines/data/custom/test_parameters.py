@@ -146,6 +146,11 @@ def changed(**changes: Any) -> dict[str, Any]:
             changed(modalities={"facts": {"kind": "tabular", "colums": ["a"]}}),
             "pets.table.modalities.facts.colums: Extra inputs",
         ),
+        (changed(sheet="a"), "sheet is only used where the file ends in .xlsx, .xlsm; found pets.csv"),
+        (
+            changed(file="https://ann:pw@example.org/a.xlsx?key=S3CRET", query="select 1"),
+            "query is only used where the file ends in .sqlite, .*; found https://example.org/a.xlsx ",
+        ),
         (changed(split={}), "expected exactly one of column, fractions; found none"),
         (changed(split={"fractions": {"validation": 0.5, "test": 0.5}}), "leave nothing to train on"),
         (changed(split={"column": "a", "values": {"train": ["x"]}}), "expected train, validation and test"),

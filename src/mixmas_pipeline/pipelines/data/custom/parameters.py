@@ -79,8 +79,9 @@ class TableParameters(FileFormParameters):
     """A data set of one's own: a table with one row an example, and what is in its columns.
 
     Attributes:
-        file: .csv, .tsv, .json, .jsonl (also .gz), .xlsx, .parquet, .feather, .arrow, .orc, or .npz (arrays of as many
-            rows); a path in the project's folder, or the URL of an object store; or a folder of Parquet files.
+        file: .csv, .tsv, .json, .jsonl (also .gz), .xlsx, .parquet, .feather, .arrow, .orc, .sqlite, .duckdb, or .npz
+            (arrays of as many rows); a path in the project's folder, or the URL of an object store; or a folder of
+            Parquet files.
         source: named wherever figures appear. Default null: the section's name.
         percent: columns (or patterns) of numbers that are written with a percent sign: "12 %" is 0.12, as spreadsheets
             store it. Every text in them has the sign; cells that are stored as numbers are taken as they are. Default

@@ -45,19 +45,20 @@ def read_frame(
     *,
     encoding: str | None = None,
     sheet: str | None = None,
+    query: str | None = None,
 ) -> pd.DataFrame:
     """All columns of a file, of a text file as texts. Of a .npz: its arrays of one axis.
 
     Args:
         path: ends in one of the known formats.
-        separator, missing, encoding, sheet: as of ``TableParameters``.
+        separator, missing, encoding, sheet, query: as of ``TableParameters``.
         names: columns, or patterns of them, whose cells are names: there, if ``missing`` is None, only the empty cell
             is missing. Default: none.
 
     Raises:
         ValueError: the file cannot be read, has no rows, or a column's name twice.
     """
-    form = Form(separator, missing, encoding, sheet, names=tuple(names))
+    form = Form(separator, missing, encoding, sheet, query, tuple(names))
     try:
         frame = reader_of(path)(path, form)
     except MemoryError as error:
@@ -82,7 +83,9 @@ def read_frame(
 
 def read_file(path: Path, form: FileFormParameters, names: Collection[str]) -> pd.DataFrame:
     """``read_frame`` with the keys of the parameters."""
-    return read_frame(path, form.separator, form.missing, names, encoding=form.encoding, sheet=form.sheet)
+    return read_frame(
+        path, form.separator, form.missing, names, encoding=form.encoding, sheet=form.sheet, query=form.query
+    )
 
 
 def _nullable(column: pd.Series) -> pd.Series:

@@ -10,13 +10,35 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mixmas_pipeline.pipelines.data.custom.formats import arrays, arrow, parts, records, text, workbook
+from mixmas_pipeline.pipelines.data.custom.formats import (
+    arrays,
+    arrow,
+    duckdb_file,
+    parts,
+    records,
+    sqlite_file,
+    text,
+    workbook,
+)
 from mixmas_pipeline.pipelines.data.custom.formats.form import Form
+from mixmas_pipeline.pipelines.data.custom.modalities import DATABASES
 
 if TYPE_CHECKING:
     import pandas as pd
 
     Reader = Callable[[Path, Form], pd.DataFrame]
+
+
+def _read_database(path: Path, form: Form) -> pd.DataFrame:
+    """The database that the first bytes tell: the ending .db is used for every kind."""
+    with path.open("rb") as file:
+        start = file.read(16)
+    if start[8:12] == duckdb_file.FIRST_BYTES:
+        return duckdb_file.read(path, form)
+    if start != sqlite_file.FIRST_BYTES:
+        raise ValueError("it is no database of SQLite or DuckDB")
+    return sqlite_file.read(path, form)
+
 
 FORMATS: dict[str, Reader] = {
     ".csv": text.read,
@@ -31,6 +53,7 @@ FORMATS: dict[str, Reader] = {
     ".jsonl": records.read,
     ".ndjson": records.read,
     ".npz": arrays.read,
+    **dict.fromkeys(DATABASES, _read_database),
 }
 _PACKED = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 
