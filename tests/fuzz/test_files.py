@@ -145,6 +145,14 @@ def _orc() -> bytes:
         return (Path(folder) / "a.orc").read_bytes()
 
 
+def _read_saved(path: Path) -> None:
+    """As the description of a data set that was saved."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "data.arrow").write_bytes(_stream())
+        (Path(folder) / "state.json").write_bytes(path.read_bytes())
+        read_frame(Path(folder)).to_csv()
+
+
 def _sqlite() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         with closing(sqlite3.connect(Path(folder) / "a.db")) as connection:
@@ -190,6 +198,7 @@ FORMATS = {
     "arrow stream": Format(_stream(), ".arrow", _read_whole),
     "sqlite": Format(_sqlite(), ".db", _read_whole),
     "duckdb": Format(_duckdb(), ".duckdb", _read_whole),
+    "saved": Format(b'{"_data_files": [{"filename": "data.arrow"}], "_split": null}', ".json", _read_saved),
     "parts": Format(_buffered(lambda file: FRAME.to_parquet(file)), ".parquet", _read_parts),
     "parquet": Format(_buffered(lambda file: FRAME.to_parquet(file)), ".parquet", _read_whole),
     "feather": Format(_buffered(lambda file: FRAME.to_feather(file)), ".feather", _read_whole),

@@ -16,6 +16,7 @@ from mixmas_pipeline.pipelines.data.custom.formats import (
     duckdb_file,
     parts,
     records,
+    saved_dataset,
     sqlite_file,
     text,
     workbook,
@@ -71,12 +72,14 @@ def reader_of(path: Path) -> Reader:
         return FORMATS[suffixes[-2]]
     if suffixes[-1:] and suffixes[-1] in FORMATS:
         return FORMATS[suffixes[-1]]
-    known = f"{', '.join(FORMATS)} (or .gz after {', '.join(_PACKED)}), or a folder of Parquet files"
+    known = f"{', '.join(FORMATS)} (or .gz after {', '.join(_PACKED)}), or a folder of Parquet files or of datasets"
     advice = "; save the old format as .xlsx" if suffixes[-1:] == [".xls"] else ""
     raise ValueError(f"found the ending {path.suffix!r}; expected one of {known}{advice}")
 
 
 def _folder_reader(path: Path) -> Reader:
+    if saved_dataset.is_saved(path):
+        return saved_dataset.read
     files = parts.visible(path)
     if any(any(file.rglob("*.parquet")) if file.is_dir() else file.suffix.lower() == ".parquet" for file in files):
         return parts.read
@@ -84,4 +87,6 @@ def _folder_reader(path: Path) -> Reader:
     if described := [name for name in names if name in ("metadata.csv", "metadata.jsonl", "metadata.parquet")]:
         raise ValueError(f"it is a folder with {described[0]}; name that file: {path.name}/{described[0]}")
     found = ", ".join(names[:5]) or "nothing"
-    raise ValueError(f"it is a folder with {found}; expected files that end in .parquet")
+    raise ValueError(
+        f"it is a folder with {found}; expected files that end in .parquet, or what save_to_disk of datasets writes"
+    )

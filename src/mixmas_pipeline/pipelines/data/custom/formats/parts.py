@@ -47,7 +47,7 @@ def read(path: Path, form: Form) -> pd.DataFrame:
             tables.append(read_arrow(part))
         except (OSError, ValueError) as error:
             raise ValueError(f"{part.name}: {error}") from error
-        _check_schema(parts[0].name, tables[0], part.name, tables[-1])
+        check_schema(parts[0].name, tables[0], part.name, tables[-1])
     return joined([table for table in tables if table.num_rows] or tables[:1])
 
 
@@ -60,8 +60,16 @@ def joined(tables: list[pa.Table]) -> pd.DataFrame:
     return to_frame(pa.concat_tables(plain, promote_options="permissive"))
 
 
-def _check_schema(first: str, expected: pa.Table, name: str, found: pa.Table) -> None:
-    """Refuse a part with other columns, in whatever order, or other types."""
+def check_schema(first: str, expected: pa.Table, name: str, found: pa.Table) -> None:
+    """Refuse a part with other columns, in whatever order, or other types.
+
+    Args:
+        first, expected: name and table of the first part.
+        name, found: of this one.
+
+    Raises:
+        ValueError: it has such columns.
+    """
     # Programs differ in how wide the offsets of texts are, which means nothing.
     theirs, ours = ({f.name: str(f.type).replace("large_", "") for f in table.schema} for table in (expected, found))
     for column in [*theirs, *ours]:
