@@ -99,8 +99,12 @@ def read_moments(rows: pd.DataFrame, column: str, rule: Rule, time_zone: str) ->
         return _moments(pd.to_datetime(cells, utc=zoned), time_zone)
     texts = words(rows, column)
     if rule.form in _ORDERS:
-        normal = [_normal(rows, column, position, text, rule) for position, text in enumerate(texts)]
-        found = pd.to_datetime(pd.Series(normal, dtype=object), format="ISO8601", errors="coerce", utc=rule.zoned)
+        known: dict[str | None, str | None] = {None: None}
+        for position, text in enumerate(texts):
+            if text is not None and text not in known:
+                known[text] = _normal(rows, column, position, text, rule)
+        normal = pd.Series([known[text] for text in texts], dtype=object)
+        found = pd.to_datetime(normal, format="ISO8601", errors="coerce", utc=rule.zoned)
     else:
         found = pd.to_datetime(
             pd.Series(texts, dtype=object), format=rule.form, errors="coerce", utc=True if rule.zoned else None
@@ -170,14 +174,12 @@ def _match(rows: pd.DataFrame, column: str, position: int, text: str, form: str)
     raise _bad(rows, column, position, "a date such as 2024-01-25 or 2024-01-25T13:30; date_format names another form")
 
 
-def _normal(rows: pd.DataFrame, column: str, position: int, text: str | None, rule: Rule) -> str | None:
+def _normal(rows: pd.DataFrame, column: str, position: int, text: str, rule: Rule) -> str:
     """The same date as ISO 8601 writes it.
 
     Raises:
         CellError: it has another form, a zone that the others do not have, or none.
     """
-    if text is None:
-        return None
     match = _match(rows, column, position, text, rule.form)
     if (match["zone"] is not None) != rule.zoned:
         raise _other_zone(rows, column, position, not rule.zoned)

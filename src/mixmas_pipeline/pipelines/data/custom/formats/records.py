@@ -31,8 +31,8 @@ def read(path: Path, form: Form) -> pd.DataFrame:
     Raises:
         ValueError: it is no such JSON, a line is cut, or an object has a key twice.
     """
-    is_lines = ".json" not in path.suffixes[-2:] and ".JSON" not in path.suffixes[-2:]
-    records = list(_lines(path)) if is_lines else _whole(path)
+    is_whole = path.name.lower().removesuffix(".gz").endswith(".json")
+    records = _whole(path) if is_whole else list(_lines(path))
     keys = dict.fromkeys(key for record in records for key in record)
     return pd.DataFrame({key: _column(key, [record.get(key) for record in records]) for key in keys})
 

@@ -15,6 +15,7 @@ from mixmas_pipeline.pipelines.data.custom.cells import MISSING_WORDS
 from mixmas_pipeline.pipelines.data.custom.formats.form import Form
 from mixmas_pipeline.pipelines.data.custom.formats.packing import open_unpacked
 from mixmas_pipeline.utils.lazy import lazy
+from mixmas_pipeline.utils.remote_logs import LITERAL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,7 +84,7 @@ def _encoding(path: Path, written: str | None) -> str:
     marked = next((encoding for mark, encoding in _MARKS.items() if start.startswith(mark)), None)
     if written is None:
         if marked is not None and marked != "utf-8-sig":
-            _log.info("%s begins as a text in %s does, and is read so", path.name, marked.upper())
+            _log.info("%s begins as a text in %s does, and is read so", path.name, marked.upper(), extra=LITERAL)
         return marked or "utf-8-sig"
     name = codecs.lookup(written).name
     if name == "utf-8":
@@ -91,7 +92,7 @@ def _encoding(path: Path, written: str | None) -> str:
     if not name.startswith("utf") and (marked is not None or _is_utf8(path)):
         _log.warning(
             "%s reads as %s too: if it shows letters such as Ã or Â, leave out encoding: %s",
-            path.name, (marked or "utf-8").upper().removesuffix("-SIG"), written,
+            path.name, (marked or "utf-8").upper().removesuffix("-SIG"), written, extra=LITERAL,
         )  # fmt: skip
     return name
 

@@ -63,7 +63,7 @@ def read(path: Path, form: Form) -> pd.DataFrame:
         missing += sum(cell is not None and cell.is_error and cell.value == _NOT_AVAILABLE for cell in cells)
         columns[name] = as_column([_value(cell, form, name) for cell in cells])
     if missing:
-        _log.info("%s: %d cells are %s, and count as missing", path.name, missing, _NOT_AVAILABLE)
+        _log.info("%s: %d cells are %s, and count as missing", path.name, missing, _NOT_AVAILABLE, extra=LITERAL)
     return pd.DataFrame(columns, index=range(len(others)))
 
 

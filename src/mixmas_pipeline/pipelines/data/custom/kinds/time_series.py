@@ -10,7 +10,7 @@ import numpy as np
 
 from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.table import Modality
-from mixmas_pipeline.pipelines.data.custom.cells import ID, CellError, check_column, choose, numbers, plain, words
+from mixmas_pipeline.pipelines.data.custom.cells import DATE, ID, CellError, check_column, choose, numbers, plain, words
 from mixmas_pipeline.pipelines.data.custom.kinds.arrays import check_finite, read_array
 from mixmas_pipeline.pipelines.data.custom.modalities import TimeSeriesParameters
 from mixmas_pipeline.pipelines.data.custom.numerals import is_plain, plain_numbers
@@ -145,7 +145,8 @@ def _from_file(parameters: TimeSeriesParameters, rows: pd.DataFrame, file: Path)
         ):
             check_column(frame, column, key)
         if not is_plain(parameters):
-            frame = frame.assign(**{c: plain_numbers(frame, c, parameters) for c in parameters.columns})
+            written = [*parameters.columns, *([] if _has_dates(frame[parameters.time]) else [parameters.time])]
+            frame = frame.assign(**{column: plain_numbers(frame, column, parameters) for column in written})
         places = dict(zip(rows[ID], range(len(rows)), strict=True))
         named = words(frame, parameters.id)
         where = np.array([places.get(name, -1) for name in named])
@@ -224,6 +225,11 @@ def _merged(
     # The mean of what was measured; NaN where nothing was.
     steps = pd.DataFrame(measured).groupby(np.cumsum(~again)).mean()
     return steps.to_numpy()
+
+
+def _has_dates(cells: pd.Series) -> bool:
+    """Whether texts look like dates or times, rather than numbers with other marks."""
+    return any(isinstance(cell, str) and (DATE.fullmatch(cell.strip()) or set(cell) & set(":T")) for cell in cells)
 
 
 def _moments(frame: pd.DataFrame, column: str) -> np.ndarray:
