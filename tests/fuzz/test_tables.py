@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 import math
 import re
+import sqlite3
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +28,8 @@ from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.pipelines.data.custom import nodes
 
 ENCODINGS = ("utf-8", "utf-8", "utf-8-sig", "latin-1", "cp1252", "utf-16")
-FORMATS = ("csv", "csv.gz", "tsv", "semicolon", "parquet", "feather")
+FORMATS = ("csv", "csv.gz", "tsv", "semicolon", "parquet", "feather", "jsonl", "json.gz", "sqlite")
+_TEXTS = FORMATS[:4]
 LETTERS = st.characters(codec="utf-8")
 NAMES = st.text(LETTERS, min_size=1, max_size=6) | st.sampled_from(NASTY)
 
@@ -53,8 +57,8 @@ class Case:
 
     @property
     def is_readable(self) -> bool | None:
-        """Whether the file is in UTF-8; None if it is in another encoding, and reads as UTF-8 all the same."""
-        if self.suffix in ("parquet", "feather"):
+        """Whether the file tells its encoding; None if it is in another one, and reads as UTF-8 all the same."""
+        if self.suffix not in _TEXTS or self.encoding == "utf-16":
             return True
         content = self.text().encode(self.encoding)
         try:
@@ -69,6 +73,13 @@ class Case:
             self.frame.to_parquet(path, index=self.index)
         elif self.suffix == "feather":
             self.frame.to_feather(path)
+        elif self.suffix == "sqlite":
+            with closing(sqlite3.connect(path)) as connection:
+                self.frame.to_sql("rows", connection, index=False)
+        elif "json" in self.suffix:
+            records = [{c: None if v is pd.NA else v for c, v in row.items()} for row in self.frame.to_dict("records")]
+            text = json.dumps(records) if "json.gz" in name else "\n".join(json.dumps(record) for record in records)
+            path.write_bytes(gzip.compress(text.encode()) if name.endswith("gz") else text.encode())
         else:
             text = self.text().encode(self.encoding)
             path.write_bytes(gzip.compress(text) if name.endswith("gz") else text)

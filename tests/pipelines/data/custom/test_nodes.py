@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from custom_samples import pets
+from PIL import Image
 
 from mixmas_pipeline.data.table import MultimodalTable
 from mixmas_pipeline.pipelines.data.custom import nodes
@@ -242,3 +243,20 @@ def test_rows_that_training_may_not_divide_are_marked(tmp_path: Path) -> None:
         for table in tables.values() if "group" in expected else ():
             by_id = dict(zip(pd.read_csv(file)["name"].astype(str), owners, strict=True))
             assert list(table.extra["group"]) == [f"group {by_id[name]}" for name in table.ids]
+
+
+def test_an_image_folder_with_metadata(tmp_path: Path) -> None:
+    """As Hugging Face describes it: metadata.csv lies beside the pictures, which its column file_name names."""
+    names = [f"{folder}/{number}.png" for folder in ("a", "b") for number in range(10)]
+    for value, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((6, 6, 3), value, np.uint8)).save(tmp_path / name)
+    pd.DataFrame({"file_name": names, "kind": ["x", "y"] * 10}).to_csv(tmp_path / "metadata.csv", index=False)
+    photo = {"kind": "image", "column": "file_name", "folder": str(tmp_path), "height": 4, "width": 4}
+    split = {"fractions": {"validation": 0.2, "test": 0.2}}
+    written = parameters({"photo": photo}, id=None, split=split)
+    rows = nodes.read_table(tmp_path / "metadata.csv", written)
+    train, *_ = nodes.split_rows(rows, written)
+    learnt = nodes.learn_modality(train, written, photo, tmp_path)
+    column = nodes.prepare_modality(train, learnt, photo, "metadata.csv", tmp_path)
+    assert column.array[:, 0, 0, 0].tolist() == train["row number"].tolist()

@@ -10,10 +10,11 @@ import numpy as np
 
 from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.table import Modality
-from mixmas_pipeline.pipelines.data.custom.cells import ID, CellError, check_column, choose, numbers, plain, words
+from mixmas_pipeline.pipelines.data.custom.cells import DATE, ID, CellError, check_column, choose, numbers, plain, words
 from mixmas_pipeline.pipelines.data.custom.kinds.arrays import check_finite, read_array
-from mixmas_pipeline.pipelines.data.custom.parameters import TimeSeriesParameters
-from mixmas_pipeline.pipelines.data.custom.reading import name_rows, read_frame
+from mixmas_pipeline.pipelines.data.custom.modalities import TimeSeriesParameters
+from mixmas_pipeline.pipelines.data.custom.numerals import is_plain, plain_numbers
+from mixmas_pipeline.pipelines.data.custom.reading import name_rows, read_file
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
@@ -136,13 +137,16 @@ def _from_file(parameters: TimeSeriesParameters, rows: pd.DataFrame, file: Path)
     assert parameters.time is not None
     assert parameters.steps is not None
     try:
-        frame = name_rows(read_frame(file, parameters.separator, parameters.missing, [parameters.id]), None)
+        frame = name_rows(read_file(file, parameters, [parameters.id]), None)
         for column, key in (
             (parameters.id, "id"),
             (parameters.time, "time"),
             *((c, "columns") for c in parameters.columns),
         ):
             check_column(frame, column, key)
+        if not is_plain(parameters):
+            written = [*parameters.columns, *([] if _has_dates(frame[parameters.time]) else [parameters.time])]
+            frame = frame.assign(**{column: plain_numbers(frame, column, parameters) for column in written})
         places = dict(zip(rows[ID], range(len(rows)), strict=True))
         named = words(frame, parameters.id)
         where = np.array([places.get(name, -1) for name in named])
@@ -221,6 +225,11 @@ def _merged(
     # The mean of what was measured; NaN where nothing was.
     steps = pd.DataFrame(measured).groupby(np.cumsum(~again)).mean()
     return steps.to_numpy()
+
+
+def _has_dates(cells: pd.Series) -> bool:
+    """Whether texts look like dates or times, rather than numbers with other marks."""
+    return any(isinstance(cell, str) and (DATE.fullmatch(cell.strip()) or set(cell) & set(":T")) for cell in cells)
 
 
 def _moments(frame: pd.DataFrame, column: str) -> np.ndarray:
