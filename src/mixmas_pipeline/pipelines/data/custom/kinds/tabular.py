@@ -1,9 +1,10 @@
-"""Facts of a row: standardised numbers, what dates tell, and categories as 0 and 1."""
+"""Facts of a row: standardised numbers, ranks of those with heavy tails, what dates tell, and categories as 0 and 1."""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.table import Modality
 from mixmas_pipeline.pipelines.data.custom.cells import choose, numbers, stores_dates, words
 from mixmas_pipeline.pipelines.data.custom.kinds.date_parts import learn_dates, prepare_dates
+from mixmas_pipeline.pipelines.data.custom.kinds.ranks import Ranks, learn_ranks
 from mixmas_pipeline.pipelines.data.custom.modalities import TabularParameters
 
 if TYPE_CHECKING:
@@ -23,9 +25,9 @@ _NAMES = "; if its values are names, list the column under categories"
 
 def learn(parameters: TabularParameters, rows: pd.DataFrame, source: None) -> dict[str, Any]:
     """Returns:
-    columns: of the table, in order; numbers: column -> median, mean, std (after missing ones are the median),
-    missing (whether any is); dates: column -> what ``learn_dates`` returns; categories: column -> names, the most
-    frequent of those that occur, sorted, and others, whether there are more.
+    columns: of the table, in order; numbers: column -> median, mean, std (after missing ones are the median), missing
+    (whether any is), ranks (see ``Ranks``; None without heavy tails); dates: column -> what ``learn_dates`` returns;
+    categories: column -> names, the most frequent of those that occur, sorted, and others, whether there are more.
 
     Raises:
         ValueError: a column is not there, has no value in any training row, or has text and is no category; the columns
@@ -47,6 +49,8 @@ def learn(parameters: TabularParameters, rows: pd.DataFrame, source: None) -> di
             found["dates"][column] = learn_dates(parameters, rows, column)
         else:
             found["numbers"][column] = _statistics(numbers(rows, column, _NAMES))
+    if heavy := [column for column, known in found["numbers"].items() if known["ranks"]]:
+        _log.info("%s: heavy tails; their ranks are inputs too", ", ".join(heavy))
     vary = [known["days"] or known["circles"] or known["missing"] for known in found["dates"].values()]
     if not (found["numbers"] or found["categories"] or any(vary)):
         raise ValueError(f"the dates of {', '.join(columns)} are the same in all training rows; leave them out")
@@ -61,11 +65,16 @@ def prepare(parameters: TabularParameters, learnt: dict[str, Any], rows: pd.Data
     missing = rows[learnt["columns"]].isna().to_numpy()
     parts: list[np.ndarray] = []
     absent: list[np.ndarray] = []
-    names, lacking = list(learnt["numbers"]), []
+    names: list[str] = []
+    lacking: list[str] = []
     for column, known in learnt["numbers"].items():
         values = numbers(rows, column, _NAMES)
         filled = np.where(np.isnan(values), known["median"], values)
         parts.append((filled - known["mean"]) / known["std"])
+        names.append(column)
+        if known["ranks"]:
+            parts.append(Ranks(**known["ranks"]).of(filled))
+            names.append(f"{column}: rank")
         if known["missing"]:
             absent.append(np.isnan(values))
             lacking.append(f"{column} is missing")
@@ -92,7 +101,7 @@ def prepare(parameters: TabularParameters, learnt: dict[str, Any], rows: pd.Data
             parts.append(others)
             names.append(f"{column}: other")
     n = len(rows)
-    # Numbers and dates first, then what says that they are missing, then categories.
+    # Numbers, ranks and dates first, then what says that they are missing, then categories.
     array = np.column_stack([*parts[:count], *absent, *parts[count:]]).astype(np.float32)
     present = ~missing.all(axis=1) if parameters.optional else np.ones(n, bool)
     array[~present] = 0
@@ -132,9 +141,11 @@ def _statistics(values: np.ndarray) -> dict[str, Any]:
     median = float(np.nanmedian(values))
     filled = np.where(np.isnan(values), median, values)
     mean, std = float(filled.mean()), float(filled.std())
+    ranks = learn_ranks(filled)
     return {
         "median": median,
         "mean": mean,
         "std": std if std > 1e-9 * max(1.0, abs(mean)) else 1.0,  # else it is rounding
         "missing": bool(np.isnan(values).any()),
+        "ranks": ranks and asdict(ranks),
     }
