@@ -102,3 +102,19 @@ def test_a_column_is_kept_whole(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.array, column.array)
     np.testing.assert_array_equal(again.present, column.present)
     assert again.modality == column.modality
+
+
+def test_all_columns_with_mistakes_are_named_at_once() -> None:
+    """Each as it is named when it is the only one."""
+    columns = {"age": ["3", "4"], "town": ["Ulm", "Bonn"], "weight": ["4", "heavy"], "empty": [None, None]}
+    rows = named(pd.DataFrame(columns | {f"more {n}": ["x", "y"] for n in range(30)}))
+
+    def mistake(*names: str) -> str:
+        with pytest.raises(ValueError, match="column") as error:
+            made(rows, kind="tabular", columns=list(names))
+        return str(error.value)
+
+    each = [mistake(name) for name in ("town", "weight", "empty")]
+    assert "column weight: found 'heavy'" in each[1]
+    assert mistake(*list(columns)) == "\n  ".join(["3 columns cannot be used as they are:", *each])
+    assert mistake("town", "more *").splitlines()[-1] == "  and 11 more"

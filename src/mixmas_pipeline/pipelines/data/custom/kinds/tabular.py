@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _log = logging.getLogger(__name__)
+_MOST_MISTAKES = 20  # in an error
 _NAMES = "; if its values are names, list the column under categories"
 
 
@@ -40,15 +41,21 @@ def learn(parameters: TabularParameters, rows: pd.DataFrame, source: None) -> di
     if both := [column for column in named if column in dated]:
         raise ValueError(f"the column {both[0]!r} is both under categories and under dates; expected one of them")
     found: dict[str, Any] = {"columns": columns, "numbers": {}, "dates": {}, "categories": {}}
+    mistakes = []
     for column in columns:
-        if rows[column].isna().all():
-            raise ValueError(f"the column {column!r} is empty in all {len(rows)} training rows; leave it out")
-        if column in named:
-            found["categories"][column] = _categories(rows, column, parameters.most_categories)
-        elif column in dated or stores_dates(rows[column]):
-            found["dates"][column] = learn_dates(parameters, rows, column)
-        else:
-            found["numbers"][column] = _statistics(numbers(rows, column, _NAMES))
+        try:
+            if rows[column].isna().all():
+                raise ValueError(f"the column {column!r} is empty in all {len(rows)} training rows; leave it out")
+            if column in named:
+                found["categories"][column] = _categories(rows, column, parameters.most_categories)
+            elif column in dated or stores_dates(rows[column]):
+                found["dates"][column] = learn_dates(parameters, rows, column)
+            else:
+                found["numbers"][column] = _statistics(numbers(rows, column, _NAMES))
+        except ValueError as error:
+            mistakes.append(error)
+    if mistakes:
+        raise mistakes[0] if len(mistakes) == 1 else ValueError(_together(mistakes))
     if heavy := [column for column, known in found["numbers"].items() if known["ranks"]]:
         _log.info("%s: heavy tails; their ranks are inputs too", ", ".join(heavy))
     vary = [known["days"] or known["circles"] or known["missing"] for known in found["dates"].values()]
@@ -106,6 +113,12 @@ def prepare(parameters: TabularParameters, learnt: dict[str, Any], rows: pd.Data
     present = ~missing.all(axis=1) if parameters.optional else np.ones(n, bool)
     array[~present] = 0
     return Column(array, present, Modality("tabular", array.shape[1:], "float32", features=tuple(names)))
+
+
+def _together(mistakes: list[ValueError]) -> str:
+    more = f"\n  and {len(mistakes) - _MOST_MISTAKES} more" if len(mistakes) > _MOST_MISTAKES else ""
+    lines = "".join(f"\n  {mistake}" for mistake in mistakes[:_MOST_MISTAKES])
+    return f"{len(mistakes)} columns cannot be used as they are:{lines}{more}"
 
 
 def _dates(parameters: TabularParameters, rows: pd.DataFrame, columns: list[str]) -> list[str]:
