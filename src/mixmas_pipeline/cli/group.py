@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from kedro.framework.cli.project import run
 
+from mixmas_pipeline.cli.draft import draft_command
 from mixmas_pipeline.cli.ipython import ipython_command
 from mixmas_pipeline.cli.prune import prune_command
 from mixmas_pipeline.cli.runs import runs_command
@@ -18,5 +19,5 @@ def cli() -> None:
     """Commands of the project."""
 
 
-for _command in (ipython_command, prune_command, runs_command, viz_build_command):
+for _command in (draft_command, ipython_command, prune_command, runs_command, viz_build_command):
     cli.add_command(_command)

@@ -241,7 +241,7 @@ def _used(rows: pd.DataFrame, table: TableParameters) -> list[str]:
     for modality in table.modalities.values():
         if "*" not in (columns := reading.own_columns(modality)):
             used |= set(choose(rows, columns))
-    if index := [column for column in rows.columns if column not in used and _is_index(rows, column)]:
+    if index := [column for column in rows.columns if column not in used and is_saved_index(rows, column)]:
         _log.warning(
             "%s: left out of '*': a saved index, with row numbers or without a name. Name the column to use it",
             ", ".join(index),
@@ -249,8 +249,12 @@ def _used(rows: pd.DataFrame, table: TableParameters) -> list[str]:
     return sorted(used | set(index))
 
 
-def _is_index(rows: pd.DataFrame, column: str) -> bool:
-    """Has it no name; or the name of an index, and the rows' numbers in the file, from 0 or from 1?"""
+def is_saved_index(rows: pd.DataFrame, column: str) -> bool:
+    """Has it no name; or the name of an index, and the rows' numbers in the file, from 0 or from 1?
+
+    Args:
+        rows: with their numbers in the file as index.
+    """
     if re.fullmatch(r"Unnamed: \d+(\.\d+)*", column):
         return True
     if column.lower() not in _INDEX_NAMES or len(rows) < _FEW_ROWS:
