@@ -77,7 +77,7 @@ def comment(text: str, depth: int) -> str:
 
 def _rendered(line: Line) -> str:
     indent = "  " * line.depth
-    start = f"{indent}{_scalar(line.key)}:"
+    start = f"{indent}{_scalar(line.key, is_key=True)}:"
     written = start if line.value is None else f"{start} {_flow(line.value)}"
     if len(written) > _WIDTH and isinstance(line.value, list):
         inside = textwrap.indent(_wrapped(list(map(_flow, line.value)), _WIDTH - len(indent) - 4), f"{indent}  ")
@@ -104,26 +104,25 @@ def _wrapped(parts: list[str], width: int) -> str:
 
 def _flow(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_scalar(key)}: {_flow(of)}" for key, of in value.items()) + "}"
+        return "{" + ", ".join(f"{_scalar(key, is_key=True)}: {_flow(of)}" for key, of in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_flow, value)) + "]"
     return _scalar(value)
 
 
-def _scalar(value: Any) -> str:
-    """As plain as it reads back."""
+def _scalar(value: Any, *, is_key: bool = False) -> str:
+    """As plain as it reads back. In values, not in keys, "${" would begin a reference to another one."""
     if not isinstance(value, str):
         return yaml.safe_dump(value, width=math.inf).removesuffix("...\n").strip()
     if value and set(value) <= _PLAIN_LETTERS and value.lower() not in _WORDS_WITH_A_MEANING:
         return value
-    for meant in (value, value.replace("${", "\\${")):
+    for meant in (value, value if is_key else value.replace("${", "\\${")):
         plain = yaml.safe_dump([value], default_flow_style=True, width=math.inf, allow_unicode=True).strip()[1:-1]
         quoted = yaml.safe_dump(meant, default_style='"', width=math.inf, allow_unicode=True).strip()
         for text in (plain, quoted):
-            if (
-                not text.startswith("'")
-                and "\n" not in text
-                and read_back(f"{{a: [{text}], b: {{{text}: 1}}}}") == {"a": [value], "b": {value: 1}}
-            ):
+            if text.startswith("'") or "\n" in text:
+                continue
+            written, wanted = (f"{{{text}: 0}}", {value: 0}) if is_key else (f"{{a: [{text}]}}", {"a": [value]})
+            if read_back(written) == wanted:
                 return text
     raise DraftError(f"the name {shown(value)!r} cannot be written as YAML; rename it in the table")

@@ -19,6 +19,7 @@ from mixmas_pipeline.pipelines.data.custom.drafting.files import find_files, fol
 from mixmas_pipeline.pipelines.data.custom.drafting.inputs import (
     Inputs,
     ModalityDraft,
+    add_arrays,
     add_columns,
     add_files,
     add_steps,
@@ -30,6 +31,7 @@ from mixmas_pipeline.pipelines.data.custom.drafting.steps import find_steps
 from mixmas_pipeline.pipelines.data.custom.drafting.table import Table, read
 from mixmas_pipeline.pipelines.data.custom.drafting.target import Target, find_target
 from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
+from mixmas_pipeline.pipelines.data.custom.reading import read_arrays
 from mixmas_pipeline.storage.paths import without_secrets
 from mixmas_pipeline.utils.parameters import check
 
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 # Rows below which these shares are validated and tested on: with few rows, less says little.
 _SHARES = ((1_000, 0.2, 0.3), (10_000, 0.15, 0.25), (100_000, 0.15, 0.15), (None, 0.1, 0.1))
 _FEW_ROWS = 100
-_POSITIVE = "yes of yes and no, and so on; else the rarer one. Write the other one if that is what you look for"
+_POSITIVE = "guessed: yes of yes and no, 1 of 0 and 1, and so on; of other pairs the rarer one"
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,11 @@ def draft(path: Path, file: str, labels: tuple[str, ...], name: str, project: Pa
 def _candidates(rows: pd.DataFrame) -> str:
     """What may be a label, and how to name one."""
     columns = examine_all(rows, [c for c in rows.columns if c not in RESERVED])
+    no_labels = find_roles(rows, columns).used
     likely = [
         f"  {shown(name)}: {of.distinct:,} different {of.kind}, such as {of.example}"
         for name, of in columns.items()
-        if of.distinct > 1 and (of.kind in (Kind.NUMBERS, Kind.BOOLEANS) or are_names(of))
+        if name not in no_labels and of.distinct > 1 and (of.kind in (Kind.NUMBERS, Kind.BOOLEANS) or are_names(of))
     ]
     more = f"\n  and {len(likely) - 30} more" if len(likely) > 30 else ""
     found = "\n".join(likely[:30]) + more if likely else "  (none has values that repeat, or numbers)"
@@ -142,11 +145,14 @@ class _Builder:
             self.inputs.left_out |= unusable
             for found in steps:
                 add_steps(self.inputs, found)
+        if self.path.suffix.lower() == ".npz":
+            add_arrays(self.inputs, read_arrays(self.path))
         used = {*self.target.labels, *self.roles.used} - self.roles.left_out.keys()
         saved_indexes = {c for c in self.roles.left_out if nodes.is_saved_index(self.rows, c)}
         add_columns(self.inputs, rest, used | saved_indexes)
         if not self.inputs.modalities:
-            raise DraftError(f"no column is left to predict the label from. Left out:\n{self._left_out_as_comments()}")
+            why = "".join(f"\n  {shown(name)}: {why}" for name, why in self.inputs.left_out.items())
+            raise DraftError(f"no column is left to predict the label from. Left out:{why or ' none'}")
 
     def _named(self) -> pd.DataFrame:
         from mixmas_pipeline.pipelines.data.custom.cells import words
@@ -227,6 +233,7 @@ class _Builder:
                 if modality.kind == "text":
                     continue  # its encoder is not loaded for a draft
                 source = None if modality.source is None else self.project / modality.source
+                source = source if modality.array_name is None else self.path
                 nodes.learn_modality(train, table, modality.model_dump(), source)
 
 

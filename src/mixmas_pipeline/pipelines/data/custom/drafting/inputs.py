@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 DATES_ARE_INPUTS = False  # whether a tabular modality takes ``dates: [column, ...]``
 _MOST_MODALITIES = 6
 _MOST_TEXTS = 3
-_BLOCK = 5  # columns of a block that is a modality of its own
+_BLOCK = 6  # columns of a block that is a modality of its own
+_MANY = 10  # columns, from which on what stands before a dot in their names makes modalities
 _NEARLY_EMPTY, _FEWEST_CELLS = 0.02, 5
 _LACKING = 0.01  # the share of rows without any value from which on a group of facts is optional
 _FEW_NUMBERS = 10  # different whole numbers that may be codes
@@ -134,6 +135,24 @@ def add_files(inputs: Inputs, found: FileColumn, facts: ColumnFacts) -> None:
         keys["most_unfound"] = found.most_unfound
     name = found.column if found.pattern == "{}" else found.folder.stem
     inputs.add(name, keys, made, found.lacking)
+
+
+def add_arrays(inputs: Inputs, arrays: Mapping[str, np.ndarray]) -> None:
+    """Arrays of more than one axis, of a .npz."""
+    for name, array in arrays.items():
+        shape = " x ".join(map(str, array.shape))
+        if array.ndim == 1:
+            continue
+        if array.ndim > 3 or array.dtype.kind not in "fiub":
+            inputs.left_out[name] = f"an array of {shape} {array.dtype}; expected numbers of 2 or 3 axes"
+            continue
+        empty = np.isnan(array.astype(np.float64)).reshape(len(array), -1)
+        if array.ndim == 2 and (empty.any(axis=1) & ~empty.all(axis=1)).any():
+            inputs.left_out[name] = f"an array of {shape} in which some rows have NaN beside numbers"
+            continue
+        kind = "embedding" if array.ndim == 2 else "time_series"
+        made = f"an array of {shape}: " + ("a vector per row" if array.ndim == 2 else "rows, steps, features")
+        inputs.add(name, {"kind": kind, "array": name}, made, empty.all(axis=1))
 
 
 def add_steps(inputs: Inputs, found: Steps) -> None:
@@ -292,7 +311,7 @@ def _parts(facts: Mapping[str, ColumnFacts], most: int) -> dict[str, list[str]]:
     whole = {"facts": list(facts)} if facts else {}
     parted = {column: match[1] for column in facts if (match := _PARTED.fullmatch(column))}
     names = list(dict.fromkeys(parted.values()))
-    if len(parted) == len(facts) and 1 < len(names) <= most:
+    if len(parted) == len(facts) >= _MANY and 1 < len(names) <= most:
         by_name = {name: [c for c in facts if parted[c] == name] for name in names}
         return by_name if min(map(len, by_name.values())) > 1 else whole
     own = [block for block in blocks(facts) if len(block.columns) >= _BLOCK]

@@ -183,10 +183,10 @@ def _set_group(rows: pd.DataFrame, group: ColumnFacts, roles: Roles) -> None:
         named = rows[[group.name, split["column"]]].dropna().astype(str)
         shared = int((named.drop_duplicates()[group.name].value_counts() > 1).sum())
         if shared:
-            roles.left_out[group.name] = f"an id that repeats, of which {shared} values are in two splits"
+            roles.left_out[group.name] = f"an id that repeats, with values that are in two splits: {shared}"
             roles.warnings.append(
-                f"{shared} of {group.distinct} values of {shown(group.name)} are in two splits of "
-                f"{shown(split['column'])}: a model that knows them by heart scores too well. Divide the rows anew"
+                f"values of {shown(group.name)} that are in two splits of {shown(split['column'])}: {shared} of "
+                f"{group.distinct}. A model that knows them by heart scores too well. Divide the rows anew"
             )
             return
     roles.keys["split"] = {**split, "group": group.name}

@@ -25,6 +25,7 @@ _PIXELS = {"pix", "pixel", "pixels", "px"}  # neighbours in a picture, which has
 _VECTORS = {"emb", "embed", "embedding", "embeddings", "vec", "vector", "latent"}
 _SMOOTH, _FALLS = 0.5, 0.02  # correlation of neighbours, and how much less that of distant columns is
 _LEVELS, _SCALES = 10.0, 8.0  # how far the columns' means (in deviations) and deviations (as a ratio) lie apart
+_FEWEST_SMOOTH = 8  # columns: of fewer, items of a questionnaire are correlated like that too
 _ROWS = 20_000
 
 
@@ -89,6 +90,8 @@ def is_series(rows: pd.DataFrame, block: Block) -> bool:
     if block.last_word in _STEPS:
         return True
     values = values[:, deviations > 0]
+    if values.shape[1] < _FEWEST_SMOOTH:
+        return False
     with np.errstate(invalid="ignore"):
         correlations = np.corrcoef(values, rowvar=False)
     near = float(np.median(np.diag(correlations, 1)))

@@ -13,6 +13,7 @@ import numpy as np
 from mixmas_pipeline.pipelines.data.custom.cells import words
 from mixmas_pipeline.pipelines.data.custom.drafting.columns import ColumnFacts, Kind, examine_all
 from mixmas_pipeline.pipelines.data.custom.drafting.messages import counted
+from mixmas_pipeline.pipelines.data.custom.drafting.roles import snake
 from mixmas_pipeline.pipelines.data.custom.drafting.table import guess_separator, usual_separator
 from mixmas_pipeline.pipelines.data.custom.reading import read_frame
 
@@ -63,7 +64,10 @@ def find_steps(table: Path, rows: pd.DataFrame, id_column: str) -> tuple[list[St
     Returns:
         They, and those that have such a column but cannot be used: name -> why.
     """
-    found, left_out = [], {}
+    found: list[Steps] = []
+    left_out: dict[str, str] = {}
+    if snake(id_column).startswith("row"):  # other tables number their rows too
+        return found, left_out
     ids = set(words(rows, id_column))
     others = [p for p in sorted(table.parent.iterdir()) if p != table and p.name.lower().endswith(_ENDINGS)]
     for file in others[:_FILES]:
@@ -110,8 +114,8 @@ def _look(file: Path, rows: pd.DataFrame, id_column: str, ids: set[str | None]) 
     lengths = _lengths(named, known)
     if len(lengths) < _SHARED * len(ids):
         return ""
-    if max(lengths.values()) == 1:
-        return f"has one row per {id_column}, as the table has; join its columns to the table"
+    if max(lengths.values()) == 1:  # another table of the same rows
+        return ""
     facts = examine_all(frame, [c for c in frame.columns if c != id_column])
     times = _times(facts)
     if not times:

@@ -147,7 +147,12 @@ def _several(rows: pd.DataFrame, columns: list[ColumnFacts]) -> Target:
 
 def _classes(column: ColumnFacts, counts: Counter[str], rows: int) -> Target:
     name = shown(column.name)
-    if column.kind == Kind.TEXTS or (column.distinct > 2 and column.repeated < 2):
+    if column.kind == Kind.TEXTS:
+        raise DraftError(
+            f"the label {name!r} has {column.distinct} different texts in {rows} rows, such as {column.example!r}; "
+            "expected classes or numbers"
+        )
+    if column.distinct > 2 and column.repeated < 2:
         raise DraftError(
             f"the label {name!r} has {column.distinct} different values in {rows} rows, such as {column.example!r}; "
             "expected classes that repeat, or numbers"
@@ -155,7 +160,7 @@ def _classes(column: ColumnFacts, counts: Counter[str], rows: int) -> Target:
     frequent = ", ".join(f"{shown(value)} ({number})" for value, number in counts.most_common(5))
     more = f" and {len(counts) - 5} more" if len(counts) > 5 else ""
     made = f"{len(counts)} values: {frequent}{more}"
-    if column.kind == Kind.NUMBERS:
+    if column.kind == Kind.NUMBERS and column.distinct > 2:
         made += ". If they are amounts, write regression"
     warnings = _rare(name, counts)
     if words := [value for value in counts if value in MISSING_WORDS]:
