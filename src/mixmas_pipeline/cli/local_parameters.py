@@ -92,7 +92,11 @@ def write(conf: Path, name: str, text: str, *, force: bool) -> Path:
     check_free(conf, name, force=force)
     file = (conf / FILE).resolve()  # of a link its target is replaced
     new = inserted(_read(file), name, bordered(name, text), force=force)
-    if _keys(new, FILE).get("dataset") != name:
+    try:
+        is_read = _keys(new, FILE).get("dataset") == name
+    except NotFree:
+        is_read = False
+    if not is_read:
         raise NotFree(f"{file} does not end where a block can be added; add the block by hand:\n{text}")
     write_atomically(file, lambda path: path.write_bytes(new.encode()))
     return file

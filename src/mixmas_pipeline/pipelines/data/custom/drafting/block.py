@@ -72,7 +72,17 @@ def read_back(text: str) -> Any:
 def comment(text: str, depth: int) -> str:
     """Lines of a comment."""
     indent = "  " * depth + "# "
-    return textwrap.fill(text, _WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False) + "\n"
+    return (
+        textwrap.fill(
+            _on_one_line(text), _WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False
+        )
+        + "\n"
+    )
+
+
+def _on_one_line(text: str) -> str:
+    """Without what would end a comment."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _rendered(line: Line) -> str:
@@ -84,7 +94,7 @@ def _rendered(line: Line) -> str:
         written = f"{start} [\n{inside}\n{indent}]"
     if not line.comment:
         return f"{written}\n"
-    beside = f"{written}  # {line.comment}"
+    beside = f"{written}  # {_on_one_line(line.comment)}"
     if len(beside) <= _WIDTH and "\n" not in written:
         return f"{beside}\n"
     return f"{comment(line.comment, line.depth)}{written}\n"

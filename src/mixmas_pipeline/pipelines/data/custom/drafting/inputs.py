@@ -152,7 +152,8 @@ def add_arrays(inputs: Inputs, arrays: Mapping[str, np.ndarray]) -> None:
             continue
         kind = "embedding" if array.ndim == 2 else "time_series"
         made = f"an array of {shape}: " + ("a vector per row" if array.ndim == 2 else "rows, steps, features")
-        inputs.add(name, {"kind": kind, "array": name}, made, empty.all(axis=1))
+        lacking: np.ndarray = np.all(empty, axis=1)
+        inputs.add(name, {"kind": kind, "array": name}, made, lacking)
 
 
 def add_steps(inputs: Inputs, found: Steps) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 else:
     pd = lazy("pandas")
 
+_REPEATED = 2  # cells per value; numbers that all differ stand for those of any other such column
 _FEWEST = 20  # rows, of fewer a column may agree with the label by chance
 
 
@@ -40,7 +41,7 @@ def find_leaks(rows: pd.DataFrame, target: Target, columns: dict[str, ColumnFact
         name: f"the label in other words: each value of {shown(name)} stands for one value of {shown(label)}"
         for name in names
         for label, truth in truths.items()
-        if np.array_equal(codes[name], truth)
+        if columns[name].repeated >= _REPEATED and np.array_equal(codes[name], truth)
     }
     labels, classes = target.encoded(rows)
     amounts = [name for name in names if columns[name].kind in (Kind.NUMBERS, Kind.BOOLEANS)]

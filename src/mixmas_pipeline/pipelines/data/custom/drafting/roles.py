@@ -27,7 +27,6 @@ _SPLITS = {
     "validation": {"validation", "valid", "val", "dev", "development"},
     "test": {"test", "testing", "te", "tst", "holdout", "eval", "evaluation"},
 }
-_SPLIT_NAMES = {"split", "fold", "set", "subset", "partition", "part", "usage", "data_split", "cv_fold", "cv"}
 _FOLDS = range(3, 21)  # how many numbered folds there may be
 _FEWEST_GROUPS, _LARGEST = 10, 20.0  # groups; mean rows of one that is not named like a person or an id
 _FEWEST_ROWS = 10
@@ -92,29 +91,39 @@ def _counts_rows(rows: pd.DataFrame, column: ColumnFacts) -> bool:
 
 
 def _find_split(rows: pd.DataFrame, columns: dict[str, ColumnFacts], roles: Roles) -> None:
+    """A column that names the splits, or numbered folds."""
     for name, column in columns.items():
-        if snake(name) not in _SPLIT_NAMES or name in roles.left_out or column.filled < len(rows):
+        if name in roles.left_out or column.filled < len(rows) or column.distinct > _FOLDS[-1]:
             continue
         counts = as_words(rows[name]).value_counts()
         words = counts.index.tolist()
         values = {split: [w for w in words if w.lower() in known] for split, known in _SPLITS.items()}
-        if "split" in roles.keys and (column.repeated > 2 or sum(map(len, values.values())) == len(words)):
-            roles.left_out[name] = f"looks like a split too; {shown(roles.keys['split']['column'])} is taken"
-        elif sum(map(len, values.values())) == len(words):
-            if lacking := [split for split, found in values.items() if not found]:
-                roles.left_out[name] = (
-                    f"a split without rows for {' and '.join(lacking)} (it has {listed(words)}); the rows are divided "
-                    "anew. To use it, name rows of all three splits in it"
-                )
-                continue
-            named = {split: found for split, found in values.items() if found != [split]}
-            roles.keys["split"] = {"column": name, **({"values": values} if named else {})}
+        names_splits = sum(map(len, values.values())) == len(words) and bool(values["train"]) and len(words) > 1
+        is_folds = _is_folds(column)
+        if not names_splits and not is_folds:
+            continue
+        if "split" in roles.keys:
+            roles.left_out[name] = f"another split; {shown(roles.keys['split']['column'])} is taken"
+        elif names_splits and (lacking := [split for split, found in values.items() if not found]):
+            roles.left_out[name] = (
+                f"a split without rows for {' and '.join(lacking)} (it has {listed(words)}); they are divided anew. "
+                "To use it, name rows of all three splits in it"
+            )
+        elif names_splits:
+            renamed = any(found != [split] for split, found in values.items())
+            roles.keys["split"] = {"column": name, **({"values": values} if renamed else {})}
             roles.comments["split"] = "rows: " + ", ".join(f"{shown(w)} {n:,}" for w, n in counts.items())
-        elif "fold" in snake(name) and column.kind == Kind.NUMBERS and column.whole and column.distinct in _FOLDS:
-            folds = [int(w) for w in sorted(words, key=float)]
-            values = {"train": folds[:-2], "validation": [folds[-2]], "test": [folds[-1]]}
-            roles.keys["split"] = {"column": name, "values": values}
+        else:
+            folds = sorted(int(w) for w in words)
+            values_of = {"train": folds[:-2], "validation": [folds[-2]], "test": [folds[-1]]}
+            roles.keys["split"] = {"column": name, "values": values_of}
             roles.comments["split"] = f"{len(folds)} folds: the last one tests, the one before validates"
+
+
+def _is_folds(column: ColumnFacts) -> bool:
+    """Whether it has the numbers of folds."""
+    is_named = re.search(r"(^|_)folds?$", snake(column.name)) is not None
+    return is_named and column.kind == Kind.NUMBERS and column.whole and column.distinct in _FOLDS
 
 
 def _find_id(rows: pd.DataFrame, columns: dict[str, ColumnFacts], roles: Roles) -> None:
