@@ -122,6 +122,19 @@ def test_pictures(tmp_path: Path) -> None:
     assert made["facts"] == FACTS
 
 
+def test_a_folder_is_one_modality_where_the_ids_name_its_files_too(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for i in range(ROWS):
+        Image.new("L", (100, 80)).save(tmp_path / "photos" / f"pet{i}.png")
+    made = modalities(tmp_path, photo=[f"pet{i}.png" for i in range(ROWS)])
+    assert made.keys() == {"photo", "facts"}
+    (tmp_path / "pets.csv").unlink()
+    assert modalities(tmp_path)["photos"] == {
+        **{"kind": "image", "column": "name", "folder": "photos", "pattern": "{}.png"},
+        **{"height": 64, "width": 64, "colour": "grey"},
+    }
+
+
 def test_arrays(tmp_path: Path) -> None:
     rows = 60
     np.savez(

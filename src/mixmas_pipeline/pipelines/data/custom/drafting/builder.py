@@ -15,7 +15,7 @@ from mixmas_pipeline.pipelines.data.custom import nodes
 from mixmas_pipeline.pipelines.data.custom.cells import ID, RESERVED
 from mixmas_pipeline.pipelines.data.custom.drafting.block import Line, comment, nested, render
 from mixmas_pipeline.pipelines.data.custom.drafting.columns import ColumnFacts, Kind, are_names, examine_all
-from mixmas_pipeline.pipelines.data.custom.drafting.files import find_files, folders_beside
+from mixmas_pipeline.pipelines.data.custom.drafting.files import find_files, folders_beside, is_media_name
 from mixmas_pipeline.pipelines.data.custom.drafting.inputs import (
     Inputs,
     ModalityDraft,
@@ -27,6 +27,7 @@ from mixmas_pipeline.pipelines.data.custom.drafting.inputs import (
 from mixmas_pipeline.pipelines.data.custom.drafting.leaks import find_leaks
 from mixmas_pipeline.pipelines.data.custom.drafting.messages import DraftError, counted, shown
 from mixmas_pipeline.pipelines.data.custom.drafting.roles import Roles, find_roles, snake
+from mixmas_pipeline.pipelines.data.custom.drafting.series import blocks
 from mixmas_pipeline.pipelines.data.custom.drafting.steps import find_steps
 from mixmas_pipeline.pipelines.data.custom.drafting.table import Table, read
 from mixmas_pipeline.pipelines.data.custom.drafting.target import Target, find_target
@@ -99,10 +100,15 @@ def _candidates(rows: pd.DataFrame) -> str:
     """What may be a label, and how to name one."""
     columns = examine_all(rows, [c for c in rows.columns if c not in RESERVED])
     no_labels = find_roles(rows, columns).used
-    likely = [
-        f"  {shown(name)}: {of.distinct:,} different {of.kind}, such as {of.example}"
+    no_labels |= {c for block in blocks(columns) for c in block.columns}
+    possible = [
+        of
         for name, of in columns.items()
         if name not in no_labels and of.distinct > 1 and (of.kind in (Kind.NUMBERS, Kind.BOOLEANS) or are_names(of))
+    ]
+    likely = [
+        f"  {shown(of.name)}: {of.distinct:,} different {of.kind}, such as {of.example}"
+        for of in sorted(possible, key=lambda of: of.distinct)
     ]
     more = f"\n  and {len(likely) - 30} more" if len(likely) > 30 else ""
     found = "\n".join(likely[:30]) + more if likely else "  (none has values that repeat, or numbers)"
@@ -136,8 +142,11 @@ class _Builder:
     def _find_inputs(self) -> None:
         rest = {name: of for name, of in self.columns.items() if name not in self.roles.used}
         for name, why in find_leaks(self.rows, self.target, rest).items():
-            self.inputs.left_out[name] = why
-            self.warnings.append(f"{shown(name)} is left out because it gives the label away: {why}")
+            self.inputs.left_out[name] = f"it gives the label away: {why}"
+            self.warnings.append(
+                f"{shown(name)} gives the label away and is left out. Was it made from the label, or is it only known "
+                "after it? If neither, add it to the columns"
+            )
             del rest[name]
         rest = self._without_files(rest)
         if "id" in self.roles.keys:
@@ -165,7 +174,8 @@ class _Builder:
         kept = dict(rest)
         may = (Kind.NAMES, Kind.TEXTS, Kind.NUMBERS)
         ids = [self.roles.keys["id"]] if "id" in self.roles.keys else []
-        for name in [*rest, *ids]:
+        # A folder that a column names is not looked through for files that are called as the ids.
+        for name in sorted([*rest, *ids], key=lambda name: not is_media_name(self.columns[name].example)):
             of = self.columns[name]
             if (
                 of.kind in may
@@ -173,6 +183,7 @@ class _Builder:
                 and (found := find_files(self.rows, name, folders)) is not None
             ):
                 add_files(self.inputs, found, of)
+                folders = [folder for folder in folders if folder != found.folder or folder == self.path.parent]
                 kept.pop(name, None)
         return kept
 
@@ -211,7 +222,7 @@ class _Builder:
             n = len(self.rows)
             validation, test = next((v, t) for most, v, t in _SHARES if most is None or n < most)
             keys = {"fractions": {"validation": validation, "test": test}, **keys}
-            made = f"drawn, as of a table of {counted(n, 'row')}: the fewer rows, the larger shares say enough"
+            made = f"shares for {counted(n, 'row')}; the fewer rows, the larger they are"
             if n < _FEW_ROWS:
                 self.warnings.append(f"{counted(n, 'row')} are few: scores will be rough")
         else:

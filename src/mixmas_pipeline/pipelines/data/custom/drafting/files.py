@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from mixmas_pipeline.pipelines.data.custom.drafting.columns import as_words
-from mixmas_pipeline.pipelines.data.custom.drafting.messages import counted, shown
+from mixmas_pipeline.pipelines.data.custom.drafting.messages import shown
 from mixmas_pipeline.pipelines.data.custom.kinds.files import Files
 from mixmas_pipeline.storage.errors import StorageError
 
@@ -178,8 +178,8 @@ def picture_shape(found: FileColumn, rows: pd.DataFrame) -> tuple[int, bool, str
     width, height = (round(float(np.median([size[i] for size in sizes]))) for i in (0, 1))
     side = _SMALL if max(width, height) <= _LARGE else _SIDE
     grey = modes <= {"1", "L", "LA", "I", "I;16", "F"}
-    what = f"{'grey ' if grey else ''}pictures of about {width} x {height} (of {counted(len(sizes), 'picture')})"
-    return side, grey, f"{what}; larger sides tell more and take longer"
+    what = f"{'grey ' if grey else ''}pictures of about {width} x {height} ({len(sizes)} were looked at)"
+    return side, grey, f"{what}. Larger sides show more and take longer"
 
 
 def is_media_name(name: str) -> bool:

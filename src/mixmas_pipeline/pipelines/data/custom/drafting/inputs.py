@@ -74,7 +74,7 @@ class Inputs:
         """Add a modality; it is optional if rows lack it."""
         if lacking is not None and lacking.any():
             keys = {**keys, "optional": True}
-            made_from += f"; {counted(int(lacking.sum()), 'row')} of {len(lacking):,} lack it"
+            made_from += f"; rows without it: {int(lacking.sum()):,} of {len(lacking):,}"
         taken = {m.name for m in self.modalities} | {f"{m.name}_words" for m in self.modalities}
         self.modalities.append(ModalityDraft(modality_name(name, taken), keys, made_from, lacking))
 
@@ -130,7 +130,7 @@ def add_files(inputs: Inputs, found: FileColumn, facts: ColumnFacts) -> None:
         keys |= {"height": side, "width": side, **({"colour": "grey"} if grey else {})}
         made = what
     if found.unfound:
-        made += f"; {counted(found.unfound, 'cell')} name a file that does not exist"
+        made += f"; cells that name a file which does not exist: {found.unfound:,}"
     if found.most_unfound is not None:
         keys["most_unfound"] = found.most_unfound
     name = found.column if found.pattern == "{}" else found.folder.stem
