@@ -84,14 +84,14 @@ def write_draft(made: Draft, conf: Path, *, force: bool = False) -> Path:
         The file.
 
     Raises:
-        ClickException: the configuration has an error.
+        ClickException: the configuration has an error, or the file cannot be written.
     """
-    from mixmas_pipeline.cli.local_parameters import NotFree, write
+    from mixmas_pipeline.cli.local_parameters import write
 
     try:
         _check_configuration(made, conf)
         return write(conf, made.name, made.text, force=force)
-    except (ValueError, NotFree) as error:
+    except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from None
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, time
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,17 @@ def column(cells: Any, dtype: Any = None) -> pd.Series:
         ([1.5, np.nan], Kind.NUMBERS),
         (["True", "false", None], Kind.BOOLEANS),
         ([True, False], Kind.BOOLEANS),
+        ([True, None, False], Kind.BOOLEANS),
+        ([Decimal("1.5"), None], Kind.NUMBERS),
+        (pd.array([1, None, 3], dtype="Int64"), Kind.NUMBERS),
+        ([b"cat", b"dog"] * 10, Kind.NAMES),
+        (["a", 1] * 10, Kind.NAMES),
         (["cat", "dog"] * 10, Kind.NAMES),
         (["007", "012", "113"], Kind.NAMES),  # codes: the zeros belong to them
         (DESCRIPTIONS, Kind.TEXTS),
         (["no edema", "edema despite diuretics", "edema without diuretics"] * 20, Kind.NAMES),
+        ([f"the north of town {n}" for n in range(60)] * 20, Kind.NAMES),
+        ([f"the north of town {n}" for n in range(60)] * 19, Kind.TEXTS),
         (["这只狗今天早上吃了很多东西", "那只猫昨天晚上没有回家吃饭吗"], Kind.TEXTS),
         (["2024-01-02", "2024-11-30"], Kind.DATES),
         (["2024-01-02T10:00:00", "2024-11-30T23:59:59"], Kind.DATES),
@@ -61,8 +69,9 @@ def test_kinds(cells: Any, kind: Kind) -> None:
         (["10:30", "23:59", "7:15"], "times such as 10:30"),
         ([*map(str, range(30)), "old"], "numbers, but row 30 has 'old' (such rows: 1)"),
         (["1", "2e31"], "row 1 has 2e31; expected numbers of at most 1e+30"),
-        (pd.to_timedelta(["1 day", "2 days"]), "durations such as 1 days 00:00:00"),
-        ([{"a": 1}, {"a": 2}], "records such as"),
+        (pd.to_timedelta(["1 day", "2 days"]), "values of the type timedelta64, such as 1 days 00:00:00"),
+        ([time(10, 30), time(11)], "values of the type time, such as 10:30:00"),
+        ([{"a": 1}, {"a": 2}], "records; put their values"),
     ],
 )
 def test_what_no_modality_can_be_made_of_is_said(cells: Any, problem: str) -> None:

@@ -55,6 +55,12 @@ def test_the_label_keeps_words_for_missing_values(tmp_path: Path) -> None:
     assert read(tmp_path / "pets.csv", ("outcome",)).rows["outcome"].unique().tolist() == ["NA", "x"]
 
 
+def test_dictionaries_of_parquet_are_what_they_stand_for(tmp_path: Path) -> None:
+    animals().astype({"breed": "category"}).to_parquet(tmp_path / "pets.parquet")
+    assert isinstance(pd.read_parquet(tmp_path / "pets.parquet")["breed"].dtype, pd.CategoricalDtype)
+    assert read(tmp_path / "pets.parquet", ()).rows["breed"].tolist() == animals()["breed"].tolist()
+
+
 def test_rows_are_numbered(tmp_path: Path) -> None:
     animals().to_parquet(tmp_path / "pets.parquet")
     rows = read(tmp_path / "pets.parquet", ()).rows

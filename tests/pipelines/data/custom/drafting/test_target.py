@@ -81,6 +81,7 @@ def test_several_columns() -> None:
     [
         (["yes"] * ROWS, "the label 'outcome' is 'yes' in all 120 rows; expected two values or more"),
         ([None] * ROWS, "is empty in all 120 rows"),
+        (["NA", *map(str, range(119))], "is missing in 1 of 120 rows, for example row 0"),
         ([None, "a", "b"] * 40, "is missing in 40 of 120 rows, for example row 0; remove these rows"),
         ([f"n{i}" for i in range(ROWS)], "has 120 different values in 120 rows, such as 'n0'; expected classes"),
         ([f"the animal of row number {i}" for i in range(ROWS)], "has 120 different texts"),

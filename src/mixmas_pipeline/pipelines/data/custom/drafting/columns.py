@@ -104,17 +104,20 @@ def examine(cells: pd.Series) -> ColumnFacts:
     first = filled.iloc[0]
     if isinstance(first, list | tuple | np.ndarray):
         return _lists(name, filled)
-    if filled.dtype.kind == "M" or (filled.dtype == object and hasattr(first, "isoformat")):
-        return ColumnFacts(name, Kind.DATES, len(filled), filled.nunique(), shown(first))
-    if filled.dtype.kind == "m" or (filled.dtype == object and isinstance(first, dict)):
-        what = "durations" if filled.dtype.kind == "m" else "records"
-        problem = f"{what} such as {shown(first)}; put their numbers into columns of their own"
-        return ColumnFacts(name, Kind.OTHER, len(filled), 0, shown(first), problem=problem)
-    if pd.api.types.is_bool_dtype(filled.dtype):
-        return ColumnFacts(name, Kind.BOOLEANS, len(filled), filled.nunique(), shown(first))
-    if pd.api.types.is_numeric_dtype(filled.dtype):
-        return _numbers(name, filled, filled)
-    return _texts(name, filled)
+    plain = ColumnFacts(name, Kind.DATES, len(filled), 0, shown(first))
+    match pd.api.types.infer_dtype(filled, skipna=True):
+        case "datetime64" | "datetime" | "date":
+            return replace(plain, distinct=filled.nunique())
+        case "timedelta64" | "timedelta" | "time" | "period" | "interval" as what:
+            problem = f"values of the type {what}, such as {shown(first)}; write them as numbers"
+            return replace(plain, kind=Kind.OTHER, problem=problem)
+        case "boolean":
+            return replace(plain, kind=Kind.BOOLEANS, distinct=filled.nunique())
+        case "integer" | "floating" | "mixed-integer-float" | "decimal":
+            return _numbers(name, pd.to_numeric(filled), filled)
+        case _ if isinstance(first, dict):
+            return replace(plain, kind=Kind.OTHER, problem="records; put their values into columns of their own")
+    return _texts(name, as_words(filled).astype("str"))
 
 
 def as_words(cells: pd.Series) -> pd.Series:
@@ -168,12 +171,13 @@ def _size(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape))
 
 
-def _texts(name: str, cells: pd.Series) -> ColumnFacts:
-    numbers = pd.to_numeric(cells, errors="coerce")
-    is_amount = bool(numbers.notna().all()) and not cells.str.strip().str.fullmatch(_LEADING_ZERO).any()
-    if is_amount:
-        return _numbers(name, numbers, cells)
-    written = as_words(cells)
+def _texts(name: str, written: pd.Series) -> ColumnFacts:
+    """Args:
+    written: as of ``as_words``.
+    """
+    numbers = pd.to_numeric(written, errors="coerce")
+    if numbers.notna().all() and not written.str.fullmatch(_LEADING_ZERO).any():
+        return _numbers(name, numbers, written)
     distinct = written.unique().tolist()  # cells of a column repeat
     share = _Shares(written)
     example = shown(distinct[0])
@@ -190,8 +194,8 @@ def _texts(name: str, cells: pd.Series) -> ColumnFacts:
     letters = float(written.str.len().mean())
     several = words >= _NAME_WORDS and (letters >= _TEXT_LETTERS or _words_recur(distinct))
     is_text = words >= _TEXT_WORDS or several or _is_unspaced(distinct)
-    categories = len(distinct) <= _FEW and plain.repeated >= 5
-    kind = Kind.TEXTS if is_text and not categories else Kind.NAMES
+    few, some = len(distinct) <= _FEW and plain.repeated >= 5, len(distinct) <= 5 * _FEW and plain.repeated >= 20
+    kind = Kind.TEXTS if is_text and not few and not some else Kind.NAMES
     return replace(plain, kind=kind, words=words)
 
 

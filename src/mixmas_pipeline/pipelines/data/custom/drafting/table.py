@@ -115,4 +115,8 @@ def _guess_missing(raw: pd.DataFrame, labels: tuple[str, ...]) -> tuple[str, ...
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
+    """With names and numbers of the rows, and with the values of dictionaries instead of their codes."""
+    for column in frame.columns:
+        if isinstance(dtype := frame[column].dtype, pd.CategoricalDtype):
+            frame[column] = frame[column].astype(dtype.categories.dtype)
     return name_rows(frame, None).set_index(NUMBER)

@@ -84,6 +84,7 @@ def find_target(rows: pd.DataFrame, labels: tuple[str, ...]) -> Target:
         check_column(rows, name, "named by --label")
     if len(set(labels)) < len(labels):
         raise DraftError(f"--label names {listed(labels)}; expected each column once")
+    rows = rows.assign(**{name: _without_missing_words(rows[name]) for name in labels})
     facts = [examine(rows[name]) for name in labels]
     for column in facts:
         _check(rows, column)
@@ -103,6 +104,18 @@ def find_target(rows: pd.DataFrame, labels: tuple[str, ...]) -> Target:
         made = f"{column.distinct:,} different numbers"
         return Target(labels, "regression", made)
     return _classes(column, counts, len(rows))
+
+
+def _without_missing_words(cells: pd.Series) -> pd.Series:
+    """Between numbers "NA" and the like are missing values, else they may be names of classes."""
+    import pandas as pd
+
+    if not isinstance(cells.dtype, pd.StringDtype):
+        return cells
+    rest = cells.mask(cells.isin(MISSING_WORDS))
+    numbers = pd.to_numeric(rest, errors="coerce")
+    is_amount = numbers.notna().equals(rest.notna()) and numbers.nunique() > _MOST_CLASSES
+    return rest if is_amount else cells
 
 
 def _check(rows: pd.DataFrame, column: ColumnFacts) -> None:
