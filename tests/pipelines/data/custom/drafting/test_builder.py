@@ -118,8 +118,10 @@ def test_what_only_a_run_finds_is_found(tmp_path: Path) -> None:
     """No training row would have the class of the split's only row for it."""
     split = ["train"] * 60 + ["validation"] * 30 + ["test"] * 30
     frame = animals(ROWS, split=split, outcome=["a", "b"] * 59 + ["a", "c"])
-    with pytest.raises(DraftError, match="the label 'c' is unknown"):
+    with pytest.raises(DraftError, match="the label 'c' is unknown") as error:
         drafted(frame, tmp_path)
+    assert str(error.value).count("pets.csv") == 1
+    assert "classes of outcome too rare to be in each split: c (1). Merge them" in str(error.value)
 
 
 @pytest.mark.parametrize(

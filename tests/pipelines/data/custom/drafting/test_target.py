@@ -86,7 +86,7 @@ def test_several_columns() -> None:
         ([f"n{i}" for i in range(ROWS)], "has 120 different values in 120 rows, such as 'n0'; expected classes"),
         ([f"the animal of row number {i}" for i in range(ROWS)], "has 120 different texts"),
         ([f"2024-01-{1 + i % 28:02d}" for i in range(ROWS)], "has dates, such as '2024-01-01'; expected classes or"),
-        ([f"${i}" for i in range(ROWS)], "has amounts of money such as $0; take the currency signs"),
+        ([f"${i}" for i in range(ROWS)], "the label 'outcome': amounts of money such as $0; take the currency signs"),
     ],
 )
 def test_what_is_no_label(cells: Any, message: str) -> None:

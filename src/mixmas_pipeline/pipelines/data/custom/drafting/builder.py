@@ -134,7 +134,11 @@ class _Builder:
         self._check_presence()
         lines = self._lines()
         parameters = nested(lines)
-        self._try(parameters[self.name]["table"])
+        try:
+            self._try(parameters[self.name]["table"])
+        except ValueError as error:
+            hints = "".join(f"\n{warning}" for warning in self.warnings)
+            raise DraftError(f"{str(error).removeprefix(f'{self.path.name}: ')}{hints}") from error
         text = render(lines) + self._left_out_as_comments()
         return Draft(self.name, text, parameters, self.inputs.left_out, tuple(self.warnings), len(self.rows),
                      self.number_of_columns)  # fmt: skip

@@ -128,7 +128,7 @@ def _check(rows: pd.DataFrame, column: ColumnFacts) -> None:
             f"the label {name!r} is {column.example!r} in all {len(rows)} rows; expected two values or more"
         )
     if column.problem:
-        raise DraftError(f"the label {name!r} has {column.problem}")
+        raise DraftError(f"the label {name!r}: {column.problem}")
     if column.kind in (Kind.DATES, Kind.LISTS):
         raise DraftError(
             f"the label {name!r} has {column.kind}, such as {column.example!r}; expected classes or numbers"
