@@ -81,7 +81,9 @@ def test_embeddings(tmp_path: Path) -> None:
     columns = {name.replace("v", "emb"): values for name, values in NOISE.items()}
     assert modalities(tmp_path, **columns)["emb"] == {"kind": "embedding", "columns": ["emb_*"]}
     lists = {"vec": [[1.0, i] for i in range(ROWS)], "seq": [[[1.0], [i]] for i in range(ROWS)]}
+    lists["same"] = [[1.0, 2.0]] * ROWS
     made = modalities(tmp_path, file="pets.parquet", **lists)
+    assert "same" not in made
     assert made["vec"] == {"kind": "embedding", "column": "vec"}
     assert made["seq"] == {"kind": "embedding", "column": "seq", "sequence": True}
 
@@ -143,6 +145,7 @@ def test_arrays(tmp_path: Path) -> None:
         x=RNG.normal(size=rows),
         trace=RNG.normal(size=(rows, 10, 2)),
         summary=RNG.normal(size=(rows, 5)),
+        same=np.ones((rows, 3)),
         film=RNG.normal(size=(rows, 2, 2, 2)),
     )
     made = inputs_of_npz(tmp_path)
@@ -152,6 +155,7 @@ def test_arrays(tmp_path: Path) -> None:
         "facts": {"kind": "tabular", "columns": "*"},
     }
     assert "an array of 60 x 2 x 2 x 2" in made.left_out["film"]
+    assert made.left_out["same"] == "an array of 60 x 3, the same in all rows"
 
 
 def inputs_of_npz(folder: Path) -> Any:

@@ -146,9 +146,12 @@ def _numbers(name: str, cells: pd.Series, written: pd.Series) -> ColumnFacts:
 
 def _lists(name: str, cells: pd.Series) -> ColumnFacts:
     shapes: list[tuple[int, ...] | None] = []
+    contents: set[bytes] = set()
     for cell in cells:
         try:
-            shapes.append(np.array([np.asarray(part, np.float64) for part in cell]).shape)
+            array = np.array([np.asarray(part, np.float64) for part in cell])
+            shapes.append(array.shape)
+            contents.add(array.tobytes())
         except (TypeError, ValueError):
             shapes.append(None)
     usual, problem = max(set(shapes), key=shapes.count), ""
@@ -163,8 +166,8 @@ def _lists(name: str, cells: pd.Series) -> ColumnFacts:
             "with one row per step"
         )
     depth = 0 if usual is None else len(usual)
-    return ColumnFacts(name, Kind.OTHER if problem else Kind.LISTS, len(cells), len(cells), "", depth=depth,
-                       problem=problem)  # fmt: skip
+    kind, example = Kind.OTHER if problem else Kind.LISTS, shown(list(cells.iloc[0]))
+    return ColumnFacts(name, kind, len(cells), len(contents), example, depth=depth, problem=problem)
 
 
 def _size(shape: tuple[int, ...]) -> str:

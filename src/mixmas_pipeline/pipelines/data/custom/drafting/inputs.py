@@ -146,6 +146,9 @@ def add_arrays(inputs: Inputs, arrays: Mapping[str, np.ndarray]) -> None:
         if array.ndim > 3 or array.dtype.kind not in "fiub":
             inputs.left_out[name] = f"an array of {shape} {array.dtype}; expected numbers of 2 or 3 axes"
             continue
+        if (array == array[:1]).all():
+            inputs.left_out[name] = f"an array of {shape}, the same in all rows"
+            continue
         empty = np.isnan(array.astype(np.float64)).reshape(len(array), -1)
         if array.ndim == 2 and (empty.any(axis=1) & ~empty.all(axis=1)).any():
             inputs.left_out[name] = f"an array of {shape} in which some rows have NaN beside numbers"
@@ -184,11 +187,12 @@ def add_columns(inputs: Inputs, columns: Mapping[str, ColumnFacts], used: set[st
     rows, rest = inputs.rows, dict(columns)
     in_blocks = _add_blocks(inputs, rest)
     for name, column in list(rest.items()):
-        if column.kind == Kind.LISTS:
+        why = "" if name in in_blocks else _why_left_out(rows, column)
+        if why:
+            inputs.left_out[name] = why
+        elif column.kind == Kind.LISTS:
             keys = {"kind": "embedding", "column": name, **({"sequence": True} if column.depth == 2 else {})}
             inputs.add(name, keys, "lists of numbers of one length", rows[name].isna().to_numpy())
-        elif name not in in_blocks and (why := _why_left_out(rows, column)):
-            inputs.left_out[name] = why
         else:
             continue
         del rest[name]
