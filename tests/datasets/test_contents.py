@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from atomic_samples import FrameFile, JSONFile
 from PIL import Image
 
-from mixmas_pipeline.datasets.contents import PREVIEW_ROWS, clips, frame_preview
+from mixmas_pipeline.datasets.contents import PREVIEW_ROWS, clips, contents, frame_preview
 from mixmas_pipeline.datasets.rows_file import RowsFileDataset
 from mixmas_pipeline.pipelines.data.avmnist.clips import DemoNoiseDataset
 
@@ -70,3 +71,21 @@ def test_files_are_listed(tmp_path: Path) -> None:
     np.savez(tmp_path / "rows.npz", image=np.zeros((3, 4, 5), np.uint8))
     rows = RowsFileDataset(filepath=str(tmp_path / "rows.npz"), key="k")
     assert rows.preview()["data"] == [["image", "3×4×5", "uint8"]]
+
+
+def test_tables_of_the_user_in_every_format(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"name": ["café"], "age": ["3"]})
+    for name in ("a.csv", "a.csv.gz"):
+        frame.to_csv(tmp_path / name, index=False)
+    frame.to_csv(tmp_path / "a.tsv", index=False, sep="\t")
+    frame.to_parquet(tmp_path / "a.parquet")
+    frame.to_feather(tmp_path / "a.feather")
+    with pa.ipc.new_stream(tmp_path / "a.arrow", (table := pa.Table.from_pandas(frame)).schema) as writer:
+        writer.write_table(table)
+    for path in sorted(tmp_path.iterdir()):
+        assert contents(path)["data"] == [["café", "3"]], path
+    frame.to_csv(tmp_path / "latin.csv", index=False, encoding="latin-1")
+    assert contents(tmp_path / "latin.csv")["data"] == [["caf\ufffd", "3"]]
+    (tmp_path / "a.xlsx").write_bytes(bytes(7))
+    assert contents(tmp_path / "a.xlsx")["data"] == [["a.xlsx", 7]]
+    assert len(contents(tmp_path)["data"]) == 8

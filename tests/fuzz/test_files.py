@@ -10,17 +10,21 @@ import gzip
 import io
 import json
 import pickle
+import sqlite3
 import struct
 import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
+import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import soundfile
 from apart import run_apart
@@ -135,11 +139,58 @@ class Format(NamedTuple):
     read: Callable[[Path], object]
 
 
-TEXT = FRAME.drop(columns="steps").to_csv(index=False).encode()
+def _orc() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        FRAME.astype({"kind": str}).to_orc(Path(folder) / "a.orc")
+        return (Path(folder) / "a.orc").read_bytes()
+
+
+def _sqlite() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        with closing(sqlite3.connect(Path(folder) / "a.db")) as connection:
+            FLAT.astype({"kind": str}).to_sql("t", connection)
+        return (Path(folder) / "a.db").read_bytes()
+
+
+def _duckdb() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        with duckdb.connect(str(Path(folder) / "a.duckdb")) as connection:
+            connection.register("flat", FLAT.astype({"kind": str}))
+            connection.execute("create table t as select * from flat")
+        return (Path(folder) / "a.duckdb").read_bytes()
+
+
+def _stream() -> bytes:
+    table = pa.Table.from_pandas(FRAME)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def _read_parts(path: Path) -> None:
+    """As a part of a folder."""
+    read_frame(path.parent).to_csv()
+
+
+FLAT = FRAME.drop(columns="steps")
+TEXT = FLAT.to_csv(index=False).encode()
+LINES = FRAME.to_json(orient="records", lines=True).encode()
 ARRAYS = {"a": np.arange(12.0).reshape(3, 4), "names": np.array(["x", "yy", "z"])}
 FORMATS = {
     "csv": Format(TEXT, ".csv", _read_whole),
     "csv.gz": Format(gzip.compress(TEXT), ".csv.gz", _read_whole),
+    "csv in UTF-16": Format(TEXT.decode().encode("utf-16"), ".csv", _read_whole),
+    "xlsx": Format(_buffered(lambda file: FLAT.to_excel(file, index=False)), ".xlsx", _read_whole),
+    "json": Format(FRAME.to_json(orient="records").encode(), ".json", _read_whole),
+    "jsonl": Format(LINES, ".jsonl", _read_whole),
+    "jsonl.gz": Format(gzip.compress(LINES), ".jsonl.gz", _read_whole),
+    "orc": Format(_orc(), ".orc", _read_whole),
+    "arrow of a table": Format(_buffered(lambda file: FRAME.to_feather(file)), ".arrow", _read_whole),
+    "arrow stream": Format(_stream(), ".arrow", _read_whole),
+    "sqlite": Format(_sqlite(), ".db", _read_whole),
+    "duckdb": Format(_duckdb(), ".duckdb", _read_whole),
+    "parts": Format(_buffered(lambda file: FRAME.to_parquet(file)), ".parquet", _read_parts),
     "parquet": Format(_buffered(lambda file: FRAME.to_parquet(file)), ".parquet", _read_whole),
     "feather": Format(_buffered(lambda file: FRAME.to_feather(file)), ".feather", _read_whole),
     "feather, not packed": Format(

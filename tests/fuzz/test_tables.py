@@ -53,8 +53,8 @@ class Case:
 
     @property
     def is_readable(self) -> bool | None:
-        """Whether the file is in UTF-8; None if it is in another encoding, and reads as UTF-8 all the same."""
-        if self.suffix in ("parquet", "feather"):
+        """Whether the file tells its encoding; None if it is in another one, and reads as UTF-8 all the same."""
+        if self.suffix in ("parquet", "feather") or self.encoding == "utf-16":
             return True
         content = self.text().encode(self.encoding)
         try:

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.pipelines.data.custom.cells import ID
 from mixmas_pipeline.pipelines.data.custom.kinds import KINDS
-from mixmas_pipeline.pipelines.data.custom.parameters import ModalityOf
+from mixmas_pipeline.pipelines.data.custom.modalities import ModalityOf
 
 
 def frame(**columns: list[Any]) -> pd.DataFrame:

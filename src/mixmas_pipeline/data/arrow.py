@@ -14,7 +14,7 @@ import pyarrow as pa
 from mixmas_pipeline.data.table import MultimodalTable, TableSchema
 from mixmas_pipeline.storage.memory_maps import CHUNK_BYTES, release
 
-_METADATA_KEY = b"mixmas.schema"
+METADATA_KEY = b"mixmas.schema"
 
 
 def write_table(data: MultimodalTable, path: Path) -> None:
@@ -27,7 +27,7 @@ def write_table(data: MultimodalTable, path: Path) -> None:
     columns.update({f"variants.{name}": _to_arrow(array) for name, array in data.variants.items()})
     columns.update({f"extra.{name}": _to_arrow(column) for name, column in data.extra.items()})
     batch = pa.record_batch(columns)
-    schema = batch.schema.with_metadata({_METADATA_KEY: data.schema.to_json()})
+    schema = batch.schema.with_metadata({METADATA_KEY: data.schema.to_json()})
     # Arrow writes columns of over 2^31 numbers (5,462 texts of 512 tokens of width 768) only when asked to.
     options = pa.ipc.IpcWriteOptions(allow_64bit=True)
     with (
@@ -62,9 +62,9 @@ def _read_table(path: Path, foreign: bool) -> MultimodalTable:
     batch = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapping))).get_batch(0)
     if foreign:
         batch.validate(full=True)
-    if _METADATA_KEY not in (batch.schema.metadata or {}):
+    if METADATA_KEY not in (batch.schema.metadata or {}):
         raise ValueError(f"{path} is an Arrow file without the multimodal schema; it was not written here")
-    schema = TableSchema.from_json(batch.schema.metadata[_METADATA_KEY])
+    schema = TableSchema.from_json(batch.schema.metadata[METADATA_KEY])
     extra = {
         name.removeprefix("extra."): _from_arrow(batch.column(name), mapping)
         for name in batch.schema.names

@@ -21,18 +21,21 @@ PREVIEW_ROWS = 40
 
 
 def contents(path: Path) -> TablePreview:
-    """A file or folder of the user: the first rows of a table (.csv, .tsv, .parquet, .feather); name, shape and type of
-    arrays (.npz, .npy, .safetensors, .arrow); names and sizes of files (a folder, a .zip)."""
+    """A file or folder of the user: the first rows of a table (.csv, .tsv, .parquet, .feather, .arrow); name, shape and
+    type of arrays (.npz, .npy, .safetensors, an aligned table's .arrow); names and sizes of files (a folder, a .zip);
+    of another file its own name and size."""
     if path.is_dir():
         files = ((str(file.relative_to(path)), file.stat().st_size) for file in path.rglob("*") if file.is_file())
         return _files(files)
     if path.suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
             return _files((member.filename, member.file_size) for member in archive.infolist() if not member.is_dir())
-    if path.suffix in (".npz", ".npy", ".safetensors", ".arrow"):
+    if path.suffix in (".npz", ".npy", ".safetensors") or _is_aligned(path):
         rows = [[name, "×".join(map(str, array.shape)), str(array.dtype)] for name, array in _arrays(path).items()]
         return table_preview(["array", "shape", "type"], rows)
-    return frame_preview(_head(path))
+    if {*path.suffixes[-2:]} & {".csv", ".tsv", ".parquet", ".feather", ".arrow"}:
+        return frame_preview(_head(path))
+    return _files([(path.name, path.stat().st_size)])
 
 
 def document(path: Path) -> JSONPreview:
@@ -94,19 +97,43 @@ def _arrays(path: Path) -> dict[str, Any]:
     return read_table(path).arrays if path.suffix == ".arrow" else load_arrays(path)
 
 
+def _is_aligned(path: Path) -> bool:
+    """Whether an .arrow is an aligned table, as the catalog keeps it."""
+    from mixmas_pipeline.data.arrow import METADATA_KEY
+
+    if path.suffix != ".arrow":
+        return False
+    with _arrow_reader(path) as reader:
+        return METADATA_KEY in (reader.schema.metadata or {})
+
+
+def _arrow_reader(path: Path) -> Any:
+    """A reader of Arrow's file or stream."""
+    import pyarrow as pa
+
+    source = pa.memory_map(str(path))
+    try:
+        return pa.ipc.open_file(source)
+    except pa.ArrowInvalid:
+        source.seek(0)
+        return pa.ipc.open_stream(source)
+
+
 def _head(path: Path) -> pd.DataFrame:
     import pandas as pd
-    import pyarrow as pa
 
     if path.suffix == ".parquet":
         return _parquet_head(path)
-    if path.suffix == ".feather":
-        reader = pa.ipc.open_file(pa.memory_map(str(path)))
-        if not reader.num_record_batches:
-            return pd.DataFrame()
-        return reader.get_batch(0).slice(0, PREVIEW_ROWS).to_pandas()
+    if path.suffix in (".feather", ".arrow"):
+        with _arrow_reader(path) as reader:
+            if hasattr(reader, "num_record_batches"):
+                batch = reader.get_batch(0) if reader.num_record_batches else None
+            else:
+                batch = next(iter(reader), None)
+            return pd.DataFrame() if batch is None else batch.slice(0, PREVIEW_ROWS).to_pandas()
     separator = "\t" if ".tsv" in path.suffixes else ","
-    return pd.read_csv(path, sep=separator, nrows=PREVIEW_ROWS, dtype=str, keep_default_na=False)
+    settings: dict[str, Any] = {"dtype": str, "keep_default_na": False, "encoding_errors": "replace"}
+    return pd.read_csv(path, sep=separator, nrows=PREVIEW_ROWS, **settings)
 
 
 def _parquet_head(path: Path) -> pd.DataFrame:

@@ -51,6 +51,7 @@ _LIBRARIES = (
     "numpy",
     "scipy",
     "duckdb",
+    "openpyxl",
     "soundfile",
     "pandas",
     "pyarrow",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,25 @@ from custom_samples import named
 from mixmas_pipeline.pipelines.data.custom import cells
 
 
-@pytest.mark.parametrize("dates", [pd.to_datetime(["2024-01-01", None]), pd.to_timedelta(["1 day", None])])
-def test_dates_are_no_numbers(dates: Any) -> None:
-    with pytest.raises(ValueError, match=r"row 0 \(id r0\), column born: found '.*', a date; expected a number"):
+@pytest.mark.parametrize(
+    ("dates", "what"),
+    [
+        (pd.to_datetime(["2024-01-01", None]), "a date"),
+        ([date(2024, 1, 1), None], "a date"),
+        (pd.to_timedelta(["1 day", None]), "a length of time"),
+    ],
+)
+def test_dates_are_no_numbers(dates: Any, what: str) -> None:
+    with pytest.raises(ValueError, match=rf"row 0 \(id r0\), column born: found '.*', {what}; expected a number"):
         cells.numbers(named(pd.DataFrame({"born": dates})), "born")
+
+
+def test_what_a_file_stores_as_dates() -> None:
+    moments = pd.to_datetime(pd.Series(["2024-01-01", None]))
+    for dates in (moments, moments.dt.tz_localize("UTC"), moments.astype(object), pd.Series([None, date(2024, 1, 1)])):
+        assert cells.stores_dates(dates)
+    for others in (["2024-01-01"], [20240101], [None, None], [b"x"], [[1.0], None], [True, None]):
+        assert not cells.stores_dates(pd.Series(others))
 
 
 @pytest.mark.parametrize(
@@ -44,13 +60,13 @@ def test_a_column_that_is_not_there_is_named_with_what_it_was_for() -> None:
 @pytest.mark.parametrize(
     ("cell", "hint"),
     [
-        ("0,64", "with a decimal point, such as 0.64"),
-        ("1,500", "without commas, such as 1500;"),
-        ("-1,234,567.5", "without commas, such as -1234567.5;"),
-        ("15 %", "without a percent sign, such as 15;"),
-        ("2024-01-05", "it looks like a date"),
-        ("5.1.2024", "it looks like a date"),
-        ("01/05/2024 12:00", "it looks like a date"),
+        ("0,64", "with a decimal point, such as 0.64; or write decimal: ',' beside file"),
+        ("1,500", "such as 1500; write thousands: ',' beside file"),
+        ("-1,234,567.5", "such as -1234567.5; write thousands: ','"),
+        ("15 %", "without a percent sign; list the column under percent"),
+        ("2024-01-05", "it looks like a date: list the column under dates"),
+        ("5.1.2024", "it looks like a date: list the column under dates"),
+        ("01/05/2024 12:00", "it looks like a date: list the column under dates"),
     ],
 )
 def test_a_cell_that_people_read_as_a_number_or_a_date_gets_another_hint(cell: str, hint: str) -> None:

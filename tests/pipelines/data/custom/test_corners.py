@@ -15,7 +15,8 @@ from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.table import Modality
 from mixmas_pipeline.pipelines.data.custom import labels, nodes, reading
 from mixmas_pipeline.pipelines.data.custom.kinds import KINDS
-from mixmas_pipeline.pipelines.data.custom.parameters import ModalityOf, TableParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import ModalityOf
+from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
 from mixmas_pipeline.pipelines.data_sets import data_sets
 from mixmas_pipeline.pipelines.describe.cells import group_columns
 

@@ -146,6 +146,11 @@ def changed(**changes: Any) -> dict[str, Any]:
             changed(modalities={"facts": {"kind": "tabular", "colums": ["a"]}}),
             "pets.table.modalities.facts.colums: Extra inputs",
         ),
+        (changed(sheet="a"), "sheet is only used where the file ends in .xlsx, .xlsm; found pets.csv"),
+        (
+            changed(file="https://ann:pw@example.org/a.xlsx?key=S3CRET", query="select 1"),
+            "query is only used where the file ends in .sqlite, .*; found https://example.org/a.xlsx ",
+        ),
         (changed(split={}), "expected exactly one of column, fractions; found none"),
         (changed(split={"fractions": {"validation": 0.5, "test": 0.5}}), "leave nothing to train on"),
         (changed(split={"column": "a", "values": {"train": ["x"]}}), "expected train, validation and test"),
@@ -209,6 +214,8 @@ def test_new_rows_may_come_as_arrays() -> None:
     predict = {"rows": "x.npz", "sources": {"vector": "new.npy"}}
     arrays = registered({"table": {**TABLE, "file": "pets.npz"}, "predict": predict})
     assert "pets.predict.new_rows" in arrays["predict"].all_outputs()
+    own = registered({"table": {**TABLE, "file": "pets.ARROW"}, "predict": {**predict, "rows": "x.arrow"}})
+    assert "pets.predict.new_rows" in own["predict"].all_outputs()
     with pytest.raises(ValueError, match=r"pets.predict.sources has no 'vector': the rows of vectors.npy are those of"):
         registered({"table": TABLE, "predict": {"rows": "x.csv"}})
 

@@ -24,6 +24,20 @@ def write(frame: pd.DataFrame, path: Path) -> Path:
             frame.to_csv(path, index=False)
         case "tsv" | "tsv.gz":
             frame.to_csv(path, index=False, sep="\t")
+        case "xlsx":
+            frame.to_excel(path, index=False)
+        case "json" | "json.gz":
+            frame.to_json(path, orient="records")
+        case "jsonl" | "jsonl.gz" | "ndjson":
+            frame.to_json(path, orient="records", lines=True, compression="infer")
+        case "orc":
+            frame.to_orc(path)
+        case "arrow":
+            frame.to_feather(path)
+        case "parts":
+            path.mkdir()
+            frame[: len(frame) // 3].to_parquet(path / "part-0.parquet")
+            frame[len(frame) // 3 :].to_parquet(path / "part-1.parquet")
         case "parquet":
             frame.to_parquet(path)
         case "feather":
@@ -33,7 +47,11 @@ def write(frame: pd.DataFrame, path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("ending", ["csv", "csv.gz", "tsv", "tsv.gz", "parquet", "feather", "npz"])
+ENDINGS = ["csv", "csv.gz", "tsv", "tsv.gz", "xlsx", "json", "json.gz", "jsonl", "jsonl.gz", "ndjson", "parquet"]
+ENDINGS += ["feather", "arrow", "orc", "npz", "parts"]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_every_format_gives_the_same_rows(ending: str, tmp_path: Path) -> None:
     frame = pets(20)
     rows = read_rows(write(frame, tmp_path / f"pets.{ending}"), table(id="name"))
@@ -41,9 +59,11 @@ def test_every_format_gives_the_same_rows(ending: str, tmp_path: Path) -> None:
     assert list(rows[NUMBER]) == list(range(20))
     assert words(rows, "kind") == list(frame["kind"])
     np.testing.assert_allclose(numbers(rows, "age"), frame["age"])
+    rows.to_parquet(tmp_path / "rows.parquet")  # as the catalog keeps them
+    assert words(pd.read_parquet(tmp_path / "rows.parquet"), "kind") == list(frame["kind"])
 
 
-@pytest.mark.parametrize("ending", ["parquet", "feather"])
+@pytest.mark.parametrize("ending", ["parquet", "feather", "arrow", "orc", "parts", "json", "jsonl"])
 def test_large_whole_numbers_keep_their_digits_beside_missing_ones(ending: str, tmp_path: Path) -> None:
     """9007199254740993 is 2**53 + 1, which no float has."""
     frame = pd.DataFrame({"n": pd.array([9007199254740993, None, 9007199254740992], dtype="Int64"), "x": [1, 2, 3]})
@@ -172,21 +192,23 @@ def test_ids_are_there_once(name: str, message: str, tmp_path: Path) -> None:
         nodes.read_table(write(frame, tmp_path / "pets.csv"), table(id="name").model_dump())
 
 
-def test_other_encodings_and_decimal_commas_are_named(tmp_path: Path) -> None:
+def test_other_encodings_and_decimal_commas(tmp_path: Path) -> None:
     path = tmp_path / "pets.csv"
     path.write_bytes("age,kind\n1,cat\xe9\n".encode("latin-1"))
-    with pytest.raises(ValueError, match=r"it is no UTF-8 text \(byte 0xe9\); save it as UTF-8"):
+    with pytest.raises(ValueError, match=r"pets.csv: it is no UTF-8 text: line 2 has the byte 0xe9, .* '1,caté'"):
         nodes.read_table(path, table().model_dump())
+    assert list(nodes.read_table(path, table(encoding="latin-1").model_dump())["kind"]) == ["caté"]
     rows = name_rows(pd.DataFrame({"age": ["2", " 1,50", "3"]}), None)
     with pytest.raises(CellError, match=r"row 1.*found ' 1,50'; expected a number with a decimal point, such as 1.50"):
         numbers(rows, "age", "; if its values are names, list the column under categories")
 
 
 def test_files_that_are_no_tables(tmp_path: Path) -> None:
-    (tmp_path / "pets.xlsx").write_bytes(b"x")
-    with pytest.raises(ValueError, match=r"pets.xlsx: found the ending '.xlsx'; expected one of .csv"):
-        nodes.read_table(tmp_path / "pets.xlsx", table().model_dump())
-    for name in ("pets.parquet", "pets.npz", "pets.feather"):
+    for name in ("pets.xls", "pets.gz", "pets.parquet.gz", "pets", "csv"):
+        (tmp_path / name).write_bytes(b"x")
+        with pytest.raises(ValueError, match=rf"{name}: found the ending '.*'; expected one of .csv, .*Parquet files"):
+            nodes.read_table(tmp_path / name, table().model_dump())
+    for name in ("pets.parquet", "pets.npz", "pets.feather", "pets.arrow", "pets.orc", "pets.xlsx", "pets.json"):
         (tmp_path / name).write_bytes(b"nothing of the kind")
         with pytest.raises(ValueError, match=name):
             nodes.read_table(tmp_path / name, table().model_dump())
@@ -210,3 +232,67 @@ def test_arrays_are_not_unpickled_and_are_of_one_length(tmp_path: Path) -> None:
 def test_whole_numbers_are_the_same_words_whether_others_are_missing_or_not() -> None:
     assert words(pd.DataFrame({"a": [1.0, np.nan, 2.5]}), "a") == ["1", None, "2.5"]
     assert words(pd.DataFrame({"a": [1, 2]}), "a") == ["1", "2"]
+
+
+GERMAN = """name;age;discount;kind;code;spent\na;1,5;12 %;x;1,50;1.234,5\nb;;0,5%;y;2,50;-7\n"""
+
+
+def test_numbers_as_people_type_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Names keep their spelling, and a row of the training table is read as a new row is."""
+    (tmp_path / "pets.csv").write_text(GERMAN)
+    written: dict[str, Any] = {
+        "id": "name",
+        "separator": ";",
+        "decimal": ",",
+        "thousands": ".",
+        "percent": ["disc*"],
+        "modalities": {
+            "facts": {"kind": "tabular", "columns": "*", "categories": ["code"], "optional": True},
+            "other": {"kind": "tabular", "columns": ["spent"], "optional": True},
+        },
+    }
+    with caplog.at_level("INFO"):
+        rows = read_rows(tmp_path / "pets.csv", table(**written))
+    assert "discount: '12 %' is read as 0.12" in caplog.text
+    np.testing.assert_array_equal(numbers(rows, "age"), [1.5, np.nan])
+    np.testing.assert_array_equal(numbers(rows, "discount"), [0.12, 0.005])
+    np.testing.assert_array_equal(numbers(rows, "spent"), [1234.5, -7])
+    assert words(rows, "code") == ["1,50", "2,50"]
+    (tmp_path / "new.csv").write_text("name;age;code\na;1,5;1,50\n")
+    new = read_rows(tmp_path / "new.csv", table(**written), labelled=False)
+    assert numbers(new, "age") == [1.5]
+    (tmp_path / "new.csv").write_text("name;age;discount;code\na;1,5;12;1,50\n")
+    with pytest.raises(CellError, match=r"row 0 \(id a\), column discount: found '12'; expected .* '1.234,5 %'"):
+        read_rows(tmp_path / "new.csv", table(**written), labelled=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"percent": ["kind"]}, "table.percent has 'kind', which no modality and no target has as a number"),
+        ({"percent": ["ages"]}, "there is no column 'ages'; did you mean 'age'"),
+        ({"decimal": ","}, r"row 0 \(id 0\), column age: found '1.5'; expected a number such as '1234,5'"),
+        ({"percent": ["age"]}, r"column age: found '1.5'; expected a number such as '1234.5 %' .*under percent"),
+    ],
+)
+def test_numbers_that_are_typed_otherwise(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    (tmp_path / "pets.csv").write_text("age,kind\n1.5,x\n")
+    with pytest.raises(ValueError, match=message):
+        read_rows(tmp_path / "pets.csv", table(**changes))
+
+
+def test_targets_may_have_decimal_commas(tmp_path: Path) -> None:
+    (tmp_path / "pets.csv").write_text("age;kind\n1;0,5\n2;1,5\n")
+    regression = table(task="regression", separator=";", decimal=",")
+    np.testing.assert_array_equal(numbers(read_rows(tmp_path / "pets.csv", regression), "kind"), [0.5, 1.5])
+
+
+@pytest.mark.parametrize("ending", ["csv", "xlsx", "parquet", "jsonl"])
+def test_words_for_missing_hold_for_every_format(ending: str, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"n": [2**53 + 1, -999, 7], "x": [1.5, -999.0, 2.0], "s": ["a", "-999", "-"]})
+    if ending == "xlsx":
+        frame["n"] = frame["n"].astype(str)  # a workbook has no such numbers
+    rows = read_frame(write(frame, tmp_path / f"a.{ending}"), missing=("-999", "-"))
+    assert words(rows, "n") == ["9007199254740993", None, "7"]
+    np.testing.assert_array_equal(numbers(name_rows(rows, None), "x"), [1.5, np.nan, 2])
+    assert words(rows, "s") == ["a", None, None]

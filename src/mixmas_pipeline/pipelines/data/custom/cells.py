@@ -26,7 +26,7 @@ MISSING_WORDS = {
 WHOLE = re.compile(r"^(-?\d+)\.0+$")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,(?!\d{3}$)\d+")  # 1,500 may be either
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
-_PERCENT = re.compile(r"[-+]?[\d.]+ *%")
+_PERCENT = re.compile(r"[-+]?[\d.,]+\s*%")
 DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ].*)?")
 LARGEST = 1e30  # numbers are stored in 32 bits, and squared
 # Columns of every frame of rows: their ids, as texts; their numbers in the file, from 0 (which are the index of the
@@ -88,9 +88,10 @@ def numbers(rows: pd.DataFrame, column: str, hint: str = "") -> np.ndarray:
         CellError: a cell has no number, or one beyond 1e30.
     """
     cells = rows[column]
-    if cells.dtype.kind in "mM":
+    if cells.dtype.kind == "m" or stores_dates(cells):
         first = int(cells.notna().to_numpy().argmax())
-        raise CellError(rows, first, column, f"found {str(cells.iloc[first])!r}, a date; expected a number{hint}")
+        what = "a length of time" if cells.dtype.kind == "m" else "a date"
+        raise CellError(rows, first, column, f"found {str(cells.iloc[first])!r}, {what}; expected a number{hint}")
     values = pd.to_numeric(_as_numbers(cells), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     bad = (np.isnan(values) & cells.notna().to_numpy()) | (np.abs(values) > LARGEST)
     if bad.any():
@@ -102,6 +103,15 @@ def numbers(rows: pd.DataFrame, column: str, hint: str = "") -> np.ndarray:
             hint = _number_hint(found.strip()) or hint
         raise CellError(rows, first, column, f"found {found!r}; expected a number{hint}")
     return values
+
+
+def stores_dates(cells: pd.Series) -> bool:
+    """Whether the file stores the column's cells as dates, not as text or numbers."""
+    return cells.dtype.kind == "M" or (
+        cells.dtype.kind == "O"
+        and not isinstance(cells.dtype, pd.StringDtype)
+        and pd.api.types.infer_dtype(cells) in ("date", "datetime", "datetime64")
+    )
 
 
 def _as_numbers(cells: pd.Series) -> pd.Series:
@@ -118,14 +128,13 @@ def _as_numbers(cells: pd.Series) -> pd.Series:
 def _number_hint(cell: str) -> str:
     """What to do about a cell that people read as a number or a date; "" if it is neither."""
     if _DECIMAL_COMMA.fullmatch(cell):
-        return f" with a decimal point, such as {cell.replace(',', '.')}; change the column's commas"
+        return f" with a decimal point, such as {cell.replace(',', '.')}; or write decimal: ',' beside file"
     if _THOUSANDS.fullmatch(cell):
-        return f" without commas, such as {cell.replace(',', '')}; take them out of the column"
+        return f" such as {cell.replace(',', '')}; write thousands: ',' beside file (or decimal: ',', if that is meant)"
     if _PERCENT.fullmatch(cell):
-        return f" without a percent sign, such as {cell.rstrip(' %')}; take the signs out of the column"
+        return " without a percent sign; list the column under percent, beside file"
     if DATE.fullmatch(cell):
-        advice = "leave the column out, or put the days since a fixed date, or its parts, into columns of numbers"
-        return f"; it looks like a date: {advice}"
+        return "; it looks like a date: list the column under dates, as a fact, or write the days since a fixed date"
     return ""
 
 

@@ -12,7 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from mixmas_pipeline.models.architecture import Fusion, FusionNetwork, Preset
-from mixmas_pipeline.pipelines.data.custom.parameters import TABLE, AudioParameters, ImageParameters, TableParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import AudioParameters, ImageParameters
+from mixmas_pipeline.pipelines.data.custom.parameters import TABLE, TableParameters
 from mixmas_pipeline.pipelines.search.parameters import SearchParameters
 from mixmas_pipeline.utils.parameters import check_keys
 

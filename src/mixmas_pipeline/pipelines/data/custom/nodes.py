@@ -26,11 +26,11 @@ from mixmas_pipeline.pipelines.data.custom.cells import (
     NUMBER,
     CellError,
     check_column,
-    choose,
     words,
 )
 from mixmas_pipeline.pipelines.data.custom.kinds import KINDS, Source
-from mixmas_pipeline.pipelines.data.custom.parameters import AudioParameters, ModalityOf, TableParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import AudioParameters, ModalityOf
+from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
 from mixmas_pipeline.storage.paths import without_secrets
 from mixmas_pipeline.utils.lazy import lazy
 
@@ -237,10 +237,7 @@ def _numbered(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _used(rows: pd.DataFrame, table: TableParameters) -> list[str]:
     """Columns that are not left to the modality of "*"."""
-    used = {column for column in table.used if column in rows.columns}
-    for modality in table.modalities.values():
-        if "*" not in (columns := reading.own_columns(modality)):
-            used |= set(choose(rows, columns))
+    used = reading.used_columns(rows, table)
     if index := [column for column in rows.columns if column not in used and is_saved_index(rows, column)]:
         _log.warning(
             "%s: left out of '*': a saved index, with row numbers or without a name. Name the column to use it",

@@ -3,6 +3,8 @@ the same layout to ``{dataset}.predict.rows``."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from kedro.pipeline import Node, Pipeline
 
 from mixmas_pipeline.pipelines.data.custom import nodes
@@ -106,10 +108,9 @@ def create_reading(dataset: str, table: TableParameters) -> Pipeline:
 
 def has_layout(table: TableParameters, file: str | None) -> bool:
     """Whether a file of rows to be predicted has the table's layout; else it has arrays in the stored types
-    (``data.rows.read_rows``). A .npz has the layout of the table if that is a .npz too."""
-    if file is None or not file.endswith((".arrow", ".safetensors", ".npz")):
-        return True
-    return file.endswith(".npz") and table.is_arrays
+    (``data.rows.read_rows``). A .npz or .arrow has the layout of the table if that ends so too."""
+    ending = "" if file is None else Path(file.lower()).suffix
+    return ending not in (".arrow", ".safetensors", ".npz") or ending == Path(table.file.lower()).suffix
 
 
 def _source(table: TableParameters, modality: str, prefix: str, rows_file: str) -> list[str]:

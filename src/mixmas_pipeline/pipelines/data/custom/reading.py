@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import re
-import warnings
+import logging
 import zlib
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,24 +15,26 @@ import numpy as np
 from mixmas_pipeline.pipelines.data.custom.cells import (
     COUNT,
     ID,
-    MISSING_WORDS,
     NUMBER,
     RESERVED,
     check_column,
     choose,
     words,
 )
-from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters, TimeSeriesParameters
+from mixmas_pipeline.pipelines.data.custom.formats import reader_of
+from mixmas_pipeline.pipelines.data.custom.formats.form import Form
+from mixmas_pipeline.pipelines.data.custom.modalities import FileFormParameters, TabularParameters, TimeSeriesParameters
+from mixmas_pipeline.pipelines.data.custom.numerals import is_plain, plain_numbers
+from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
 from mixmas_pipeline.utils.lazy import lazy
+from mixmas_pipeline.utils.remote_logs import LITERAL
 
 if TYPE_CHECKING:
     import pandas as pd
 else:
     pd = lazy("pandas")
 
-_LONGEST = 2**31 - 1  # letters of a cell
-_TEXTS = {".csv": ",", ".tsv": "\t"}
-_FORMATS = ".csv, .csv.gz, .tsv, .tsv.gz, .parquet, .feather, .npz"
+_log = logging.getLogger(__name__)
 
 
 def read_frame(
@@ -42,53 +42,63 @@ def read_frame(
     separator: str | None = None,
     missing: tuple[str, ...] | None = None,
     names: Collection[str] = (),
+    *,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    query: str | None = None,
 ) -> pd.DataFrame:
     """All columns of a file, of a text file as texts. Of a .npz: its arrays of one axis.
 
     Args:
         path: ends in one of the known formats.
-        separator, missing: as of ``TableParameters``; of text files only.
+        separator, missing, encoding, sheet, query: as of ``TableParameters``.
         names: columns, or patterns of them, whose cells are names: there, if ``missing`` is None, only the empty cell
             is missing. Default: none.
 
     Raises:
         ValueError: the file cannot be read, has no rows, or a column's name twice.
     """
-    name = path.name.lower()
-    usual = _TEXTS.get(Path(name.removesuffix(".gz")).suffix)
-    used = None if usual is None else separator or usual
+    form = Form(separator, missing, encoding, sheet, query, tuple(names))
     try:
-        frame = _read_any(path, used, missing or ())
-    except UnicodeDecodeError as error:
-        bad = error.object[error.start]
-        raise ValueError(f"it is no UTF-8 text (byte {bad:#x}); save it as UTF-8") from error
+        frame = reader_of(path)(path, form)
     except MemoryError as error:
         raise ValueError(f"it needs more memory than there is, or its header is damaged ({error})") from error
-    except pd.errors.EmptyDataError as error:
-        raise ValueError("it is empty; expected a first line with the columns' names") from error
     except (
-        *(OSError, EOFError, UnicodeError, csv.Error, zlib.error, pd.errors.ParserError, pd.errors.ParserWarning),
+        *(OSError, EOFError, UnicodeError, csv.Error, zlib.error),
         NotImplementedError,  # pyarrow's, of types that it cannot read
     ) as error:
-        is_text = isinstance(error, pd.errors.ParserError | pd.errors.ParserWarning)
-        advice = _other_separator(path, used) if is_text and used is not None else ""
-        raise ValueError(f"it cannot be read: {error}{advice}") from error
+        raise ValueError(f"it cannot be read: {error}") from error
     if not len(frame):
         raise ValueError("it has no rows")
     frame.columns = frame.columns.astype(str).str.strip()
-    is_one_word = len(frame.columns) == 1 and " " not in frame.columns[0]
-    if used is not None and is_one_word and (advice := _other_separator(path, used)):
-        raise ValueError(f"it has one column, {frame.columns[0]!r}{advice}")
     if repeated := frame.columns[frame.columns.duplicated()].tolist():
         raise ValueError(f"the column {repeated[0]!r} is there twice; expected different names")
-    if usual is not None and missing is None:
-        for column in frame.columns:
-            if not any(column == pattern or fnmatchcase(column, pattern) for pattern in names):
-                frame[column] = frame[column].mask(frame[column].isin(MISSING_WORDS))
     for column in frame.columns:
+        if missing and (said := _is_word(frame[column], missing)).any():
+            frame[column] = _nullable(frame[column]).mask(said)
         if (blank := _blank_cells(frame[column])).any():  # it says as little as an empty one
             frame[column] = frame[column].mask(blank)
     return frame.reset_index(drop=True)
+
+
+def read_file(path: Path, form: FileFormParameters, names: Collection[str]) -> pd.DataFrame:
+    """``read_frame`` with the keys of the parameters."""
+    return read_frame(
+        path, form.separator, form.missing, names, encoding=form.encoding, sheet=form.sheet, query=form.query
+    )
+
+
+def _nullable(column: pd.Series) -> pd.Series:
+    """Whole numbers as a type that keeps them whole beside missing ones."""
+    return column.astype({"i": "Int64", "u": "UInt64"}.get(column.dtype.kind, column.dtype))
+
+
+def _is_word(column: pd.Series, missing: tuple[str, ...]) -> np.ndarray:
+    """(n,) whether a text or number is one of the words for a missing value."""
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        numbers = [number for number in (pd.to_numeric(word, errors="coerce") for word in missing) if number == number]
+        return column.isin(numbers).to_numpy()
+    return np.array([isinstance(cell, str) and cell.strip() in missing for cell in column])
 
 
 def _blank_cells(column: pd.Series) -> np.ndarray:
@@ -98,40 +108,6 @@ def _blank_cells(column: pd.Series) -> np.ndarray:
     if column.dtype.kind != "O":
         return np.zeros(len(column), bool)
     return np.array([isinstance(cell, str | bytes) and not cell.strip() for cell in column])
-
-
-def _read_any(path: Path, separator: str | None, missing: tuple[str, ...]) -> pd.DataFrame:
-    """The columns as they are.
-
-    Args:
-        separator, missing: of a text file; None: it is no text file.
-    """
-    ending = path.suffix.lower()
-    if separator is not None:
-        return _read_text(path, separator, missing)
-    if ending in (".parquet", ".feather"):
-        return _read_arrow(path)
-    if ending == ".npz":
-        arrays = read_arrays(path)
-        rows = range(max(map(len, arrays.values()), default=0))  # there may be no array of one axis
-        return pd.DataFrame({name: array for name, array in arrays.items() if array.ndim == 1}, index=rows)
-    raise ValueError(f"found the ending {path.suffix!r}; expected one of {_FORMATS}")
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a .npz, all of as many rows. Nothing is unpickled.
-
-    Raises:
-        ValueError: it is no whole .npz, an array holds Python objects, or has another number of rows.
-    """
-    from mixmas_pipeline.data.rows import load_arrays
-
-    arrays = load_arrays(path)
-    lengths = {name: len(array) for name, array in arrays.items()}
-    if len(set(lengths.values())) > 1:
-        found = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise ValueError(f"its arrays have different numbers of rows ({found}); expected one of all")
-    return arrays
 
 
 def name_rows(frame: pd.DataFrame, id_column: str | None) -> pd.DataFrame:
@@ -217,31 +193,63 @@ def read_rows(path: Path, table: TableParameters, *, labelled: bool = True) -> p
     Raises:
         ValueError: as the functions above.
     """
-    rows = name_rows(read_frame(path, table.separator, table.missing, _names(table)), table.id)
+    frame = read_file(path, table, _names(table))
+    rows = name_rows(frame, table.id)
     check_columns(rows, table, labelled=labelled)
-    return rows
+    return _with_plain_numbers(rows, table, labelled=labelled)
 
 
-def _read_arrow(path: Path) -> pd.DataFrame:
-    """Whole numbers stay whole where some are missing, here and in files that are made of the frame: as floats, those
-    above 2**53 would lose digits.
+def used_columns(rows: pd.DataFrame, table: TableParameters) -> set[str]:
+    """Columns that are not left to the modality of "*", of those that are there."""
+    own = [own_columns(modality) for modality in table.modalities.values()]
+    return _matching(rows, [*table.used, *(column for columns in own if "*" not in columns for column in columns)])
 
-    Every offset is checked before it is followed: a manipulated one would read beyond the file.
+
+def number_columns(rows: pd.DataFrame, table: TableParameters) -> set[str]:
+    """Columns whose cells the parameters call numbers, of those that are there."""
+    found = _matching(rows, table.labels if table.task == "regression" else ())
+    named: set[str] = set()
+    for modality in table.modalities.values():
+        columns = own_columns(modality)
+        if "*" in columns:
+            found |= set(rows.columns) - {*RESERVED} - used_columns(rows, table)
+        elif getattr(modality, "column", None) is None:  # else it has texts, lists, or names of files
+            found |= _matching(rows, columns)
+        if isinstance(modality, TabularParameters):
+            named |= _matching(rows, (*modality.categories, *modality.dates))
+    return found - named
+
+
+def _matching(rows: pd.DataFrame, patterns: Iterable[str]) -> set[str]:
+    """The columns that are named, or that fit a pattern; none is an error."""
+    columns = [column for column in rows.columns if column not in RESERVED]
+    return {
+        column
+        for pattern in set(patterns)
+        for column in ([pattern] if pattern in columns else columns)
+        if fnmatchcase(column, pattern) or column == pattern
+    }
+
+
+def _with_plain_numbers(rows: pd.DataFrame, table: TableParameters, *, labelled: bool) -> pd.DataFrame:
+    """The rows with numbers as Python writes them, where the parameters say that the file writes them otherwise.
+
+    Raises:
+        ValueError: a cell is written in another way; a column under ``percent`` is none of numbers.
     """
-    from pyarrow import feather, parquet, types
-
-    # From memory: a mapped file may change, or end, after it has been checked.
-    table = (
-        parquet.read_table(path) if path.suffix.lower() == ".parquet" else feather.read_table(path, memory_map=False)
-    )
-    table.validate(full=True)
-    # Of pandas' metadata only the names of its index are used: by them whole numbers would become floats.
-    frame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
-    frame = frame.drop(columns=[name for name in frame.columns if re.fullmatch(r"__index_level_\d+__", str(name))])
-    for field in table.schema:
-        if types.is_integer(field.type) and field.name in frame and frame[field.name].dtype == object:
-            frame[field.name] = frame[field.name].astype("UInt64" if field.type == "uint64" else "Int64")
-    return frame
+    if is_plain(table) and not table.percent:
+        return rows
+    columns = number_columns(rows, table)
+    signed = choose(rows, table.percent) if labelled else _matching(rows, table.percent)
+    if others := sorted(set(signed) - columns):
+        raise ValueError(f"table.percent has {others[0]!r}, which no modality and no target has as a number")
+    changed = {}
+    for column in sorted(columns):
+        if column in signed or not is_plain(table):
+            changed[column] = plain_numbers(rows, column, table, percent=column in signed)
+    if signed:
+        _log.info("%s: '12 %%' is read as 0.12", ", ".join(sorted(signed)), extra=LITERAL)
+    return rows.assign(**changed)
 
 
 def _names(table: TableParameters) -> list[str]:
@@ -249,61 +257,3 @@ def _names(table: TableParameters) -> list[str]:
     categories = [pattern for m in table.modalities.values() for pattern in getattr(m, "categories", ())]
     labels = () if table.task == "regression" else table.labels
     return [c for c in (table.id, table.split.column, table.split.group, *labels, *categories) if c is not None]
-
-
-def _other_separator(path: Path, separator: str) -> str:
-    """Advice, if another character than the separator divides the first line."""
-    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
-        first = file.readline(1 << 20).decode("utf-8", errors="replace")
-    if '"' in first:
-        return ""
-    counts = {other: first.count(other) for other in ";,\t|"}
-    most = max(counts, key=lambda other: counts[other])
-    if most == separator or counts[most] <= counts.get(separator, 0):
-        return ""
-    return f"; its first line has {counts[most]} {most!r}: write separator: {most!r} beside file"
-
-
-def _check_lines(path: Path, separator: str, columns: int) -> None:
-    """Refuse what pandas would read as less than is written.
-
-    Raises:
-        ValueError: a row has fewer cells than the first line; or there is a character NUL, at which a cell would end.
-    """
-
-    def whole(lines: Iterable[str]) -> Iterator[str]:
-        for number, line in enumerate(lines, start=1):
-            if "\0" in line:
-                raise ValueError(f"line {number} has a character NUL; expected text in UTF-8 (or is it UTF-16?)")
-            yield line
-
-    csv.field_size_limit(_LONGEST)
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(whole(file), delimiter=separator, skipinitialspace=True)
-        for cells in reader:
-            if len(cells) < columns and any(cell.strip() for cell in cells):  # blank lines are skipped
-                advice = _other_separator(path, separator)
-                raise ValueError(
-                    f"line {reader.line_num} has fewer cells than the first line, {len(cells)} of {columns}"
-                    + (advice or " (is the file cut off, or does a cell have a line break without quotation marks?)")
-                    + ". Write empty cells as well"
-                )
-
-
-def _read_text(path: Path, separator: str, missing: tuple[str, ...]) -> pd.DataFrame:
-    settings: dict[str, Any] = {"sep": separator, "dtype": str, "encoding": "utf-8-sig", "skipinitialspace": True}
-    names = pd.read_csv(path, header=None, nrows=1, keep_default_na=False, **settings).iloc[0].tolist()
-    if repeated := [name for name in names if names.count(name) > 1]:
-        raise ValueError(f"the column {repeated[0]!r} is there twice; expected different names")
-    _check_lines(path, separator, len(names))
-    with warnings.catch_warnings():
-        # A row with more cells than the header would lose the last ones.
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        return pd.read_csv(
-            path,
-            index_col=False,
-            na_values=["", *missing],
-            keep_default_na=False,
-            **settings,
-        )

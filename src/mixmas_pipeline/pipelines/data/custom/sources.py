@@ -7,12 +7,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from mixmas_pipeline.pipelines.data.custom.defaults import names
-from mixmas_pipeline.pipelines.data.custom.parameters import (
-    TABLE,
-    ModalityParameters,
-    TableParameters,
-    TextParameters,
-)
+from mixmas_pipeline.pipelines.data.custom.modalities import ModalityParameters, TextParameters
+from mixmas_pipeline.pipelines.data.custom.parameters import TABLE, TableParameters
 
 _RAW = {"kedro-viz": {"layer": "raw"}}
 

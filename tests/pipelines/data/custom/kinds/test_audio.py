@@ -14,7 +14,7 @@ from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.sound import coloured_noise
 from mixmas_pipeline.pipelines.data.custom.cells import CellError
 from mixmas_pipeline.pipelines.data.custom.kinds import audio
-from mixmas_pipeline.pipelines.data.custom.parameters import AudioParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import AudioParameters
 
 
 def prepare(folder: Path, names: list[Any], **parameters: Any) -> Column:

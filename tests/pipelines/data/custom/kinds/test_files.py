@@ -14,7 +14,7 @@ from PIL import Image
 
 from mixmas_pipeline.pipelines.data.custom.cells import CellError
 from mixmas_pipeline.pipelines.data.custom.kinds import files, image
-from mixmas_pipeline.pipelines.data.custom.parameters import ImageParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import ImageParameters
 from mixmas_pipeline.storage.errors import StorageError
 
 

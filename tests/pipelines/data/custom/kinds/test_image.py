@@ -14,7 +14,7 @@ from PIL import Image
 from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.pipelines.data.custom.cells import CellError
 from mixmas_pipeline.pipelines.data.custom.kinds import image
-from mixmas_pipeline.pipelines.data.custom.parameters import ImageParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import ImageParameters
 
 
 def prepare(folder: Path, names: list[Any], **parameters: Any) -> Column:

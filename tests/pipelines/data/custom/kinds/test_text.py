@@ -13,7 +13,7 @@ from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.text_embedding import EncoderFiles
 from mixmas_pipeline.datasets.text_encoder import EncoderDataset
 from mixmas_pipeline.pipelines.data.custom.kinds import text
-from mixmas_pipeline.pipelines.data.custom.parameters import TextParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import TextParameters
 
 TEXTS = [" ".join(WORDS[i % len(WORDS)] for i in range(start, start + 1 + start % 14)) for start in range(40)]
 

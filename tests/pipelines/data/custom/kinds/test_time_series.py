@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from mixmas_pipeline.pipelines.data.custom.cells import ID
 from mixmas_pipeline.pipelines.data.custom.kinds import KINDS
-from mixmas_pipeline.pipelines.data.custom.parameters import ModalityOf
+from mixmas_pipeline.pipelines.data.custom.modalities import ModalityOf
 
 SERIES = {"kind": "time_series", "id": "who", "time": "when", "columns": ["place", "moment"], "steps": 2}
 
@@ -142,6 +142,9 @@ def test_series_are_written_in_their_own_way(tmp_path: Path) -> None:
     rows = named(pd.DataFrame({"x": [0, 0]}))
     text = "who;when;place;moment\nr0;1;10;-999\nr0;2;10;-1\n"
     np.testing.assert_allclose(series(tmp_path, text, rows, separator=";", missing=[-999])[:, 0], [10, -1])
+    typed = text.replace("-999", "-1,0").replace("10;", "1.000,0;")
+    written = {"separator": ";", "decimal": ",", "thousands": "."}
+    np.testing.assert_allclose(series(tmp_path, typed, rows, **written)[:, 0], [1000, -1])
 
 
 def test_series_of_nobody_are_told_as_such(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from kind_samples import frame, made
 
 from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.pipelines.data.custom.kinds import words
-from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters, WordsParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import WordsParameters
+from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
 
 TEXTS = ["A red hen, a red barn", "the red fox", "the fox and the hen", "no one", "THE barn is 7 m long"]
 

@@ -31,8 +31,8 @@ from mixmas_pipeline.pipelines.data.custom.drafting.series import blocks
 from mixmas_pipeline.pipelines.data.custom.drafting.steps import find_steps
 from mixmas_pipeline.pipelines.data.custom.drafting.table import Table, read
 from mixmas_pipeline.pipelines.data.custom.drafting.target import Target, find_target
+from mixmas_pipeline.pipelines.data.custom.formats.arrays import read_arrays
 from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
-from mixmas_pipeline.pipelines.data.custom.reading import read_arrays
 from mixmas_pipeline.storage.paths import without_secrets
 from mixmas_pipeline.utils.parameters import check
 

@@ -20,12 +20,12 @@ from mixmas_pipeline.pipelines.data.custom.drafting.messages import counted, lis
 from mixmas_pipeline.pipelines.data.custom.drafting.roles import snake
 from mixmas_pipeline.pipelines.data.custom.drafting.series import Block, blocks, is_embedding, is_series
 from mixmas_pipeline.pipelines.data.custom.drafting.steps import Steps
-from mixmas_pipeline.pipelines.data.custom.parameters import DEFAULT_ENCODER, ModalityName
+from mixmas_pipeline.pipelines.data.custom.modalities import DEFAULT_ENCODER, ModalityName
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DATES_ARE_INPUTS = False  # whether a tabular modality takes ``dates: [column, ...]``
+DATES_ARE_INPUTS = True  # whether a tabular modality takes ``dates: [column, ...]``
 _MOST_MODALITIES = 6
 _MOST_TEXTS = 3
 _BLOCK = 6  # columns of a block that is a modality of its own

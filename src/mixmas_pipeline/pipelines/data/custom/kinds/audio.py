@@ -23,7 +23,7 @@ from mixmas_pipeline.data.sound import (
 )
 from mixmas_pipeline.data.table import Modality
 from mixmas_pipeline.pipelines.data.custom.kinds.files import Files, check_some, file_names, read_files
-from mixmas_pipeline.pipelines.data.custom.parameters import AudioParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import AudioParameters
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.table import Modality
 from mixmas_pipeline.pipelines.data.custom.cells import CellError, choose, numbers
 from mixmas_pipeline.pipelines.data.custom.kinds.arrays import check_finite, read_array
-from mixmas_pipeline.pipelines.data.custom.parameters import EmbeddingParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import EmbeddingParameters
 
 if TYPE_CHECKING:
     import pandas as pd

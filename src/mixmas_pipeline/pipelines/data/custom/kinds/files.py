@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from mixmas_pipeline.pipelines.data.custom.cells import CellError, plain, words
-from mixmas_pipeline.pipelines.data.custom.parameters import FileParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import FileParameters
 from mixmas_pipeline.storage.archives import open_archive, refuse_outside
 from mixmas_pipeline.storage.errors import StorageError
 from mixmas_pipeline.utils.progress import Progress

@@ -11,7 +11,7 @@ from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.pictures import read_picture
 from mixmas_pipeline.data.table import Modality
 from mixmas_pipeline.pipelines.data.custom.kinds.files import check_some, read_files
-from mixmas_pipeline.pipelines.data.custom.parameters import ImageParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import ImageParameters
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,4 +1,4 @@
-"""Facts of a row: standardised numbers, and categories as 0 and 1."""
+"""Facts of a row: standardised numbers, what dates tell, and categories as 0 and 1."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 
 from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.table import Modality
-from mixmas_pipeline.pipelines.data.custom.cells import choose, numbers, words
-from mixmas_pipeline.pipelines.data.custom.parameters import TabularParameters
+from mixmas_pipeline.pipelines.data.custom.cells import choose, numbers, stores_dates, words
+from mixmas_pipeline.pipelines.data.custom.kinds.date_parts import learn_dates, prepare_dates
+from mixmas_pipeline.pipelines.data.custom.modalities import TabularParameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,41 +24,60 @@ _NAMES = "; if its values are names, list the column under categories"
 def learn(parameters: TabularParameters, rows: pd.DataFrame, source: None) -> dict[str, Any]:
     """Returns:
     columns: of the table, in order; numbers: column -> median, mean, std (after missing ones are the median),
-    missing (whether any is); categories: column -> names, the most frequent of those that occur, sorted, and others,
-    whether there are more.
+    missing (whether any is); dates: column -> what ``learn_dates`` returns; categories: column -> names, the most
+    frequent of those that occur, sorted, and others, whether there are more.
 
     Raises:
-        ValueError: a column is not there, has no value in any training row, or has text and is no category.
+        ValueError: a column is not there, has no value in any training row, or has text and is no category; the columns
+            are dates that do not vary.
     """
     columns = choose(rows, parameters.columns)
-    named = choose(rows, parameters.categories)
+    named, dated = choose(rows, parameters.categories), _dates(parameters, rows, columns)
     if others := [column for column in named if column not in columns]:
         raise ValueError(f"categories has {others[0]!r}, which is not among the columns {', '.join(columns)}")
-    found: dict[str, Any] = {"columns": columns, "numbers": {}, "categories": {}}
+    if both := [column for column in named if column in dated]:
+        raise ValueError(f"the column {both[0]!r} is both under categories and under dates; expected one of them")
+    found: dict[str, Any] = {"columns": columns, "numbers": {}, "dates": {}, "categories": {}}
     for column in columns:
         if rows[column].isna().all():
             raise ValueError(f"the column {column!r} is empty in all {len(rows)} training rows; leave it out")
         if column in named:
             found["categories"][column] = _categories(rows, column, parameters.most_categories)
+        elif column in dated or stores_dates(rows[column]):
+            found["dates"][column] = learn_dates(parameters, rows, column)
         else:
             found["numbers"][column] = _statistics(numbers(rows, column, _NAMES))
+    vary = [known["days"] or known["circles"] or known["missing"] for known in found["dates"].values()]
+    if not (found["numbers"] or found["categories"] or any(vary)):
+        raise ValueError(f"the dates of {', '.join(columns)} are the same in all training rows; leave them out")
     return found
 
 
 def prepare(parameters: TabularParameters, learnt: dict[str, Any], rows: pd.DataFrame, source: None) -> Column:
-    """(n, width) float32: the numbers, whether each is missing that may be, the categories.
+    """(n, width) float32: the numbers, what the dates tell, whether each is missing that may be, the categories.
 
     A row whose columns are all empty lacks the modality, if that is optional.
     """
     missing = rows[learnt["columns"]].isna().to_numpy()
-    parts, absent, names = [], [], list(learnt["numbers"])
+    parts: list[np.ndarray] = []
+    absent: list[np.ndarray] = []
+    names, lacking = list(learnt["numbers"]), []
     for column, known in learnt["numbers"].items():
         values = numbers(rows, column, _NAMES)
         filled = np.where(np.isnan(values), known["median"], values)
         parts.append((filled - known["mean"]) / known["std"])
         if known["missing"]:
             absent.append(np.isnan(values))
-            names.append(f"{column} is missing")
+            lacking.append(f"{column} is missing")
+    for column, known in learnt["dates"].items():
+        facts, empty = prepare_dates(parameters, known, rows, column)
+        parts += facts.values()
+        names += facts
+        if known["missing"]:
+            absent.append(empty)
+            lacking.append(f"{column} is missing")
+    count = len(parts)
+    names += lacking
     for column, known in learnt["categories"].items():
         cells, own = words(rows, column), set(known["names"])
         others = np.array([cell is not None and cell not in own for cell in cells])
@@ -72,12 +92,26 @@ def prepare(parameters: TabularParameters, learnt: dict[str, Any], rows: pd.Data
             parts.append(others)
             names.append(f"{column}: other")
     n = len(rows)
-    # Numbers first, then what says that they are missing, then categories: a change of one moves no other's place.
-    count = len(learnt["numbers"])
+    # Numbers and dates first, then what says that they are missing, then categories.
     array = np.column_stack([*parts[:count], *absent, *parts[count:]]).astype(np.float32)
     present = ~missing.all(axis=1) if parameters.optional else np.ones(n, bool)
     array[~present] = 0
     return Column(array, present, Modality("tabular", array.shape[1:], "float32", features=tuple(names)))
+
+
+def _dates(parameters: TabularParameters, rows: pd.DataFrame, columns: list[str]) -> list[str]:
+    """The columns that the parameters call dates.
+
+    Raises:
+        ValueError: one is not among the modality's columns, or a format is that of none.
+    """
+    dated = choose(rows, parameters.dates)
+    formats = parameters.date_format if isinstance(parameters.date_format, dict) else {}
+    for key, named, known in (("dates", dated, columns), ("date_format", list(formats), dated)):
+        if others := [column for column in named if column not in known]:
+            where = "the columns" if key == "dates" else "the dates"
+            raise ValueError(f"{key} has {others[0]!r}, which is not among {where} {', '.join(known)}")
+    return dated
 
 
 def _categories(rows: pd.DataFrame, column: str, most: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from mixmas_pipeline.data.text_embedding import (
     tokenise,
 )
 from mixmas_pipeline.pipelines.data.custom.cells import ID, words
-from mixmas_pipeline.pipelines.data.custom.parameters import TextParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import TextParameters
 from mixmas_pipeline.utils.progress import Progress
 
 if TYPE_CHECKING:

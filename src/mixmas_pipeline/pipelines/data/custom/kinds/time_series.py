@@ -12,8 +12,9 @@ from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.table import Modality
 from mixmas_pipeline.pipelines.data.custom.cells import ID, CellError, check_column, choose, numbers, plain, words
 from mixmas_pipeline.pipelines.data.custom.kinds.arrays import check_finite, read_array
-from mixmas_pipeline.pipelines.data.custom.parameters import TimeSeriesParameters
-from mixmas_pipeline.pipelines.data.custom.reading import name_rows, read_frame
+from mixmas_pipeline.pipelines.data.custom.modalities import TimeSeriesParameters
+from mixmas_pipeline.pipelines.data.custom.numerals import is_plain, plain_numbers
+from mixmas_pipeline.pipelines.data.custom.reading import name_rows, read_file
 from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
@@ -136,13 +137,15 @@ def _from_file(parameters: TimeSeriesParameters, rows: pd.DataFrame, file: Path)
     assert parameters.time is not None
     assert parameters.steps is not None
     try:
-        frame = name_rows(read_frame(file, parameters.separator, parameters.missing, [parameters.id]), None)
+        frame = name_rows(read_file(file, parameters, [parameters.id]), None)
         for column, key in (
             (parameters.id, "id"),
             (parameters.time, "time"),
             *((c, "columns") for c in parameters.columns),
         ):
             check_column(frame, column, key)
+        if not is_plain(parameters):
+            frame = frame.assign(**{c: plain_numbers(frame, c, parameters) for c in parameters.columns})
         places = dict(zip(rows[ID], range(len(rows)), strict=True))
         named = words(frame, parameters.id)
         where = np.array([places.get(name, -1) for name in named])

@@ -10,7 +10,7 @@ import numpy as np
 from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.table import Modality
 from mixmas_pipeline.pipelines.data.custom import cells
-from mixmas_pipeline.pipelines.data.custom.parameters import WordsParameters
+from mixmas_pipeline.pipelines.data.custom.modalities import WordsParameters
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,66 @@
+"""Columns as Arrow has them: .parquet, .orc, .feather, and .arrow (a file or a stream)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mixmas_pipeline.pipelines.data.custom.formats.form import Form
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+def read(path: Path, form: Form) -> pd.DataFrame:
+    """The columns of one file.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    return to_frame(read_arrow(path))
+
+
+def read_arrow(path: Path) -> pa.Table:
+    """The columns of one file, in Arrow's types. Every offset is checked before it is followed: a manipulated one
+    would read beyond the file.
+
+    Raises:
+        OSError, ValueError: it cannot be read.
+    """
+    from pyarrow import feather, ipc, orc, parquet
+
+    ending = path.suffix.lower()
+    if ending == ".parquet":
+        table = parquet.read_table(path)
+    elif ending == ".orc":
+        table = orc.read_table(path)
+    elif _is_stream(path):
+        with path.open("rb") as file:
+            table = ipc.open_stream(file.read()).read_all()
+    else:  # From memory: a mapped file may change, or end, after it has been checked.
+        table = feather.read_table(path, memory_map=False)
+    table.validate(full=True)
+    return table
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether an Arrow file is one that was written as a stream, which has no first bytes of its own."""
+    with path.open("rb") as file:
+        return not file.read(6).startswith((b"ARROW1", b"FEA1"))
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """Whole numbers stay whole where some are missing, here and in files that are made of the frame: as floats, those
+    above 2**53 would lose digits.
+    """
+    from pyarrow import types
+
+    # Of pandas' metadata only the names of its index are used: by them whole numbers would become floats.
+    frame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
+    frame = frame.drop(columns=[name for name in frame.columns if re.fullmatch(r"__index_level_\d+__", str(name))])
+    for field in table.schema:
+        if types.is_integer(field.type) and field.name in frame and frame[field.name].dtype == object:
+            frame[field.name] = frame[field.name].astype("UInt64" if field.type == "uint64" else "Int64")
+    return frame

@@ -1,0 +1,50 @@
+"""A query of a DuckDB database, which is only read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mixmas_pipeline.pipelines.data.custom.formats.arrow import to_frame
+from mixmas_pipeline.pipelines.data.custom.formats.form import Form
+from mixmas_pipeline.pipelines.data.custom.formats.queries import check_settled, whole_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FIRST_BYTES = b"DUCK"  # after a checksum of 8 bytes
+# Nothing is fetched, and no other file is read.
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "lock_configuration": "true",
+}
+_TABLES = "select table_name from information_schema.tables where table_schema = 'main' order by table_name"
+
+
+def read(path: Path, form: Form) -> pd.DataFrame:
+    """The rows of ``form.query``, else of the only table or view, with the types of its columns.
+
+    Raises:
+        ValueError: the database is damaged or being written; the query fails, would change something, or reads another
+            file; there is no query, and not one table.
+    """
+    import duckdb
+
+    check_settled(path, ".wal")
+    try:
+        with duckdb.connect(str(path), read_only=True, config=_SETTINGS) as connection:
+            query = form.query
+            if query is None:
+                query = whole_table([name for (name,) in connection.execute(_TABLES).fetchall()])
+            statements = connection.extract_statements(query)
+            if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+                raise ValueError(f"the query {query!r} is not one select statement")
+            table = connection.sql(statements[0]).to_arrow_table()
+    except duckdb.Error as error:
+        what = "the query fails" if form.query else "it is no readable DuckDB database"
+        raise ValueError(f"{what}: {error}") from error
+    if repeated := [name for name in table.column_names if table.column_names.count(name) > 1]:
+        raise ValueError(f"the query gives the column {repeated[0]!r} twice; name one otherwise (select ... as ...)")
+    return to_frame(table)

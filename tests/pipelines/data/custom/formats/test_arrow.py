@@ -1,0 +1,60 @@
+"""Types that Arrow's files store. Whole numbers and damaged offsets: test_reading.py."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyarrow import feather, orc, parquet
+
+from mixmas_pipeline.pipelines.data.custom.cells import stores_dates, words
+from mixmas_pipeline.pipelines.data.custom.formats import arrow
+from mixmas_pipeline.pipelines.data.custom.formats.form import Form
+
+TABLE = pa.table(
+    {
+        "key": pa.array([2**63 + 1, None, 7], pa.uint64()),
+        "day": pa.array([date(2024, 1, 5), None, date(1500, 1, 1)], pa.date32()),
+        "seen": pa.array([0, None, 86_400_000_000], pa.timestamp("us", "Europe/Berlin")),
+        "kind": pa.array(["x", "y", None]).dictionary_encode(),
+        "steps": pa.array([[1.0, 2.0], None, []], pa.list_(pa.float32())),
+    }
+)
+
+
+def write_stream(table: pa.Table, path: Path) -> None:
+    with pa.ipc.new_stream(path, table.schema) as writer:
+        writer.write_table(table)
+
+
+WRITERS = {
+    "parquet": parquet.write_table,
+    "feather": feather.write_feather,
+    "arrow": feather.write_feather,
+    "stream.arrow": write_stream,
+    "ORC": lambda table, path: orc.write_table(_as_orc(table), path),
+}
+
+
+def _as_orc(table: pa.Table) -> pa.Table:
+    """ORC has no numbers above 2**63, and no dictionaries."""
+    key = pa.array([2**53 + 1, None, 7])
+    return table.set_column(0, "key", key).set_column(3, "kind", table["kind"].cast(pa.string()))
+
+
+@pytest.mark.parametrize("ending", WRITERS)
+def test_types_stay(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{ending}"
+    WRITERS[ending](TABLE, path)
+    frame = arrow.read(path, Form())
+    assert words(frame, "key") == [str(2**53 + 1 if ending == "ORC" else 2**63 + 1), None, "7"]
+    assert words(frame, "kind") == ["x", "y", None]
+    assert stores_dates(frame["day"])
+    assert stores_dates(frame["seen"])
+    assert str(frame["seen"].dt.tz) == ("UTC" if ending == "ORC" else "Europe/Berlin")
+    assert [None if cell is None else list(cell) for cell in frame["steps"]] == [[1, 2], None, []]
+    frame.to_parquet(tmp_path / "rows.parquet")  # as the catalog keeps them
+    assert stores_dates(pd.read_parquet(tmp_path / "rows.parquet")["day"])
