@@ -195,10 +195,20 @@ def test_paths(tmp_path: Path) -> None:
     assert written_path(tmp_path / "a.csv", tmp_path / "project") == str(tmp_path / "a.csv")
 
 
-def test_dates_are_left_out_until_facts_take_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """``DATES_ARE_INPUTS`` is the only place that decides it."""
+def test_dates_are_facts_where_facts_take_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``why_no_fact`` is the only place that decides it."""
     frame = animals(20, born="2024-01-02")
-    column = inputs.ColumnFacts("born", inputs.Kind.DATES, 20, 2, "2024-01-02")
-    assert "dates, such as" in inputs._why_left_out(frame, column)
-    monkeypatch.setattr(inputs, "DATES_ARE_INPUTS", True)
-    assert inputs._why_left_out(frame, column) == ""
+    columns = {
+        "age": inputs.ColumnFacts("age", inputs.Kind.NUMBERS, 20, 20),
+        "born": inputs.ColumnFacts("born", inputs.Kind.DATES, 20, 2, "2024-01-02"),
+    }
+    found = inputs.Inputs(frame, Path())
+    inputs.add_columns(found, columns, set())
+    assert found.left_out["born"].startswith("dates, such as 2024-01-02")
+    monkeypatch.setattr(inputs, "why_no_fact", lambda rows, column: "")
+    found = inputs.Inputs(frame, Path())
+    inputs.add_columns(found, columns, set())
+    (facts,) = found.modalities
+    assert facts.keys == {"kind": "tabular", "columns": ["age", "born"], "dates": ["born"]}
+    assert facts.made_from == "1 column of numbers and 1 column of dates"
+    assert found.left_out == {}
