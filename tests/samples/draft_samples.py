@@ -72,7 +72,8 @@ def lay_out_pets(folder: Path, rows: int = 300) -> None:
     frame.to_csv(folder / "pets.csv", index=False)
     (folder / "photos").mkdir()
     for name in frame["photo"].dropna():
-        Image.new("RGB", (120, 90)).save(folder / "photos" / name)
+        colour = tuple(rng.integers(0, 256, 3).tolist())
+        Image.new("RGB", (120, 90), colour).save(folder / "photos" / name)
 
 
 def drafted_block(project: Path) -> str:

@@ -33,7 +33,7 @@ def test_facts_are_all_that_is_left(tmp_path: Path) -> None:
 
 
 def test_facts_are_named_where_something_is_left_out(tmp_path: Path) -> None:
-    assert modalities(tmp_path, born="2024-01-02", same=1)["facts"]["columns"] == ["age", "breed"]
+    assert modalities(tmp_path, same=1)["facts"]["columns"] == ["age", "breed"]
 
 
 def test_a_saved_index_is_not_in_the_star(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_saved_index_is_not_in_the_star(tmp_path: Path) -> None:
         ({"c": None}, "empty in all rows"),
         ({"c": "x"}, "the same in all rows: x"),
         ({"c": [1.5, 2.5, *[None] * 118]}, "empty but for 2 cells"),
-        ({"c": [f"2024-01-{1 + i % 28:02d}" for i in range(ROWS)]}, "dates, such as 2024-01-01"),
+        ({"c": [f"0{1 + i % 9}/02/2024" for i in range(ROWS)]}, "dates that cannot be read: row 0"),
         ({"c": [f"n{i // 2}" for i in range(ROWS)]}, "60 different names in 120 cells, such as n0"),
         ({"c": [f"{i}%" for i in range(ROWS)]}, "numbers with a percent sign"),
     ],
@@ -195,10 +195,6 @@ def test_paths(tmp_path: Path) -> None:
     assert written_path(tmp_path / "a.csv", tmp_path / "project") == str(tmp_path / "a.csv")
 
 
-def test_dates_are_left_out_until_facts_take_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    """``DATES_ARE_INPUTS`` is the only place that decides it."""
-    frame = animals(20, born="2024-01-02")
-    column = inputs.ColumnFacts("born", inputs.Kind.DATES, 20, 2, "2024-01-02")
-    assert "dates, such as" in inputs._why_left_out(frame, column)
-    monkeypatch.setattr(inputs, "DATES_ARE_INPUTS", True)
-    assert inputs._why_left_out(frame, column) == ""
+def test_dates_are_facts(tmp_path: Path) -> None:
+    days = [f"2024-{1 + i % 12:02d}-01" for i in range(ROWS)]
+    assert modalities(tmp_path, born=days)["facts"] == {**FACTS, "dates": ["born"]}

@@ -67,3 +67,14 @@ def test_rows_are_numbered(tmp_path: Path) -> None:
     assert rows.index.tolist() == list(range(120))
     assert rows[ID].tolist() == [str(i) for i in range(120)]
     pd.testing.assert_series_equal(rows["age"], animals()["age"], check_index=False)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"), [("utf-8", None), ("utf-8-sig", None), ("utf-16", None), ("cp1252", "cp1252")]
+)
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz"])
+def test_encoding(encoding: str, expected: str | None, ending: str, tmp_path: Path) -> None:
+    animals(breed=["Münsterländer", "dog"] * 60).to_csv(tmp_path / f"pets{ending}", index=False, encoding=encoding)
+    table = read(tmp_path / f"pets{ending}", ("outcome",))
+    assert table.encoding == expected
+    assert table.rows["breed"].iloc[0] == "Münsterländer"

@@ -208,6 +208,9 @@ class _Builder:
         table: list[Line] = [Line(2, "file", self.file)]
         if self.table.separator:
             table.append(Line(2, "separator", self.table.separator, "all lines have the same number of cells with it"))
+        if self.table.encoding:
+            why = "it is no text in UTF-8. If letters with accents are wrong, name another one"
+            table.append(Line(2, "encoding", self.table.encoding, why))
         if self.table.missing:
             table.append(Line(2, "missing", list(self.table.missing), "they stand between numbers"))
         if "id" in self.roles.keys:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
+from mixmas_pipeline.pipelines.data.custom.cells import CellError
+from mixmas_pipeline.pipelines.data.custom.dates import learn_rule
 from mixmas_pipeline.pipelines.data.custom.drafting.columns import ColumnFacts, Kind, are_names
 from mixmas_pipeline.pipelines.data.custom.drafting.files import FileColumn, picture_shape
 from mixmas_pipeline.pipelines.data.custom.drafting.messages import counted, listed, shown
@@ -25,7 +27,6 @@ from mixmas_pipeline.pipelines.data.custom.modalities import DEFAULT_ENCODER, Mo
 if TYPE_CHECKING:
     import pandas as pd
 
-DATES_ARE_INPUTS = True  # whether a tabular modality takes ``dates: [column, ...]``
 _MOST_MODALITIES = 6
 _MOST_TEXTS = 3
 _BLOCK = 6  # columns of a block that is a modality of its own
@@ -212,13 +213,22 @@ def _why_left_out(rows: pd.DataFrame, column: ColumnFacts) -> str:
         return f"the same in all rows: {column.example}"
     if column.filled < max(_FEWEST_CELLS, _NEARLY_EMPTY * len(rows)):
         return f"empty but for {counted(column.filled, 'cell')}"
-    if column.kind == Kind.DATES and not DATES_ARE_INPUTS:
-        return f"dates, such as {column.example}; write days since a fixed date, or the month, as numbers to use them"
+    if column.kind == Kind.DATES and (why := why_no_fact(rows, column)):
+        return why
     if column.kind == Kind.NAMES and not are_names(column):
         return (
             f"{column.distinct:,} different names in {column.filled:,} cells, such as {column.example}: too many for "
             "categories, too short for texts"
         )
+    return ""
+
+
+def why_no_fact(rows: pd.DataFrame, column: ColumnFacts) -> str:
+    """Why a column of dates is left out; "" if facts take it under ``dates``."""
+    try:
+        learn_rule(rows, column.name, None)
+    except CellError as error:
+        return f"dates that cannot be read: {error}"
     return ""
 
 
@@ -289,7 +299,7 @@ def _add_facts(inputs: Inputs, facts: dict[str, ColumnFacts], used: set[str]) ->
             keys["columns"] = "*"
         if names := [column for column, of in own.items() if of.kind == Kind.NAMES]:
             keys["categories"] = names
-        if DATES_ARE_INPUTS and (dates := [column for column, of in own.items() if of.kind == Kind.DATES]):
+        if dates := [column for column, of in own.items() if of.kind == Kind.DATES]:
             keys["dates"] = dates
         empty = inputs.rows[columns].isna().all(axis=1).to_numpy()
         # Where the tests of a group were not done, the group is missing; without groups each cell is.
@@ -330,11 +340,13 @@ def _parts(facts: Mapping[str, ColumnFacts], most: int) -> dict[str, list[str]]:
 def _describe(columns: Mapping[str, ColumnFacts]) -> str:
     """What a modality of facts has."""
     names = [f"{shown(c)} {of.distinct}" for c, of in columns.items() if of.kind == Kind.NAMES]
-    numbers = len(columns) - len(names)
+    dates = [shown(c) for c, of in columns.items() if of.kind == Kind.DATES]
+    numbers = len(columns) - len(names) - len(dates)
     made = " and ".join(
         part
         for part in (
             f"{counted(numbers, 'column')} of numbers" if numbers else "",
+            f"{counted(len(dates), 'column')} of dates" if dates else "",
             f"{counted(len(names), 'column')} of names (and how many: {listed(names, 8)})" if names else "",
         )
         if part

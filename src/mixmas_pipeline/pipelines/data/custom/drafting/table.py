@@ -3,9 +3,11 @@ value."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,11 +38,13 @@ class Table(NamedTuple):
         rows: as ``nodes`` use them: named, with their numbers in the file as index.
         separator: of the cells, if it is not the usual one of the format.
         missing: words for a missing value, if there are others than a run knows.
+        encoding: of a text, if a run would not find it. Default none.
     """
 
     rows: pd.DataFrame
     separator: str | None
     missing: tuple[str, ...] | None
+    encoding: str | None = None
 
 
 def read(path: Path, labels: tuple[str, ...]) -> Table:
@@ -54,9 +58,27 @@ def read(path: Path, labels: tuple[str, ...]) -> Table:
     """
     if usual_separator(path) is None:
         return Table(_named(read_frame(path)), None, None)
-    separator = guess_separator(path)
-    missing = _guess_missing(read_frame(path, separator, ()), labels)
-    return Table(_named(read_frame(path, separator, missing, labels)), separator, missing)
+    separator, encoding = guess_separator(path), guess_encoding(path)
+    missing = _guess_missing(read_frame(path, separator, (), encoding=encoding), labels)
+    return Table(_named(read_frame(path, separator, missing, labels, encoding=encoding)), separator, missing, encoding)
+
+
+def guess_encoding(path: Path) -> str | None:
+    """Of a text that is none in UTF-8, nor begins as one in UTF-16 or UTF-32 does: that of Western Windows."""
+    opener = gzip.open if path.suffix.lower() == ".gz" else open
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        with opener(path, "rb") as file:
+            if file.peek(4).startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                return None
+            while chunk := file.read(_LOOKED_AT):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return "cp1252"
+    except (OSError, EOFError, zlib.error):  # reading it as a whole says what is wrong
+        return None
+    return None
 
 
 def usual_separator(path: Path) -> str | None:
