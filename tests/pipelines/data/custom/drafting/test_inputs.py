@@ -210,5 +210,5 @@ def test_dates_are_facts_where_facts_take_them(monkeypatch: pytest.MonkeyPatch) 
     inputs.add_columns(found, columns, set())
     (facts,) = found.modalities
     assert facts.keys == {"kind": "tabular", "columns": ["age", "born"], "dates": ["born"]}
-    assert facts.made_from == "1 column of numbers and 1 column of dates"
+    assert facts.made_from == "1 column of numbers, 1 column of dates"
     assert found.left_out == {}
