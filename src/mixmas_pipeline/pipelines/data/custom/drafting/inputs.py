@@ -342,12 +342,12 @@ def _describe(columns: Mapping[str, ColumnFacts]) -> str:
     names = [f"{shown(c)} {of.distinct}" for c, of in columns.items() if of.kind == Kind.NAMES]
     dates = [shown(c) for c, of in columns.items() if of.kind == Kind.DATES]
     numbers = len(columns) - len(names) - len(dates)
-    made = " and ".join(
+    made = ", ".join(
         part
         for part in (
             f"{counted(numbers, 'column')} of numbers" if numbers else "",
             f"{counted(len(dates), 'column')} of dates" if dates else "",
-            f"{counted(len(names), 'column')} of names (and how many: {listed(names, 8)})" if names else "",
+            f"{counted(len(names), 'column')} of names (different ones: {listed(names, 8)})" if names else "",
         )
         if part
     )
