@@ -35,7 +35,11 @@ ROOMS: dict[str, set[str]] = {
     "pipelines": {*_BELOW, "datasets", "plots", "runners"},
 }
 # Room -> the wiring that it may use. The parameters of a session reach the registry through a hook.
-WIRED = {"hooks": {"pipeline_registry"}, "cli": {"settings", "config_loader"}}
+# ``kedro draft`` checks the whole configuration before it writes a part of it.
+WIRED = {"hooks": {"pipeline_registry"}, "cli": {"settings", "config_loader", "pipeline_registry"}}
+# Module -> the one package of another room that it may use. A draft is made before there is anything that Kedro could
+# run: it is no node, and nothing of it is in the catalog.
+BESIDE_KEDRO = {"cli.draft": "pipelines.data.custom.drafting"}
 
 
 MOST_LINES, DEEPEST = 60, 4
@@ -77,7 +81,12 @@ def test_rooms_use_only_rooms_below() -> None:
     for module, used in graph.items():
         if (here := room(module)) in ROOMS:
             allowed = {here, *ROOMS[here], *WIRED.get(here, ()), PACKAGE}
-            wrong |= {f"{short(module)} -> {short(other)}" for other in used if room(other) not in allowed}
+            direct = BESIDE_KEDRO.get(short(module))
+            wrong |= {
+                f"{short(module)} -> {short(other)}"
+                for other in used
+                if room(other) not in allowed and short(other) != direct
+            }
     assert wrong == set()
 
 

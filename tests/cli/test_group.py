@@ -12,7 +12,7 @@ def test_kedro_finds_its_own_run_and_the_projects_commands() -> None:
     from mixmas_pipeline.cli.kedro_run import run_command
 
     assert cli.run is run_command
-    assert set(cli.cli.commands) == {"ipython", "prune", "runs", "viz-build"}
+    assert set(cli.cli.commands) == {"draft", "ipython", "prune", "run", "runs", "viz-build"}
 
 
 def test_a_new_project_needs_no_command_of_kedro() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from draft_samples import drafted_block, lay_out_pets
 from kedro.config import OmegaConfigLoader
 from kedro.io import DataCatalog
 from omegaconf import OmegaConf
@@ -90,6 +91,9 @@ def test_kedro_command_runs(command: str, shared_runs: SharedRuns, request: pyte
     words = [word for word in shlex.split(command) if not word.startswith("MIXMAS_MIRROR=")]
     assert words[0] == "kedro"
     arguments = [word for word in words[1:] if not word.startswith("--env")]
+    if arguments[0] == "draft":
+        shared_runs.run(*arguments, prepare=lay_out_pets)
+        return
     if arguments[0] in ("run", "runs", "prune"):
         arguments.insert(1, "--env=test")
     fixture = "mimic_data" if "mimic" in command else "films_run" if "mmimdb" in command else "finished"
@@ -98,6 +102,15 @@ def test_kedro_command_runs(command: str, shared_runs: SharedRuns, request: pyte
         start = shared_runs.run("run", "--env=test", "--params=tracking=true", after=start)
     if tuple(arguments) != start.arguments:
         shared_runs.run(*arguments, after=start, prepare=write_rows if "predict" in command else None)
+
+
+def test_the_draft_that_is_shown_is_the_one_that_is_written(shared_runs: SharedRuns) -> None:
+    (command,) = [c for c in KEDRO_COMMANDS if c.startswith("kedro draft")]
+    done = shared_runs.run(*shlex.split(command)[1:], prepare=lay_out_pets)
+    (shown,) = [block for page, block in blocks("yaml") if page == "draft.md"]
+    assert drafted_block(done.project) == shown
+    words = " ".join((ROOT / "docs/custom.md").read_text().split() + (ROOT / "README.md").read_text().split())
+    assert words.count(command) == 2
 
 
 @pytest.mark.parametrize("command", VIZ_COMMANDS)

@@ -55,6 +55,25 @@ def test_boosting_of_many_classes_does_not_diverge() -> None:
     assert (model.predict(places) == labels).mean() > 0.95
 
 
+@pytest.mark.parametrize("weights", [np.ones(8), np.array([1, 3, 3, 3, 3, 3, 3, 3.0])])
+def test_without_a_feature_every_row_gets_the_share_of_its_class(weights: np.ndarray) -> None:
+    """A modality with the same value in all training rows has none."""
+    labels = np.array([1, 0, 0, 0, 0, 0, 0, 0])
+    problem = Problem(
+        task="multiclass",
+        values=np.zeros((8, 0), np.float32),
+        labels=labels,
+        weights=weights,
+        classes=2,
+        scale=np.ones(2),
+        offset=np.zeros(2),
+        absent=np.zeros(2, bool),
+    )
+    tensors, _ = boosted_trees.fit_trees(problem, [np.arange(4), np.arange(4, 8)], seed=0)
+    shares = np.array([weights[1:].sum(), weights[0]]) / weights.sum()
+    np.testing.assert_allclose(tensors["baseline"].numpy(), np.log(shares), rtol=1e-6)
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_trees_predict_what_scikit_learn_predicts(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made = forests(monkeypatch)

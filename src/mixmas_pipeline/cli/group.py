@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mixmas_pipeline.cli.draft import draft_command
 from mixmas_pipeline.cli.ipython import ipython_command
 from mixmas_pipeline.cli.kedro_run import run_command
 from mixmas_pipeline.cli.prune import prune_command
@@ -20,5 +21,5 @@ def cli() -> None:
     """Commands of the project."""
 
 
-for _command in (ipython_command, prune_command, run_command, runs_command, viz_build_command):
+for _command in (draft_command, ipython_command, prune_command, run_command, runs_command, viz_build_command):
     cli.add_command(_command)

@@ -37,8 +37,7 @@ def lay_down(folder: Path) -> None:
     """
     import kedro
 
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileExistsError(f"{folder} exists already; expected a new or an empty folder")
+    _check_free(folder)
     for pattern in _SHIPPED:
         for file in (f for f in sorted(PROJECT.glob(pattern)) if "credentials" not in f.name):
             target = folder / file.relative_to(PROJECT)
@@ -57,11 +56,34 @@ def lay_down(folder: Path) -> None:
         (folder / path).write_text(text, encoding="utf-8")
 
 
+def _check_free(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} exists already; expected a new or an empty folder")
+
+
+def _with_draft(folder: Path, table: str, labels: tuple[str, ...]) -> None:
+    """Make a project whose parameters describe a table. If no block can be drafted, none is made."""
+    from mixmas_pipeline.cli.draft import make_draft, report, write_draft
+
+    made = make_draft(table, labels, None, folder, folder / "conf")
+    lay_down(folder)
+    report(made, write_draft(made, folder / "conf"))
+    click.echo(f"Made {folder}. Next: read the block, then cd {folder} && kedro run")
+
+
 @click.command("new")
 @click.argument("folder", type=click.Path(path_type=Path))
-def new_command(folder: Path) -> None:
+@click.option("--table", help="Describe this table in the project's parameters, as kedro draft does.")
+@click.option("--label", "labels", multiple=True, metavar="COLUMN", help="Of the table: column to predict.")
+def new_command(folder: Path, table: str | None, labels: tuple[str, ...]) -> None:
     """Make a project in FOLDER: configuration to edit, notebooks, a folder for data."""
+    if labels and table is None:
+        raise click.UsageError("--label names a column of --table, which is missing")
     try:
+        _check_free(folder)
+        if table is not None:
+            _with_draft(folder, table, labels)
+            return
         lay_down(folder)
     except FileExistsError as error:
         raise click.ClickException(str(error)) from None

@@ -109,7 +109,8 @@ def _quantised(values: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
     found = np.quantile(values, shares, axis=0, method="inverted_cdf").astype(values.dtype)
     edges = [np.unique(column) for column in found.T]
     columns = [e[np.searchsorted(e, column)] for e, column in zip(edges, values.T, strict=True)]
-    return np.column_stack(columns).astype(values.dtype), edges
+    binned = np.column_stack(columns).astype(values.dtype) if columns else values  # no feature varies
+    return binned, edges
 
 
 def _column(problem: Problem, part: int | None) -> tuple[np.ndarray, np.ndarray]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import rankdata
 
-from mixmas_pipeline.data.table import Modality, MultimodalTable
+from mixmas_pipeline.data.schema import Task
+from mixmas_pipeline.data.table import Modality, MultimodalTable, TableSchema
 from mixmas_pipeline.evaluation.strata import label_strata
 from mixmas_pipeline.pipelines.describe.findings import Severity, finding
 from mixmas_pipeline.pipelines.describe.results import Finding, GroupFacts, StrongestFeature
@@ -27,7 +29,7 @@ GROUP = re.compile(
 )
 
 
-class _Strength(NamedTuple):
+class Strength(NamedTuple):
     """How well a feature alone predicts a class, label or target.
 
     Attributes:
@@ -61,7 +63,7 @@ def single_features(train: MultimodalTable) -> tuple[dict[str, StrongestFeature]
     for name, modality in train.schema.modalities.items():
         rows, values = _features(train, name)
         names = _feature_names(modality, values.shape[1])
-        strengths = _strengths(values, train.labels[rows], train) if len(rows) >= 2 * _FEW else []
+        strengths = _strengths(values, train.labels[rows], train.schema) if len(rows) >= 2 * _FEW else []
         if strengths:
             best = max(strengths, key=lambda s: s.score)
             strongest[name] = StrongestFeature(
@@ -147,18 +149,24 @@ def _feature_names(modality: Modality, features: int) -> list[str]:
     return [modality.feature(feature) for feature in range(features)]
 
 
-def _strengths(values: np.ndarray, labels: np.ndarray, train: MultimodalTable) -> list[_Strength]:
+def _strengths(values: np.ndarray, labels: np.ndarray, schema: TableSchema) -> list[Strength]:
     """The strongest feature per class or target, and all that are strong enough for a finding."""
-    if train.schema.task == "regression":
-        return _correlations(values, labels, train)
-    strengths = _rankings(values, labels, train)
-    return strengths + _lookups(values, labels, train, {s.feature for s in strengths if s.enough})
+    if schema.task == "regression":
+        return correlations(values, labels, schema.classes)
+    strengths = rankings(values, labels, schema.task, schema.classes)
+    reported = {s.feature for s in strengths if s.enough}
+    return strengths + lookups(values, labels, schema.task, schema.classes, reported)
 
 
-def _rankings(values: np.ndarray, labels: np.ndarray, train: MultimodalTable) -> list[_Strength]:
-    """Areas under the ROC curve."""
-    members, names = label_strata(train.schema.task, labels, train.schema.classes)
-    if train.schema.task == "binary":
+def rankings(values: np.ndarray, labels: np.ndarray, task: Task, classes: tuple[str, ...]) -> list[Strength]:
+    """Areas under the ROC curve.
+
+    Args:
+        values: (n, features); no NaN.
+        labels: as of a ``MultimodalTable``.
+    """
+    members, names = label_strata(task, labels, classes)
+    if task == "binary":
         members, names = members[:, 1:], names[1:]
     inside = members.sum(axis=0)
     outside = len(labels) - inside
@@ -172,22 +180,25 @@ def _rankings(values: np.ndarray, labels: np.ndarray, train: MultimodalTable) ->
         enough = (area >= _AUROC) & (area - 0.5 > _SURE * error)
         for feature in {int(area.argmax()), *np.flatnonzero(enough).tolist()}:
             score, is_enough = float(area[feature]), bool(enough[feature])
-            strengths.append(_Strength(feature, f"class {names[c]!r}", score, "AUROC", is_enough))
+            strengths.append(Strength(feature, f"class {names[c]!r}", score, "AUROC", is_enough))
     return strengths
 
 
-def _lookups(values: np.ndarray, labels: np.ndarray, train: MultimodalTable, reported: set[int]) -> list[_Strength]:
+def lookups(
+    values: np.ndarray, labels: np.ndarray, task: Task, classes: tuple[str, ...], reported: Collection[int] = ()
+) -> list[Strength]:
     """Features with few values, each of which has nearly one label.
 
     Args:
-        reported: features to leave out.
+        values, labels: as of ``rankings``.
+        reported: features to leave out. Default none.
     """
     answers = [("the class", labels)]
-    if train.schema.task == "multilabel":
-        members, names = label_strata(train.schema.task, labels, train.schema.classes)
+    if task == "multilabel":
+        members, names = label_strata(task, labels, classes)
         answers = [(f"label {name!r}", column) for name, column in zip(names, members.T, strict=True)]
     strengths = []
-    for feature in sorted(set(range(values.shape[1])) - reported):
+    for feature in sorted(set(range(values.shape[1])) - set(reported)):
         distinct, which = np.unique(values[:, feature], return_inverse=True)
         if not 1 < len(distinct) <= len(labels) / 10:
             continue
@@ -197,19 +208,25 @@ def _lookups(values: np.ndarray, labels: np.ndarray, train: MultimodalTable, rep
             others = len(labels) - counts.sum(axis=0).max()
             right = counts.max(axis=1).sum()
             if others >= _FEW and len(labels) - right <= (1 - _AUROC) * others:
-                strengths.append(_Strength(feature, tells, float(right / len(labels)), "share of rows", True))
+                strengths.append(Strength(feature, tells, float(right / len(labels)), "share of rows", True))
     return strengths
 
 
-def _correlations(values: np.ndarray, labels: np.ndarray, train: MultimodalTable) -> list[_Strength]:
+def correlations(values: np.ndarray, labels: np.ndarray, targets: tuple[str, ...]) -> list[Strength]:
+    """Squared correlations with each target, of values or of ranks.
+
+    Args:
+        values: (n, features); no NaN.
+        labels: (n, targets).
+    """
     strengths = []
-    for t, target in enumerate(train.schema.classes):
+    for t, target in enumerate(targets):
         truth = labels[:, t].astype(np.float64)
         both = [_r2(values, truth), _r2(rankdata(values, axis=0), rankdata(truth))]
         scores = np.max(both, axis=0)
         for feature in {int(scores.argmax()), *np.flatnonzero(scores >= _R2).tolist()}:
             score = float(scores[feature])
-            strengths.append(_Strength(feature, f"target {target!r}", score, "R2", score >= _R2))
+            strengths.append(Strength(feature, f"target {target!r}", score, "R2", score >= _R2))
     return strengths
 
 
@@ -219,9 +236,9 @@ def _r2(values: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return np.where(scale > 0, np.square(truth @ values) / np.where(scale > 0, scale, 1), 0.0)
 
 
-def _findings(name: str, strengths: list[_Strength], names: list[str]) -> list[Finding]:
+def _findings(name: str, strengths: list[Strength], names: list[str]) -> list[Finding]:
     """One finding per feature, with all that it predicts; of many features, one with the strongest of them."""
-    by_feature: dict[int, list[_Strength]] = {}
+    by_feature: dict[int, list[Strength]] = {}
     for s in strengths:
         by_feature.setdefault(s.feature, []).append(s)
     advice = "Was it made from the label, or only available after it? Then leave it out"
@@ -241,12 +258,13 @@ def _findings(name: str, strengths: list[_Strength], names: list[str]) -> list[F
 
 def _presence_findings(train: MultimodalTable) -> list[Finding]:
     """Modalities whose presence alone predicts a class."""
-    if train.schema.task == "regression":
+    schema = train.schema
+    if schema.task == "regression":
         return []
     findings = []
     for name, present in train.present.items():
         if not present.all():
-            for s in _rankings(present[:, None].astype(float), train.labels, train):
+            for s in rankings(present[:, None].astype(float), train.labels, schema.task, schema.classes):
                 if s.enough:
                     what = f"its presence alone predicts {s.tells} ({s.measure} {s.score:.3f})"
                     findings.append(finding("warning", what, "Is it missing because of the label?", modality=name))

@@ -23,12 +23,12 @@ MISSING_WORDS = {
     *("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
     *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 }
-_WHOLE = re.compile(r"^(-?\d+)\.0+$")
+WHOLE = re.compile(r"^(-?\d+)\.0+$")
 _DECIMAL_COMMA = re.compile(r"[-+]?\d+,(?!\d{3}$)\d+")  # 1,500 may be either
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
 _PERCENT = re.compile(r"[-+]?[\d.,]+\s*%")
 DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ].*)?")
-_LARGEST = 1e30  # numbers are stored in 32 bits, and squared
+LARGEST = 1e30  # numbers are stored in 32 bits, and squared
 # Columns of every frame of rows: their ids, as texts; their numbers in the file, from 0 (which are the index of the
 # frames that kinds get); how many rows the file has.
 ID, NUMBER, COUNT = RESERVED = ("row id", "row number", "rows in the file")
@@ -93,12 +93,12 @@ def numbers(rows: pd.DataFrame, column: str, hint: str = "") -> np.ndarray:
         what = "a length of time" if cells.dtype.kind == "m" else "a date"
         raise CellError(rows, first, column, f"found {str(cells.iloc[first])!r}, {what}; expected a number{hint}")
     values = pd.to_numeric(_as_numbers(cells), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    bad = (np.isnan(values) & cells.notna().to_numpy()) | (np.abs(values) > _LARGEST)
+    bad = (np.isnan(values) & cells.notna().to_numpy()) | (np.abs(values) > LARGEST)
     if bad.any():
         first = int(np.flatnonzero(bad)[0])
         found = cells.iloc[first]
-        if np.abs(values[first]) > _LARGEST:
-            hint = f" of at most {_LARGEST:.0e}; if it stands for a missing value, empty the cell"
+        if np.abs(values[first]) > LARGEST:
+            hint = f" of at most {LARGEST:.0e}; if it stands for a missing value, empty the cell"
         if isinstance(found, str):
             hint = _number_hint(found.strip()) or hint
         raise CellError(rows, first, column, f"found {found!r}; expected a number{hint}")
@@ -170,7 +170,7 @@ def word(value: object) -> str:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         value = int(value)
     text = str(value).strip()
-    return _WHOLE.sub(r"\1", text)
+    return WHOLE.sub(r"\1", text)
 
 
 def plain(name: str) -> str:

@@ -239,7 +239,7 @@ def _numbered(rows: pd.DataFrame) -> pd.DataFrame:
 def _used(rows: pd.DataFrame, table: TableParameters) -> list[str]:
     """Columns that are not left to the modality of "*"."""
     used = reading.used_columns(rows, table)
-    if index := [column for column in rows.columns if column not in used and _is_index(rows, column)]:
+    if index := [column for column in rows.columns if column not in used and is_saved_index(rows, column)]:
         _log.warning(
             "%s: left out of '*': a saved index, with row numbers or without a name. Name the column to use it",
             ", ".join(index),
@@ -247,8 +247,12 @@ def _used(rows: pd.DataFrame, table: TableParameters) -> list[str]:
     return sorted(used | set(index))
 
 
-def _is_index(rows: pd.DataFrame, column: str) -> bool:
-    """Has it no name; or the name of an index, and the rows' numbers in the file, from 0 or from 1?"""
+def is_saved_index(rows: pd.DataFrame, column: str) -> bool:
+    """Has it no name; or the name of an index, and the rows' numbers in the file, from 0 or from 1?
+
+    Args:
+        rows: with their numbers in the file as index.
+    """
     if re.fullmatch(r"Unnamed: \d+(\.\d+)*", column):
         return True
     if column.lower() not in _INDEX_NAMES or len(rows) < _FEW_ROWS:

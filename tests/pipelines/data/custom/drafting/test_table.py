@@ -1,0 +1,80 @@
+"""The separator and the words for missing values are guessed; the rest is read as a run reads it."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from draft_samples import animals
+
+from mixmas_pipeline.pipelines.data.custom.cells import ID
+from mixmas_pipeline.pipelines.data.custom.drafting.table import guess_separator, read
+
+
+@pytest.mark.parametrize(("separator", "expected"), [(",", None), (";", ";"), ("\t", "\t"), ("|", "|")])
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz"])
+def test_separator(separator: str, expected: str | None, ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"pets{ending}"
+    animals().assign(note="a, b; c | d").to_csv(path, index=False, sep=separator)
+    assert guess_separator(path) == expected
+    assert read(path, ("outcome",)).rows["note"].iloc[0] == "a, b; c | d"
+
+
+def test_a_table_of_one_column_has_the_usual_separator(tmp_path: Path) -> None:
+    (tmp_path / "one.csv").write_text("number\n1\n2\n")
+    assert guess_separator(tmp_path / "one.csv") is None
+
+
+def test_a_cut_off_file_is_left_to_the_reader(tmp_path: Path) -> None:
+    path = tmp_path / "pets.csv.gz"
+    path.write_bytes(gzip.compress(b"a,b\n1,2\n" * 1000)[:-20])
+    with pytest.raises(ValueError, match="it cannot be read"):
+        read(path, ())
+
+
+def test_words_between_numbers_are_missing_values(tmp_path: Path) -> None:
+    frame = animals(horsepower=["?" if i % 7 == 0 else "NA" if i % 5 == 0 else str(i) for i in range(120)])
+    frame.to_csv(tmp_path / "pets.csv", index=False)
+    table = read(tmp_path / "pets.csv", ("outcome",))
+    assert table.missing == ("?", "NA")
+    assert table.rows["horsepower"].isna().sum() == sum(i % 7 == 0 or i % 5 == 0 for i in range(120))
+
+
+@pytest.mark.parametrize(
+    "cells", [["NA", *map(str, range(119))], ["?", "x"] * 60, ["old", *map(str, range(119))], ["a"] * 120]
+)
+def test_other_words_are_not(cells: list[str], tmp_path: Path) -> None:
+    animals(other=cells).to_csv(tmp_path / "pets.csv", index=False)
+    assert read(tmp_path / "pets.csv", ("outcome",)).missing is None
+
+
+def test_the_label_keeps_words_for_missing_values(tmp_path: Path) -> None:
+    animals(outcome=["NA", "x"] * 60).to_csv(tmp_path / "pets.csv", index=False)
+    assert read(tmp_path / "pets.csv", ("outcome",)).rows["outcome"].unique().tolist() == ["NA", "x"]
+
+
+def test_dictionaries_of_parquet_are_what_they_stand_for(tmp_path: Path) -> None:
+    animals().astype({"breed": "category"}).to_parquet(tmp_path / "pets.parquet")
+    assert isinstance(pd.read_parquet(tmp_path / "pets.parquet")["breed"].dtype, pd.CategoricalDtype)
+    assert read(tmp_path / "pets.parquet", ()).rows["breed"].tolist() == animals()["breed"].tolist()
+
+
+def test_rows_are_numbered(tmp_path: Path) -> None:
+    animals().to_parquet(tmp_path / "pets.parquet")
+    rows = read(tmp_path / "pets.parquet", ()).rows
+    assert rows.index.tolist() == list(range(120))
+    assert rows[ID].tolist() == [str(i) for i in range(120)]
+    pd.testing.assert_series_equal(rows["age"], animals()["age"], check_index=False)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"), [("utf-8", None), ("utf-8-sig", None), ("utf-16", None), ("cp1252", "cp1252")]
+)
+@pytest.mark.parametrize("ending", [".csv", ".csv.gz"])
+def test_encoding(encoding: str, expected: str | None, ending: str, tmp_path: Path) -> None:
+    animals(breed=["Münsterländer", "dog"] * 60).to_csv(tmp_path / f"pets{ending}", index=False, encoding=encoding)
+    table = read(tmp_path / f"pets{ending}", ("outcome",))
+    assert table.encoding == expected
+    assert table.rows["breed"].iloc[0] == "Münsterländer"
