@@ -69,7 +69,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     ``dataset`` names. Each includes what it needs: ``search`` prepares the data first, and so on; but ``predict`` and
     ``export`` begin with what the newest training has left.
 
-    Hyperparameters of blocks are not checked here, since that imports torch; see ``check_blocks``.
+    What needs torch is not checked here; see ``check_remaining_parameters``.
 
     Raises:
         ValueError: the parameters name an unknown data set, or have another mistake.
@@ -90,9 +90,9 @@ def own_data_sets_not_chosen(parameters: dict[str, Any]) -> list[str]:
     return [] if parameters.get("dataset") in own else own
 
 
-def check_blocks() -> None:
-    """Check the hyperparameters of every block that the active data set's parameters name, and of a table of one's own
-    whether scores and balance fit the task. Imports torch.
+def check_remaining_parameters() -> None:
+    """Check what ``register_pipelines`` leaves out, since it imports torch: the hyperparameters of every block of the
+    active data set, and whether the metrics and the balance of a custom data set fit its task.
 
     Raises:
         ValueError: a block has no such hyperparameter, or a value is out of range, or does not fit. The message names

@@ -68,8 +68,8 @@ def fetch(path: Path, source: Source) -> Path:
         ``path``. A cached file that was verified once is trusted while its size and time stay the same.
 
     Raises:
-        StorageError: it is neither in the mirror nor can be downloaded, or its content is not the expected one. What
-            was fetched and fails its check is not kept; a file that existed before is left for its owner to look at.
+        StorageError: it is not in the mirror and cannot be downloaded, or its content is not the expected one. A
+            fetched file that fails its check is deleted; a file that existed before is kept.
     """
     stamp = path.with_name(f".{path.name}.verified")
     if path.exists():
