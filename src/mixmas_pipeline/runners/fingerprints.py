@@ -1,4 +1,4 @@
-"""What a result was made from. A result is reused as long as nothing of that has changed.
+"""Why a node is reused or runs again (``reason_to_run``): a result is reused until something it was made from changes.
 
 A node's fingerprint has the hash of its code, its parameters, the content of its inputs, and the versions of the
 libraries that compute. Its code is every definition that its function, its data sets and their validators depend on
@@ -112,7 +112,7 @@ class Fingerprint:
 
 
 def begin_run() -> None:
-    """A run begins: look anew at code that is not imported yet, and at files of the web."""
+    """At the beginning of a run, forget what was read of code that is not imported yet, and of files on the web."""
     read_again()
     ask_again()
 
@@ -169,9 +169,9 @@ def code_references(node: Node, catalog: CatalogProtocol, code: PackageCode | No
     return [*references, *sorted(blocks)]
 
 
-def up_to_date(node: Node, wanted: Fingerprint | None, catalog: CatalogProtocol) -> str:
-    """Why the node has to run; empty if every output's newest version was made under the fingerprint."""
-    if wanted is None:
+def reason_to_run(node: Node, current: Fingerprint | None, catalog: CatalogProtocol) -> str:
+    """Why the node has to run; empty if it is reused: every output's newest version has the current fingerprint."""
+    if current is None:
         return "an input is not kept"
     for name in node.outputs:
         dataset = catalog.get(name)
@@ -184,7 +184,7 @@ def up_to_date(node: Node, wanted: Fingerprint | None, catalog: CatalogProtocol)
             return f"{name} was altered"
         if recorded["fingerprint"] is None:
             return f"{name} was made from an input that was not kept"
-        if differences := Fingerprint.from_json(recorded["fingerprint"]).differences(wanted):
+        if differences := Fingerprint.from_json(recorded["fingerprint"]).differences(current):
             return f"{_shortened(differences)} changed"
     return ""
 
@@ -193,8 +193,8 @@ def record(node: Node, made_from: Fingerprint | None, catalog: CatalogProtocol, 
     """Write the provenance of the versions that the node has just saved.
 
     Raises:
-        DatasetError: a version is not seen here, though it was saved. (On a network file system it may take a while,
-            and what is the newest so far must not get the record of another.)
+        DatasetError: a saved version is not visible here. (On a network file system that takes a while; an older
+            version must not get its record.)
     """
     for name in node.outputs:
         if (path := _saved(name, catalog.get(name))) is None:
@@ -219,10 +219,10 @@ def provenance(dataset: Any) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
-        known = json.loads(read_bytes(path.parent / PROVENANCE_FILE))
+        recorded = json.loads(read_bytes(path.parent / PROVENANCE_FILE))
     except (FileNotFoundError, ValueError):
         return None
-    return known if {"content", "stat", "fingerprint"} <= set(known) else None
+    return recorded if {"content", "stat", "fingerprint"} <= set(recorded) else None
 
 
 def input_hash(dataset: Any) -> str | None:
@@ -236,9 +236,8 @@ def input_hash(dataset: Any) -> str | None:
 
 
 def _stat(path: AnyPath) -> list[list[Any]]:
-    """What tells without reading that a file, or every file of a folder, is what it was: size and time, or what an
-    object store says of it (ETag, size, time).
-    """
+    """Size and time of a file, or of every file of a folder; in an object store its ETag, size and time. If they are
+    the same, the file is taken as unchanged without being read."""
     if not isinstance(path, Path):
         return [[name, key] for name, key in sorted((object_keys(path) or {}).items())]
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
@@ -246,7 +245,7 @@ def _stat(path: AnyPath) -> list[list[Any]]:
 
 
 def _is_small(path: AnyPath) -> bool:
-    """Whether reading costs next to nothing, so that size and time need not be trusted."""
+    """Whether the file is read instead of trusting its size and time: that costs next to nothing."""
     return isinstance(path, Path) and path.is_file() and path.stat().st_size <= SMALL
 
 
