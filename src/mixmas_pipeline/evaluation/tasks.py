@@ -127,7 +127,7 @@ class Task:
         return rows, confidence[rows]
 
     def _confidence(self, probabilities: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-        """The probability of what is predicted."""
+        """The probability of the predicted label."""
         return probabilities[np.arange(len(probabilities)), predicted]
 
     def _matrix(self, labels: np.ndarray, classes: int) -> np.ndarray:

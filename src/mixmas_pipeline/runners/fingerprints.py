@@ -261,7 +261,7 @@ def _versions(libraries: tuple[str, ...]) -> dict[str, str]:
 
 
 def _saved(name: str, dataset: Any) -> AnyPath | None:
-    """The version that this run has saved; None of what has no versions."""
+    """The version that this run has saved; None if the data set has no versions."""
     if not isinstance(dataset, AbstractVersionedDataset) or dataset._version is None:
         return None
     path: Any = dataset._get_versioned_path(dataset.resolve_save_version() or "")
@@ -291,14 +291,14 @@ def _datasets(node: Node) -> list[tuple[str, str]]:
 
 
 def _validator(name: str, mode: str, catalog: CatalogProtocol) -> ValidatorSpec | None:
-    """What the catalog checks a data set with when it is loaded or saved."""
+    """The validator that the catalog runs when a data set is loaded, or saved; None if there is none."""
     specs: dict[str, ValidatorSpec] = getattr(catalog, "validator_specs", {})
     validator = specs.get(name)
     return validator if validator is not None and validator.enabled and mode in validator.on else None
 
 
 def _dataset_code(name: str, mode: str, catalog: CatalogProtocol) -> Iterator[str]:
-    """What loads and saves a data set: its class, and what of this package the catalog names for it."""
+    """The code that loads and saves a data set: its class, and what the catalog names of this package."""
     dataset: Any = catalog.get(name)
     if type(dataset).__module__.partition(".")[0] not in _LIBRARY_DATASETS:
         yield _reference(type(dataset))
@@ -309,7 +309,7 @@ def _dataset_code(name: str, mode: str, catalog: CatalogProtocol) -> Iterator[st
 
 
 def _options(name: str, mode: str, catalog: CatalogProtocol) -> dict[str, Any]:
-    """How the catalog says that a data set is read and written; empty if its class decides that alone."""
+    """The catalog's options to load and save a data set; empty if its class decides alone."""
     dataset: Any = catalog.get(name)
     options: dict[str, Any] = {"dataset": dataset.file_options} if hasattr(dataset, "file_options") else {}
     if validator := _validator(name, mode, catalog):
@@ -344,7 +344,7 @@ def _dump(value: Any) -> str:
 
 
 def _without_secrets(value: Any) -> Any:
-    """With every address cut to what may be shown, and a hash that differs when what was cut does."""
+    """Cut each address to what may be shown, and add a hash, so that a change of the rest is noticed."""
     if isinstance(value, dict):
         return {key: _without_secrets(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

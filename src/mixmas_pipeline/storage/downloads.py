@@ -142,7 +142,7 @@ def content_hash(path: Path, members: str = "") -> str:
 
 
 def _changed_state(path: Path, source: Source) -> dict[str, str] | None:
-    """What the origin says of its file, if it is another than the cached one; None if not, or if it cannot be asked."""
+    """The origin's state of the file if it differs from the cached one; None if not, or if it cannot be asked."""
     if copy := mirrored(source.mirror):
         return None if not copy.is_file() or filecmp.cmp(copy, path, shallow=False) else _dated({})
     known = _known_state(path)
@@ -161,7 +161,7 @@ def _changed_state(path: Path, source: Source) -> dict[str, str] | None:
 
 
 def _state(source: Source) -> dict[str, str]:
-    """What the origin says of its file now, and the day."""
+    """The origin's state of its file now, and the day."""
     try:
         return _dated({} if mirrored(source.mirror) else _ask(source))
     except OSError:
@@ -255,7 +255,7 @@ class _LoggedProgress:
         self._received = 0
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to close."""
 
 
 def _verify(file: Path, origin: Path | str, source: Source) -> None:

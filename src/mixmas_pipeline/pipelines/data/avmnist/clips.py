@@ -1,6 +1,6 @@
 """Sound clips: archives of recordings (FSDD, ESC-10, ESC-50) and the clips that the embedded demo makes itself.
 
-Every data set here loads as a DataFrame, one row a clip, with the columns that its file names carry (text), and:
+Every data set here loads as a DataFrame, one row per clip, with the columns that its file names carry (text), and:
 ``file`` (base name), ``sample_rate`` (Hz), ``waveform`` (int16 numpy array, mono).
 """
 
@@ -130,7 +130,7 @@ class DemoSpeechDataset(AbstractDataset[None, pd.DataFrame]):
     (the index of the rate).
 
     Args:
-        rates: words a minute, one take each. Default 140, 175, 210.
+        rates: words per minute, one take each. Default 140, 175, 210.
         language: eSpeak voice that the variants modify. Default "en".
     """
 

@@ -239,7 +239,7 @@ def _mix_again(
 
 
 def check_alignment(table: MultimodalTable) -> None:
-    """Catalog validator: what is said is what is seen, and every class has its fair share.
+    """Catalog validator: the spoken digit is the pictured one, and every class has enough rows.
 
     Raises:
         ValueError: a row's recording says another digit than its label; or a class has less than half of an equal
