@@ -199,18 +199,12 @@ def _preparations(parameters: dict[str, Any], known: dict[str, DataSet]) -> dict
 
 def _sections(dataset: str, section: dict[str, Any]) -> _Sections:
     """The active data set's sections, checked."""
-    for name in SECTIONS:
+    checked: dict[str, Any] = {}
+    for name, model in SECTIONS.items():
         if name not in section:
             raise ValueError(f"the parameters of {dataset!r} have no {name!r}; see conf/base/parameters_{name}.yml")
-    sections = _Sections(
-        search=check(section["search"], f"{dataset}.search", SearchParameters),
-        training=check(section["training"], f"{dataset}.training", TrainingParameters),
-        compare=check(section["compare"], f"{dataset}.compare", CompareParameters),
-        validate_search=check(section["validate_search"], f"{dataset}.validate_search", ValidateSearchParameters),
-        predict=check(section["predict"], f"{dataset}.predict", PredictParameters),
-        export=check(section["export"], f"{dataset}.export", ExportParameters),
-        reference=check(section["reference"], f"{dataset}.reference", ReferenceParameters),
-    )
+        checked[name] = check(section[name], f"{dataset}.{name}", model)
+    sections = _Sections(**checked)
     encoders = sections.compare.baseline.encoders
     if set(encoders) != set(sections.search.encoders):
         raise ValueError(
