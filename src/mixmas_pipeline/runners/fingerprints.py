@@ -123,7 +123,8 @@ def fingerprint(node: Node, catalog: CatalogProtocol, compute: ComputeParameters
     The number of cores counts as it is written in ``compute``, since the bits of a result depend on the number of
     threads: "all" is the same thing on every machine.
     """
-    wiring = {"name": node.name, "function": node.func.__qualname__, "inputs": json.dumps(_order(node))}
+    order = node._inputs if isinstance(node._inputs, str | list | dict) else node.inputs
+    wiring = {"name": node.name, "function": node.func.__qualname__, "inputs": json.dumps(order)}
     if compute.tag(node):
         wiring["cpus"] = str(compute.share(node).cpus)
     for name, mode in _datasets(node):
@@ -331,10 +332,6 @@ def _is_parameter(name: str) -> bool:
 
 def _reference(definition: Any) -> str:
     return f"{definition.__module__}:{definition.__qualname__}"
-
-
-def _order(node: Node) -> Any:
-    return node._inputs if isinstance(node._inputs, str | list | dict) else node.inputs
 
 
 def _dump(value: Any) -> str:
