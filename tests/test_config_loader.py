@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from kedro.config import OmegaConfigLoader
 from project_runs import ROOT
 
 from mixmas_pipeline.config_loader import ProjectConfigLoader
@@ -29,3 +30,10 @@ def test_checkpoints_may_lie_in_an_object_store(tmp_path: Path) -> None:
     assert (
         loader(tmp_path / "conf", "base")["parameters"]["checkpoints"] == "memory://bucket/data/06_models/checkpoints"
     )
+
+
+@pytest.mark.parametrize("env", ["local", "test", "paper"])
+def test_parameters_are_merged_as_kedro_does(env: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = loader(ROOT / "conf", env)["parameters"]
+    monkeypatch.setattr(ProjectConfigLoader, "_soft_merge", staticmethod(OmegaConfigLoader._soft_merge))
+    assert ours == loader(ROOT / "conf", env)["parameters"]

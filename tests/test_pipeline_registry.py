@@ -58,7 +58,7 @@ BLOCK = "avmnist.compare.baseline.encoders.audio.block"
 def test_hyperparameters_of_blocks_are_checked_late(section: dict[str, Any], message: str) -> None:
     assert pipelines("base", avmnist=section)
     with parameters(**section), pytest.raises(ValueError, match="parameters have 1 error") as error:
-        pipeline_registry.check_blocks()
+        pipeline_registry.check_remaining_parameters()
     assert message in str(error.value)
 
 
@@ -103,7 +103,7 @@ def test_a_score_of_another_task_is_refused_before_anything_is_prepared(changes:
     )
     try:
         with pytest.raises(ValueError, match=message):
-            pipeline_registry.check_blocks()
+            pipeline_registry.check_remaining_parameters()
     finally:
         pipeline_registry.use_parameters(None)
 
@@ -113,7 +113,7 @@ def test_the_shipped_blocks_are_right() -> None:
         for dataset in ("avmnist", "mimic", "mmimdb"):
             pipeline_registry.use_parameters(configuration(env, dataset=dataset)["parameters"])
             try:
-                pipeline_registry.check_blocks()
+                pipeline_registry.check_remaining_parameters()
             finally:
                 pipeline_registry.use_parameters(None)
 
@@ -156,7 +156,7 @@ def test_settings_are_checked(settings: dict[str, Any], message: str) -> None:
 
 def test_a_session_checks_blocks_before_another_runner_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     checked: list[bool] = []
-    monkeypatch.setattr(sessions, "check_blocks", lambda: checked.append(True))
+    monkeypatch.setattr(sessions, "check_remaining_parameters", lambda: checked.append(True))
     monkeypatch.setattr(KedroSession, "load_context", lambda self: None)
     monkeypatch.setattr(KedroSession, "run", lambda self, **arguments: self.load_context())
     session = ReusingSession.__new__(ReusingSession)

@@ -14,7 +14,7 @@ from mixmas_pipeline.runners.reusing import ReusingRunner
 from mixmas_pipeline.session import ReusingSession
 
 
-def check_blocks() -> None:
+def check_remaining_parameters() -> None:
     """Stands in for the registry's check."""
 
 
@@ -22,7 +22,7 @@ def check_blocks() -> None:
 def runner_of(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Gives the runner that Kedro gets for one that the command line names."""
     monkeypatch.setattr(KedroSession, "run", lambda *_, **arguments: arguments["runner"])
-    monkeypatch.setattr(sessions, "check_blocks", check_blocks)
+    monkeypatch.setattr(sessions, "check_remaining_parameters", check_remaining_parameters)
     session = ReusingSession.__new__(ReusingSession)
     return lambda runner: session.run(runner=runner)
 
@@ -41,6 +41,6 @@ def test_the_reusing_runner_replaces_the_default(runner_of: Any, named: Abstract
 
 
 def test_our_runners_check_the_blocks_before_the_first_node(runner_of: Any) -> None:
-    assert runner_of(None).before_first_node is check_blocks
-    assert runner_of(RayRunner()).before_first_node is check_blocks
+    assert runner_of(None).before_first_node is check_remaining_parameters
+    assert runner_of(RayRunner()).before_first_node is check_remaining_parameters
     assert runner_of(ReusingRunner(before_first_node=print)).before_first_node is print, "a user's own stays"

@@ -70,7 +70,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     ``dataset`` names. Each includes what it needs: ``search`` prepares the data first, and so on; but ``predict`` and
     ``export`` begin with what the newest training has left.
 
-    Hyperparameters of blocks are not checked here, since that imports torch; see ``check_blocks``.
+    What needs torch is not checked here; see ``check_remaining_parameters``.
 
     Raises:
         InputError: the parameters name an unknown data set, or have another mistake.
@@ -91,9 +91,9 @@ def own_data_sets_not_chosen(parameters: dict[str, Any]) -> list[str]:
     return [] if parameters.get("dataset") in own else own
 
 
-def check_blocks() -> None:
-    """Check the hyperparameters of every block that the active data set's parameters name, and of a table of one's own
-    whether scores and balance fit the task. Imports torch.
+def check_remaining_parameters() -> None:
+    """Check what ``register_pipelines`` leaves out, since it imports torch: the hyperparameters of every block of the
+    active data set, and whether the metrics and the balance of a custom data set fit its task.
 
     Raises:
         InputError: a block has no such hyperparameter, or a value is out of range, or does not fit. The message names
@@ -200,18 +200,12 @@ def _preparations(parameters: dict[str, Any], known: dict[str, DataSet]) -> dict
 
 def _sections(dataset: str, section: dict[str, Any]) -> _Sections:
     """The active data set's sections, checked."""
-    for name in SECTIONS:
+    checked: dict[str, Any] = {}
+    for name, model in SECTIONS.items():
         if name not in section:
             raise InputError(f"the parameters of {dataset!r} have no {name!r}; see conf/base/parameters_{name}.yml")
-    sections = _Sections(
-        search=check(section["search"], f"{dataset}.search", SearchParameters),
-        training=check(section["training"], f"{dataset}.training", TrainingParameters),
-        compare=check(section["compare"], f"{dataset}.compare", CompareParameters),
-        validate_search=check(section["validate_search"], f"{dataset}.validate_search", ValidateSearchParameters),
-        predict=check(section["predict"], f"{dataset}.predict", PredictParameters),
-        export=check(section["export"], f"{dataset}.export", ExportParameters),
-        reference=check(section["reference"], f"{dataset}.reference", ReferenceParameters),
-    )
+        checked[name] = check(section[name], f"{dataset}.{name}", model)
+    sections = _Sections(**checked)
     encoders = sections.compare.baseline.encoders
     if set(encoders) != set(sections.search.encoders):
         raise InputError(

@@ -8,7 +8,7 @@ from kedro.framework.context import KedroContext
 from kedro.framework.session import KedroSession
 from kedro.runner import AbstractRunner, SequentialRunner
 
-from mixmas_pipeline.pipeline_registry import check_blocks, why_left_out
+from mixmas_pipeline.pipeline_registry import check_remaining_parameters, why_left_out
 from mixmas_pipeline.utils.errors import InputError
 
 
@@ -21,8 +21,8 @@ class ReusingSession(KedroSession):
     def run(self, *args: Any, runner: AbstractRunner | None = None, **kwargs: Any) -> dict[str, Any]:
         """Run with ``ReusingRunner`` instead of Kedro's sequential runner.
 
-        The hyperparameters of blocks are checked right before the first node that has to run, since the check imports
-        torch. With another runner than ours every node runs, so they are checked at once.
+        Parameters whose check imports torch are checked right before the first node that has to run. With another
+        runner than ours every node runs, so they are checked at once.
         """
         from mixmas_pipeline.runners.reusing import ReusingRunner
 
@@ -30,7 +30,7 @@ class ReusingSession(KedroSession):
             runner = ReusingRunner()
         self._checks_at_start = not isinstance(runner, ReusingRunner)
         if isinstance(runner, ReusingRunner) and runner.before_first_node is None:
-            runner.before_first_node = check_blocks
+            runner.before_first_node = check_remaining_parameters
         kwargs["runner"] = runner
         try:
             return super().run(*args, **kwargs)
@@ -48,5 +48,5 @@ class ReusingSession(KedroSession):
         """The context. A hook passes its parameters to the pipeline registry."""
         context = super().load_context()
         if self._checks_at_start:
-            check_blocks()
+            check_remaining_parameters()
         return context

@@ -39,7 +39,7 @@ def test_a_draft_is_written_and_runs(project: Path) -> None:
     assert "Wrote the data set pets (120 rows, 6 columns) into" in said
     assert "same: the same in all rows: 1" in said
     assert "born: dates in 2 forms (2024-01-02, 3.4.2024)" in said
-    assert "Next: read the block, then kedro run --pipeline=describe, and kedro run" in said
+    assert "Next: read the block, then kedro run --pipelines=describe, and kedro run" in said
     text = (project / "conf/local/parameters.yml").read_text()
     assert text.startswith(MINE)
     assert yaml.safe_load(text)["pets"]["table"]["file"] == "pets.csv"

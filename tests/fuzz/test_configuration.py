@@ -97,7 +97,7 @@ def outcome(changed: dict[str, Any]) -> str:
     pipeline_registry.use_parameters(changed)
     try:
         pipeline_registry.register_pipelines()
-        pipeline_registry.check_blocks()
+        pipeline_registry.check_remaining_parameters()
     except ValueError as error:
         return str(error) or "no text"
     finally:

@@ -67,6 +67,6 @@ def test_what_was_made_from_an_input_that_was_not_kept_is_made_again(tmp_path: P
     catalog["seconds"] = artefact(tmp_path / "kept", OLD)
     catalog.save("seconds", 0.0)
     wanted = fingerprints.fingerprint(node, catalog, ComputeParameters())
-    assert fingerprints.up_to_date(node, wanted, catalog) == "x was made from an input that was not kept"
+    assert fingerprints.reason_to_run(node, wanted, catalog) == "x was made from an input that was not kept"
     fingerprints.record(node, wanted, catalog, None)
-    assert fingerprints.up_to_date(node, wanted, catalog) == ""
+    assert fingerprints.reason_to_run(node, wanted, catalog) == ""

@@ -302,6 +302,7 @@ def test_number_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
             distributed.processes_per_host(parameters(devices=absent, device="cuda"))
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_steps_of_one(
     make_table: MakeTable, make_architecture: MakeArchitecture, tmp_path: Path
 ) -> None:

@@ -41,7 +41,7 @@ def draft_command(
     report(made, file)
     if (environment := os.environ.get("KEDRO_ENV", "local")) != "local":
         click.echo(f"KEDRO_ENV is {environment}: conf/local is not read. Unset it to use the draft.")
-    click.echo("Next: read the block, then kedro run --pipeline=describe, and kedro run")
+    click.echo("Next: read the block, then kedro run --pipelines=describe, and kedro run")
 
 
 def make_draft(

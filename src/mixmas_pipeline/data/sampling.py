@@ -110,8 +110,8 @@ def _exchange(assigned: np.ndarray, labels: np.ndarray, order: np.ndarray, share
 
     Args:
         assigned: (n,) the part of each row.
-        labels: (n, classes) booleans, at most one a row.
-        order: in which rows are taken.
+        labels: (n, classes) booleans, at most one per row.
+        order: of the rows, from which exchanged rows are taken.
         shares: of the parts.
     """
     classes = np.where(labels.any(axis=1), labels.argmax(axis=1), labels.shape[1])  # no label is a class too
@@ -121,31 +121,31 @@ def _exchange(assigned: np.ndarray, labels: np.ndarray, order: np.ndarray, share
     spare = np.append(np.zeros(len(shares) - 1), 1)  # rows that a part keeps of a class
     while np.abs(excess).max() >= 1:
         best = 2.0, (0, 0, 0, 0)  # below it the sum of squares would not shrink
-        for here, there in itertools.permutations(range(len(shares)), 2):
-            gives = np.where(counts[:, here] > spare[here], excess[:, here] - excess[:, there], -np.inf)
-            takes = np.where(counts[:, there] > spare[there], excess[:, there] - excess[:, here], -np.inf)
+        for first, second in itertools.permutations(range(len(shares)), 2):
+            gives = np.where(counts[:, first] > spare[first], excess[:, first] - excess[:, second], -np.inf)
+            takes = np.where(counts[:, second] > spare[second], excess[:, second] - excess[:, first], -np.inf)
             gain = gives.max() + takes.max()
             if gain > best[0] + 1e-9:
-                best = float(gain), (here, there, int(gives.argmax()), int(takes.argmax()))
+                best = float(gain), (first, second, int(gives.argmax()), int(takes.argmax()))
         if best[0] == 2:
             return
-        here, there, given, taken = best[1]
-        for name, before, after in ((given, here, there), (taken, there, here)):
-            row = order[np.flatnonzero((classes[order] == name) & (assigned[order] == before))[-1]]
+        first, second, given, taken = best[1]
+        for class_, before, after in ((given, first, second), (taken, second, first)):
+            row = order[np.flatnonzero((classes[order] == class_) & (assigned[order] == before))[-1]]
             assigned[row] = after
-            counts[name, before] -= 1
-            counts[name, after] += 1
-            excess[name, before] -= 1
-            excess[name, after] += 1
+            counts[class_, before] -= 1
+            counts[class_, after] += 1
+            excess[class_, before] -= 1
+            excess[class_, after] += 1
 
 
 def grouped_split(strata: np.ndarray, groups: np.ndarray, shares: list[float], seed: int) -> np.ndarray:
-    """Deal whole groups out so that each part has its share of the rows, and of the rows of each stratum.
+    """Assign whole groups to parts so that each part has its share of the rows, and of the rows of each stratum.
 
-    Several random divisions are made, and the best one is taken: first by how many strata part 0, which is trained on,
-    lacks, then by how many the others lack, then by the squared differences of the shares, relative to each stratum. In
-    a division the groups come in a random order, large ones rather early. Each goes to the part that comes closest to
-    its shares by it, of those that have less than their share of the rows.
+    The best of several random divisions is taken: first by how many strata are missing in part 0, which is trained on,
+    then by how many are missing in the others, then by the squared differences of the shares, relative to each stratum.
+    A division takes the groups in a random order in which large ones tend to come early. Each group goes to the part
+    whose shares it improves most, among the parts that have less than their share of the rows.
 
     Args:
         strata: (n, strata) booleans.
@@ -157,7 +157,7 @@ def grouped_split(strata: np.ndarray, groups: np.ndarray, shares: list[float], s
         (groups,) the part of each.
     """
     count = int(groups.max()) + 1
-    rows = np.column_stack([np.ones(len(groups)), strata])  # the whole is a stratum too
+    rows = np.column_stack([np.ones(len(groups)), strata])  # all rows are a stratum too
     sizes = np.zeros((count, rows.shape[1]))
     np.add.at(sizes, groups, rows)
     portions = sizes / np.maximum(sizes.sum(axis=0), 1)
@@ -185,6 +185,7 @@ def _divided(portions: np.ndarray, wanted: np.ndarray, order: np.ndarray) -> np.
 
 
 def _faults(portions: np.ndarray, wanted: np.ndarray, parts: np.ndarray) -> tuple[int, int, float]:
+    """Strata missing in part 0, in all parts, and the squared differences of the shares."""
     reached = np.stack([portions[parts == part].sum(axis=0) for part in range(len(wanted))])
     lacking = (reached == 0) & (portions.sum(axis=0) > 0)
     return int(lacking[0].sum()), int(lacking.sum()), float(np.square(reached - wanted).sum())

@@ -21,7 +21,7 @@ _SILENCE = 1e-10
 # Of WAV, AIFF, AU and W64: the bytes that a header announces, and those that are there.
 _CUT_OFF = re.compile(r"^\s*(?:data|SSND|Data Size|riff)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 _UNKNOWN_SIZE = 0x7FFF0000
-_SLOPPY = 0.05, 0.01  # seconds, and share, by which headers that programs write are too large
+_HEADER_TOLERANCE = 0.05, 0.01  # seconds and share by which the headers of some programs are too large
 # Samples of all channels: read at once, at most (3 hours of 48 kHz in stereo), and for each byte of a file of silence.
 _BLOCK, _MOST_SAMPLES, _DENSEST = 1 << 22, 1 << 30, 10_000
 _RATES = 100, 1_000_000  # Hz; resampling takes memory in proportion to the rate
@@ -63,7 +63,7 @@ def read_sound(
     if not np.isfinite(waveform).all():
         raise ValueError("it has samples that are NaN or infinite")
     missing = (min(wanted, announced) - len(waveform)) / rate
-    if missing > max(_SLOPPY[0], _SLOPPY[1] * announced / rate):
+    if missing > max(_HEADER_TOLERANCE[0], _HEADER_TOLERANCE[1] * announced / rate):
         missing = (announced - len(waveform)) / rate
         raise ValueError(f"it is cut off: {missing:.2f} of {announced / rate:.2f} s are missing; copy it again")
     if is_ogg and len(waveform) < wanted:
@@ -72,11 +72,11 @@ def read_sound(
 
 
 def _decode(file: soundfile.SoundFile, frames: int, dtype: str, size: int) -> np.ndarray:
-    """(samples, channels), at most so many frames.
+    """Decode at most ``frames`` frames, (samples, channels).
 
     Args:
-        size: of the file in bytes. A header that announces far more than such a file can hold is not believed: memory
-            is taken as samples come.
+        size: of the file in bytes. If the header announces far more than such a file can hold, memory is allocated as
+            samples are read.
 
     Raises:
         ValueError: there are more samples than a recording should have in memory.

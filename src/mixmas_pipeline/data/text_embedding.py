@@ -44,7 +44,7 @@ def load_encoder(encoder: EncoderFiles, max_tokens: int, key: str = "max_tokens"
 
     Args:
         encoder: the model's files.
-        max_tokens: it has to take so many.
+        max_tokens: that the model must be able to take.
         key: of the parameters that says ``max_tokens``, for messages.
 
     Raises:
@@ -79,7 +79,7 @@ def load_encoder(encoder: EncoderFiles, max_tokens: int, key: str = "max_tokens"
 
 
 def load_tokeniser(encoder: EncoderFiles) -> tuple[Any, int]:
-    """The tokeniser, and how many tokens the model says that it takes.
+    """The tokeniser, and the largest number of tokens of the model.
 
     Raises:
         EncoderError: transformers cannot load it.

@@ -103,7 +103,7 @@ class AtomicDataset(AbstractVersionedDataset[Any, Any]):
 
 
 def _until_now(paths: list[str]) -> list[str]:
-    """Without versions of the future, which no run has saved: they would stay the newest whatever a run makes."""
+    """Drop versions with a date in the future, which would stay the newest after every run."""
     limit = (datetime.now(UTC) + _CLOCKS).strftime(_SECONDS)
     kept = []
     for path in paths:

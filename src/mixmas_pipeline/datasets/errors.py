@@ -1,4 +1,4 @@
-"""Kedro's error for what storage cannot do."""
+"""Storage's errors as Kedro's ``DatasetError``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What kedro-viz shows of arrays, sounds and aligned tables: a few examples as small pictures.
 
-Drawn with Pillow alone, of at most ``EXAMPLES`` examples and ``_MOST`` values an axis, so that a preview takes
+Drawn with Pillow alone, of at most ``EXAMPLES`` examples and ``_MOST`` values per axis, so that a preview takes
 milliseconds however large the artefact is.
 """
 

@@ -96,7 +96,7 @@ class EncoderDataset(AbstractDataset[None, EncoderFiles]):
         return f"{self.load().content} {versions}"
 
     def preview(self) -> JSONPreview:
-        """Which encoder, and its configuration where that is on this machine; nothing is downloaded for it."""
+        """The encoder, and its configuration if it is on this machine. Nothing is downloaded."""
         from huggingface_hub import try_to_load_from_cache
 
         if self._encoder.startswith(_PACKAGE):

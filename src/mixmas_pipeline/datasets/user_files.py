@@ -32,7 +32,7 @@ class UserFilesDataset(AbstractDataset[None, Any]):
         return copy if copy and copy.exists() else None
 
     def locations(self) -> str:
-        """Where it is looked up, for messages: "this nor that"."""
+        """Both locations, for messages: "this nor that"."""
         return f"{self._filepath} nor {mirrored(self._mirror) or f'{self._mirror} in {MIRROR_VARIABLE} (not set)'}"
 
     def save(self, data: None) -> None:

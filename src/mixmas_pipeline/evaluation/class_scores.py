@@ -66,6 +66,6 @@ def label_matrix(labels: pd.Series, classes: list[str]) -> np.ndarray:
     """Which classes each row has: (rows, classes), bool. A multilabel row names several, joined by ", ", which may also
     be in a name."""
     names = "|".join(re.escape(name) for name in sorted(classes, key=len, reverse=True))
-    several = re.compile(f"(?:^|, )({names})(?=, |$)")
-    sets = [{text} if text in classes else set(several.findall(text)) for text in labels]
+    any_name = re.compile(f"(?:^|, )({names})(?=, |$)")
+    sets = [{text} if text in classes else set(any_name.findall(text)) for text in labels]
     return np.array([[name in names for name in classes] for names in sets])

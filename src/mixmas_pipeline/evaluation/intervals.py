@@ -76,8 +76,8 @@ def score_intervals(
 
 
 def _limits(name: str, values: Sequence[float], count: int) -> tuple[float, float]:
-    """The 95 % limits of the resamples' scores. An accuracy of 1, or of 0, has the limits of Wilson (1927) for a share
-    of so many rows: without a mistake in them, resamples say nothing about mistakes that are rarer."""
+    """The 95 % limits of the resamples' scores. An accuracy of 1 or 0 has Wilson's limits (1927) for a share of
+    ``count`` rows: resamples of rows without a mistake cannot show how rare mistakes are."""
     low, high = (float(limit) for limit in np.quantile(values, _LIMITS))
     if name != "accuracy":
         return low, high

@@ -78,7 +78,7 @@ def expected_thresholds(probabilities: np.ndarray, metric: str, task: str) -> np
 
 
 def _expected_threshold(chances: np.ndarray, metric: str) -> float:
-    """For "f1" of what is above it, or the mean of that and the F1 of what is not, plain or weighted."""
+    """The threshold with the best expected F1 of the positive class ("f1") or mean F1 of both, plain or weighted."""
     values = np.sort(chances.astype(np.float64))[::-1]
     n, positives = len(values), values.sum()
     taken, hits = np.arange(n + 1), np.append(0.0, values.cumsum())

@@ -21,11 +21,11 @@ def probabilities(logits: np.ndarray, task: str, class_weights: Sequence[float] 
 
 
 def without_weights(logits: np.ndarray, class_weights: Sequence[float] | None) -> np.ndarray:
-    """Logits whose softmax, or sigmoid, is the probability in the data as they are.
+    """Logits whose softmax or sigmoid gives the probabilities in the real data.
 
-    A model that has minimised a loss with weights of the classes has learnt the probabilities of data in which each
-    class is that much more frequent; in the data as they are, its odds are smaller by that factor (Saerens et al. 2002,
-    Neural Computation 14, section 2.2).
+    A model trained with class weights learns the probabilities of data in which each class is more frequent by its
+    weight. In the real data its odds are smaller by that factor (Saerens et al. 2002, Neural Computation 14, section
+    2.2).
 
     Args:
         logits: (n, classes).

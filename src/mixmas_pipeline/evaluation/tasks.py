@@ -65,11 +65,11 @@ class Task:
     def scores(self, labels: np.ndarray, logits: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
         """The reported scores of a model, by name. A score that these examples do not define is left out."""
         predicted = self.predict(logits)
-        found = {name: score(name, labels, predicted, len(classes)) for name in self.reported}
+        results = {name: score(name, labels, predicted, len(classes)) for name in self.reported}
         auroc, precision = self._ranking(labels, logits)
         if len(auroc):
-            found |= {"auroc_macro": float(auroc.mean()), "average_precision_macro": float(precision.mean())}
-        return found
+            results |= {"auroc_macro": float(auroc.mean()), "average_precision_macro": float(precision.mean())}
+        return results
 
     def dummy_scores(self, train: MultimodalTable, labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
         """The scores of the dummy baseline; each name ends in the baseline's."""
@@ -90,15 +90,15 @@ class Task:
             class_weights: see ``probabilities``.
         """
         predicted = self.predict(logits)
-        found: dict[str, Any] = {"predicted": self.label_texts(predicted, classes)}
+        results: dict[str, Any] = {"predicted": self.label_texts(predicted, classes)}
         if labels is not None:
             correct = predicted == labels
-            found = {
+            results = {
                 "label": self.label_texts(labels, classes),
-                **found,
+                **results,
                 "correct": correct.all(axis=1) if correct.ndim == 2 else correct,
             }
-        return found | {"confidence": self._confidence(self.probabilities(logits, class_weights), predicted)}
+        return results | {"confidence": self._confidence(self.probabilities(logits, class_weights), predicted)}
 
     def probability_columns(
         self, logits: np.ndarray, classes: tuple[str, ...], class_weights: Sequence[float] | None = None
@@ -127,7 +127,7 @@ class Task:
         return rows, confidence[rows]
 
     def _confidence(self, probabilities: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-        """The probability of what is predicted."""
+        """The probability of the predicted label."""
         return probabilities[np.arange(len(probabilities)), predicted]
 
     def _matrix(self, labels: np.ndarray, classes: int) -> np.ndarray:
@@ -159,16 +159,16 @@ class Binary(Task):
         """The scores of the positive class, with sensitivity (share of positive examples predicted positive),
         specificity (share of negative examples predicted negative), and the mean of the two."""
         predicted = self.predict(logits)
-        found = {name: score(name, labels, predicted, 2) for name in self.reported}
+        results = {name: score(name, labels, predicted, 2) for name in self.reported}
         for name, which in (("sensitivity", 1), ("specificity", 0)):
             if (labels == which).any():
-                found[name] = float((predicted[labels == which] == which).mean())
-        if "sensitivity" in found and "specificity" in found:
-            found["balanced_accuracy"] = (found["sensitivity"] + found["specificity"]) / 2
+                results[name] = float((predicted[labels == which] == which).mean())
+        if "sensitivity" in results and "specificity" in results:
+            results["balanced_accuracy"] = (results["sensitivity"] + results["specificity"]) / 2
         auroc, precision = self._ranking(labels, logits)
         if len(auroc):
-            found |= {"auroc": float(auroc[1]), "average_precision": float(precision[1])}
-        return found
+            results |= {"auroc": float(auroc[1]), "average_precision": float(precision[1])}
+        return results
 
 
 class Multilabel(Task):
@@ -221,30 +221,30 @@ class Regression(Task):
         error, and the correlations of Pearson and Spearman."""
         from scipy.stats import rankdata
 
-        found = {"r2": score("r2", labels, logits, len(classes))}
+        results = {"r2": score("r2", labels, logits, len(classes))}
         if len(classes) > 1:
-            found |= {f"r2 of {name}": float(value) for name, value in zip(classes, r2(labels, logits), strict=True)}
+            results |= {f"r2 of {name}": float(value) for name, value in zip(classes, r2(labels, logits), strict=True)}
         for t, name in enumerate(classes):
             truth, predicted = labels[:, t].astype(np.float64), logits[:, t].astype(np.float64)
             of = _of(name, classes)
-            found[f"rmse{of}"] = float(np.sqrt(np.square(truth - predicted).mean()))
-            found[f"mae{of}"] = float(np.abs(truth - predicted).mean())
+            results[f"rmse{of}"] = float(np.sqrt(np.square(truth - predicted).mean()))
+            results[f"mae{of}"] = float(np.abs(truth - predicted).mean())
             for what, a, b in (("pearson", truth, predicted), ("spearman", rankdata(truth), rankdata(predicted))):
                 if (correlation := _correlation(a, b)) is not None:
-                    found[f"{what}{of}"] = correlation
-        return found
+                    results[f"{what}{of}"] = correlation
+        return results
 
     def dummy_scores(self, train: MultimodalTable, labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, float]:
         """The scores of the training mean; the mean absolute error is that of the training median, the constant with
         the smallest one."""
-        found = super().dummy_scores(train, labels, classes)
+        results = super().dummy_scores(train, labels, classes)
         errors = labels - self.dummy_prediction(train)
         from_median = np.abs(labels - np.median(train.labels.astype(np.float64), axis=0))
         for t, name in enumerate(classes):
             of = _of(name, classes)
-            found[f"rmse{of}, {self.dummy}"] = float(np.sqrt(np.square(errors[:, t]).mean()))
-            found[f"mae{of}, training median"] = float(from_median[:, t].mean())
-        return found
+            results[f"rmse{of}, {self.dummy}"] = float(np.sqrt(np.square(errors[:, t]).mean()))
+            results[f"mae{of}, training median"] = float(from_median[:, t].mean())
+        return results
 
     def prediction_columns(
         self,
@@ -254,15 +254,15 @@ class Regression(Task):
         class_weights: Sequence[float] | None = None,
     ) -> dict[str, np.ndarray | list[str]]:
         """Per target the label, the prediction, and the error (prediction minus label)."""
-        found: dict[str, Any] = {}
+        results: dict[str, Any] = {}
         for t, name in enumerate(classes):
             predicted = logits[:, t].astype(np.float64)
             if labels is None:
-                found[f"predicted_{name}"] = predicted
+                results[f"predicted_{name}"] = predicted
             else:
                 truth = labels[:, t].astype(np.float64)
-                found |= {f"label_{name}": truth, f"predicted_{name}": predicted, f"error_{name}": predicted - truth}
-        return found
+                results |= {f"label_{name}": truth, f"predicted_{name}": predicted, f"error_{name}": predicted - truth}
+        return results
 
     def probability_columns(
         self, logits: np.ndarray, classes: tuple[str, ...], class_weights: Sequence[float] | None = None

@@ -40,8 +40,8 @@ class _Run:
 
 
 class RecordingHooks:
-    """Record what the nodes of a ``KedroSession`` of one's own have saved. They compute with as many threads as with
-    our runner, so that the results are the same bits.
+    """Record what nodes save in a plain ``KedroSession``. The nodes compute with as many threads as with our runner, so
+    that the results are the same bits.
 
     Kedro's other runners are not recorded: their nodes share this process or have one of their own.
     """

@@ -152,7 +152,7 @@ def render_metrics(dataset: str, metrics: dict[str, dict[str, float]]) -> Iterat
 
 
 def _number(value: float, digits: int) -> str:
-    """With so many digits after the point, and the first two that are not 0 where these say nothing."""
+    """The value with this many digits after the point; as 1.2e-05 if all these digits are 0."""
     text = f"{value:.{digits}f}"
     if float(text) == 0:
         return f"{value:.1e}" if abs(value) > 1e-12 else text.removeprefix("-")
@@ -277,7 +277,7 @@ def render_description(dataset: str, description: Any, findings: pd.DataFrame) -
 
 
 def render_checks(dataset: str, checks: pd.DataFrame) -> Iterator[RenderableType]:
-    """The warnings about the data that every run of a table of one's own looks for."""
+    """The warnings of the checks that every run of a custom data set includes."""
     warnings = checks[checks["severity"] != "note"]
     if len(warnings):
         yield _findings_table(dataset, warnings.head(_MOST_CHECKS))

@@ -1,4 +1,4 @@
-"""An architecture is data. This module defines what it may say; it imports no torch.
+"""An architecture is data. This module defines its fields; it imports no torch.
 
 Every class is a parameter model: an unknown block or hyperparameter is refused with the list of those that exist. A
 model is built from an ``Architecture`` and nothing else (``mixmas_pipeline.models.multimodal.MultimodalMixer``).

@@ -1,8 +1,8 @@
 """How a block is read from parameters. No torch is imported here before a block is used.
 
-A block's class of hyperparameters lies in the block's file, beside a module that needs torch. So parameters, which
-decide the graph, keep a block unchecked: its name is known, its other keys are not looked at. They are checked when
-an architecture is made, or on demand:
+A block's hyperparameters and its module, which needs torch, are in one file. So the parameters, which decide the graph,
+keep a block unchecked: only its name is validated. Its other keys are checked when an architecture is made, or on
+demand:
 
     SearchParameters.model_validate(section, context=CHECKED)
 """

@@ -41,12 +41,10 @@ class EnsembleConfig(Parameters):
         architecture: of the networks among the members, with the statistics of all rows that they were trained on.
         members: each network's architecture, with the statistics of the rows that it was trained on, and the
             descriptions of reference models.
-        weights: one per member; of a regression the sum of all weights is 1. The networks stay if theirs are 0, for
-            their heads.
+        weights: one per member; for a regression they add up to 1. Networks of weight 0 are kept for their heads.
         head_weights: modality -> weight of the networks' heads of it. Default none.
-        decision_weights: one per class, by which the decision differs from the most probable class, as
-            ``Architecture.class_weights`` do: the fused logits are the logarithms of the probabilities times these.
-            Default None: those of the architecture.
+        decision_weights: one per class. The fused logits are the logarithms of the probabilities times these, so that
+            the decision may differ from the most probable class. Default None: ``Architecture.class_weights``.
     """
 
     architecture: Architecture

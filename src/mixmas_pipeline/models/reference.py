@@ -255,7 +255,7 @@ class TreeScores(nn.Module):
 
 
 def decision_offset(decision_weights: Sequence[float] | None, class_weights: Sequence[float] | None) -> Tensor:
-    """What makes logits that have the weights of the loss have those of the decision: (classes,), or () of 0."""
+    """Added to logits with the loss's class weights, gives those with the decision's: (classes,), or () of 0."""
     if decision_weights is None:
         return torch.zeros(())
     offset = torch.tensor(decision_weights, dtype=torch.float64).log()

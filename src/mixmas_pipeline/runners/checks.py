@@ -42,7 +42,7 @@ def check_outputs_are_kept(pipeline: Pipeline, nodes: list[Node], catalog: Catal
 
 
 def _maker(names: set[str]) -> str | None:
-    """The smallest of the project's pipelines that makes some data sets."""
+    """The name of the smallest pipeline that makes all these data sets; None if none does."""
     from kedro.framework.project import pipelines
 
     makers = {name: len(pipeline.nodes) for name, pipeline in pipelines.items() if names <= pipeline.all_outputs()}

@@ -1,4 +1,4 @@
-"""What a result was made from. A result is reused as long as nothing of that has changed.
+"""Why a node is reused or runs again (``reason_to_run``): a result is reused until something it was made from changes.
 
 A node's fingerprint has the hash of its code, its parameters, the content of its inputs, and the versions of the
 libraries that compute. Its code is every definition that its function, its data sets and their validators depend on
@@ -113,7 +113,7 @@ class Fingerprint:
 
 
 def begin_run() -> None:
-    """A run begins: look anew at code that is not imported yet, and at files of the web."""
+    """At the beginning of a run, forget what was read of code that is not imported yet, and of files on the web."""
     read_again()
     ask_again()
 
@@ -124,7 +124,8 @@ def fingerprint(node: Node, catalog: CatalogProtocol, compute: ComputeParameters
     The number of cores counts as it is written in ``compute``, since the bits of a result depend on the number of
     threads: "all" is the same thing on every machine.
     """
-    wiring = {"name": node.name, "function": node.func.__qualname__, "inputs": json.dumps(_order(node))}
+    order = node._inputs if isinstance(node._inputs, str | list | dict) else node.inputs
+    wiring = {"name": node.name, "function": node.func.__qualname__, "inputs": json.dumps(order)}
     if compute.tag(node):
         wiring["cpus"] = str(compute.share(node).cpus)
     for name, mode in _datasets(node):
@@ -170,9 +171,9 @@ def code_references(node: Node, catalog: CatalogProtocol, code: PackageCode | No
     return [*references, *sorted(blocks)]
 
 
-def up_to_date(node: Node, wanted: Fingerprint | None, catalog: CatalogProtocol) -> str:
-    """Why the node has to run; empty if every output's newest version was made under the fingerprint."""
-    if wanted is None:
+def reason_to_run(node: Node, current: Fingerprint | None, catalog: CatalogProtocol) -> str:
+    """Why the node has to run; empty if it is reused: every output's newest version has the current fingerprint."""
+    if current is None:
         return "an input is not kept"
     for name in node.outputs:
         dataset = catalog.get(name)
@@ -185,7 +186,7 @@ def up_to_date(node: Node, wanted: Fingerprint | None, catalog: CatalogProtocol)
             return f"{name} was altered"
         if recorded["fingerprint"] is None:
             return f"{name} was made from an input that was not kept"
-        if differences := Fingerprint.from_json(recorded["fingerprint"]).differences(wanted):
+        if differences := Fingerprint.from_json(recorded["fingerprint"]).differences(current):
             return f"{_shortened(differences)} changed"
     return ""
 
@@ -194,8 +195,8 @@ def record(node: Node, made_from: Fingerprint | None, catalog: CatalogProtocol, 
     """Write the provenance of the versions that the node has just saved.
 
     Raises:
-        DatasetError: a version is not seen here, though it was saved. (On a network file system it may take a while,
-            and what is the newest so far must not get the record of another.)
+        DatasetError: a saved version is not visible here. (On a network file system that takes a while; an older
+            version must not get its record.)
     """
     for name in node.outputs:
         if (path := _saved(name, catalog.get(name))) is None:
@@ -220,10 +221,10 @@ def provenance(dataset: Any) -> dict[str, Any] | None:
     if path is None:
         return None
     try:
-        known = json.loads(read_bytes(path.parent / PROVENANCE_FILE))
+        recorded = json.loads(read_bytes(path.parent / PROVENANCE_FILE))
     except (FileNotFoundError, ValueError):
         return None
-    return known if {"content", "stat", "fingerprint"} <= set(known) else None
+    return recorded if {"content", "stat", "fingerprint"} <= set(recorded) else None
 
 
 def input_hash(dataset: Any) -> str | None:
@@ -237,9 +238,8 @@ def input_hash(dataset: Any) -> str | None:
 
 
 def _stat(path: AnyPath) -> list[list[Any]]:
-    """What tells without reading that a file, or every file of a folder, is what it was: size and time, or what an
-    object store says of it (ETag, size, time).
-    """
+    """Size and time of a file, or of every file of a folder; in an object store its ETag, size and time. If they are
+    the same, the file is taken as unchanged without being read."""
     if not isinstance(path, Path):
         return [[name, key] for name, key in sorted((object_keys(path) or {}).items())]
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
@@ -247,7 +247,7 @@ def _stat(path: AnyPath) -> list[list[Any]]:
 
 
 def _is_small(path: AnyPath) -> bool:
-    """Whether reading costs next to nothing, so that size and time need not be trusted."""
+    """Whether the file is read instead of trusting its size and time: that costs next to nothing."""
     return isinstance(path, Path) and path.is_file() and path.stat().st_size <= SMALL
 
 
@@ -263,7 +263,7 @@ def _versions(libraries: tuple[str, ...]) -> dict[str, str]:
 
 
 def _saved(name: str, dataset: Any) -> AnyPath | None:
-    """The version that this run has saved; None of what has no versions."""
+    """The version that this run has saved; None if the data set has no versions."""
     if not isinstance(dataset, AbstractVersionedDataset) or dataset._version is None:
         return None
     path: Any = dataset._get_versioned_path(dataset.resolve_save_version() or "")
@@ -293,14 +293,14 @@ def _datasets(node: Node) -> list[tuple[str, str]]:
 
 
 def _validator(name: str, mode: str, catalog: CatalogProtocol) -> ValidatorSpec | None:
-    """What the catalog checks a data set with when it is loaded or saved."""
+    """The validator that the catalog runs when a data set is loaded, or saved; None if there is none."""
     specs: dict[str, ValidatorSpec] = getattr(catalog, "validator_specs", {})
     validator = specs.get(name)
     return validator if validator is not None and validator.enabled and mode in validator.on else None
 
 
 def _dataset_code(name: str, mode: str, catalog: CatalogProtocol) -> Iterator[str]:
-    """What loads and saves a data set: its class, and what of this package the catalog names for it."""
+    """The code that loads and saves a data set: its class, and what the catalog names of this package."""
     dataset: Any = catalog.get(name)
     if type(dataset).__module__.partition(".")[0] not in _LIBRARY_DATASETS:
         yield _reference(type(dataset))
@@ -311,7 +311,7 @@ def _dataset_code(name: str, mode: str, catalog: CatalogProtocol) -> Iterator[st
 
 
 def _options(name: str, mode: str, catalog: CatalogProtocol) -> dict[str, Any]:
-    """How the catalog says that a data set is read and written; empty if its class decides that alone."""
+    """The catalog's options to load and save a data set; empty if its class decides alone."""
     dataset: Any = catalog.get(name)
     options: dict[str, Any] = {"dataset": dataset.file_options} if hasattr(dataset, "file_options") else {}
     if validator := _validator(name, mode, catalog):
@@ -335,10 +335,6 @@ def _reference(definition: Any) -> str:
     return f"{definition.__module__}:{definition.__qualname__}"
 
 
-def _order(node: Node) -> Any:
-    return node._inputs if isinstance(node._inputs, str | list | dict) else node.inputs
-
-
 def _dump(value: Any) -> str:
     if hasattr(value, "model_dump"):
         value = value.model_dump(mode="json")
@@ -346,7 +342,7 @@ def _dump(value: Any) -> str:
 
 
 def _without_secrets(value: Any) -> Any:
-    """With every address cut to what may be shown, and a hash that differs when what was cut does."""
+    """Cut each address to what may be shown, and add a hash, so that a change of the rest is noticed."""
     if isinstance(value, dict):
         return {key: _without_secrets(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

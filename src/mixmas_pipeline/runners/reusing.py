@@ -1,6 +1,6 @@
 """The runner that reuses results: the same command again runs only the nodes whose results are missing or outdated.
 
-Why a node runs again or is reused: ``up_to_date`` in ``runners/fingerprints.py``.
+Why a node runs again or is reused: ``reason_to_run`` in ``runners/fingerprints.py``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pluggy import PluginManager
 
 from mixmas_pipeline.runners.checks import check_inputs_exist, check_outputs_are_kept
 from mixmas_pipeline.runners.executor import Executor
-from mixmas_pipeline.runners.fingerprints import Fingerprint, begin_run, fingerprint, record, up_to_date
+from mixmas_pipeline.runners.fingerprints import Fingerprint, begin_run, fingerprint, reason_to_run, record
 from mixmas_pipeline.runners.local_executor import LocalExecutor
 from mixmas_pipeline.runners.progress import RunProgress
 from mixmas_pipeline.runners.remote import WorkerLost
@@ -166,9 +166,9 @@ class _Run:
 
     def _plan(self, node: Node) -> _Plan:
         if node not in self._plans:
-            wanted = fingerprint(node, self._catalog, self._compute)
-            reason = up_to_date(node, wanted, self._catalog) if self._reuse else "reuse is off"
-            self._plans[node] = _Plan(wanted, reason)
+            current = fingerprint(node, self._catalog, self._compute)
+            reason = reason_to_run(node, current, self._catalog) if self._reuse else "reuse is off"
+            self._plans[node] = _Plan(current, reason)
         return self._plans[node]
 
     def _submit(self, node: Node) -> bool:

@@ -142,7 +142,7 @@ def stop(workers: list[Worker]) -> None:
 
 
 def _reason(message: str) -> str:
-    """What is known of how a process ended, from loky's message."""
+    """How a process ended, from loky's message."""
     if (found := re.search(r"exit codes of the workers are \{(\w+)\((-?\d+)\)", message)) is None:
         return f"its process ended ({message.splitlines()[0]})"
     name, code = found.groups()

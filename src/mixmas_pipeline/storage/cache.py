@@ -1,4 +1,4 @@
-"""Copies on this machine of what object stores hold, so that files can be mapped into memory and are fetched once."""
+"""Local copies of files in object stores: they are fetched once and can be mapped into memory."""
 
 from __future__ import annotations
 

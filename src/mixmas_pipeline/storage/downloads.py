@@ -68,8 +68,8 @@ def fetch(path: Path, source: Source) -> Path:
         ``path``. A cached file that was verified once is trusted while its size and time stay the same.
 
     Raises:
-        StorageError: it is neither in the mirror nor can be downloaded, or its content is not the expected one. What
-            was fetched and fails its check is not kept; a file that existed before is left for its owner to look at.
+        StorageError: it is not in the mirror and cannot be downloaded, or its content is not the expected one. A
+            fetched file that fails its check is deleted; a file that existed before is kept.
     """
     stamp = path.with_name(f".{path.name}.verified")
     if path.exists():
@@ -142,7 +142,7 @@ def content_hash(path: Path, members: str = "") -> str:
 
 
 def _changed_state(path: Path, source: Source) -> dict[str, str] | None:
-    """What the origin says of its file, if it is another than the cached one; None if not, or if it cannot be asked."""
+    """The origin's state of the file if it differs from the cached one; None if not, or if it cannot be asked."""
     if copy := mirrored(source.mirror):
         return None if not copy.is_file() or filecmp.cmp(copy, path, shallow=False) else _dated({})
     known = _known_state(path)
@@ -161,7 +161,7 @@ def _changed_state(path: Path, source: Source) -> dict[str, str] | None:
 
 
 def _state(source: Source) -> dict[str, str]:
-    """What the origin says of its file now, and the day."""
+    """The origin's state of its file now, and the day."""
     try:
         return _dated({} if mirrored(source.mirror) else _ask(source))
     except OSError:
@@ -255,7 +255,7 @@ class _LoggedProgress:
         self._received = 0
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to close."""
 
 
 def _verify(file: Path, origin: Path | str, source: Source) -> None:

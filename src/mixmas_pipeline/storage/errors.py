@@ -1,4 +1,4 @@
-"""The error that storage raises for what a user can mend."""
+"""The error of storage that a user can fix."""
 
 from mixmas_pipeline.utils.errors import InputError
 

@@ -162,14 +162,14 @@ class DiskLock(DataRootLock):
             )
 
     def _is_ours(self) -> bool:
-        """Is the lock's file the one that this run holds, as far as the disk says?"""
+        """Whether the lock's file on the disk is the one that this run holds."""
         try:
             return self._file in (None, self._identity())
         except OSError:
             return True
 
     def _identity(self) -> tuple[int, int] | None:
-        """Device and number of the lock's file; None if it is not there."""
+        """Device and number of the lock's file; None if it does not exist."""
         try:
             found = (self._folder / LOCK_FILE).stat()
         except FileNotFoundError:

@@ -73,7 +73,7 @@ def saved_versions(root: AnyPath) -> dict[AnyPath, list[Saved]]:
 
 
 def altered_versions(versions: Iterable[Saved]) -> Iterator[Saved]:
-    """Those with a record whose content is not the recorded one. Everything is read."""
+    """Versions whose content is not the recorded one. All files are read."""
     return (saved for saved in versions if saved.record and hash_path(saved.artefact) != saved.record["content"])
 
 
@@ -129,7 +129,7 @@ def delete(saved: Saved) -> None:
 
 
 def leftovers(root: AnyPath) -> list[AnyPath]:
-    """What killed saves and killed deletions have left. The data root must be locked: a running save looks the same."""
+    """What killed saves and deletions have left. The data root must be locked, since a running save looks the same."""
     left: list[AnyPath] = []
     if isinstance(root, Path):
         left += [path for path in _walk(root) if _PARTIAL.fullmatch(path.name) or _is_replaced(path)]

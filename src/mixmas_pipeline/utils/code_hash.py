@@ -73,7 +73,7 @@ class PackageCode:
         root: folder of the package.
         package: its name.
         silent: modules and packages that are not followed.
-        late: "module:name" of a table that does not count, nor what it names.
+        late: "module:name" of a table that is left out together with what it names.
         imported: module, with the package's name -> the text that it was imported from. The file of another module is
             read.
     """
@@ -328,11 +328,11 @@ def digest(text: str | bytes) -> str:
 
 
 def _file_hash(module: str) -> str:
-    """Hash of a module's file. If it was changed after this process began, what was imported is not known: then it is
-    no hash that any other file or time has."""
+    """Hash of a module's file. If the file was changed after this process began, what was imported is unknown: then the
+    result is unlike any other hash."""
     file = getattr(sys.modules.get(module), "__file__", None)
     if not file:
         return "unknown"
-    found = Path(file).stat()
-    changed = max(found.st_mtime_ns, found.st_ctime_ns)
+    status = Path(file).stat()
+    changed = max(status.st_mtime_ns, status.st_ctime_ns)
     return digest(Path(file).read_bytes()) if changed < STARTED_NS else f"changed at {changed}"

@@ -64,7 +64,7 @@ class Shares(Parameters):
     @field_validator("trial", "member", "training", "preparation", mode="before")
     @classmethod
     def _complete(cls, share: Any, info: ValidationInfo) -> Any:
-        """What a share does not say is as in the default."""
+        """Take what a share leaves out from the default."""
         default = cls.model_fields[info.field_name or ""].default
         return {**default.model_dump(), **share} if isinstance(share, dict) else share
 

@@ -37,7 +37,7 @@ HALF = {"block": "ramlp", "regions": 2, "kernel": 1, "channel_dim": 16}
 
 def budget(seed: int) -> BudgetParameters:
     seeds = (2 * seed, 2 * seed + 1)
-    settings = {"learning_rate": 0.02, "batch_size": 32, "steps": 120, "extended_steps": 120, "device": "cpu"}
+    settings = {"learning_rate": 0.02, "batch_size": 32, "steps": 80, "extended_steps": 80, "device": "cpu"}
     # The midpoint of two examples says nothing about an exclusive or, so mixup would teach nonsense.
     return BudgetParameters.model_validate({**settings, "seeds": seeds, "recipe": "published"})
 

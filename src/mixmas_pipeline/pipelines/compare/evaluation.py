@@ -178,7 +178,7 @@ def _predictions(test: MultimodalTable, predicted: Mapping[str, np.ndarray], see
 
 
 def _columns(name: str, labels: np.ndarray, test: MultimodalTable) -> dict[str, np.ndarray]:
-    """Class indices as they are; sets of labels as strings of 0 and 1; of a regression a column per target."""
+    """Predictions as columns: class indices; sets of labels as strings of 0 and 1; one column per regression target."""
     if test.schema.task == "regression":
         return {f"{name}_{target}": column for target, column in zip(test.schema.classes, labels.T, strict=True)}
     if labels.ndim == 1:

@@ -76,8 +76,8 @@ def single_features(train: MultimodalTable) -> tuple[dict[str, StrongestFeature]
 def shared_groups(
     columns: dict[str, dict[str, np.ndarray]], ids: dict[str, np.ndarray]
 ) -> tuple[dict[str, GroupFacts], list[Finding]]:
-    """Columns beside the modalities that say which rows belong together (files, patients, ...): how many rows of
-    validation and test share a group with training rows.
+    """How many rows of validation and test share a group with training rows. Groups are columns in addition to the
+    modalities that say which rows belong together (files, patients, ...).
 
     Args:
         columns: split -> name -> the column; "" is no value.

@@ -105,7 +105,7 @@ def climbing_tar(path: Path, members: Films) -> Path:
     ("name", "make", "message"),
     [
         ("a.tar.gz", damaged_tar, "no whole .zip, .tar or .tar.gz"),
-        ("a.tar", linked_tar, "is no plain file but a link"),
+        ("a.tar", linked_tar, "is not a plain file"),
         ("a.tar", climbing_tar, "points outside the archive; refused"),
         ("a.zip", lambda path, members: write_zip(path, {"../dataset/1.jpeg": b"x"}), "points outside the archive"),
         ("a.zip", lambda path, members: write_zip(path, {"dataset/1.json": b"{}"}), "holds no split.json"),

@@ -94,7 +94,7 @@ def test_the_vocabulary_is_read_in_the_folder_that_the_catalog_names(members: Fi
     members = posters(members)
     _, words = write_hdf5(folder / "multimodal_imdb.hdf5", members)
     source = AbstractDataset.from_config("raw_hdf5", entry)
-    with pytest.raises(DatasetError, match=r"nothing says which words.*split.json beside dataset") as raised:
+    with pytest.raises(DatasetError, match=r"without their words.*split.json beside dataset") as raised:
         source.load()
     assert "MIXMAS_MIRROR" not in str(raised.value)
     (folder / "words.json").write_text(json.dumps(words))

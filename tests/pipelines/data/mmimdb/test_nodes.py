@@ -253,7 +253,9 @@ def test_embeddings_of_another_length_are_refused(prepare: Callable[[Films], dic
     made = prepare(small_films())
     arrays = (made["films"], made["pictures"], made["embeddings"], made["tokens"])
     for other in (15, 30):
-        with pytest.raises(ValueError, match=rf"at most 20 a film, .* not made with mmimdb.text.max_tokens = {other}"):
+        with pytest.raises(
+            ValueError, match=rf"at most 20 per film, .* not made with mmimdb.text.max_tokens = {other}"
+        ):
             nodes.build_table(made["films"].iloc[:2], *arrays, FilmParameters(), other, tmp_path)
 
 
@@ -261,7 +263,7 @@ def test_pictures_of_other_films_are_refused(prepare: Callable[[Films], dict[str
     made = prepare(small_films())
     others = (made["embeddings"], made["tokens"], FilmParameters(), 20, tmp_path)
     for pictures in (made["pictures"][::-1], made["pictures"][:1]):
-        with pytest.raises(ValueError, match=r"pictures are not those .*'0000001'.*read the films again"):
+        with pytest.raises(ValueError, match=r"pictures are of another reading .*'0000001'.*read the films again"):
             nodes.build_table(made["films"].iloc[:2], made["films"], pictures, *others)
 
 

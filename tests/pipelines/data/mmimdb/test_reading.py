@@ -30,8 +30,8 @@ from mixmas_pipeline.pipelines.data.mmimdb.reading import decode_picture, look_o
         (record(plot="a text"), r"dataset/0000003.json: plot is 'a text'; expected a list of texts"),
         (record(genres=[1]), r"dataset/0000003.json: genres is '\[1\]'; expected a list of texts"),
         (b"[" * 100_000, r"dataset/0000003.json is no JSON"),
-        (rb'{"plot": ["a \ud800 b"], "genres": ["Drama"]}', r"dataset/0000003.json: .* is no text that UTF-8 can hold"),
-        (rb'{"title": "\udfff", "plot": ["a"]}', r"dataset/0000003.json: .* is no text that UTF-8 can hold"),
+        (rb'{"plot": ["a \ud800 b"], "genres": ["Drama"]}', r"dataset/0000003.json: .* cannot be encoded as UTF-8"),
+        (rb'{"title": "\udfff", "plot": ["a"]}', r"dataset/0000003.json: .* cannot be encoded as UTF-8"),
     ],
 )
 def test_malformed_json_is_named(content: bytes, message: str, members: Films, select: Select) -> None:
@@ -48,7 +48,7 @@ def test_malformed_json_is_named(content: bytes, message: str, members: Films, s
         ({**SPLITS, "dev": "0000005"}, r"dev is a str; expected a list"),
         ({**SPLITS, "dev": [5]}, r"dev has 5; expected the id of a film as text"),
         ([1], r"found: list"),
-        ({**SPLITS, "dev": ["\ud800"]}, r"split.json: .* is no text that UTF-8 can hold"),
+        ({**SPLITS, "dev": ["\ud800"]}, r"split.json: .* cannot be encoded as UTF-8"),
     ],
 )
 def test_bad_splits_are_named(splits: Any, message: str) -> None:
@@ -168,7 +168,7 @@ def test_pictures_saved_anew_look_alike_and_others_not(seed: int, quality: int) 
 
     def alike(*looks: str) -> bool:
         films = {"id": list("ab"), "split": ["train", "test"], "look": looks}
-        return nodes._alike(pd.DataFrame(films)) == {("a", "b")}
+        return nodes._with_like_posters(pd.DataFrame(films)) == {("a", "b")}
 
     first, again = (look(poster(seed, (160, 256), quality=q)) for q in (quality, 95))
     assert alike(first, again)

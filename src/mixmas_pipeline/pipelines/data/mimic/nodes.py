@@ -1,7 +1,7 @@
 """MIMIC-III: raw tables (or MultiBench's pickle) in; aligned multimodal tables out.
 
-Both sources lead to the same two frames, ``stays`` (one row a stay, with its static values and outcomes) and
-``events`` (one row an hourly value); from there on there is one way.
+Both sources lead to the same two frames: ``stays`` (one row per stay, with its static values and outcomes) and
+``events`` (one row per hourly value). All further steps are the same.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ _log = logging.getLogger(__name__)
 
 
 def select_stays(tables: MimicTables, cohort: CohortParameters) -> pd.DataFrame:
-    """Every stay in intensive care, with what is known of it and why it is left out, if it is.
+    """Every ICU stay with its static values, its outcomes, and the reason for which it is left out.
 
     Returns:
-        One row an ICUSTAY_ID: stay, patient, admission, intime, the columns ``STATIC``, hours_to_death (from intime;
-        NaN for who is not known to have died), icd9_140_239, icd9_460_519, and left_out (the first criterion that the
-        stay does not meet; "" for those that are taken).
+        One row per ICUSTAY_ID: stay, patient, admission, intime, the columns ``STATIC``, hours_to_death (from intime;
+        NaN without a recorded death), icd9_140_239, icd9_460_519, and left_out (the first criterion that the stay does
+        not meet; "" for a stay that is used).
 
     Raises:
         ValueError: a stay belongs to an unknown patient or admission; a patient is admitted before birth.
@@ -54,7 +54,7 @@ def select_stays(tables: MimicTables, cohort: CohortParameters) -> pd.DataFrame:
     stays = _with_admissions(stays, tables)
     age = _ages(stays, tables)
     died = stays["deathtime"].fillna(stays["dod"])  # DOD is a day, without a time
-    # A death on record before the stay began is that of an organ donor, or a mistake.
+    # A recorded death before the stay is that of an organ donor, or a mistake.
     dead_before = died < stays["intime"].where(stays["deathtime"].notna(), stays["intime"].dt.normalize())
     in_unit = (stays["outtime"] - stays["intime"]) / pd.Timedelta(hours=1)
     criteria = {
@@ -124,19 +124,18 @@ def _admission_types(stays: pd.DataFrame, services: pd.DataFrame) -> np.ndarray:
 
 
 def read_pickle(pickle: dict[str, np.ndarray], labels: LabelParameters) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The same two frames from MultiBench's arrays. They name no patients: each row counts as one of its own.
+    """The same two frames from MultiBench's arrays. They name no patients: each row counts as another patient.
 
     Returns:
-        stays and events as of ``select_stays`` and ``extraction.extract_events``. hours_to_death is the upper edge of
+        stays and events as from ``select_stays`` and ``extraction.extract_events``. hours_to_death is the upper edge of
         the class (``PICKLE_EDGES``), NaN for the last one. Values that are not finite are missing.
 
     Raises:
-        ValueError: mortality is to be predicted in other classes than those of the pickle.
+        ValueError: the wanted classes of mortality are not those of the pickle.
     """
     if labels.task == "mortality" and labels.edges != PICKLE_EDGES:
         raise ValueError(
-            f"mimic.labels.edges are {list(labels.edges)}; im.pk has its classes from its authors, so expected "
-            f"{list(PICKLE_EDGES)}"
+            f"mimic.labels.edges are {list(labels.edges)}; im.pk comes with classes, so expected {list(PICKLE_EDGES)}"
         )
     rows = len(pickle["ep_tdata"])
     number = np.arange(rows)
@@ -170,31 +169,32 @@ def read_pickle(pickle: dict[str, np.ndarray], labels: LabelParameters) -> tuple
 def split_patients(
     stays: pd.DataFrame, events: pd.DataFrame, labels: LabelParameters, split: SplitParameters
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Label the stays that have any event, and put their patients into splits.
+    """Label the stays that have any event, and assign their patients to splits.
 
-    Patients are drawn so that the classes are spread as evenly as they can be; a patient with several admissions
-    counts for each of their classes.
+    The draw is stratified by class; a patient with several admissions counts for each of their classes.
 
     Returns:
-        One frame a split: stay, patient, admission, the columns ``STATIC``, label; static values that come from the
-        codes of the label are 0, unless ``labels.hide_own_codes`` is false. cohort: one row a criterion, with
-        the stays, admissions and patients that are left after it, and the stays that it took.
+        One frame per split: stay, patient, admission, the columns ``STATIC``, label. Static values that come from the
+        codes of the label are 0, unless ``labels.hide_own_codes`` is false. cohort: one row per criterion, with the
+        stays, admissions and patients that remain after it, and the number of stays that it leaves out.
 
     Raises:
-        ValueError: nobody is left, or a split would have nobody.
+        ValueError: no stay remains, or a split would be empty.
     """
     order = [*stays["left_out"].cat.categories, WITHOUT_EVENTS]
     reason = stays["left_out"].astype(object)
     reason = reason.where((reason != "") | stays["stay"].isin(events["stay"]), WITHOUT_EVENTS)
     cohort = _attrition(stays, reason, order)
     examples = stays[reason == ""].sort_values("stay").reset_index(drop=True)
-    silent, entered = int((reason == WITHOUT_EVENTS).sum()), int((stays["left_out"] == "").sum())
-    if silent > 0.05 * entered:
-        _log.warning("%d of %d stays have no event in their 24 hours: are the event tables whole?", silent, entered)
+    without_events, selected = int((reason == WITHOUT_EVENTS).sum()), int((stays["left_out"] == "").sum())
+    if without_events > 0.05 * selected:
+        _log.warning(
+            "%d of %d stays have no event in their 24 hours: are the event tables whole?", without_events, selected
+        )
     if examples.empty:
         raise ValueError(f"no stay is left of {len(stays)}:\n{cohort.to_string(index=False)}")
     label = _labels(examples, labels)
-    patients, of = np.unique(examples["patient"], return_inverse=True)
+    patients, patient_of = np.unique(examples["patient"], return_inverse=True)
     sizes = {name: round(getattr(split, name) * len(patients)) for name in ("validation", "test")}
     if not all(sizes.values()) or sum(sizes.values()) >= len(patients):
         raise ValueError(
@@ -202,29 +202,29 @@ def split_patients(
             "leave a split without any; raise those shares (mimic.split)"
         )
     classes = np.zeros((len(patients), len(labels.classes)), dtype=bool)
-    classes[of, label] = True
-    where = np.full(len(patients), "train", dtype=object)
+    classes[patient_of, label] = True
+    split_of = np.full(len(patients), "train", dtype=object)
     for name, rows in zip(sizes, stratified_split(classes, list(sizes.values()), split.seed), strict=True):
-        where[rows] = name
-    hidden = variables.SAME_CODES.get(labels.task, ()) if labels.hide_own_codes else ()
+        split_of[rows] = name
+    hidden = variables.LEAKING_STATIC.get(labels.task, ()) if labels.hide_own_codes else ()
     examples = examples[["stay", "patient", "admission", *STATIC]].assign(label=label, **dict.fromkeys(hidden, 0.0))
-    return (*(examples[where[of] == name].reset_index(drop=True) for name in SPLITS), cohort)
+    return (*(examples[split_of[patient_of] == name].reset_index(drop=True) for name in SPLITS), cohort)
 
 
 def fit_statistics(train: pd.DataFrame, events: pd.DataFrame) -> dict[str, Any]:
-    """Medians, means and standard deviations of the training examples only.
+    """Medians, means and standard deviations of the training examples.
 
     Returns:
-        "series" and "static": name -> unit; observed, the measured share; median of what was measured, which stands
-        for what was not; mean and std after filling. A variable that no training example has gets median and mean 0,
-        and is missing in every split; what does not vary gets std 1.
+        "series" and "static": name -> unit; observed, the measured share; median of the measured values, which replaces
+        missing ones; mean and std after filling. A variable that no training example has gets median and mean 0, and is
+        missing in every split. A constant one gets std 1.
     """
     values, static = _grid(train, events), train[list(STATIC)].to_numpy(dtype=np.float64)
     medians, static_medians = _medians(values), _medians(static)
     seen = np.isfinite(values).any(axis=(0, 1))
     if not seen.all():
         never = [name for name, was in zip(SERIES, seen, strict=True) if not was]
-        _log.warning("No training example has a value of %s; 0 stands for it", ", ".join(never))
+        _log.warning("No training example has a value of %s; it is set to 0", ", ".join(never))
     return {
         "rows": len(train),
         "series": _summary(SERIES, variables.UNITS, values, _filled(values, medians), medians),
@@ -242,26 +242,26 @@ def build_table(
     source: str,
     mask_as_input: bool,
 ) -> MultimodalTable:
-    """One split's table: fill what is missing, standardise, keep the mask.
+    """Build the table of a split: fill missing values, standardise, keep the mask.
 
     A missing hour takes the last value since the stay began, else the training median; never a later value. A variable
     that no training example has is missing.
 
     Args:
         source: name of the data, shown wherever figures made from it appear.
-        mask_as_input: append the mask to the series, as 12 more.
+        mask_as_input: append the mask to the series, as 12 more features.
 
     Returns:
         Modalities time_series (24, 12 or 24) and static (5,), float32, each variable in training standard deviations
         from its training mean (models standardise a modality as a whole, not each of its variables); extra columns
         patient (the group), admission and observed (24, 12), 1 where an hour was measured; id the admission.
     """
-    values = _if_seen(_grid(examples, events), statistics["series"])
+    values = _seen_in_training(_grid(examples, events), statistics["series"])
     observed = np.isfinite(values)
     series = _standardised(_filled(values, _column(statistics["series"], "median")), statistics["series"])
     if mask_as_input:
         series = np.concatenate([series, observed], axis=2)
-    static = _if_seen(examples[list(STATIC)].to_numpy(dtype=np.float64), statistics["static"])
+    static = _seen_in_training(examples[list(STATIC)].to_numpy(dtype=np.float64), statistics["static"])
     static = np.where(np.isnan(static), _column(statistics["static"], "median"), static)
     arrays = {
         "time_series": series.astype(np.float32),
@@ -287,21 +287,22 @@ def build_table(
 
 
 def _surgical(stays: pd.DataFrame, services: pd.DataFrame) -> pd.Series:
-    """Whether a surgical service had charge of the patient before the 24 hours were over."""
+    """Whether the patient was under a surgical service within the 24 hours."""
     name = services["curr_service"].fillna("").str.upper()
     services = services[name.str.endswith("SURG") | (name == "ORTHO")]
-    until = stays[["hadm_id", "icustay_id", "intime"]].merge(services, on="hadm_id")
-    in_time = until["transfertime"] < until["intime"] + pd.Timedelta(hours=HOURS)
-    return stays["icustay_id"].isin(until.loc[in_time, "icustay_id"])
+    transfers = stays[["hadm_id", "icustay_id", "intime"]].merge(services, on="hadm_id")
+    in_time = transfers["transfertime"] < transfers["intime"] + pd.Timedelta(hours=HOURS)
+    return stays["icustay_id"].isin(transfers.loc[in_time, "icustay_id"])
 
 
 def _attrition(stays: pd.DataFrame, reason: pd.Series, order: list[str]) -> pd.DataFrame:
-    left = pd.Series(True, index=stays.index)
+    """How many stays, admissions and patients remain after each criterion."""
+    remaining = pd.Series(True, index=stays.index)
     rows = []
-    for criterion in order:  # the first one is "", which nobody fails: all stays
-        fails = left & (reason == criterion) & (criterion != "")
-        left &= ~fails
-        kept = stays[left]
+    for criterion in order:  # the first one is "", which all stays meet
+        fails = remaining & (reason == criterion) & (criterion != "")
+        remaining &= ~fails
+        kept = stays[remaining]
         rows.append(
             {
                 "criterion": criterion or "all ICU stays",
@@ -323,22 +324,22 @@ def _labels(stays: pd.DataFrame, labels: LabelParameters) -> np.ndarray:
 
 
 def _grid(examples: pd.DataFrame, events: pd.DataFrame) -> np.ndarray:
-    """(n, 24, 12) values of the examples, in their order; NaN where nothing was measured."""
+    """Values of the examples, (n, 24, 12) in their order; NaN where nothing was measured."""
     row = pd.Index(examples["stay"]).get_indexer(events["stay"])
-    mine = row >= 0
+    used = row >= 0
     column = pd.Index(SERIES).get_indexer(events["variable"])
     values = np.full((len(examples), HOURS, len(SERIES)), np.nan)
-    values[row[mine], events["hour"].to_numpy()[mine], column[mine]] = events["value"].to_numpy()[mine]
+    values[row[used], events["hour"].to_numpy()[used], column[used]] = events["value"].to_numpy()[used]
     return values
 
 
-def _if_seen(values: np.ndarray, statistics: dict[str, dict[str, Any]]) -> np.ndarray:
-    """Without the values of variables that training never saw: there is nothing to scale them by."""
+def _seen_in_training(values: np.ndarray, statistics: dict[str, dict[str, Any]]) -> np.ndarray:
+    """The values, NaN for variables that no training example has: they cannot be standardised."""
     return np.where(_column(statistics, "observed") > 0, values, np.nan)
 
 
 def _filled(values: np.ndarray, medians: np.ndarray) -> np.ndarray:
-    """The last value so far, else the median; (n, 24, 12)."""
+    """Fill gaps of (n, 24, 12) with the last value so far, else the median."""
     filled = values.copy()
     for hour in range(1, values.shape[1]):
         filled[:, hour] = np.where(np.isnan(filled[:, hour]), filled[:, hour - 1], filled[:, hour])
@@ -346,7 +347,7 @@ def _filled(values: np.ndarray, medians: np.ndarray) -> np.ndarray:
 
 
 def _medians(values: np.ndarray) -> np.ndarray:
-    """Of the last axis' columns, over what is not NaN; 0 where all is."""
+    """The median of each column of the last axis, without NaN; 0 for a column of NaN."""
     columns = values.reshape(-1, values.shape[-1]).T
     return np.array([np.median(seen) if (seen := c[~np.isnan(c)]).size else 0.0 for c in columns])
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 else:
     pd = lazy("pandas")
 
-# What is read of each table, and as what. Names of files and columns come in either case.
+# Table -> column that is read -> its type. Names of files and columns may be in capitals or small letters.
 TABLES: dict[str, dict[str, str]] = {
     "admissions": {
         "subject_id": "INTEGER",
@@ -90,14 +90,20 @@ _HOW_TO_GET = (
 
 @dataclass(frozen=True)
 class TableFile:
-    """One table's file. ``columns``: as the header names them, in small letters, in the file's order."""
+    """One table's file.
+
+    Attributes:
+        path: of the file.
+        columns: all names of the header, in small letters and in the file's order.
+        types: column that is read -> its DuckDB type.
+    """
 
     path: Path
     columns: tuple[str, ...]
     types: dict[str, str]
 
     def scan(self) -> str:
-        """A DuckDB table function over the file. Nothing about it is guessed from a sample of its rows."""
+        """A DuckDB table function over the file. DuckDB guesses nothing from a sample of its rows."""
         columns = ", ".join(f"{_quoted(name)}: '{self.types.get(name, 'VARCHAR')}'" for name in self.columns)
         return (
             f"read_csv({_quoted(str(self.path))}, columns={{{columns}}}, header=true, delim=',', quote='\"', "
@@ -124,10 +130,10 @@ class TableFile:
 
     @contextmanager
     def errors_named(self) -> Iterator[None]:
-        """Say in which file and line reading failed, and why. A patient's row is not repeated in the message.
+        """Turn DuckDB's errors into messages with file, line and reason, but without the patient's row.
 
         Raises:
-            DatasetError: in the place of DuckDB's errors.
+            DatasetError: DuckDB has raised an error.
         """
         import duckdb
 
@@ -136,18 +142,18 @@ class TableFile:
         except duckdb.Error as error:
             text = str(error)
             line = re.search(r"CSV Error on Line: (\d+)", text)
-            place = f"{self.path}, line {line[1]}" if line else str(self.path)
-            if found := re.search(r'converting column "(\w+)"\. Could not convert string "(.*)" to \'(\w+)\'', text):
-                what = f"column {found[1]} holds {found[2]!r}; expected {_MEANING.get(found[3], found[3])}"
-            elif found := re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text):
-                what = f"{found[2]} columns; expected {found[1]} (is the table cut in the middle?)"
+            location = f"{self.path}, line {line[1]}" if line else str(self.path)
+            if match := re.search(r'converting column "(\w+)"\. Could not convert string "(.*)" to \'(\w+)\'', text):
+                reason = f"column {match[1]} holds {match[2]!r}; expected {_MEANING.get(match[3], match[3])}"
+            elif match := re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text):
+                reason = f"{match[2]} columns; expected {match[1]} (is the table cut in the middle?)"
             elif "utf-8" in text.lower() or "unicode" in text.lower():
-                what = "a character is not UTF-8; convert the file, for example with iconv -f latin1 -t utf-8"
+                reason = "a character is not UTF-8; convert the file, for example with iconv -f latin1 -t utf-8"
             elif "GZIP" in text.upper():
-                what = f"{_DAMAGED} ({text.splitlines()[0]})"
+                reason = f"{_DAMAGED} ({text.splitlines()[0]})"
             else:
-                what = text.splitlines()[0]
-            raise DatasetError(f"{place}: {what}") from None  # DuckDB's message has the row
+                reason = text.splitlines()[0]
+            raise DatasetError(f"{location}: {reason}") from None  # DuckDB's message has the row
 
 
 _DAMAGED = "the gzip file is truncated or damaged; copy it again"
@@ -160,7 +166,7 @@ _MEANING = {
 
 @dataclass(frozen=True)
 class MimicTables:
-    """The tables of one folder, by name in small letters. Nothing has been read but their headers."""
+    """The tables of one folder, by name in small letters. Only their headers have been read."""
 
     files: dict[str, TableFile]
 
@@ -190,8 +196,8 @@ class MimicTablesDataset(UserFilesDataset):
         mirror: its path below ``MIXMAS_MIRROR``, where it is looked for when ``filepath`` is not there.
 
     Raises:
-        DatasetError: there is no such folder, or its path has a character that stands for others; a needed table or
-            column is missing, or there twice; a table is empty or cut in the middle of its last line.
+        DatasetError: there is no such folder, or its path has a wildcard; a needed table or column is missing or occurs
+            twice; a table is empty or cut in the middle of its last line.
     """
 
     def load(self) -> MimicTables:
@@ -206,24 +212,24 @@ class MimicTablesDataset(UserFilesDataset):
             raise DatasetError(f"{folder} is a file; expected the folder of MIMIC-III's tables")
         if special := sorted(set("*?[") & set(str(folder))):
             raise DatasetError(
-                f"the path {folder} has {' '.join(special)} in it, which DuckDB takes for a pattern of several names; "
+                f"the path {folder} has {' '.join(special)} in it, which DuckDB takes as a wildcard; "
                 "rename the folder, or give a link to it as the filepath"
             )
-        found = _table_files(folder)
-        if missing := [f"{table.upper()}.csv[.gz]" for table in TABLES if table not in found]:
+        files_of = _table_files(folder)
+        if missing := [f"{table.upper()}.csv[.gz]" for table in TABLES if table not in files_of]:
             raise DatasetError(
                 f"{folder} has no {', '.join(missing)}; expected {', '.join(map(str.upper, TABLES))} as .csv or "
-                f".csv.gz (found: {', '.join(sorted(p.name for ps in found.values() for p in ps)) or 'no table'})"
+                f".csv.gz (found: {', '.join(sorted(p.name for ps in files_of.values() for p in ps)) or 'no table'})"
             )
         files = {}
         for table, types in TABLES.items():
-            if len(found[table]) > 1:
-                raise DatasetError(f"{folder} has {' and '.join(p.name for p in found[table])}; expected only one")
-            files[table] = TableFile(found[table][0], _header(found[table][0], types), types)
+            if len(files_of[table]) > 1:
+                raise DatasetError(f"{folder} has {' and '.join(p.name for p in files_of[table])}; expected only one")
+            files[table] = TableFile(files_of[table][0], _header(files_of[table][0], types), types)
         return MimicTables(files)
 
     def fingerprint(self) -> str:
-        """Names, sizes and times of the needed files: their content is too large to be read for this."""
+        """Names, sizes and times of the needed files, whose content is too large to be hashed."""
         folder = self.locate()
         if folder is None or not folder.is_dir():
             return "absent"
@@ -231,7 +237,7 @@ class MimicTablesDataset(UserFilesDataset):
         return " ".join(f"{p.name} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in files)
 
     def preview(self) -> TablePreview:
-        """The tables that are read: file, size, columns. No row of a patient is shown."""
+        """The tables: file, size and columns. No row of a patient is shown."""
         files = self.load().files
         rows = [
             [name, file.path.name, f"{file.path.stat().st_size / 1e6:.1f} MB", ", ".join(file.columns)]
@@ -251,18 +257,18 @@ _AT_LEAST = ("adm_labels_all", "y_icd9")
 
 
 class ImPickleDataset(UserFilesDataset):
-    """MultiBench's preprocessed ``im.pk`` (Liang et al. 2021): a pickle, of which only numpy arrays are admitted.
+    """MultiBench's preprocessed ``im.pk`` (Liang et al. 2021): a pickle, from which only numpy arrays are read.
 
     Loads as ep_tdata (n, 24, 12), adm_features_all (n, 5), adm_labels_all (n, 6 or more) and y_icd9 (n, 8 or more).
-    A pickle is a program. This one is interpreted with every name that it may call replaced by a recorder of plain
-    Python; arrays are made afterwards from the recorded bytes, so that nothing of the file's choosing is ever run.
+    A pickle is a program. Here a recorder in plain Python replaces every name that it may call, and the arrays are made
+    afterwards from the recorded bytes. So the file cannot choose what is run.
 
     Args:
         filepath: the file.
         mirror: its path below ``MIXMAS_MIRROR``, where it is looked for when ``filepath`` is not there.
 
     Raises:
-        DatasetError: there is no file; it is cut, or names anything but numpy arrays; an array is missing or has
+        DatasetError: there is no file; it is cut, or holds anything but numpy arrays; an array is missing or has
             another shape.
     """
 
@@ -302,7 +308,7 @@ def read_arrays(path: Path) -> dict[str, Any]:
     """The numeric numpy arrays of a pickled dictionary, and its other plain values.
 
     Raises:
-        DatasetError: the file is no whole pickle of a dictionary, or asks for anything but numeric arrays.
+        DatasetError: the file is not a whole pickle of a dictionary, or holds anything but numeric arrays.
     """
     try:
         with path.open("rb") as stream:
@@ -324,8 +330,8 @@ def read_arrays(path: Path) -> dict[str, Any]:
         raise DatasetError(f"{path} is not a whole pickle of numpy arrays ({type(error).__name__})") from None
 
 
-# Far more than arrays need. Tuples within tuples take a time to hash that doubles with each that is used twice.
-_MOST_REMEMBERED, _MOST_TUPLES, _MOST_TUPLES_AGAIN = 10**6, 10**4, 30
+# Far more than arrays need. The time to hash nested tuples doubles with each tuple that is used twice.
+_MOST_MEMOS, _MOST_TUPLES, _MOST_TUPLE_READS = 10**6, 10**4, 30
 _REFUSED_CODES = ("EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "DUP", "FROZENSET", "EMPTY_SET", "ADDITEMS")
 
 
@@ -333,37 +339,37 @@ def _scan(stream: BinaryIO) -> None:
     """Read a pickle's instructions without following them.
 
     Raises:
-        pickle.UnpicklingError: one of them has no place among arrays, or would take memory or time without end.
+        pickle.UnpicklingError: one of them is not needed for arrays, or could take unlimited memory or time.
     """
-    tuples, again, before = 0, 0, ""
+    tuples, tuple_reads, previous = 0, 0, ""
     made_by: dict[int, str] = {}
     for code, argument, _ in pickletools.genops(stream):
         name = code.name
         if name in _REFUSED_CODES:
             raise pickle.UnpicklingError(f"it has the instruction {name}; expected numpy arrays and nothing else")
         if name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
-            place = len(made_by) if name == "MEMOIZE" else _number(argument)
-            if place > _MOST_REMEMBERED:
-                raise pickle.UnpicklingError(f"it numbers its objects beyond {_MOST_REMEMBERED:,}")
-            made_by[place] = before
+            index = len(made_by) if name == "MEMOIZE" else _memo_index(argument)
+            if index > _MOST_MEMOS:
+                raise pickle.UnpicklingError(f"it numbers its objects beyond {_MOST_MEMOS:,}")
+            made_by[index] = previous
             continue
         tuples += "TUPLE" in name
         if name in ("GET", "BINGET", "LONG_BINGET"):
-            name = made_by.get(_number(argument), "")
-            again += "TUPLE" in name
-        if tuples > _MOST_TUPLES or again > _MOST_TUPLES_AGAIN:
+            name = made_by.get(_memo_index(argument), "")
+            tuple_reads += "TUPLE" in name
+        if tuples > _MOST_TUPLES or tuple_reads > _MOST_TUPLE_READS:
             raise pickle.UnpicklingError("it is made of tuples within tuples; expected numpy arrays and nothing else")
-        before = name
+        previous = name
 
 
-def _number(argument: object) -> int:
-    """The place that an instruction names."""
+def _memo_index(argument: object) -> int:
+    """The index of the memo that an instruction names."""
     assert isinstance(argument, int), argument  # as pickletools reads it
     return argument
 
 
 class _Recorder:
-    """Stands for a name of numpy's. A pickle may call it, and set nothing of it."""
+    """Stands for a function of numpy. A pickle may call it, but not change it."""
 
     __slots__ = ("_call",)
 
@@ -378,7 +384,7 @@ class _Recorder:
 
 
 class _RecordedType:
-    """Stands for a ``numpy.dtype``; keeps what its pickle says."""
+    """Stands for a ``numpy.dtype``; keeps its name and byte order."""
 
     __slots__ = ("name", "order")
 
@@ -399,7 +405,7 @@ class _RecordedType:
 
 
 class _RecordedArray:
-    """Stands for a numpy array; keeps shape, type and bytes as they are pickled."""
+    """Stands for a numpy array; keeps the pickled shape, type and bytes."""
 
     __slots__ = ("_content", "_fortran", "_shape", "_type")
 
@@ -426,7 +432,7 @@ def _record_buffer(content: Any, kind: Any, shape: Any, order: str) -> _Recorded
 
 def _record_bytes(text: str, encoding: str) -> bytes:
     if type(text) is not str or type(encoding) is not str or encoding != "latin1":
-        raise pickle.UnpicklingError("it encodes text otherwise than as latin1")
+        raise pickle.UnpicklingError("it encodes text in another encoding than latin1")
     return text.encode("latin1")
 
 
@@ -441,7 +447,7 @@ _RECORDERS: dict[tuple[str, str], Any] = {
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """Gives a recorder for each name with which numpy pickles arrays, and refuses all other names."""
+    """Returns a recorder for each name that numpy uses to pickle arrays, and refuses all other names."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _RECORDERS:
@@ -456,12 +462,12 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 def _table_files(folder: Path) -> dict[str, list[Path]]:
     """Table name in small letters -> its files."""
-    found: dict[str, list[Path]] = {}
+    files: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         for ending in _ENDINGS:
             if path.name.lower().endswith(ending) and path.is_file():
-                found.setdefault(path.name[: -len(ending)].lower(), []).append(path)
-    return found
+                files.setdefault(path.name[: -len(ending)].lower(), []).append(path)
+    return files
 
 
 def _header(path: Path, needed: dict[str, str]) -> tuple[str, ...]:
@@ -472,7 +478,7 @@ def _header(path: Path, needed: dict[str, str]) -> tuple[str, ...]:
             line = stream.readline(1 << 16)
             if not zipped:
                 stream.seek(-1, os.SEEK_END)
-                whole = stream.read(1) == b"\n"
+                ends_with_newline = stream.read(1) == b"\n"
     except (EOFError, OSError, zlib.error) as error:
         raise DatasetError(f"{path} is empty, or not a whole gzip file: {error}") from error
     columns = tuple(name.strip().strip('"').lower() for name in line.decode("utf-8-sig", "replace").split(","))
@@ -482,7 +488,7 @@ def _header(path: Path, needed: dict[str, str]) -> tuple[str, ...]:
         )
     if len(set(columns)) != len(columns):
         raise DatasetError(f"{path} names a column twice: {', '.join(columns)}")
-    if not zipped and not whole:
+    if not zipped and not ends_with_newline:
         raise DatasetError(
             f"{path} does not end with a line break: it is cut in the middle of its last line; copy it again (or, if "
             "its last line is whole, add the line break)"

@@ -7,7 +7,6 @@ and Saulnier 1993, JAMA 270:2957).
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,11 +47,12 @@ class Quantity:
     """One thing that is charted.
 
     Attributes:
-        unit: its unit here, as people write it.
-        low, high: plausible values, both included, in ``unit``; what is outside is missing.
-        units: how the unit is written in the tables (see ``normalised``) -> (factor, offset) to ``unit``.
+        unit: its unit here, for people.
+        low, high: plausible values, both included, in ``unit``; a value outside counts as missing.
+        units: the unit in the tables -> (factor, offset) to ``unit``. It is written in small letters, with u for µ and
+            without spaces, full stops and degree signs; ``extraction`` normalises the tables' units in this way.
+        written: the unit of rows that name none; items with another one are in ``OTHER_UNITS``.
         chart, lab, output: item ids in CHARTEVENTS, LABEVENTS, OUTPUTEVENTS.
-        written: the unit that a row is taken to have when it names none; "" where items differ (``OTHER_UNITS``).
     """
 
     unit: str
@@ -98,8 +98,8 @@ QUANTITIES: dict[str, Quantity] = {
         chart=(189, 190, 727, 2981, 3420, 3422, 223835),
         lab=(50816,),
     ),
-    # Not urine alone, and so left out: irrigant in and out (226566, 227488, 227489), and what the operating theatre
-    # measured before the stay (40061, 40065, 40288, 226627, 226631).
+    # Left out because they are not urine alone: irrigant in and out (226566, 227488, 227489), and what the operating
+    # theatre measured before the stay (40061, 40065, 40288, 226627, 226631).
     "urine": Quantity(
         "mL",
         0,
@@ -124,7 +124,7 @@ QUANTITIES: dict[str, Quantity] = {
     ),
     "bilirubin": Quantity("mg/dL", 0, 100, _same("mg/dl"), "mg/dl", chart=(848, 1538, 225690), lab=(50885,)),
 }
-# Items whose rows without a unit are not in the quantity's.
+# Item -> the unit of its rows that name none, where it is not the quantity's.
 OTHER_UNITS = {678: "f", 679: "f", 223761: "f", 50816: "%"}
 
 UNITS = {
@@ -134,13 +134,8 @@ UNITS = {
 }
 
 
-def normalised(unit: str) -> str:
-    """A unit's name in small letters, u for either µ, without spaces, full stops and what stands for a degree sign."""
-    return re.sub(r"[^a-z0-9/%]", "", unit.lower().translate({ord("µ"): "u", ord("μ"): "u"}))
-
-
 def items() -> pd.DataFrame:
-    """One row an item: table, itemid, quantity, unit that a row without one has."""
+    """One row per item: source (the table), itemid, quantity, written (the unit of rows that name none)."""
     rows = [
         (table, item, name, OTHER_UNITS.get(item, quantity.written))
         for name, quantity in QUANTITIES.items()
@@ -155,7 +150,7 @@ def items() -> pd.DataFrame:
 
 
 def units() -> pd.DataFrame:
-    """One row a way to write a quantity's unit: quantity, unit, factor, shift; and the quantity's plausible range."""
+    """One row per spelling of a quantity's unit: quantity, unit, factor, shift, and the plausible range low to high."""
     rows = [
         (name, unit, factor, shift, quantity.low, quantity.high)
         for name, quantity in QUANTITIES.items()
@@ -181,14 +176,14 @@ ICD9_RANGES: dict[str, tuple[tuple[str, str], ...]] = {
     "icd9_460_519": (("460", "519"),),
 }
 
-# task -> the static values that are made of its codes, and would tell the label.
-SAME_CODES = {"icd9_140_239": ("haematologic_malignancy", "metastatic_cancer")}
+# Task -> the static values that are derived from its diagnosis codes, and would leak the label.
+LEAKING_STATIC = {"icd9_140_239": ("haematologic_malignancy", "metastatic_cancer")}
 
 
 def in_icd9_group(codes: pd.Series, group: str) -> pd.Series:
     """Which ICD-9 codes belong to a group of ``ICD9_RANGES``; missing codes belong to none."""
     codes = codes.fillna("").str.strip().str.replace(".", "", regex=False)
-    found = pd.Series(False, index=codes.index)
+    in_group = pd.Series(False, index=codes.index)
     for low, high in ICD9_RANGES[group]:
-        found |= _prefix_between(codes, low, high)
-    return found
+        in_group |= _prefix_between(codes, low, high)
+    return in_group

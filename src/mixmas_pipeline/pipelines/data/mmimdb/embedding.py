@@ -1,7 +1,7 @@
-"""Plots as token embeddings of a frozen encoder: its last hidden state, computed once.
+"""Plots as token embeddings: the last hidden state of a frozen encoder, computed once.
 
-Batches depend on the plots and parameters alone. They are saved part by part: a run that was killed goes on with the
-part it was at, and ends with the same numbers as one that was not.
+Batches depend on the plots and parameters alone. They are saved part by part: a killed run resumes with its unfinished
+part, and ends with the same numbers as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -47,52 +47,52 @@ _log = logging.getLogger(__name__)
 def embed_plots(
     films: pd.DataFrame, encoder: EncoderFiles, text: TextParameters, checkpoints: str
 ) -> tuple[np.ndarray, pd.DataFrame, dict[str, Any]]:
-    """Token embeddings of every film that is taken.
+    """Token embeddings of every film that is used.
 
     Args:
-        films: id, plot, left_out; those with a reason in left_out are passed over.
+        films: id, plot, left_out; films with a reason in left_out are skipped.
         encoder: the model's files.
-        text: how to.
-        checkpoints: folder where parts are kept until the run has ended.
+        text: lengths, batches, device and precision.
+        checkpoints: folder that keeps the parts until the run has ended.
 
     Returns:
         embeddings: float16 (tokens of all films, hidden); a film's tokens follow each other, without padding, and
             films are in the order of ``films``.
-        tokens: one row a film: id, tokens (rows in embeddings), whole (tokens of the plot before it was cut).
-        info: model and revision, what was cut, precision, time. ``seconds`` are of this run alone, which found parts
-            done before if ``resumed``.
+        tokens: one row per film: id, tokens (rows in embeddings), whole (tokens of the plot before it was cut).
+        info: model and revision, how much was cut, precision, time. ``seconds`` are of this run alone, which reused
+            earlier parts if ``resumed``.
 
     Raises:
         ValueError: max_tokens is more than the encoder takes; a film's embedding is not finite in half precision, or
             one of its tokens is all zeros, which stands for padding.
-        EncoderError: the encoder's files are no model that transformers loads, or it fails on a text of max_tokens.
+        EncoderError: transformers cannot load the encoder's files, or the encoder fails on a text of max_tokens.
     """
     from mixmas_pipeline.utils.devices import pick_device, pick_precision
 
     started = time.perf_counter()
-    taken = films[films["left_out"] == ""]
+    used = films[films["left_out"] == ""]
     precision = pick_precision(text.precision, device := pick_device(text.device))
     with quiet():
         tokeniser, model = load_encoder(encoder, text.max_tokens, "mmimdb.text.max_tokens")
-        ids, whole = tokenise(tokeniser, list(taken["plot"]), text.max_tokens)
+        ids, full_lengths = tokenise(tokeniser, list(used["plot"]), text.max_tokens)
     lengths = np.array([len(film) for film in ids], dtype=np.int64)
-    parts = _group(make_batches(lengths, text.batch_tokens), lengths)
+    parts = _divide(make_batches(lengths, text.batch_tokens), lengths)
     folder: Any = as_path(checkpoints) / _identity(encoder, ids, text, precision, device.type)
     model = model.to(device=device.type, dtype=_torch_dtype(precision))
     with Progress(len(parts), f"Embedding {len(ids)} plots with {encoder.name}") as progress:
-        names, padding = list(taken["id"]), tokeniser.pad_token_id or 0
+        names, padding = list(used["id"]), tokeniser.pad_token_id or 0
         computed = _compute_parts(model, padding, ids, names, lengths, parts, folder, progress)
     hidden = int(model.config.hidden_size)
     embeddings = _gather(folder, parts, lengths, hidden)
     mark_finished(folder)
     seconds = time.perf_counter() - started
-    tokens = pd.DataFrame({"id": taken["id"].to_numpy(), "tokens": lengths, "whole": whole})
+    tokens = pd.DataFrame({"id": used["id"].to_numpy(), "tokens": lengths, "whole": full_lengths})
     info = {
         **_encoder_names(encoder),
         "architecture": type(model).__name__,
         "hidden": hidden,
         "max_tokens": text.max_tokens,
-        **_token_counts(lengths, whole),
+        **_token_counts(lengths, full_lengths),
         "dtype": "float16",
         "computed_in": precision,
         "device": device.type,
@@ -109,13 +109,13 @@ def _encoder_names(encoder: EncoderFiles) -> dict[str, Any]:
     return {"model": encoder.name, "revision": encoder.revision, "content": encoder.content}
 
 
-def _token_counts(lengths: np.ndarray, whole: np.ndarray) -> dict[str, Any]:
+def _token_counts(lengths: np.ndarray, full_lengths: np.ndarray) -> dict[str, Any]:
     """Films and tokens; the mean number before texts are cut; the share of films that are cut."""
     return {
         "films": len(lengths),
         "tokens": int(lengths.sum()),
-        "mean_tokens": float(whole.mean()),
-        "truncated": float((whole > lengths).mean()),
+        "mean_tokens": float(full_lengths.mean()),
+        "truncated": float((full_lengths > lengths).mean()),
     }
 
 
@@ -129,7 +129,7 @@ def _compute_parts(
     folder: Path,
     progress: Progress,
 ) -> int:
-    """Compute and save every part that is not complete yet.
+    """Compute and save every part that is not complete.
 
     Args:
         padding: the tokeniser's id of padding.
@@ -153,8 +153,8 @@ def _compute_parts(
     return computed
 
 
-def _group(batches: list[list[int]], lengths: np.ndarray) -> list[list[list[int]]]:
-    """Batches that follow each other, in parts of about so many tokens."""
+def _divide(batches: list[list[int]], lengths: np.ndarray) -> list[list[list[int]]]:
+    """Consecutive batches in parts of about ``_PART_TOKENS`` tokens."""
     parts: list[list[list[int]]] = []
     size = _PART_TOKENS
     for batch in batches:
@@ -167,17 +167,17 @@ def _group(batches: list[list[int]], lengths: np.ndarray) -> list[list[list[int]
 
 
 def _gather(folder: Path, parts: list[list[list[int]]], lengths: np.ndarray, hidden: int) -> np.ndarray:
-    """The parts' films in their own order."""
-    place: dict[int, tuple[int, int]] = {}
+    """The embeddings of the parts in the order of the films."""
+    location: dict[int, tuple[int, int]] = {}
     for number, part in enumerate(parts):
         first = 0
         for i in (i for batch in part for i in batch):
-            place[i] = (number, first)
+            location[i] = (number, first)
             first += int(lengths[i])
     opened = [np.load(local_copy(folder / f"{number:05d}.npy"), mmap_mode="r") for number in range(len(parts))]
     with RowFile(folder, (hidden,), np.float16) as rows:
         for i, length in enumerate(lengths):
-            number, first = place[i]
+            number, first = location[i]
             rows.append(opened[number][first : first + length])
             if i % 1024 == 0:
                 release(*opened)
@@ -185,7 +185,7 @@ def _gather(folder: Path, parts: list[list[list[int]]], lengths: np.ndarray, hid
 
 
 def _save(path: Path, values: np.ndarray) -> None:
-    """Whole or not at all."""
+    """Save an array atomically."""
 
     def write(partial: Path) -> None:
         with partial.open("wb") as sink:  # np.save would add an ending to a name
@@ -195,7 +195,7 @@ def _save(path: Path, values: np.ndarray) -> None:
 
 
 def _is_complete(path: Path, tokens: int, hidden: int) -> bool:
-    """Does the file exist with all of the part's content?"""
+    """Whether the file has all of the part's content."""
     try:
         part = np.load(local_copy(path), mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -204,7 +204,7 @@ def _is_complete(path: Path, tokens: int, hidden: int) -> bool:
 
 
 def _identity(encoder: EncoderFiles, ids: list[np.ndarray], text: TextParameters, precision: str, device: str) -> str:
-    """Names the one set of parts that may be gone on with: by code, weights, tokens, and how they are computed."""
+    """Identifies the parts that a run may resume: by code, weights, tokens, and how they are computed."""
     import torch
     import transformers
 

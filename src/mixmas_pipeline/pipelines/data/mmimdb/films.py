@@ -55,10 +55,10 @@ class FilmFile:
 
     Attributes:
         kind: "split" for split.json, "record" for a film's JSON file, "picture" for its poster.
-        name: where it lies, for messages.
+        name: its path in the source, for messages.
         film: id of the film; "" for split.json.
         content: its bytes.
-        units: how far reading has come with it, of ``FilmFiles.units``.
+        units: of progress, out of ``FilmFiles.units``, once it has been read.
     """
 
     kind: Literal["split", "record", "picture"]
@@ -80,7 +80,7 @@ class FilmFiles:
 
     @property
     def units(self) -> int:
-        """Files, or bytes of a tar archive, whose files are not known before it has been read."""
+        """Units of progress: files; bytes of a tar archive, which has no list of its files."""
         if self._is_tar:
             return self.path.stat().st_size
         if self.path.is_dir():
@@ -132,7 +132,7 @@ class FilmFiles:
                     yield self._file(name, self._member(archive, member), 1)
 
     def _member(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-        """A member's bytes, at most one more than a file may have."""
+        """A member's bytes, at most one more than the limit."""
         try:
             with archive.open(member) as stream:
                 return stream.read(_LARGEST + 1)
@@ -144,31 +144,33 @@ class FilmFiles:
             opener = _DECOMPRESS.get(raw.read(2))
             raw.seek(0)
             try:
-                yield from self._tar_files(raw, _Rationed(opener(raw) if opener else raw, self.path))
+                yield from self._tar_files(raw, _LimitedStream(opener(raw) if opener else raw, self.path))
             except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError, RecursionError) as error:
                 raise DatasetError(f"{self.path} is no whole .zip, .tar or .tar.gz (truncated?): {error}") from error
 
-    def _tar_files(self, raw: BinaryIO, plain: _Rationed) -> Iterator[FilmFile]:
-        """Read once from the beginning to the end: a compressed archive cannot be jumped about in.
+    def _tar_files(self, raw: BinaryIO, plain: _LimitedStream) -> Iterator[FilmFile]:
+        """Read once from beginning to end: a compressed archive has no random access.
 
         Args:
-            raw: the archive as it lies on the disk.
-            plain: the same, decompressed.
+            raw: the archive on the disk.
+            plain: its decompressed bytes.
         """
-        passed = 0
+        start = 0
         with tarfile.open(fileobj=plain, mode="r|") as archive:
             for member in archive:
                 refuse_outside(self.path, member.name)  # tarfile's own filters are newer than Python 3.11.0
                 # Only a plain file's size is that of its bytes: a folder or a sparse file may state any.
-                plain.allow(member.size if (whole := member.isreg() and not member.issparse()) else 0)
+                plain.allow(member.size if (is_plain := member.isreg() and not member.issparse()) else 0)
                 if not classify(member.name):
                     continue
-                stream = archive.extractfile(member) if whole else None
+                stream = archive.extractfile(member) if is_plain else None
                 if stream is None:
-                    raise DatasetError(f"{self.path}: {member.name} is no plain file but a link or the like")
+                    raise DatasetError(
+                        f"{self.path}: {member.name} is not a plain file; expected no links, devices or sparse files"
+                    )
                 self._check_size(member.name, member.size)
-                yield self._file(member.name, stream.read(), raw.tell() - passed)
-                passed = raw.tell()
+                yield self._file(member.name, stream.read(), raw.tell() - start)
+                start = raw.tell()
 
     def _check_size(self, name: str, size: int) -> None:
         if size > _LARGEST:
@@ -176,14 +178,16 @@ class FilmFiles:
 
     def _file(self, name: str, content: bytes, units: int) -> FilmFile:
         self._check_size(name, len(content))
-        found = classify(name)
-        assert found is not None
-        return FilmFile(found[0], name, found[1], content, units)
+        classified = classify(name)
+        assert classified is not None
+        kind, film = classified
+        return FilmFile(kind, name, film, content, units)
 
 
-class _Rationed(io.RawIOBase):
-    """A tar archive's decompressed bytes, of which only as many are given as members have, and a little for headers:
-    tarfile itself takes any header into memory whole, and a megabyte of an archive may stand for a header of gigabytes.
+class _LimitedStream(io.RawIOBase):
+    """A tar archive's decompressed bytes, limited to the size of the members and a little for headers.
+
+    tarfile loads any header into memory, and a header of gigabytes may be compressed into a megabyte.
     """
 
     def __init__(self, stream: BinaryIO, path: Path) -> None:
@@ -191,7 +195,7 @@ class _Rationed(io.RawIOBase):
         self._left = _LARGEST_HEADERS
 
     def allow(self, size: int) -> None:
-        """The next member has so many bytes, and headers come after it."""
+        """Allow a member of this many bytes and the headers after it."""
         self._left = size + _LARGEST_HEADERS
 
     def read(self, size: int = -1) -> bytes:
@@ -203,7 +207,7 @@ class _Rationed(io.RawIOBase):
 
 
 def classify(name: str) -> tuple[Literal["split", "record", "picture"], str] | None:
-    """Kind and film id of a member's path; None for what is of no concern (folders, what an operating system adds)."""
+    """Kind and film id of a member's path; None for other members (folders, files that an operating system adds)."""
     path = PurePosixPath(name)
     if path.name.startswith(".") or "__MACOSX" in path.parts:
         return None
@@ -219,8 +223,8 @@ def find_films(path: Path) -> FilmFiles | None:
     if path.is_file():
         return FilmFiles(path)
     folders = [path, *sorted(p for p in path.iterdir() if p.is_dir())] if path.is_dir() else []
-    whole = [folder for folder in folders if (folder / SPLIT_FILE).is_file() and (folder / _FOLDER).is_dir()]
-    return FilmFiles(whole[0]) if whole else None
+    complete = [folder for folder in folders if (folder / SPLIT_FILE).is_file() and (folder / _FOLDER).is_dir()]
+    return FilmFiles(complete[0]) if complete else None
 
 
 class FilmFilesDataset(UserFilesDataset):
@@ -231,7 +235,7 @@ class FilmFilesDataset(UserFilesDataset):
         mirror: its path below ``MIXMAS_MIRROR``, where it is looked for when ``filepath`` is not there.
 
     Raises:
-        DatasetError: there is neither, or the folder has no split.json and dataset.
+        DatasetError: there is neither a folder nor an archive, or the folder lacks split.json or dataset.
     """
 
     def load(self) -> FilmFiles:
@@ -247,10 +251,10 @@ class FilmFilesDataset(UserFilesDataset):
 
     def fingerprint(self) -> str:
         """Names, sizes and times of the files, and what decodes them."""
-        return f"{_stamp(self.locate())} {package_version('pillow')}"
+        return f"{_stat_hash(self.locate())} {package_version('pillow')}"
 
     def preview(self) -> ImagePreview:
-        """The first posters, above the films' ids; not more of the source is read."""
+        """The first posters, above the films' ids. The rest of the source is not read."""
         from PIL import Image
 
         from mixmas_pipeline.datasets.previews import EXAMPLES, scaled, sheet
@@ -262,7 +266,7 @@ class FilmFilesDataset(UserFilesDataset):
 
 @dataclass(frozen=True)
 class FilmArrays:
-    """The authors' HDF5 file, opened by ``open``, and where the plots' words come from.
+    """The authors' HDF5 file, and the source of the plots' words.
 
     Attributes:
         path: of the HDF5 file.
@@ -275,7 +279,7 @@ class FilmArrays:
     records: FilmFiles | None
 
     def open(self) -> Any:
-        """The file as h5py gives it.
+        """Open the file with h5py.
 
         Raises:
             DatasetError: h5py is not installed; the file is damaged; an array is missing or has another shape.
@@ -302,8 +306,8 @@ class FilmArrays:
                 found = {key: value.shape for key, value in file.items() if hasattr(value, "shape")}
                 file.close()
                 raise DatasetError(
-                    f"{self.path} has no array {name!r} with {axes} axes and a row a film; expected images (n, 3, 256, "
-                    f"160), genres (n, 23), sequences (n,) and imdb_ids (n,) (found: {found})"
+                    f"{self.path} has no array {name!r} with {axes} axes and one row per film; expected images "
+                    f"(n, 3, 256, 160), genres (n, 23), sequences (n,) and imdb_ids (n,) (found: {found})"
                 )
         return file
 
@@ -317,13 +321,13 @@ class FilmArraysDataset(UserFilesDataset):
     Args:
         filepath: the HDF5 file.
         mirror: its path below ``MIXMAS_MIRROR``.
-        vocabulary: a text file of a word a line, or a JSON list of words, or a JSON object from index to word.
+        vocabulary: a text file with one word per line, a JSON list of words, or a JSON object from index to word.
             Default none.
-        plots: folder or archive with ``split.json`` and ``dataset/{id}.json``. If these are there, they win over
-            ``vocabulary``, whose words are lower case and without numbers. Default none.
+        plots: folder or archive with ``split.json`` and ``dataset/{id}.json``. If they exist, they take
+            precedence over ``vocabulary``, whose words are lower case and without numbers. Default none.
 
     Raises:
-        DatasetError: there is no such file, or nothing that says the words.
+        DatasetError: there is no such file, or neither JSON files nor a vocabulary.
     """
 
     def __init__(
@@ -346,17 +350,17 @@ class FilmArraysDataset(UserFilesDataset):
                 "multimodal_imdb.hdf5 from https://archive.org/details/mmimdb; or, to start from posters and JSON "
                 "files, set the parameter mmimdb.input to raw"
             )
-        # The folder of plots may be there and hold something else, such as the HDF5 file and its vocabulary.
+        # The folder of plots may hold something else, such as the HDF5 file and its vocabulary.
         if self._plots and (records := find_films(self._plots)):
             return FilmArrays(path, None, records)
         if self._vocabulary and self._vocabulary.is_file():
             return FilmArrays(path, read_vocabulary(self._vocabulary), None)
         raise DatasetError(
-            f"{path} holds plots as word indices, and nothing says which words they are: expected the published JSON "
-            f"files at {self._plots} (option plots of this data set: an archive, or a folder with {SPLIT_FILE} beside "
-            f"{_FOLDER}/*.json), or a vocabulary at {self._vocabulary} (option vocabulary: a word a line, or JSON). "
-            "The published vocabulary is in metadata.npy, a pickle, which is not loaded since it can run anything; "
-            "convert it where you trust it: json.dump(numpy.load('metadata.npy', allow_pickle=True, encoding='latin1')"
+            f"{path} holds plots as word indices without their words: expected the published JSON files "
+            f"at {self._plots} (option plots of this data set: an archive, or a folder with {SPLIT_FILE} beside "
+            f"{_FOLDER}/*.json), or a vocabulary at {self._vocabulary} (option vocabulary: one word per line, or "
+            "JSON). The published vocabulary is metadata.npy, a pickle, which is not loaded since it can run anything. "
+            "Convert it where you trust it: json.dump(numpy.load('metadata.npy', allow_pickle=True, encoding='latin1')"
             ".item()['ix_to_word'], open('words.json', 'w'))"
         )
 
@@ -365,7 +369,7 @@ class FilmArraysDataset(UserFilesDataset):
 
     def fingerprint(self) -> str:
         """Sizes and times of the files."""
-        return " ".join(map(_stamp, (self.locate(), self._vocabulary, self._plots)))
+        return " ".join(map(_stat_hash, (self.locate(), self._vocabulary, self._plots)))
 
     def preview(self) -> ImagePreview:
         """The first posters, above the films' ids."""
@@ -378,31 +382,31 @@ class FilmArraysDataset(UserFilesDataset):
 
 
 def read_vocabulary(path: Path) -> tuple[str, ...]:
-    """Words by their index: of a JSON list, a JSON object from index to word, or text with a word a line.
+    """The words in the order of their indices, from a JSON list, a JSON object (index to word), or one word per line.
 
     Raises:
-        DatasetError: it is neither, or indices are missing.
+        DatasetError: it is none of these, or indices are missing.
     """
     try:
         text = path.read_text(encoding="utf-8")
         if path.suffix != ".json":
-            # Not splitlines(): a word may hold what that takes for the end of a line, such as U+0085.
+            # Not splitlines(): a word may hold a character at which that splits, such as U+0085.
             return tuple(text.removesuffix("\n").split("\n"))
         words = json.loads(text)
         if isinstance(words, dict):
             words = [words[str(index)] for index in range(len(words))]
         if not all(isinstance(word, str) for word in words):
-            raise ValueError("a word is no text")
+            raise ValueError("a word is not text")
         return tuple(words)
     except (ValueError, TypeError, KeyError) as error:
         raise DatasetError(
-            f"{path} is no vocabulary ({type(error).__name__}: {error}); expected a word a line, a JSON list of words, "
-            "or a JSON object of words by index from 0"
+            f"{path} is no vocabulary ({type(error).__name__}: {error}); expected one word per line, a JSON list of "
+            "words, or a JSON object of words by index from 0"
         ) from error
 
 
-def _stamp(path: Path | None) -> str:
-    """Identity of a source that is too large to be read for this."""
+def _stat_hash(path: Path | None) -> str:
+    """Hash of the names, sizes and times of a source's files, whose content is too large to be hashed."""
     if path is None or not path.exists():
         return "absent"
     digest = hashlib.blake2b(digest_size=20)

@@ -33,29 +33,28 @@ _log = logging.getLogger(__name__)
 
 
 def select_films(
-    found: pd.DataFrame, parameters: FilmParameters
+    all_films: pd.DataFrame, parameters: FilmParameters
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Which films are taken, and what was wrong with the others.
+    """Select the films to use, and count the problems of the others.
 
     Args:
-        found: one row a film, as ``reading.read_raw`` gives them.
-        parameters: what to do about what.
+        all_films: one row per film, from ``reading.read_raw``.
+        parameters: which films are used.
 
     Returns:
-        films: ``found`` with known_genres (list, in the order of the classes), same_poster and same_plot (ids in other
-            splits), and left_out (the reason; "" for a film that is taken).
-        quality: one row a kind of problem (also those that no film has): problem, effect, films, examples (ids, or
-            pairs of ids; the first 10).
-        train, validation, test: the films that are taken, by split.
+        films: ``all_films`` with known_genres (list, in the order of the classes), same_poster and same_plot (ids in
+            other splits), and left_out (the reason; "" for a film that is used).
+        quality: one row per kind of problem, including those that no film has: problem, effect, films, examples (the
+            first 10 ids or pairs of ids).
+        train, validation, test: the films that are used, by split.
 
     Raises:
         ValueError: split.json names films that have no files and missing_films is "error"; a genre is unknown and
             unknown_genres is "error"; a split is left without films.
     """
-    films = found.copy()
-    known = [[g for g in parameters.genres if g in names] for names in films["genres"]]
+    films = all_films.copy()
+    films["known_genres"] = [[g for g in parameters.genres if g in names] for names in films["genres"]]
     unknown = [[g for g in names if g not in parameters.genres] for names in films["genres"]]
-    films["known_genres"] = known
     no_files = ~films["record"] & (films["picture_problem"] == "no picture")
     if parameters.missing_films == "error":
         _refuse_missing(films.loc[no_files, "id"])
@@ -67,8 +66,8 @@ def select_films(
         left_out = left_out.where((left_out != "") | ~applies, reason)
     candidates = films[left_out == ""]
     pairs = {
-        "same_poster": _equal(candidates, "file_hash") | _alike(candidates),
-        "same_plot": _equal(candidates, "plot"),
+        "same_poster": _with_equal(candidates, "file_hash") | _with_like_posters(candidates),
+        "same_plot": _with_equal(candidates, "plot"),
     }
     for column, of_column in pairs.items():
         films[column] = _partners(films["id"], of_column)
@@ -80,7 +79,7 @@ def select_films(
     for split, rows in zip(SPLITS, (train, validation, test), strict=True):
         if rows.empty:
             raise ValueError(f"the split {split!r} has no usable film; the reasons:\n{quality.to_string(index=False)}")
-    _report(quality)
+    _log_quality(quality)
     return films, quality, train, validation, test
 
 
@@ -118,8 +117,8 @@ def _reasons(films: pd.DataFrame, no_files: pd.Series) -> dict[str, pd.Series]:
     }
 
 
-def _equal(films: pd.DataFrame, column: str) -> set[Pair]:
-    """Films of two splits that agree in a column, white space and case aside."""
+def _with_equal(films: pd.DataFrame, column: str) -> set[Pair]:
+    """Pairs of films of two splits with the same text in a column, ignoring white space and case."""
     values = films[column].map(lambda text: " ".join(text.casefold().split()))
     repeated = values[(values != "") & values.duplicated(keep=False)]
     pairs: set[Pair] = set()
@@ -130,14 +129,16 @@ def _equal(films: pd.DataFrame, column: str) -> set[Pair]:
     return pairs
 
 
-def _alike(films: pd.DataFrame) -> set[Pair]:
-    """Films of two splits whose posters get lighter and darker at the same places: the same poster in another file."""
-    seen = films[films["look"] != ""]
-    if seen.empty:
+def _with_like_posters(films: pd.DataFrame) -> set[Pair]:
+    """Pairs of films of two splits whose posters get lighter and darker at the same points: one poster in two files."""
+    comparable = films[films["look"] != ""]
+    if comparable.empty:
         return set()
-    ids, splits = seen["id"].to_numpy(), seen["split"].to_numpy()
-    fields = np.frombuffer(bytes.fromhex("".join(seen["look"])), np.uint8).reshape(len(seen), LOOK_SIDE, LOOK_SIDE + 1)
-    steps = np.diff(fields.astype(np.float32)).reshape(len(seen), -1)
+    ids, splits = comparable["id"].to_numpy(), comparable["split"].to_numpy()
+    fields = np.frombuffer(bytes.fromhex("".join(comparable["look"])), np.uint8).reshape(
+        len(comparable), LOOK_SIDE, LOOK_SIDE + 1
+    )
+    steps = np.diff(fields.astype(np.float32)).reshape(len(comparable), -1)
     steps -= steps.mean(axis=1, keepdims=True)
     steps /= np.linalg.norm(steps, axis=1, keepdims=True)
     pairs: set[Pair] = set()
@@ -163,7 +164,7 @@ def _partners(ids: pd.Series, pairs: set[Pair]) -> list[list[str]]:
 
 
 def _copies(films: pd.DataFrame, pairs: set[Pair]) -> set[str]:
-    """The film of each pair that is to go: the one in the training split, else the one in the validation split."""
+    """The film of each pair to leave out: the one in the training split, else the one in the validation split."""
     rank = {film: SPLITS.index(split) for film, split in zip(films["id"], films["split"], strict=True) if split}
     return {min(pair, key=lambda film: rank[film]) for pair in pairs}
 
@@ -176,12 +177,12 @@ def _quality(
     parameters: FilmParameters,
 ) -> pd.DataFrame:
     ids, left_out, split = films["id"], films["left_out"], films["split"]
-    of = dict(zip(ids, split, strict=True))
+    split_of = dict(zip(ids, split, strict=True))
     rows: list[tuple[str, str, int, list[str]]] = []
 
     def count(problem: str, effect: str, which: Any) -> None:
-        some = list(ids[which])
-        rows.append((problem, effect, len(some), some[:_EXAMPLES]))
+        matching = list(ids[which])
+        rows.append((problem, effect, len(matching), matching[:_EXAMPLES]))
 
     count("all films", "found", ids != "")
     for reason in (*reasons, *([COPY] if parameters.leaks == "drop" else [])):
@@ -194,7 +195,7 @@ def _quality(
     for what in sorted({word for row in words for word in row}):
         count(f"picture {what}", "converted to upright RGB", [what in row for row in words])
     for name, problem in (("same_poster", "same poster in two splits"), ("same_plot", "same plot in two splits")):
-        shown = [f"{a} ({of[a]}) = {b} ({of[b]})" for a, b in sorted(pairs[name])[:_EXAMPLES]]
+        shown = [f"{a} ({split_of[a]}) = {b} ({split_of[b]})" for a, b in sorted(pairs[name])[:_EXAMPLES]]
         effect = "copy left out" if parameters.leaks == "drop" else "reported"
         rows.append((problem, effect, len({film for pair in pairs[name] for film in pair}), shown))
     for name in SPLITS:
@@ -202,7 +203,7 @@ def _quality(
     return pd.DataFrame(rows, columns=["problem", "effect", "films", "examples"])
 
 
-def _report(quality: pd.DataFrame) -> None:
+def _log_quality(quality: pd.DataFrame) -> None:
     for row in quality.itertuples():
         if row.films and row.effect != "longest taken" and row.effect not in ("found", "taken"):
             _log.warning(
@@ -213,19 +214,19 @@ def _report(quality: pd.DataFrame) -> None:
 
 
 def describe_source(films: pd.DataFrame, genres: tuple[str, ...]) -> str:
-    """What the films are to be called wherever their figures appear.
+    """The name of the data, shown wherever figures made from it appear.
 
-    "MM-IMDB" only where all films of its splits are there, by their number (15,552 / 2,608 / 7,799), with its 23
-    genres, of which Drama is the most frequent with over half of the films, as published.
+    It is "MM-IMDB" only if the splits have the published sizes (15,552 / 2,608 / 7,799) and the genres are its 23, and
+    over half of the films are of the genre Drama.
     """
-    taken = films[films["left_out"] == ""]
+    used = films[films["left_out"] == ""]
     sizes = films.loc[films["split"] != "", "split"].value_counts().to_dict()
     drama = films["known_genres"].map(lambda names: "Drama" in names).mean()
     if sizes != PUBLISHED or set(genres) != set(GENRES) or drama <= 0.5:
-        return f"{len(taken):,} films in MM-IMDB's layout (not MM-IMDB)"
-    if len(taken) == sum(PUBLISHED.values()):
+        return f"{len(used):,} films in MM-IMDB's layout (not MM-IMDB)"
+    if len(used) == sum(PUBLISHED.values()):
         return "MM-IMDB"
-    return f"MM-IMDB, {len(taken):,} of {sum(PUBLISHED.values()):,} films"
+    return f"MM-IMDB, {len(used):,} of {sum(PUBLISHED.values()):,} films"
 
 
 def build_table(
@@ -238,24 +239,24 @@ def build_table(
     max_tokens: int,
     scratch: str,
 ) -> MultimodalTable:
-    """A split's films as a table.
+    """Build the table of a split.
 
     Args:
-        rows: the split's films, as of ``select_films``.
-        films: all films, as of ``select_films``.
+        rows: the split's films, from ``select_films``.
+        films: all films, from ``select_films``.
         pictures: uint8 (pictures, 3, height, width).
-        embeddings, tokens: as of ``embedding.embed_plots``.
+        embeddings, tokens: from ``embedding.embed_plots``.
         parameters: the classes.
         max_tokens: steps of the text.
-        scratch: on whose disk the padded arrays lie until the table is saved; they may be larger than memory.
+        scratch: folder for the padded arrays, which may be larger than memory, until the table is saved.
 
     Returns:
         image uint8 (3, height, width); text float16 (max_tokens, hidden), zeros after the last token; labels (n,
         genres); extra columns text_mask (which steps are tokens), tokens (before the plot was cut), title, plot.
 
     Raises:
-        ValueError: embeddings are of other films than those that are taken, or were made for another max_tokens;
-            pictures are not those that the films were read with.
+        ValueError: the embeddings are of other films, or were made with another max_tokens; the pictures are of
+            another reading than the films.
     """
     _check_embeddings(films, embeddings, tokens, max_tokens)
     stops = tokens["tokens"].cumsum()
@@ -288,11 +289,11 @@ def build_table(
 
 def _check_embeddings(films: pd.DataFrame, embeddings: np.ndarray, tokens: pd.DataFrame, max_tokens: int) -> None:
     if list(films.loc[films["left_out"] == "", "id"]) != list(tokens["id"]):
-        raise ValueError("the embeddings are of other films than those that are taken; embed the plots again")
+        raise ValueError("the embeddings are of other films than those that are used; embed the plots again")
     if (tokens["tokens"] != tokens["whole"].clip(upper=max_tokens)).any() or tokens["tokens"].sum() != len(embeddings):
         raise ValueError(
-            f"the embeddings have {len(embeddings)} tokens, at most {tokens['tokens'].max()} a film, and were not made "
-            f"with mmimdb.text.max_tokens = {max_tokens}; embed the plots again"
+            f"the embeddings have {len(embeddings)} tokens, at most {tokens['tokens'].max()} per film, and were not "
+            f"made with mmimdb.text.max_tokens = {max_tokens}; embed the plots again"
         )
 
 
@@ -304,7 +305,7 @@ def _padded_arrays(
     max_tokens: int,
     scratch: str,
 ) -> dict[str, np.ndarray]:
-    """The split's pictures and padded texts, mapped from files of which only a chunk is in memory at a time.
+    """The split's pictures and padded texts, memory-mapped from files that are written chunk by chunk.
 
     Args:
         spans: start and stop of each film's tokens in ``embeddings``, in the order of ``rows``.
@@ -324,16 +325,16 @@ def _padded_arrays(
 
 
 def _pictures_of(rows: pd.DataFrame, pictures: np.ndarray) -> np.ndarray:
-    """(n, 3, height, width), each known to be its film's by its checksum: a row alone says nothing about that."""
-    where = rows["picture_row"].to_numpy()
-    if where.max(initial=-1) < len(pictures):
-        some = np.ascontiguousarray(pictures[where])
-        wrong = [
-            zlib.crc32(picture) != checksum for picture, checksum in zip(some, rows["picture_checksum"], strict=True)
-        ]
-        if not any(wrong):
-            return some
+    """The films' pictures, (n, 3, height, width). Checksums tell a row number of another reading."""
+    numbers = rows["picture_row"].to_numpy()
+    if numbers.max(initial=-1) < len(pictures):
+        selected = np.ascontiguousarray(pictures[numbers])
+        if all(
+            zlib.crc32(picture) == expected
+            for picture, expected in zip(selected, rows["picture_checksum"], strict=True)
+        ):
+            return selected
     raise ValueError(
-        f"the pictures are not those that the films were read with, of films such as {list(rows['id'][:3])}; read the "
+        f"the pictures are of another reading than the films, for example those of {list(rows['id'][:3])}; read the "
         "films again"
     )

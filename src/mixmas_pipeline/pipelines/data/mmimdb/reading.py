@@ -1,4 +1,4 @@
-"""Posters and plots read once from either source, and decoded. Nothing is left out here."""
+"""Read and decode posters and plots from either source. No film is left out here."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
 else:
     pd = lazy("pandas")
 
-# Of the HDF5 file, whose splits follow each other.
+# The splits of the HDF5 file, one after the other.
 HDF5_SPLITS = {"train": 15552, "validation": 2608, "test": 7799}
 # What VGG's authors subtract from blue, green and red.
 _VGG_MEAN = np.array([103.939, 116.779, 123.68]).reshape(1, 3, 1, 1)
-# A picture whose neighbouring fields differ by more than 2 of 255 in fewer of 256 places says too little to compare:
-# of the mirror's 3,509 posters, the plainest one has 50.
+# A poster with fewer edges is too plain to be compared. An edge is a step of more than 2 of 255 between two of the 16 x
+# 17 fields. Among the mirror's 3,509 posters the plainest one has 50.
 _LEAST_EDGES = 16
 _HDF5_CHUNK = 64
 
 
 @dataclass(frozen=True)
-class Picture(PictureFile):
-    """What is known of a poster.
+class Poster(PictureFile):
+    """Facts about a poster.
 
     Attributes:
         file_hash: of the file's bytes.
-        look: of the picture's coarse light and dark, see ``look_of``; nearly the same for copies that were saved anew.
-            "" for a picture that is too plain to be compared.
-        checksum: crc32 of the decoded picture, by which its row is known again; 0 if there is none.
+        look: coarse brightness, see ``look_of``; nearly the same for copies that were saved anew. "" for a picture that
+            is too plain to be compared.
+        checksum: crc32 of the decoded picture, which identifies its row; 0 if there is none.
     """
 
     file_hash: str = ""
@@ -58,7 +58,7 @@ def read_raw(files: FilmFiles, pictures: PictureParameters, scratch: str) -> tup
     """Every film that has a file or is in a split.
 
     Returns:
-        films: one row a film, by split and position in it: id, split ("" for none), title, year, plot (the longest of
+        films: one row per film, by split and position in it: id, split ("" for none), title, year, plot (the longest of
             its plots, "" if there is none), plots (their number), genres (list), record (has a JSON file),
             picture_row (in the pictures, -1 for none), picture_problem, picture_width, picture_height,
             picture_converted, picture_checksum, file_hash, look.
@@ -66,24 +66,24 @@ def read_raw(files: FilmFiles, pictures: PictureParameters, scratch: str) -> tup
 
     Raises:
         DatasetError: the source is damaged.
-        ValueError: a JSON file is malformed or holds text that no file can hold (names it); split.json has other lists
-            than train, dev and test, or a film is in them twice (names it).
+        ValueError: a JSON file is malformed or holds text that UTF-8 cannot encode (names it); split.json has
+            other lists than train, dev and test, or a film is in them twice (names it).
     """
     splits: dict[str, tuple[str, int]] = {}
     records: dict[str, dict[str, Any]] = {}
-    looked_at: dict[str, dict[str, Any]] = {}
+    posters: dict[str, dict[str, Any]] = {}
     with RowFile(scratch, (3, pictures.height, pictures.width), np.uint8) as rows:
 
-        def keep(film: str, decoded: tuple[np.ndarray | None, Picture]) -> None:
+        def keep(film: str, decoded: tuple[np.ndarray | None, Poster]) -> None:
             row = -1 if decoded[0] is None else len(rows)
-            looked_at[film] = {"row": row, **asdict(decoded[1])}
+            posters[film] = {"row": row, **asdict(decoded[1])}
             if decoded[0] is not None:
                 rows.append(decoded[0][None])
 
-        def decode(file: FilmFile) -> tuple[np.ndarray | None, Picture]:
+        def decode(file: FilmFile) -> tuple[np.ndarray | None, Poster]:
             return decode_picture(file.content, pictures.height, pictures.width)
 
-        def others() -> Iterator[FilmFile]:
+        def pictures_only() -> Iterator[FilmFile]:
             with Progress(files.units, f"Reading {files.path.name}") as progress:
                 for file in files.read():
                     progress.advance(file.units)
@@ -94,20 +94,20 @@ def read_raw(files: FilmFiles, pictures: PictureParameters, scratch: str) -> tup
                     else:
                         splits.update(parse_splits(file.name, file.content))
 
-        for file, decoded in _in_threads(decode, others(), pictures.threads):
+        for file, decoded in _in_threads(decode, pictures_only(), pictures.threads):
             keep(file.film, decoded)
-        return _film_frame(splits, records, looked_at), rows.array()
+        return _film_frame(splits, records, posters), rows.array()
 
 
 def _in_threads(
-    work: Callable[[FilmFile], Any], items: Iterator[FilmFile], threads: int | None
+    function: Callable[[FilmFile], Any], items: Iterator[FilmFile], threads: int | None
 ) -> Iterator[tuple[FilmFile, Any]]:
-    """Items with what ``work`` makes of them, in their order; only a few are under way at a time."""
+    """Each item with the function's result, in the order of the items; at most 8 per thread are pending."""
     threads = threads or os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool:
         waiting: deque[tuple[FilmFile, Future[Any]]] = deque()
         for item in items:
-            waiting.append((item, pool.submit(work, item)))
+            waiting.append((item, pool.submit(function, item)))
             if len(waiting) > 8 * threads:
                 first, future = waiting.popleft()
                 yield first, future.result()
@@ -126,7 +126,7 @@ def parse_splits(name: str, content: bytes) -> dict[str, tuple[str, int]]:
     if not isinstance(lists, dict) or set(lists) != set(SPLITS):
         found = sorted(lists) if isinstance(lists, dict) else type(lists).__name__
         raise ValueError(f"{name}: expected the lists {', '.join(SPLITS)} of film ids (found: {found})")
-    places: dict[str, tuple[str, int]] = {}
+    positions: dict[str, tuple[str, int]] = {}
     for key, split in SPLITS.items():
         if not isinstance(lists[key], list):
             raise ValueError(f"{name}: {key} is a {type(lists[key]).__name__}; expected a list of film ids")
@@ -134,12 +134,12 @@ def parse_splits(name: str, content: bytes) -> dict[str, tuple[str, int]]:
             if not isinstance(film, str):
                 raise ValueError(f"{name}: {key} has {film!r}; expected the id of a film as text")
             _check_text(name, film)
-            if film in places:
-                other = places[film][0]
+            if film in positions:
+                other = positions[film][0]
                 where = f"twice in {split}" if other == split else f"in two splits, {other} and {split}"
                 raise ValueError(f"{name}: the film {film} is {where}; expected it once")
-            places[film] = (split, position)
-    return places
+            positions[film] = (split, position)
+    return positions
 
 
 def parse_record(name: str, content: bytes) -> dict[str, Any]:
@@ -177,37 +177,37 @@ def _parse_json(name: str, content: bytes) -> Any:
 
 
 def _check_text(name: str, text: str) -> None:
-    """JSON's escapes can write half of a surrogate pair, which cannot be saved."""
+    """Refuse half of a surrogate pair, which JSON's escapes can write and UTF-8 cannot."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise ValueError(f"{name}: {text[:60]!r} is no text that UTF-8 can hold: {error}") from None
+        raise ValueError(f"{name}: {text[:60]!r} cannot be encoded as UTF-8: {error}") from None
 
 
-def decode_picture(content: bytes, height: int, width: int) -> tuple[np.ndarray | None, Picture]:
+def decode_picture(content: bytes, height: int, width: int) -> tuple[np.ndarray | None, Poster]:
     """An image file's bytes as uint8 (3, height, width), RGB, upright; None if it cannot be decoded or has over 50
     million pixels."""
     file_hash = hashlib.blake2b(content, digest_size=16).hexdigest()
-    picture, found = read_picture(content, height, width)
-    known = Picture(**asdict(found), file_hash=file_hash)
-    return (None, known) if picture is None else _with_channels_first(picture, known)
+    picture, facts = read_picture(content, height, width)
+    poster = Poster(**asdict(facts), file_hash=file_hash)
+    return (None, poster) if picture is None else _with_channels_first(picture, poster)
 
 
-def _with_channels_first(picture: np.ndarray, known: Picture) -> tuple[np.ndarray, Picture]:
-    """A decoded picture (height, width, 3) as it is kept, (3, height, width), and what is known of it then."""
-    kept = np.ascontiguousarray(picture.transpose(2, 0, 1))
-    return kept, replace(known, look=look_of(picture), checksum=zlib.crc32(kept.data))
+def _with_channels_first(picture: np.ndarray, poster: Poster) -> tuple[np.ndarray, Poster]:
+    """A decoded picture (height, width, 3) as (3, height, width), and its facts with look and checksum."""
+    channels_first = np.ascontiguousarray(picture.transpose(2, 0, 1))
+    return channels_first, replace(poster, look=look_of(picture), checksum=zlib.crc32(channels_first.data))
 
 
 def look_of(picture: np.ndarray) -> str:
-    """A picture's coarse light and dark: the brightness of 16 x 17 fields.
+    """The coarse brightness of a picture: the mean of each of 16 x 17 fields.
 
     Args:
         picture: uint8 (height, width, 3).
 
     Returns:
-        a byte a field, row by row, as 544 hexadecimal digits; "" where nearly all fields are as bright as the ones
-            beside them.
+        one byte per field, row by row, as 544 hexadecimal digits; "" if nearly all neighbouring fields are equally
+            bright.
     """
     from PIL import Image
 
@@ -221,43 +221,42 @@ _OF_PICTURE = ("row", "problem", "width", "height", "converted", "checksum")
 
 
 def _film_frame(
-    splits: dict[str, tuple[str, int]], records: dict[str, dict[str, Any]], looked_at: dict[str, dict[str, Any]]
+    splits: dict[str, tuple[str, int]], records: dict[str, dict[str, Any]], posters: dict[str, dict[str, Any]]
 ) -> pd.DataFrame:
     order = {name: i for i, name in enumerate((*SPLITS.values(), ""))}
-    nowhere = ("", -1)
+    no_split = ("", -1)
     films = sorted(
-        {*splits, *records, *looked_at}, key=lambda film: (order[splits.get(film, nowhere)[0]], splits.get(film), film)
+        {*splits, *records, *posters}, key=lambda film: (order[splits.get(film, no_split)[0]], splits.get(film), film)
     )
-    none: dict[str, Any] = {"title": "", "year": "", "plot": "", "plots": 0, "genres": []}
-    absent = {"row": -1, **asdict(Picture(problem="no picture"))}
+    no_record: dict[str, Any] = {"title": "", "year": "", "plot": "", "plots": 0, "genres": []}
+    no_poster = {"row": -1, **asdict(Poster(problem="no picture"))}
     rows = []
     for film in films:
-        record, picture = records.get(film, none), looked_at.get(film, absent)
+        record, poster = records.get(film, no_record), posters.get(film, no_poster)
         rows.append(
             {
                 "id": film,
-                "split": splits.get(film, nowhere)[0],
+                "split": splits.get(film, no_split)[0],
                 **record,
                 "record": film in records,
-                **{f"picture_{key}": picture[key] for key in _OF_PICTURE},
-                **{key: picture[key] for key in ("file_hash", "look")},
+                **{f"picture_{key}": poster[key] for key in _OF_PICTURE},
+                **{key: poster[key] for key in ("file_hash", "look")},
             }
         )
     return pd.DataFrame(rows)
 
 
 def read_hdf5(source: FilmArrays, pictures: PictureParameters, scratch: str) -> tuple[pd.DataFrame, np.ndarray]:
-    """The same two results from the authors' HDF5 file.
+    """The results of ``read_raw`` from the authors' HDF5 file.
 
-    Its pictures are blue, green, red less VGG's means (103.939, 116.779, 123.68), cut off to whole numbers; that is
-    undone, to within 1 of 255. Pictures without a negative number are taken to be RGB already. Genres are named by
-    the attribute ``target_names`` of ``genres``, else they are the 23 of MM-IMDB in the order of their frequency, if
-    the columns are in such an order.
+    Its pictures are blue, green, red minus VGG's means (103.939, 116.779, 123.68), truncated to whole numbers. This is
+    undone to within 1 of 255. Pictures without a negative number are taken as RGB. The attribute ``target_names`` of
+    ``genres`` names the genres. Without it they are the 23 of MM-IMDB, if the columns are in the order of frequency.
 
     Raises:
         DatasetError: the file is damaged (names the array) or lacks an array.
-        ValueError: nothing says the genres; the rows are not 25,959 films and no attribute ``split`` names their
-            splits; a film is there twice or its plot is not in the JSON files; a word is not in the vocabulary; JSON
+        ValueError: the genres are not named; the rows are not 25,959 films and no attribute ``split`` names their
+            splits; a film occurs twice or its plot is not in the JSON files; a word is not in the vocabulary; JSON
             files name other genres.
     """
     try:
@@ -272,28 +271,28 @@ def read_hdf5(source: FilmArrays, pictures: PictureParameters, scratch: str) -> 
 
 def _read_hdf5(source: FilmArrays, pictures: PictureParameters, scratch: str) -> tuple[pd.DataFrame, np.ndarray]:
     with source.open() as file, RowFile(scratch, (3, pictures.height, pictures.width), np.uint8) as rows:
-        ids = [value.decode() if isinstance(value, bytes) else str(value) for value in _rows(file, "imdb_ids")]
+        ids = [value.decode() if isinstance(value, bytes) else str(value) for value in _read_rows(file, "imdb_ids")]
         splits = _hdf5_splits(file, source.path, ids)
         genres = _genre_lists(file, source.path)
         if len(set(ids)) != len(ids):
             twice = Counter(ids).most_common(1)[0][0]
-            raise ValueError(f"{source.path}: the film {twice} is there twice")
-        looked_at: dict[str, dict[str, Any]] = {}
-        subtracted = _has_mean_subtracted(_rows(file, "images", slice(256)))
+            raise ValueError(f"{source.path}: the film {twice} occurs twice")
+        posters: dict[str, dict[str, Any]] = {}
+        subtracted = _has_mean_subtracted(_read_rows(file, "images", slice(256)))
         with Progress(len(ids), f"Reading {source.path.name}") as progress:
             for start in range(0, len(ids), _HDF5_CHUNK):
-                block = _rows(file, "images", slice(start, start + _HDF5_CHUNK))
+                block = _read_rows(file, "images", slice(start, start + _HDF5_CHUNK))
                 for film, picture in zip(ids[start:], _as_rgb(block, subtracted), strict=False):
-                    kept, known = _resized(picture, pictures)
-                    looked_at[film] = {"row": len(rows), **asdict(known)}
-                    rows.append(kept[None])
+                    resized, poster = _resized(picture, pictures)
+                    posters[film] = {"row": len(rows), **asdict(poster)}
+                    rows.append(resized[None])
                 progress.advance(len(block))
         records = _hdf5_records(source, file, ids, genres)
-        return _film_frame(splits, records, looked_at), rows.array()
+        return _film_frame(splits, records, posters), rows.array()
 
 
-def _resized(picture: np.ndarray, pictures: PictureParameters) -> tuple[np.ndarray, Picture]:
-    """A picture (3, height, width) of the HDF5 file at the size that is asked for, and what is known of it."""
+def _resized(picture: np.ndarray, pictures: PictureParameters) -> tuple[np.ndarray, Poster]:
+    """A picture (3, height, width) of the HDF5 file at the wanted size, and its facts."""
     from PIL import Image
 
     image = np.ascontiguousarray(picture.transpose(1, 2, 0))
@@ -303,19 +302,19 @@ def _resized(picture: np.ndarray, pictures: PictureParameters) -> tuple[np.ndarr
         size = (pictures.width, pictures.height)
         resized = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
     digest = hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
-    return _with_channels_first(resized, Picture("", width, height, file_hash=digest))
+    return _with_channels_first(resized, Poster("", width, height, file_hash=digest))
 
 
-def _rows(file: Any, name: str, rows: slice = slice(None)) -> np.ndarray:
+def _read_rows(file: Any, name: str, rows: slice = slice(None)) -> np.ndarray:
     """Rows of one of the file's arrays."""
     try:
         return file[name][rows]
-    except (OSError, RuntimeError) as error:  # as h5py tells of chunks that cannot be read
+    except (OSError, RuntimeError) as error:  # h5py's errors about unreadable chunks
         raise DatasetError(f"{file.filename} is damaged in its array {name}: {error}") from error
 
 
 def _genre_lists(file: Any, path: Path) -> list[list[str]]:
-    matrix = _rows(file, "genres")
+    matrix = _read_rows(file, "genres")
     if "target_names" in file["genres"].attrs:
         names = tuple(json.loads(file["genres"].attrs["target_names"]))
     else:
@@ -358,7 +357,7 @@ def _hdf5_splits(file: Any, path: Path, ids: list[str]) -> dict[str, tuple[str, 
 
 
 def _has_mean_subtracted(images: Any) -> bool:
-    """Do the first pictures have negative numbers? Those of 256 posters cannot all lack a dark pixel."""
+    """Whether VGG's means were subtracted: then dark pixels are negative, and some of 256 posters have one."""
     return bool((np.asarray(images[:256]) < 0).any())
 
 
@@ -376,20 +375,20 @@ def _hdf5_records(source: FilmArrays, file: Any, ids: list[str], genres: list[li
         return {
             film: {"title": "", "year": "", "plot": plot, "plots": int(plot != ""), "genres": names}
             for film, plot, names in zip(
-                ids, _words(source.vocabulary, _rows(file, "sequences"), ids), genres, strict=True
+                ids, _plots(source.vocabulary, _read_rows(file, "sequences"), ids), genres, strict=True
             )
         }
-    wanted = dict(zip(ids, genres, strict=True))
+    genres_of = dict(zip(ids, genres, strict=True))
     records = {
         member.film: parse_record(member.name, member.content)
         for member in source.records.read()
-        if member.kind == "record" and member.film in wanted
+        if member.kind == "record" and member.film in genres_of
     }
     if missing := [film for film in ids if film not in records]:
         raise ValueError(f"{source.records.path} has no JSON file of {len(missing)} films, such as {missing[:5]}")
-    known = {name for names in genres for name in names}
-    for film, names in wanted.items():
-        if set(names) != set(records[film]["genres"]) & known:
+    classes = {name for names in genres for name in names}
+    for film, names in genres_of.items():
+        if set(names) != set(records[film]["genres"]) & classes:
             raise ValueError(
                 f"the film {film} has the genres {names} in {source.path} and {records[film]['genres']} in "
                 f"{source.records.path}; expected the same (is the order of the genres another one?)"
@@ -397,7 +396,7 @@ def _hdf5_records(source: FilmArrays, file: Any, ids: list[str], genres: list[li
     return records
 
 
-def _words(vocabulary: tuple[str, ...], sequences: Any, ids: list[str]) -> Iterator[str]:
+def _plots(vocabulary: tuple[str, ...], sequences: Any, ids: list[str]) -> Iterator[str]:
     for film, indices in zip(ids, sequences, strict=True):
         if len(indices) and not 0 <= min(indices) <= max(indices) < len(vocabulary):
             raise ValueError(
