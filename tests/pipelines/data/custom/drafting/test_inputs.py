@@ -48,7 +48,7 @@ def test_a_saved_index_is_not_in_the_star(tmp_path: Path) -> None:
         ({"c": [1.5, 2.5, *[None] * 118]}, "empty but for 2 cells"),
         ({"c": [f"0{1 + i % 9}/02/2024" for i in range(ROWS)]}, "dates that cannot be read: row 0"),
         ({"c": [f"n{i // 2}" for i in range(ROWS)]}, "60 different names in 120 cells, such as n0"),
-        ({"c": [f"{i}%" for i in range(ROWS)]}, "numbers with a percent sign"),
+        ({"c": ["5", *[f"{i}%" for i in range(1, ROWS)]]}, "numbers with a percent sign"),
     ],
 )
 def test_left_out(columns: dict[str, Any], why: str, tmp_path: Path) -> None:

@@ -213,6 +213,7 @@ class _Builder:
             table.append(Line(2, "encoding", self.table.encoding, why))
         if self.table.missing:
             table.append(Line(2, "missing", list(self.table.missing), "they stand between numbers"))
+        table += self._signs()
         if "id" in self.roles.keys:
             table.append(Line(2, "id", self.roles.keys["id"], self.roles.comments["id"]))
         for key, value in self.target.keys.items():
@@ -222,6 +223,14 @@ class _Builder:
         modalities = [line for modality in self.inputs.modalities for line in _modality(modality)]
         return [Line(0, "dataset", self.name), Line(0, self.name), Line(1, "table"), *table, Line(2, "modalities"),
                 *modalities]  # fmt: skip
+
+    def _signs(self) -> list[Line]:
+        signs = self.table.signs
+        lines = [Line(2, key, mark, f"numbers such as {shown(signs.example)}") for key, mark in signs.form.items()]
+        no_inputs = {*self.inputs.left_out, *self.roles.used}
+        if percent := [name for name in signs.percent if name not in no_inputs]:
+            lines.append(Line(2, "percent", percent, "their numbers have the sign: 12 % is 0.12"))
+        return lines
 
     def _split(self) -> list[Line]:
         keys, comments = dict(self.roles.keys.get("split", {})), self.roles.comments

@@ -86,7 +86,7 @@ _COMMA = re.compile(r"[-+]?\d+,\d+")
 _LEADING_ZERO = r"0\d+"
 _SIGNS = (
     (_MONEY, "amounts of money", "take the currency signs and the commas out of the column"),
-    (_PERCENT, "numbers with a percent sign", "take the signs out of the column"),
+    (_PERCENT, "numbers with a percent sign", "all of them or none need the sign"),
     (_THOUSANDS, "numbers with commas between thousands", "take the commas out of the column"),
     (_COMMA, "numbers with a decimal comma", "write decimal points"),
 )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mixmas_pipeline.pipelines.data.custom.cells import MISSING_WORDS, NUMBER
 from mixmas_pipeline.pipelines.data.custom.drafting.columns import as_words
+from mixmas_pipeline.pipelines.data.custom.drafting.signs import Signs, guess_signs, with_plain_numbers
 from mixmas_pipeline.pipelines.data.custom.reading import name_rows, read_frame
 from mixmas_pipeline.utils.lazy import lazy
 
@@ -39,12 +40,14 @@ class Table(NamedTuple):
         separator: of the cells, if it is not the usual one of the format.
         missing: words for a missing value, if there are others than a run knows.
         encoding: of a text, if a run would not find it. Default none.
+        signs: how its numbers are written. Default: as a run reads them.
     """
 
     rows: pd.DataFrame
     separator: str | None
     missing: tuple[str, ...] | None
     encoding: str | None = None
+    signs: Signs = Signs()
 
 
 def read(path: Path, labels: tuple[str, ...]) -> Table:
@@ -57,10 +60,16 @@ def read(path: Path, labels: tuple[str, ...]) -> Table:
         ValueError: as ``read_frame``.
     """
     if usual_separator(path) is None:
-        return Table(_named(read_frame(path)), None, None)
+        return _with_signs(Table(_named(read_frame(path)), None, None))
     separator, encoding = guess_separator(path), guess_encoding(path)
     missing = _guess_missing(read_frame(path, separator, (), encoding=encoding), labels)
-    return Table(_named(read_frame(path, separator, missing, labels, encoding=encoding)), separator, missing, encoding)
+    rows = _named(read_frame(path, separator, missing, labels, encoding=encoding))
+    return _with_signs(Table(rows, separator, missing, encoding))
+
+
+def _with_signs(table: Table) -> Table:
+    signs = guess_signs(table.rows)
+    return table._replace(rows=with_plain_numbers(table.rows, signs), signs=signs)
 
 
 def guess_encoding(path: Path) -> str | None:
