@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from mixmas_pipeline.pipelines.data.custom.cells import RESERVED
 from mixmas_pipeline.pipelines.data.custom.modalities import FileFormParameters
 from mixmas_pipeline.pipelines.data.custom.numerals import plain_numbers
+from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
     import pandas as pd
+else:
+    pd = lazy("pandas")
 
 _SIGN, _PERCENT = r"[-+\u2212]?", r"(?P<percent>\s*%)?"
 # Numbers with a decimal comma, or none; with a decimal point, or none.
@@ -72,8 +75,9 @@ def with_plain_numbers(rows: pd.DataFrame, signs: Signs) -> pd.DataFrame:
 
 def _texts(cells: pd.Series) -> list[str]:
     """Its different texts; none if another type is among them."""
-    values = cells.dropna().unique()
-    return [value.strip() for value in values] if all(isinstance(value, str) for value in values) else []
+    if pd.api.types.infer_dtype(cells, skipna=True) != "string":
+        return []
+    return [text.strip() for text in cells.dropna().unique()]
 
 
 def _matches(texts: dict[str, list[str]], pattern: re.Pattern[str]) -> dict[str, list[re.Match[str]]]:
