@@ -55,7 +55,6 @@ TESTED_ELSEWHERE = {
     "data/column.py": "a record without behaviour: datasets/test_column.py saves and loads it",
     "runners/executor.py": "a protocol: test_local_executor.py and test_ray.py run what implements it",
     "storage/errors.py": "a class without behaviour: test_paths.py, test_archives.py and test_downloads.py expect it",
-    "utils/errors.py": "a class without behaviour: cli/test_kedro_run.py expects it",
     "training/worker.py": "test_distributed.py: it runs only as a process of torchrun",
 }
 

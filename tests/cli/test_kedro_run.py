@@ -6,34 +6,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from kedro.io import DatasetError
 
 from mixmas_pipeline.cli import kedro_run as module
-from mixmas_pipeline.cli.kedro_run import is_users, run_command
-from mixmas_pipeline.storage.errors import StorageError
+from mixmas_pipeline.cli.kedro_run import run_command
 from mixmas_pipeline.storage.locks import DataRootBusy
 from mixmas_pipeline.utils.errors import InputError
-
-
-def _caused(error: Exception, cause: Exception) -> Exception:
-    error.__cause__ = cause
-    return error
-
-
-@pytest.mark.parametrize(
-    ("error", "users"),
-    [
-        pytest.param(InputError("pets.csv: row 3"), True, id="input"),
-        pytest.param(StorageError("no such bucket"), True, id="storage"),
-        pytest.param(DataRootBusy("in use"), True, id="busy"),
-        pytest.param(DatasetError("does not exist"), True, id="data set"),
-        pytest.param(_caused(DatasetError("cannot save"), OSError("disk full")), True, id="disk"),
-        pytest.param(_caused(DatasetError("cannot save"), TypeError("ours")), False, id="ours in a data set"),
-        pytest.param(ValueError("ours"), False, id="ours"),
-    ],
-)
-def test_whose_mistake_it_is(error: Exception, users: bool) -> None:
-    assert is_users(error) is users
 
 
 def _run(monkeypatch: pytest.MonkeyPatch, error: Exception, *arguments: str) -> tuple[int, str, BaseException | None]:
@@ -49,6 +26,8 @@ def test_only_the_message_is_shown_unless_the_trace_is_asked_for(monkeypatch: py
     error = InputError("pets.csv: row 3, column age: found 'old'; expected a number")
     assert _run(monkeypatch, error)[:2] == (1, f"Error: {error}\n")
     assert _run(monkeypatch, error, "--trace")[2] is error
+    busy = DataRootBusy("in use")
+    assert _run(monkeypatch, busy)[:2] == (1, "Error: in use\n")
     ours = TypeError("ours")
     assert _run(monkeypatch, ours)[2] is ours
 

@@ -11,24 +11,14 @@ from kedro.framework.cli.project import run
 from kedro.io import DatasetError
 
 from mixmas_pipeline.storage.locks import DataRootBusy
-from mixmas_pipeline.utils.errors import InputError
-
-
-def is_users(error: BaseException | None) -> bool:
-    """Does the message tell all: is it about the user's data, parameters or data root?
-
-    Kedro raises a ``DatasetError`` for whatever goes wrong in a data set, so that what caused it decides.
-    """
-    if isinstance(error, DatasetError):
-        return error.__cause__ is None or is_users(error.__cause__)
-    return isinstance(error, (InputError, DataRootBusy, OSError))
+from mixmas_pipeline.utils.errors import InputError, is_users
 
 
 def _run(*args: Any, trace: bool, **kwargs: Any) -> Any:
     try:
         return _kedro_run(*args, **kwargs)
     except (InputError, DataRootBusy, DatasetError) as error:
-        if trace or not is_users(error):
+        if trace or not (isinstance(error, DataRootBusy) or is_users(error)):
             raise
         raise click.ClickException(str(error)) from error
 

@@ -9,13 +9,24 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mixmas_pipeline.utils.errors import is_users
+
 
 class WorkerLost(Exception):
     """A worker ended before its node did: it was killed, ran out of memory, or its machine is gone."""
 
 
 class RemoteTraceback(Exception):
-    """The cause of an error that was raised in another process. Shows where it was raised."""
+    """The cause of an error that was raised in another process. Shows where it was raised.
+
+    Args:
+        text: the traceback.
+        is_users: see ``errors.is_users``, of the error there.
+    """
+
+    def __init__(self, text: str, is_users: bool) -> None:
+        super().__init__(text)
+        self.is_users = is_users
 
     def __str__(self) -> str:
         return f'\n"""\n{self.args[0]}"""'
@@ -23,10 +34,11 @@ class RemoteTraceback(Exception):
 
 @dataclass(frozen=True)
 class RemoteError:
-    """A node's error, such that it can be sent, and its traceback as text."""
+    """A node's error, such that it can be sent, its traceback as text, and whether the user can mend it."""
 
     error: Exception
     traceback: str
+    is_users: bool
 
     @classmethod
     def of(cls, error: Exception) -> RemoteError:
@@ -37,11 +49,11 @@ class RemoteError:
             same = type(copy) is type(error) and str(copy) == str(error)
         except Exception:
             same = False
-        return cls(error if same else RuntimeError(f"{type(error).__name__}: {error}"), text)
+        return cls(error if same else RuntimeError(f"{type(error).__name__}: {error}"), text, is_users(error))
 
     def restored(self) -> Exception:
         """The error with the remote traceback as its cause."""
-        self.error.__cause__ = RemoteTraceback(self.traceback)
+        self.error.__cause__ = RemoteTraceback(self.traceback, self.is_users)
         return self.error
 
 

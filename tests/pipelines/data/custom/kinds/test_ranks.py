@@ -54,6 +54,7 @@ def test_numbers_beyond_the_training_rows_have_the_score_of_the_end() -> None:
         pytest.param(_RNG.uniform(size=500), id="uniform"),
         pytest.param(_RNG.exponential(size=500), id="exponential"),
         pytest.param((_RNG.uniform(size=500) < 0.01).astype(float), id="rare flag"),
+        pytest.param(np.concatenate([np.zeros(9990), np.arange(1, 11)]), id="all but ten are 0"),
         pytest.param(np.full(500, 3.0), id="constant"),
         pytest.param(np.array([1.0]), id="one row"),
     ],

@@ -11,7 +11,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-_FEWEST = 10  # different values
+_FEWEST = 10  # knots
 _NARROW = 0.6  # standard deviations; the middle half of a normal distribution has 1.35
 _KNOTS = 201
 _OUTERMOST = 0.001  # share of the rows beyond which all ranks are the same
@@ -42,9 +42,9 @@ def learn_ranks(filled: np.ndarray) -> Ranks | None:
     """
     low, high = np.quantile(filled, [0.25, 0.75])
     ordered = np.sort(filled)
-    if high - low >= _NARROW * filled.std() or len(np.unique(ordered)) < _FEWEST:
-        return None
     values = np.unique(np.quantile(ordered, np.linspace(0, 1, _KNOTS), method="nearest"))
+    if high - low >= _NARROW * filled.std() or len(values) < _FEWEST:
+        return None
     before, through = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
     shares = np.clip((before + through) / 2 / len(ordered), _OUTERMOST, 1 - _OUTERMOST)
     scores = np.array([NormalDist().inv_cdf(share) for share in shares])

@@ -15,6 +15,7 @@ from mixmas_pipeline.pipelines.data.custom.cells import choose, numbers, stores_
 from mixmas_pipeline.pipelines.data.custom.kinds.date_parts import learn_dates, prepare_dates
 from mixmas_pipeline.pipelines.data.custom.kinds.ranks import Ranks, learn_ranks
 from mixmas_pipeline.pipelines.data.custom.modalities import TabularParameters
+from mixmas_pipeline.utils.remote_logs import LITERAL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,7 @@ def learn(parameters: TabularParameters, rows: pd.DataFrame, source: None) -> di
     if mistakes:
         raise mistakes[0] if len(mistakes) == 1 else ValueError(_together(mistakes))
     if heavy := [column for column, known in found["numbers"].items() if known["ranks"]]:
-        _log.info("%s: heavy tails; their ranks are inputs too", ", ".join(heavy))
+        _log.info("%s: heavy tails; their ranks are inputs too", ", ".join(heavy), extra=LITERAL)
     vary = [known["days"] or known["circles"] or known["missing"] for known in found["dates"].values()]
     if not (found["numbers"] or found["categories"] or any(vary)):
         raise ValueError(f"the dates of {', '.join(columns)} are the same in all training rows; leave them out")
