@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from yaml import YAMLError
 
 from mixmas_pipeline.cli import kedro_run as module
 from mixmas_pipeline.cli.kedro_run import run_command
@@ -28,6 +29,8 @@ def test_only_the_message_is_shown_unless_the_trace_is_asked_for(monkeypatch: py
     assert _run(monkeypatch, error, "--trace")[2] is error
     busy = DataRootBusy("in use")
     assert _run(monkeypatch, busy)[:2] == (1, "Error: in use\n")
+    yaml = YAMLError("Invalid YAML or JSON file parameters.yml, unable to read line 16")
+    assert _run(monkeypatch, yaml)[:2] == (1, f"Error: {yaml}\n")
     ours = TypeError("ours")
     assert _run(monkeypatch, ours)[2] is ours
 

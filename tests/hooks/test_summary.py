@@ -154,6 +154,15 @@ def test_predictions_name_the_model_and_what_it_lacks(capsys: pytest.CaptureFixt
     assert rows(text) == [["image", "+0.2500", "0.5000", "10.0%", ""]]
 
 
+def test_the_first_predictions_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    columns = {"id": list("abcdefg"), "predicted": ["[red]x"] * 7, "confidence": [0.123456] * 7, "image_head": 0}
+    text = printed(capsys, predicted=pd.DataFrame(columns))
+    assert "films: the first 5 of 7 predictions" in " ".join(text.split())
+    assert rows(text) == [[name, "[red]x", "0.1235"] for name in "abcde"]
+    text = printed(capsys, predicted=pd.DataFrame({"id": ["a"], "label_cost": [1200.0], "predicted_cost": [1234.56]}))
+    assert rows(text) == [["a", "1200", "1235"]]
+
+
 def test_references_have_intervals_and_the_verdict_comes_last(capsys: pytest.CaptureFixture[str]) -> None:
     common = {
         "metric": "f1",

@@ -50,7 +50,7 @@ def test_a_valid_section_becomes_its_model() -> None:
         ({"seeds": [-1]}, "a.search.seeds.0: Input should be greater than or equal to 0 (found: -1)"),
         (
             {"stages": {"image": {"tokeniser": {"type": "patches", "patch": 1, "pach": 2}}}},
-            "a.search.stages.image.tokeniser.pach: Extra inputs are not permitted (found: 2)",
+            "a.search.stages.image.tokeniser.pach: Extra inputs are not permitted (found: 2); did you mean patch?",
         ),
         (
             {"stages": {"image": {"tokeniser": {"type": "vector"}, "deph": 2}}},

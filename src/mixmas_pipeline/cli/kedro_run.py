@@ -9,6 +9,7 @@ from typing import Any, cast
 import click
 from kedro.framework.cli.project import run
 from kedro.io import DatasetError
+from yaml import YAMLError
 
 from mixmas_pipeline.storage.locks import DataRootBusy
 from mixmas_pipeline.utils.errors import InputError, is_users
@@ -17,8 +18,8 @@ from mixmas_pipeline.utils.errors import InputError, is_users
 def _run(*args: Any, trace: bool, **kwargs: Any) -> Any:
     try:
         return _kedro_run(*args, **kwargs)
-    except (InputError, DataRootBusy, DatasetError) as error:
-        if trace or not (isinstance(error, DataRootBusy) or is_users(error)):
+    except (InputError, DataRootBusy, DatasetError, YAMLError) as error:
+        if trace or not (isinstance(error, (DataRootBusy, YAMLError)) or is_users(error)):
             raise
         raise click.ClickException(str(error)) from error
 

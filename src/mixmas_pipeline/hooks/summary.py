@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from mixmas_pipeline.plots.text import estimate_sentences, findings_verdict
 # Columns, where the output is no terminal.
 _WIDTH = 130
 _MOST_FINDINGS, _MOST_CHECKS, _MOST_CLASSES = 20, 5, 10  # in the terminal
+_FIRST_ROWS, _MOST_COLUMNS = 5, 8  # of predictions
 # Kind of artefact -> what the line with its path begins with.
 _PATHS = {
     "description_page": "The description",
@@ -265,6 +267,17 @@ def render_predictions(dataset: str, summary: Any) -> Iterator[RenderableType]:
     yield table
 
 
+def render_predicted(dataset: str, predicted: pd.DataFrame) -> Iterator[Table]:
+    """The first predictions; the file has all of them, and more columns."""
+    shown = [name for name in predicted if re.fullmatch(r"id|label(_.*)?|predicted(_.*)?|confidence", str(name))]
+    first = predicted[shown[:_MOST_COLUMNS]].head(_FIRST_ROWS)
+    title = f"{dataset}: the first {len(first)} of {len(predicted)} predictions"
+    table = _table(title if len(first) < len(predicted) else f"{dataset}: predictions", map(str, first.columns))
+    for row in first.itertuples(index=False):
+        table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row))
+    yield table
+
+
 def render_description(dataset: str, description: Any, findings: pd.DataFrame) -> Iterator[RenderableType]:
     """The size of the data, the findings with advice, and whether a search would stop."""
     rows = ", ".join(f"{count:,} {split}" for split, count in description.rows.items())
@@ -365,6 +378,7 @@ RENDERERS: dict[tuple[str, ...], Callable[..., Iterable[RenderableType]]] = {
     ("agreement",): render_agreement,
     ("agreement_summary",): render_agreement_summary,
     ("prediction_summary",): render_predictions,
+    ("predicted",): render_predicted,
     ("description", "findings"): render_description,
     ("description", "estimate"): render_estimate,
     ("export_report",): render_export,

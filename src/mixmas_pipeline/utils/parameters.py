@@ -116,13 +116,18 @@ def _hint(kind: str, location: tuple[int | str, ...], model: type[Parameters]) -
 
 
 def _model_at(location: tuple[int | str, ...], model: type[BaseModel]) -> type[BaseModel] | None:
-    """The model at a location inside another one; None in a union of several models."""
+    """The model at a location inside another one; None in a union of several models that no key tells apart."""
     annotation: Any = model
     for key in location:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             annotation = annotation.model_fields[str(key)].annotation
         elif get_origin(annotation) is dict:
             annotation = get_args(annotation)[1]
+        elif get_origin(annotation) in (Union, UnionType):  # pydantic adds the value of the key that tells them apart
+            models = [part for part in get_args(annotation) if key in [f.default for f in part.model_fields.values()]]
+            annotation = models[0] if len(models) == 1 else None
+        if get_origin(annotation) is Annotated:
+            annotation = get_args(annotation)[0]
         optional = [part for part in get_args(annotation) if part is not NoneType]
         if get_origin(annotation) in (Union, UnionType) and len(optional) == 1:
             annotation = optional[0]
