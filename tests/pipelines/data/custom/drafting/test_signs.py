@@ -20,7 +20,10 @@ from mixmas_pipeline.pipelines.data.custom.nodes import read_table
         pytest.param({"a": ["1,234.5", "2"]}, None, ",", (), id="point and commas"),
         pytest.param({"a": ["1,234,567", "2"]}, None, ",", (), id="two commas"),
         pytest.param({"a": ["1,234"], "b": ["1.5"]}, None, ",", (), id="another column shows the point"),
-        pytest.param({"a": ["1,234", "2,345"]}, None, None, (), id="either"),
+        pytest.param({"a": ["1,234.5", "0.125"]}, None, ",", (), id="no thousands begin with 0"),
+        pytest.param({"a": ["1.234", "0.125"]}, None, None, (), id="three decimals"),
+        pytest.param({"a": ["1.234", "2.345"]}, None, None, (), id="points without a semicolon"),
+        pytest.param({"a": ["1,234", "1234"]}, None, None, (), id="a large number without a mark"),
         pytest.param({"a": ["1,5"], "b": ["1.5"]}, None, None, (), id="both"),
         pytest.param({"a": ["1,5", "old"]}, None, None, (), id="not all are numbers"),
         pytest.param({"a": ["12 %", "2%"], "b": ["1.5", "2"]}, None, None, ("a",), id="percent"),
@@ -36,6 +39,21 @@ def test_guesses(columns: dict[str, list[object]], decimal: str | None, thousand
     found = guess_signs(rows)
     assert (found.decimal, found.thousands, found.percent) == (decimal, thousands, percent)
     assert bool(found.example) == bool(decimal or thousands)
+
+
+def test_what_may_be_read_both_ways_is_taken_for_thousands_and_said(tmp_path: Path) -> None:
+    """Houses of 836 to 2.170 square feet, with commas or with semicolons between cells."""
+    rows = pd.DataFrame({"a": ["836", "2.170", "1.055"], "b": ["1,234", "2,345", "999"]})
+    assert guess_signs(rows, ";") == Signs(",", ".", (), "2.170", doubtful=True)
+    assert guess_signs(rows[["b"]]) == Signs(None, ",", (), "1,234", doubtful=True)
+    assert guess_signs(rows[["a"]]) == Signs()
+    lines = [f"{n}.{100 + n};{n % 9}" if n % 3 else f"{800 + n};{n % 9}" for n in range(1, 100)]
+    (tmp_path / "houses.csv").write_text("\n".join(["price;beds", *lines]))
+    made = draft(tmp_path / "houses.csv", "houses.csv", ("price",), "houses", tmp_path)
+    assert "numbers such as 1.101 are taken for 1101. If the mark is a decimal one" in " ".join(made.warnings)
+    assert made.parameters["houses"]["table"]["thousands"] == "."
+    found = pd.to_numeric(read_table(tmp_path / "houses.csv", made.parameters["houses"]["table"])["price"])
+    assert found.tolist() == [1000 * n + 100 + n if n % 3 else 800 + n for n in range(1, 100)]
 
 
 def test_rows_are_as_a_run_reads_them() -> None:

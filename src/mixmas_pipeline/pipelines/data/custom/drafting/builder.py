@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -127,6 +128,12 @@ class _Builder:
         self.roles: Roles = find_roles(self.rows, self.columns)
         self.inputs = Inputs(self.rows, project, left_out=dict(self.roles.left_out))
         self.warnings = [*target.warnings, *self.roles.warnings]
+        if table.signs.doubtful:
+            example = shown(table.signs.example)
+            self.warnings.append(
+                f"numbers such as {example} are taken for {re.sub('[.,]', '', example)}. If the mark is a decimal one, "
+                "remove decimal and thousands from the block"
+            )
 
     def whole(self) -> Draft:
         """The draft, tried out."""

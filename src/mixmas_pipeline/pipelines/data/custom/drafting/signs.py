@@ -17,8 +17,8 @@ else:
 
 _SIGN, _PERCENT = r"[-+\u2212]?", r"(?P<percent>\s*%)?"
 # Numbers with a decimal comma, or none; with a decimal point, or none.
-_COMMA = re.compile(rf"{_SIGN}(\d{{1,3}}(?P<apart>\.\d{{3}})+|\d+)(,(?P<part>\d+))?{_PERCENT}")
-_POINT = re.compile(rf"{_SIGN}(\d{{1,3}}(?P<apart>,\d{{3}})+|\d+)(\.(?P<part>\d+))?{_PERCENT}")
+_COMMA = re.compile(rf"{_SIGN}([1-9]\d{{0,2}}(?P<apart>\.\d{{3}})+|\d+)(,(?P<part>\d+))?{_PERCENT}")
+_POINT = re.compile(rf"{_SIGN}([1-9]\d{{0,2}}(?P<apart>,\d{{3}})+|\d+)(\.(?P<part>\d+))?{_PERCENT}")
 
 
 class Signs(NamedTuple):
@@ -29,12 +29,14 @@ class Signs(NamedTuple):
         thousands: what divides their digits in threes. Default none.
         percent: columns of numbers with a percent sign. Default none.
         example: of a cell that shows it. Default none.
+        doubtful: whether the example could be read in another way. Default false.
     """
 
     decimal: str | None = None
     thousands: str | None = None
     percent: tuple[str, ...] = ()
     example: str = ""
+    doubtful: bool = False
 
     @property
     def form(self) -> dict[str, Any]:
@@ -43,11 +45,16 @@ class Signs(NamedTuple):
         return {key: value for key, value in keys.items() if value}
 
 
-def guess_signs(rows: pd.DataFrame) -> Signs:
+def guess_signs(rows: pd.DataFrame, separator: str | None = None) -> Signs:
     """The signs, from columns in which every text is such a number.
 
-    "1,234" alone says nothing: "1,5" and "1.234,5" show a decimal comma, "1.5" and "1,234,567" a decimal point. If
-    some columns show the one and others the other, neither is guessed.
+    "1,5" and "1.234,5" show a decimal comma, "1.5" and "1,234,567" a decimal point. If some columns show the one and
+    others the other, neither is guessed. "1.234" and "1,234" may be read both ways. If a column has three digits after
+    each mark and no number from 1000 on without one, the marks are taken for those of thousands: points where ";"
+    separates the cells, as it does where people write decimal commas, and commas elsewhere.
+
+    Args:
+        separator: of the cells. Default: the comma, or none.
     """
     texts = {name: cells for name in rows if name not in RESERVED and (cells := _texts(rows[name]))}
     commas, points = (_matches(texts, pattern) for pattern in (_COMMA, _POINT))
@@ -57,6 +64,8 @@ def guess_signs(rows: pd.DataFrame) -> Signs:
         return Signs(",", "." if _any(commas, "apart") else None, percent, comma)
     if point and not comma and _any(points, "apart"):
         return Signs(None, ",", percent, point)
+    if not comma and not point and (example := _grouped(commas if separator == ";" else points)):
+        return Signs("," if separator == ";" else None, example[-4], percent, example, doubtful=True)
     return Signs(percent=tuple(name for name in percent if not any("," in m[0] for m in (commas | points)[name])))
 
 
@@ -89,6 +98,16 @@ def _matches(texts: dict[str, list[str]], pattern: re.Pattern[str]) -> dict[str,
 def _only(found: dict[str, list[re.Match[str]]], other: re.Pattern[str]) -> str:
     """A text that cannot be read in the other way; "" if there is none."""
     return next((m[0] for matches in found.values() for m in matches if not other.fullmatch(m[0])), "")
+
+
+def _grouped(found: dict[str, list[re.Match[str]]]) -> str:
+    """The first text with a mark of thousands, of a column without decimal marks or larger numbers without one."""
+    for matches in found.values():
+        whole = [m for m in matches if m["part"] is None and not m["percent"]]
+        marked = [m[0] for m in whole if m["apart"]]
+        if marked and len(whole) == len(matches) and all(m["apart"] or len(m[1]) <= 3 for m in whole):
+            return marked[0]
+    return ""
 
 
 def _any(found: dict[str, list[re.Match[str]]], group: str) -> bool:

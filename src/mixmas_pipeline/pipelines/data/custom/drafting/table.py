@@ -68,7 +68,7 @@ def read(path: Path, labels: tuple[str, ...]) -> Table:
 
 
 def _with_signs(table: Table) -> Table:
-    signs = guess_signs(table.rows)
+    signs = guess_signs(table.rows, table.separator)
     return table._replace(rows=with_plain_numbers(table.rows, signs), signs=signs)
 
 
