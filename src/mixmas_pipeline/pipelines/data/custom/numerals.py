@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from mixmas_pipeline.pipelines.data.custom.cells import CellError
+from mixmas_pipeline.pipelines.data.custom.formats.columns import as_texts
 from mixmas_pipeline.pipelines.data.custom.modalities import FileFormParameters
 from mixmas_pipeline.utils.lazy import lazy
 
@@ -25,7 +27,8 @@ def is_plain(form: FileFormParameters) -> bool:
 
 
 def plain_numbers(rows: pd.DataFrame, column: str, form: FileFormParameters, *, percent: bool = False) -> pd.Series:
-    """The column's cells, with those that are texts as plain numbers: no digit changes.
+    """The column's cells, with those that are texts as plain numbers: no digit changes. Cells that are stored as
+    numbers stay as they are.
 
     Args:
         percent: every text has a percent sign, and becomes a fraction: "12 %" is 0.12.
@@ -49,6 +52,30 @@ def plain_numbers(rows: pd.DataFrame, column: str, form: FileFormParameters, *, 
         number = f"{match['sign']}{whole}{point}{match['power'] or ''}".replace("\u2212", "-")
         found[position] = str(Decimal(number).scaleb(-2)) if percent else number
     return pd.Series(found, index=cells.index, dtype=cells.dtype)
+
+
+def with_plain_numbers(
+    rows: pd.DataFrame,
+    stored: pd.DataFrame,
+    columns: Iterable[str],
+    form: FileFormParameters,
+    *,
+    percent: Collection[str] = (),
+) -> pd.DataFrame:
+    """The rows, with ``plain_numbers`` in some columns.
+
+    Args:
+        stored: the same rows, whose numbers are not texts yet: in a text, a stored 1.234 may be read as 1234.
+        columns: those to change.
+        percent: those of them with percent signs.
+
+    Raises:
+        CellError: as ``plain_numbers``.
+    """
+    columns = sorted(columns)
+    cells = rows.assign(**{column: stored[column] for column in columns})
+    changed = {column: plain_numbers(cells, column, form, percent=column in percent) for column in columns}
+    return as_texts(rows.assign(**changed))
 
 
 def _pattern(form: FileFormParameters, *, percent: bool) -> re.Pattern[str]:
