@@ -79,13 +79,14 @@ def with_plain_numbers(
 
 
 def _pattern(form: FileFormParameters, *, percent: bool) -> re.Pattern[str]:
-    whole, mark = r"\d+", re.escape(form.decimal)
+    # Not \d, which is a digit of any script: those would be dropped, or read by other rules.
+    whole, mark = "[0-9]+", re.escape(form.decimal)
     if form.thousands is not None:
         apart = re.escape(_marks(form.thousands))
-        whole = rf"\d{{1,3}}(?P<apart>[{apart}])\d{{3}}(?:(?P=apart)\d{{3}})*|\d+"
+        whole = rf"[0-9]{{1,3}}(?P<apart>[{apart}])[0-9]{{3}}(?:(?P=apart)[0-9]{{3}})*|[0-9]+"
     return re.compile(
-        rf"(?P<sign>[-+\u2212]?)(?P<whole>{whole}|(?={mark}\d))(?:{mark}(?P<part>\d*))?(?P<power>[eE][-+]?\d+)?"
-        + (r"\s*%" if percent else "")
+        rf"(?P<sign>[-+\u2212]?)(?P<whole>{whole}|(?={mark}[0-9]))(?:{mark}(?P<part>[0-9]*))?"
+        r"(?P<power>[eE][-+]?[0-9]+)?" + (r"\s*%" if percent else "")
     )
 
 
