@@ -67,6 +67,12 @@ def test_a_percent_sign_is_there_everywhere_or_nowhere() -> None:
         plain("12 %", "12", percent=True)
 
 
+@pytest.mark.parametrize("power", ["9999999", "-" + "9" * 30, "9" * 30])
+def test_powers_beyond_all_numbers_are_refused_too(power: str) -> None:
+    with pytest.raises(CellError, match=r"row 0 \(id r0\), column a: found '1e-?9+ %'; expected a number such as"):
+        plain(f"1e{power} %", percent=True)
+
+
 def test_when_nothing_has_to_be_changed() -> None:
     assert is_plain(FileFormParameters())
     assert not is_plain(FileFormParameters(decimal=","))

@@ -43,14 +43,11 @@ def plain_numbers(rows: pd.DataFrame, column: str, form: FileFormParameters, *, 
     for position, cell in enumerate(found):
         if not isinstance(cell, str) or cell.strip().lower() in _TRUTHS:
             continue
-        match = pattern.fullmatch(cell.strip())
-        if match is None:
+        number = _plain(cell.strip(), pattern, percent=percent)
+        if number is None:
             expected = f"expected a number such as {_example(form, percent=percent)}"
             raise CellError(rows, position, column, f"found {cell!r}; {expected}")
-        point = "" if match["part"] is None else f".{match['part']}"
-        whole = re.sub(r"[^0-9]", "", match["whole"])
-        number = f"{match['sign']}{whole}{point}{match['power'] or ''}".replace("\u2212", "-")
-        found[position] = str(Decimal(number).scaleb(-2)) if percent else number
+        found[position] = number
     return pd.Series(found, index=cells.index, dtype=cells.dtype)
 
 
@@ -76,6 +73,22 @@ def with_plain_numbers(
     cells = rows.assign(**{column: stored[column] for column in columns})
     changed = {column: plain_numbers(cells, column, form, percent=column in percent) for column in columns}
     return as_texts(rows.assign(**changed))
+
+
+def _plain(text: str, pattern: re.Pattern[str], *, percent: bool) -> str | None:
+    """The number as Python writes it; None if it is none, or has a power that no number has."""
+    match = pattern.fullmatch(text)
+    if match is None:
+        return None
+    point = "" if match["part"] is None else f".{match['part']}"
+    whole = re.sub(r"[^0-9]", "", match["whole"])
+    number = f"{match['sign']}{whole}{point}{match['power'] or ''}".replace("\u2212", "-")
+    if not percent:
+        return number
+    try:
+        return str(Decimal(number).scaleb(-2))
+    except ArithmeticError:
+        return None
 
 
 def _pattern(form: FileFormParameters, *, percent: bool) -> re.Pattern[str]:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixmas_pipeline.pipelines.data.custom.formats.form import Form
+from mixmas_pipeline.utils.lazy import lazy
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+else:
+    pd = lazy("pandas")
 
 
 def read(path: Path, form: Form) -> pd.DataFrame:
@@ -42,6 +45,8 @@ def read_arrow(path: Path) -> pa.Table:
     else:  # From memory: a mapped file may change, or end, after it has been checked.
         table = feather.read_table(path, memory_map=False)
     table.validate(full=True)
+    if repeated := [name for name in table.column_names if table.column_names.count(name) > 1]:
+        raise ValueError(f"the column {repeated[0]!r} is there twice; expected different names")
     return table
 
 
@@ -54,13 +59,28 @@ def _is_stream(path: Path) -> bool:
 def to_frame(table: pa.Table) -> pd.DataFrame:
     """Whole numbers stay whole where some are missing, here and in files that are made of the frame: as floats, those
     above 2**53 would lose digits.
+
+    Args:
+        table: without pandas' metadata, or with it: by it, whole numbers would become floats, so it is not used.
+
+    Raises:
+        ValueError: a column has cells that Python does not have, such as a date after the year 9999.
     """
     from pyarrow import types
 
-    # Of pandas' metadata only the names of its index are used: by them whole numbers would become floats.
-    frame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
+    frame = pd.DataFrame({name: _column(table, name) for name in table.column_names}, index=range(table.num_rows))
     frame = frame.drop(columns=[name for name in frame.columns if re.fullmatch(r"__index_level_\d+__", str(name))])
     for field in table.schema:
         if types.is_integer(field.type) and field.name in frame and frame[field.name].dtype == object:
             frame[field.name] = frame[field.name].astype("UInt64" if field.type == "uint64" else "Int64")
     return frame
+
+
+def _column(table: pa.Table, name: str) -> pd.Series:
+    try:
+        return table[name].to_pandas(integer_object_nulls=True)
+    except (ValueError, ArithmeticError, NotImplementedError) as error:
+        zone = getattr(table[name].type, "tz", None)
+        advice = "one such as Europe/Berlin or +01:00"
+        why = f"its time zone {zone!r} is not known; expected {advice}" if zone else error
+        raise ValueError(f"the column {name!r} cannot be read: {why}") from error
