@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -83,3 +84,17 @@ def test_cells_that_cannot_be_read_are_named_by_their_column(column: pa.Array, m
     parquet.write_table(pa.table({"a": pa.array(range(len(column))), "seen": column}), tmp_path / "a.parquet")
     with pytest.raises(ValueError, match=f"the column 'seen' cannot be read: {message}"):
         arrow.read(tmp_path / "a.parquet", Form())
+
+
+@pytest.mark.parametrize(
+    ("index", "kind", "level"), [(["rex", "tom"], "large_string", "WARNING"), ([7, 3], "int64", "INFO")]
+)
+def test_an_index_without_a_name_is_left_out_aloud(
+    index: list[Any], kind: str, level: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pd.DataFrame({"a": [1, 2]}, index=index).to_parquet(tmp_path / "a.parquet")
+    with caplog.at_level("INFO"):
+        assert arrow.read(tmp_path / "a.parquet", Form()).to_dict("list") == {"a": [1, 2]}
+    (record,) = caplog.records
+    assert record.levelname == level
+    assert f"The column '__index_level_0__', of the type {kind}, is not read: an index without a name" in caplog.text

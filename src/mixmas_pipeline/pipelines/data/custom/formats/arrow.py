@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixmas_pipeline.pipelines.data.custom.formats.form import Form
 from mixmas_pipeline.utils.lazy import lazy
+from mixmas_pipeline.utils.remote_logs import LITERAL
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 else:
     pd = lazy("pandas")
+
+_log = logging.getLogger(__name__)
 
 
 def read(path: Path, form: Form) -> pd.DataFrame:
@@ -68,12 +72,28 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
     """
     from pyarrow import types
 
+    table = _without_nameless_index(table)
     frame = pd.DataFrame({name: _column(table, name) for name in table.column_names}, index=range(table.num_rows))
-    frame = frame.drop(columns=[name for name in frame.columns if re.fullmatch(r"__index_level_\d+__", str(name))])
     for field in table.schema:
         if types.is_integer(field.type) and field.name in frame and frame[field.name].dtype == object:
             frame[field.name] = frame[field.name].astype("UInt64" if field.type == "uint64" else "Int64")
     return frame
+
+
+def _without_nameless_index(table: pa.Table) -> pa.Table:
+    """The table without what pandas has saved of an index that has no name."""
+    from pyarrow import types
+
+    dropped = [name for name in table.column_names if re.fullmatch(r"__index_level_[0-9]+__", name)]
+    for name in dropped:
+        level = logging.INFO if types.is_integer(table[name].type) else logging.WARNING
+        _log.log(
+            level,
+            "The column %r, of the type %s, is not read: an index without a name. If it matters, name it before it is "
+            "saved (in pandas: frame.rename_axis('id'))",
+            name, table[name].type, extra=LITERAL,
+        )  # fmt: skip
+    return table.drop_columns(dropped)
 
 
 def _column(table: pa.Table, name: str) -> pd.Series:
