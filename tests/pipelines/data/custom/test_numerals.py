@@ -53,10 +53,24 @@ def test_what_is_written_otherwise_is_refused(cell: str) -> None:
         plain("1", cell, decimal=",", thousands=".")
 
 
+@pytest.mark.parametrize("cell", ["1\u0662,5", "1,\u0665", "1.\u0662\u0663\u0664", "1,5e\u0663", "\u0967"])
+def test_digits_of_other_scripts_are_refused(cell: str) -> None:
+    with pytest.raises(CellError, match="expected a number such as"):
+        plain(cell, decimal=",", thousands=".")
+    with pytest.raises(CellError, match="expected a number such as"):
+        plain(f"{cell} %", decimal=",", thousands=".", percent=True)
+
+
 def test_a_percent_sign_is_there_everywhere_or_nowhere() -> None:
     assert plain("12 %", "-0.5%", "1e2 %", 0.25, percent=True) == ["0.12", "-0.005", "1", 0.25]
     with pytest.raises(CellError, match=r"found '12'; expected a number such as '1234.5 %'"):
         plain("12 %", "12", percent=True)
+
+
+@pytest.mark.parametrize("power", ["9999999", "-" + "9" * 30, "9" * 30])
+def test_powers_beyond_all_numbers_are_refused_too(power: str) -> None:
+    with pytest.raises(CellError, match=r"row 0 \(id r0\), column a: found '1e-?9+ %'; expected a number such as"):
+        plain(f"1e{power} %", percent=True)
 
 
 def test_when_nothing_has_to_be_changed() -> None:

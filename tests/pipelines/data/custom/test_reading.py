@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,11 @@ def write(frame: pd.DataFrame, path: Path) -> Path:
             frame.to_parquet(path)
         case "feather":
             frame.to_feather(path)
+        case "sqlite":
+            columns = ", ".join(frame.columns)  # without types: cells stay what they are
+            with closing(sqlite3.connect(path)) as connection, connection:
+                connection.execute(f"create table pets ({columns})")
+                connection.executemany(f"insert into pets values ({', '.join('?' * frame.shape[1])})", frame.to_numpy())
         case "npz":
             np.savez(path, **{c: frame[c].to_numpy(dtype=None if frame[c].dtype == float else str) for c in frame})
     return path
@@ -285,6 +292,26 @@ def test_targets_may_have_decimal_commas(tmp_path: Path) -> None:
     (tmp_path / "pets.csv").write_text("age;kind\n1;0,5\n2;1,5\n")
     regression = table(task="regression", separator=";", decimal=",")
     np.testing.assert_array_equal(numbers(read_rows(tmp_path / "pets.csv", regression), "kind"), [0.5, 1.5])
+
+
+@pytest.mark.parametrize("ending", ["xlsx", "jsonl", "sqlite"])
+def test_stored_numbers_beside_typed_ones_are_taken_as_they_are(ending: str, tmp_path: Path) -> None:
+    """In German, 1.234 as a text is 1234; as a number it is stored, and has no marks."""
+    cells = {
+        "name": [1.5, "b", 2],
+        "age": [1.234, "1.234,5", -999],
+        "share": [0.12, "12 %", 1],
+        "kind": [1.234, "x", 7],
+    }
+    path = write(pd.DataFrame(cells, dtype=object), tmp_path / f"pets.{ending}")
+    modalities = {"facts": {"kind": "tabular", "columns": ["age", "share"]}}
+    german = {"decimal": ",", "thousands": ".", "percent": ["share"], "missing": ["-999"], "id": "name"}
+    rows = read_rows(path, table(modalities=modalities, **german))
+    np.testing.assert_array_equal(numbers(rows, "age"), [1.234, 1234.5, np.nan])
+    np.testing.assert_array_equal(numbers(rows, "share"), [0.12, 0.12, 1])
+    assert words(rows, "kind") == ["1.234", "x", "7"], "a name keeps its spelling"
+    assert list(rows[ID]) == ["1.5", "b", "2"]
+    rows.to_parquet(tmp_path / "rows.parquet")  # as the catalog keeps them
 
 
 @pytest.mark.parametrize("ending", ["csv", "xlsx", "parquet", "jsonl"])

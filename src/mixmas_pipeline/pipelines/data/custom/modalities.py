@@ -44,6 +44,11 @@ def _date_format(form: str) -> str:
         raise ValueError(f"it is no format of dates ({error}); expected for example '%d.%m.%Y'") from None
     if found.year != example.year:
         raise ValueError("it has no year; expected for example '%d.%m.%Y'")
+    if found.hour not in (example.hour, 0):
+        raise ValueError("it has hours up to 12, %I, without %p for AM and PM; expected %H, or both")
+    parts = set(re.findall("%(.)", form.replace("%%", "")))
+    if parts & {"W", "U"} and not parts & {"w", "a", "A"}:  # pandas refuses it, without saying of which column
+        raise ValueError("it has a week (%W, %U) but no weekday (%w, %a, %A); expected both, or day and month")
     return form
 
 

@@ -22,9 +22,10 @@ from mixmas_pipeline.pipelines.data.custom.cells import (
     words,
 )
 from mixmas_pipeline.pipelines.data.custom.formats import reader_of
+from mixmas_pipeline.pipelines.data.custom.formats.columns import as_text, as_texts
 from mixmas_pipeline.pipelines.data.custom.formats.form import Form
 from mixmas_pipeline.pipelines.data.custom.modalities import FileFormParameters, TabularParameters, TimeSeriesParameters
-from mixmas_pipeline.pipelines.data.custom.numerals import is_plain, plain_numbers
+from mixmas_pipeline.pipelines.data.custom.numerals import is_plain, with_plain_numbers
 from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
 from mixmas_pipeline.utils.lazy import lazy
 from mixmas_pipeline.utils.remote_logs import LITERAL
@@ -58,7 +59,17 @@ def read_frame(
     Raises:
         ValueError: the file cannot be read, has no rows, or a column's name twice.
     """
-    form = Form(separator, missing, encoding, sheet, query, tuple(names))
+    return as_texts(_read_cells(path, Form(separator, missing, encoding, sheet, query, tuple(names))))
+
+
+def read_file(path: Path, form: FileFormParameters, names: Collection[str]) -> pd.DataFrame:
+    """``read_frame`` with the keys of the parameters, but where a column has numbers and texts, the numbers are as they
+    are stored (``as_texts`` makes texts of them).
+    """
+    return _read_cells(path, Form(form.separator, form.missing, form.encoding, form.sheet, form.query, tuple(names)))
+
+
+def _read_cells(path: Path, form: Form) -> pd.DataFrame:
     try:
         frame = reader_of(path)(path, form)
     except MemoryError as error:
@@ -74,18 +85,11 @@ def read_frame(
     if repeated := frame.columns[frame.columns.duplicated()].tolist():
         raise ValueError(f"the column {repeated[0]!r} is there twice; expected different names")
     for column in frame.columns:
-        if missing and (said := _is_word(frame[column], missing)).any():
+        if form.missing and (said := _is_word(frame[column], form.missing)).any():
             frame[column] = _nullable(frame[column]).mask(said)
         if (blank := _blank_cells(frame[column])).any():  # it says as little as an empty one
             frame[column] = frame[column].mask(blank)
     return frame.reset_index(drop=True)
-
-
-def read_file(path: Path, form: FileFormParameters, names: Collection[str]) -> pd.DataFrame:
-    """``read_frame`` with the keys of the parameters."""
-    return read_frame(
-        path, form.separator, form.missing, names, encoding=form.encoding, sheet=form.sheet, query=form.query
-    )
 
 
 def _nullable(column: pd.Series) -> pd.Series:
@@ -98,7 +102,7 @@ def _is_word(column: pd.Series, missing: tuple[str, ...]) -> np.ndarray:
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         numbers = [number for number in (pd.to_numeric(word, errors="coerce") for word in missing) if number == number]
         return column.isin(numbers).to_numpy()
-    return np.array([isinstance(cell, str) and cell.strip() in missing for cell in column])
+    return np.array([isinstance(cell, str | int | float) and as_text(cell).strip() in missing for cell in column])
 
 
 def _blank_cells(column: pd.Series) -> np.ndarray:
@@ -193,10 +197,10 @@ def read_rows(path: Path, table: TableParameters, *, labelled: bool = True) -> p
     Raises:
         ValueError: as the functions above.
     """
-    frame = read_file(path, table, _names(table))
-    rows = name_rows(frame, table.id)
+    stored = read_file(path, table, _names(table))
+    rows = name_rows(as_texts(stored), table.id)
     check_columns(rows, table, labelled=labelled)
-    return _with_plain_numbers(rows, table, labelled=labelled)
+    return _with_plain_numbers(rows, stored, table, labelled=labelled)
 
 
 def used_columns(rows: pd.DataFrame, table: TableParameters) -> set[str]:
@@ -231,8 +235,13 @@ def _matching(rows: pd.DataFrame, patterns: Iterable[str]) -> set[str]:
     }
 
 
-def _with_plain_numbers(rows: pd.DataFrame, table: TableParameters, *, labelled: bool) -> pd.DataFrame:
+def _with_plain_numbers(
+    rows: pd.DataFrame, stored: pd.DataFrame, table: TableParameters, *, labelled: bool
+) -> pd.DataFrame:
     """The rows with numbers as Python writes them, where the parameters say that the file writes them otherwise.
+
+    Args:
+        stored: the same rows as ``read_file`` gives them.
 
     Raises:
         ValueError: a cell is written in another way; a column under ``percent`` is none of numbers.
@@ -243,13 +252,10 @@ def _with_plain_numbers(rows: pd.DataFrame, table: TableParameters, *, labelled:
     signed = choose(rows, table.percent) if labelled else _matching(rows, table.percent)
     if others := sorted(set(signed) - columns):
         raise ValueError(f"table.percent has {others[0]!r}, which no modality and no target has as a number")
-    changed = {}
-    for column in sorted(columns):
-        if column in signed or not is_plain(table):
-            changed[column] = plain_numbers(rows, column, table, percent=column in signed)
+    rows = with_plain_numbers(rows, stored, signed if is_plain(table) else columns, table, percent=signed)
     if signed:
         _log.info("%s: '12 %%' is read as 0.12", ", ".join(sorted(signed)), extra=LITERAL)
-    return rows.assign(**changed)
+    return rows
 
 
 def _names(table: TableParameters) -> list[str]:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixmas_pipeline.pipelines.data.custom.cells import numbers, word, words
-from mixmas_pipeline.pipelines.data.custom.formats.columns import as_column, as_text
+from mixmas_pipeline.pipelines.data.custom.formats.columns import as_column, as_text, as_texts
 
 
 @pytest.mark.parametrize(
@@ -45,10 +45,17 @@ from mixmas_pipeline.pipelines.data.custom.formats.columns import as_column, as_
     ],
 )
 def test_types(cells: list[Any], dtype: str, expected: list[Any], tmp_path: Path) -> None:
-    found = as_column(cells)
+    found = as_texts(as_column(cells).to_frame("a"))["a"]
     assert found.dtype == dtype
     assert [None if not isinstance(cell, list) and pd.isna(cell) else cell for cell in found] == expected
     found.to_frame("a").to_parquet(tmp_path / "a.parquet")  # as the catalog keeps it
+
+
+@pytest.mark.parametrize("cells", [[1.234, "1.234,5", None], [2**53 + 1, 2.5], [1, True]])
+def test_beside_others_numbers_stay_numbers(cells: list[Any]) -> None:
+    found = as_column(cells)
+    assert found.dtype == object
+    assert found.tolist() == [cell if cell is not True else "True" for cell in cells]
 
 
 CELLS = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
@@ -58,7 +65,7 @@ CELLS = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(all
 @given(cells=st.lists(CELLS | st.text(st.characters(codec="ascii", categories=["L"]), min_size=1), min_size=1))
 def test_names_are_the_same_whatever_the_other_cells_are(cells: list[Any]) -> None:
     expected = [None if cell is None else word(as_text(cell)) for cell in cells]
-    column = as_column(cells)
+    column = as_texts(as_column(cells).to_frame("a"))["a"]
     if column.dtype == "float64" and (np.abs(column.dropna()) >= 2**53).any():
         return  # words refuses them
     assert words(named(pd.DataFrame({"a": column})), "a") == expected
@@ -67,5 +74,5 @@ def test_names_are_the_same_whatever_the_other_cells_are(cells: list[Any]) -> No
 @examples(100)
 @given(cells=st.lists(st.none() | st.integers(-(10**20), 10**20) | st.floats(-1e20, 1e20), min_size=1))
 def test_numbers_are_the_same_too(cells: list[Any]) -> None:
-    found = numbers(named(pd.DataFrame({"a": as_column(cells)})), "a")
+    found = numbers(named(as_texts(as_column(cells).to_frame("a"))), "a")
     np.testing.assert_array_equal(found, [np.nan if cell is None else float(cell) for cell in cells])

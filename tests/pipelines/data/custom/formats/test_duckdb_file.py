@@ -61,6 +61,12 @@ def test_without_a_query_the_only_table_is_read(tmp_path: Path) -> None:
         ("", "is not one select statement"),
         ("select * from read_csv('/etc/passwd')", "(?s)the query fails: .*disabled"),
         ("select id, id from pets", "the query gives the column 'id' twice; name one otherwise"),
+        (
+            "select id, 2::uhugeint as n from pets",
+            "the column 'n' has the type UHUGEINT, .* n::varchar",
+        ),
+        ("select '101'::bit as \"a b\"", 'the column \'a b\' has the type BIT, .* select "a b"::varchar as "a b"'),
+        ("select date 'infinity' as born", "the column 'born' cannot be read: year 5881580 is out of range"),
     ],
 )
 def test_queries_that_are_refused(query: str, message: str, tmp_path: Path) -> None:

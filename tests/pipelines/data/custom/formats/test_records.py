@@ -75,6 +75,7 @@ def test_lists_of_unequal_length_are_named_by_their_row(tmp_path: Path) -> None:
         ("a.json", "3", "it is a number; expected a list of objects"),
         ("a.json", '[{"a": 1}, {"a": ', "no complete JSON: .*line 1, character 18"),
         ("a.json", '[{"a": ' + "1" * 5000 + "}]", "it: Exceeds the limit"),
+        ("a.json", '[{"a": [1]}, {"a": [[2], [' + "1" * 401 + "]]}]", "row 1, column a: a list has a number of 401 d"),
     ],
 )  # fmt: skip
 def test_what_is_refused(name: str, text: str | bytes, message: str, tmp_path: Path) -> None:

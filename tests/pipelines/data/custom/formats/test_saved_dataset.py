@@ -93,6 +93,7 @@ def test_splits_are_a_column(tmp_path: Path) -> None:
         ({}, {**FEATURES, "more": {}}, r"dataset_info\.json names the column 'more', which is not in the data"),
         ({}, {"kind": {"names": ["cat"], "_type": "ClassLabel"}}, "row 0, column kind: the class 1 has no name in"),
         ({}, {"kind": {"_type": "ClassLabel"}}, "the class 1 has no name in"),
+        ({}, ["kind"], r"pets/dataset_info\.json has features that are a list; expected an object"),
     ],
 )
 def test_what_is_refused(state: dict[str, Any], features: Any, message: str, tmp_path: Path) -> None:
@@ -117,6 +118,12 @@ def test_damaged_descriptions(tmp_path: Path) -> None:
     (path / "dataset_dict.json").write_text("{}")
     with pytest.raises(ValueError, match=r"dataset_dict\.json has no list 'splits'"):
         read(path)
+
+
+def test_columns_that_are_there_twice_are_refused(tmp_path: Path) -> None:
+    twice = pa.table([pa.array([1]), pa.array([2])], names=["a", "a"])
+    with pytest.raises(ValueError, match="the column 'a' is there twice; expected different names"):
+        read(write(tmp_path / "pets", twice, features={}))
 
 
 def test_splits_of_other_columns_are_refused(tmp_path: Path) -> None:

@@ -105,6 +105,13 @@ def test_errors_of_formulas(tmp_path: Path, caplog: pytest.LogCaptureFixture) ->
     np.testing.assert_array_equal(workbook.read(path, Form(missing=("#DIV/0!",)))["b"].astype(float), [np.nan, 3])
 
 
+def test_all_cells_are_read_whatever_the_file_says_of_its_size(tmp_path: Path) -> None:
+    path = edit(
+        write(tmp_path, [["a", "b"], [1, 2], [3, 4]]), SHEET, '<dimension ref="A1:B3"', '<dimension ref="A1:A2"'
+    )
+    assert workbook.read(path, Form()).to_dict("list") == {"a": [1, 3], "b": [2, 4]}
+
+
 def more_sheets(book: Workbook) -> None:
     book.create_sheet("empty")
     book.create_sheet("old")["A1"] = "x"

@@ -17,6 +17,7 @@ from kind_samples import made
 from pydantic import TypeAdapter, ValidationError
 
 from mixmas_pipeline.pipelines.data.custom import nodes
+from mixmas_pipeline.pipelines.data.custom.dates import learn_rule, read_moments
 from mixmas_pipeline.pipelines.data.custom.modalities import ModalityOf
 
 MOMENTS = [
@@ -110,11 +111,29 @@ def test_what_is_wrong(written: dict[str, Any], message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("form", "cell", "expected"),
+    [
+        ("%d/%m/%Y %I:%M %p", "25/01/2024 01:30 PM", datetime(2024, 1, 25, 13, 30)),
+        ("%Y W%W %w", "2024 W04 4", datetime(2024, 1, 25)),
+        ("%Y%%I%m%d", "2024%I0125", datetime(2024, 1, 25)),
+    ],
+)
+def test_formats_that_are_right(form: str, cell: str, expected: datetime) -> None:
+    TypeAdapter(ModalityOf).validate_python({"kind": "tabular", "columns": ["seen"], "date_format": form})
+    rows = named(pd.DataFrame({"seen": [cell]}))
+    found = read_moments(rows, "seen", learn_rule(rows, "seen", form), "UTC")
+    assert found.clock.tolist() == [expected]
+
+
+@pytest.mark.parametrize(
     ("written", "message"),
     [
         ({"date_format": "%d.%m."}, "it has no year; expected for example '%d.%m.%Y'"),
         ({"date_format": {"seen": "YYYY-MM-DD"}}, "it has no year"),
         ({"date_format": "%Q %Y"}, "it is no format of dates"),
+        ({"date_format": "%d/%m/%Y %I:%M"}, "it has hours up to 12, %I, without %p for AM and PM; expected %H"),
+        ({"date_format": "%Y W%W"}, r"it has a week \(%W, %U\) but no weekday \(%w, %a, %A\); expected both"),
+        ({"date_format": {"seen": "%Y-%m-%d %U"}}, "it has a week .* but no weekday"),
         ({"time_zone": "Berlin"}, "there is no such time zone"),
         ({"time_zone": "../etc/passwd"}, "there is no such time zone"),
     ],

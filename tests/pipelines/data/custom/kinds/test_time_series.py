@@ -123,10 +123,10 @@ def test_series_without_any_value_in_training() -> None:
 # --- files as people have them -------------------------------------------------------------------------------------
 
 
-def series(folder: Path, text: str, rows: pd.DataFrame, **written: Any) -> np.ndarray:
-    file = folder / "visits.csv"
+def series(folder: Path, text: str, rows: pd.DataFrame, name: str = "visits.csv", **written: Any) -> np.ndarray:
+    file = folder / name
     file.write_text(text)
-    parameters: Any = TypeAdapter(ModalityOf).validate_python({**SERIES, "file": "visits.csv", **written})
+    parameters: Any = TypeAdapter(ModalityOf).validate_python({**SERIES, "file": name, **written})
     kind = KINDS["time_series"]
     learnt = kind.learn(parameters, rows, file)
     return np.array([[entry["mean"], entry["std"]] for entry in learnt["features"].values()])
@@ -151,6 +151,14 @@ def test_series_are_written_in_their_own_way(tmp_path: Path) -> None:
     assert series(tmp_path, other, rows, steps=1, **written)[0, 0] == 7
     dated = other.replace("1.000", "2024-05-01").replace("0;2;", "0;2024-04-01;")
     assert series(tmp_path, dated, rows, steps=1, **written)[0, 0] == 7
+
+
+def test_stored_numbers_beside_typed_ones_are_taken_as_they_are(tmp_path: Path) -> None:
+    """Read as texts in German, 1.234 would be the last moment and 2.345 a place of 2345."""
+    rows = named(pd.DataFrame({"x": [0]}))
+    text = '[{"who": "r0", "when": 1.234, "place": "5,5"}, {"who": "r0", "when": "1,5", "place": 2.345}]'
+    written = {"columns": ["place"], "steps": 1, "decimal": ",", "thousands": "."}
+    assert series(tmp_path, text, rows, name="visits.json", **written)[0, 0] == pytest.approx(2.345)
 
 
 def test_series_of_nobody_are_told_as_such(tmp_path: Path) -> None:

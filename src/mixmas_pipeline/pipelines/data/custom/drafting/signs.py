@@ -17,8 +17,8 @@ else:
 
 _SIGN, _PERCENT = r"[-+\u2212]?", r"(?P<percent>\s*%)?"
 # Numbers with a decimal comma, or none; with a decimal point, or none.
-_COMMA = re.compile(rf"{_SIGN}([1-9]\d{{0,2}}(?P<apart>\.\d{{3}})+|\d+)(,(?P<part>\d+))?{_PERCENT}")
-_POINT = re.compile(rf"{_SIGN}([1-9]\d{{0,2}}(?P<apart>,\d{{3}})+|\d+)(\.(?P<part>\d+))?{_PERCENT}")
+_COMMA = re.compile(rf"{_SIGN}([1-9][0-9]{{0,2}}(?P<apart>\.[0-9]{{3}})+|[0-9]+)(,(?P<part>[0-9]+))?{_PERCENT}")
+_POINT = re.compile(rf"{_SIGN}([1-9][0-9]{{0,2}}(?P<apart>,[0-9]{{3}})+|[0-9]+)(\.(?P<part>[0-9]+))?{_PERCENT}")
 
 
 class Signs(NamedTuple):

@@ -25,8 +25,8 @@ def as_column(cells: Sequence[Any]) -> pd.Series:
         cells: None for an empty one.
 
     Returns:
-        Whole numbers, numbers, truth values, dates, texts, bytes or lists, where all cells are; else every cell as the
-        text that ``as_text`` makes of it.
+        Whole numbers, numbers, truth values, dates, texts, bytes or lists, where all cells are; else objects: numbers
+        as they are stored, and of every other cell the text that ``as_text`` makes of it.
     """
     kinds = {type(cell) for cell in cells if cell is not None}
     if kinds <= {bool}:
@@ -40,7 +40,19 @@ def as_column(cells: Sequence[Any]) -> pd.Series:
         return pd.Series(np.array(moments, dtype="datetime64[us]"))
     if kinds in ({bytes}, {list}):
         return pd.Series(list(cells), dtype=object)
-    return pd.Series([None if cell is None else as_text(cell) for cell in cells], dtype="str")
+    kept = [cell if cell is None or type(cell) in (int, float) else as_text(cell) for cell in cells]
+    return pd.Series(kept, dtype=object if kinds & {int, float} else "str")
+
+
+def as_texts(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with texts in place of the objects of ``as_column``: a column of one type again."""
+    changed = {}
+    for name, cells in frame.items():
+        empty = cells.isna()
+        if cells.dtype == object and not empty.all() and {type(cell) for cell in cells[~empty]} <= {str, int, float}:
+            texts = [None if none else as_text(cell) for cell, none in zip(cells, empty, strict=True)]
+            changed[name] = pd.Series(texts, index=frame.index, dtype="str")
+    return frame.assign(**changed)
 
 
 def as_text(cell: Any) -> str:

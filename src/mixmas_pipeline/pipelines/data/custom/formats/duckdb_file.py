@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from mixmas_pipeline.pipelines.data.custom.formats.form import Form
 from mixmas_pipeline.pipelines.data.custom.formats.queries import check_settled, whole_table
 
 if TYPE_CHECKING:
+    import duckdb
     import pandas as pd
 
 FIRST_BYTES = b"DUCK"  # after a checksum of 8 bytes
@@ -20,6 +22,8 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
     "lock_configuration": "true",
 }
+# DuckDB hands over other numbers than they are (2^128 - 1 as -1), or bytes.
+_NOT_HANDED_OVER = ("uhugeint", "bignum", "bit")
 _TABLES = "select table_name from information_schema.tables where table_schema = 'main' order by table_name"
 
 
@@ -41,10 +45,22 @@ def read(path: Path, form: Form) -> pd.DataFrame:
             statements = connection.extract_statements(query)
             if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
                 raise ValueError(f"the query {query!r} is not one select statement")
-            table = connection.sql(statements[0]).to_arrow_table()
+            found = connection.sql(statements[0])
+            _check_types(found)
+            table = found.to_arrow_table()
     except duckdb.Error as error:
         what = "the query fails" if form.query else "it is no readable DuckDB database"
         raise ValueError(f"{what}: {error}") from error
     if repeated := [name for name in table.column_names if table.column_names.count(name) > 1]:
         raise ValueError(f"the query gives the column {repeated[0]!r} twice; name one otherwise (select ... as ...)")
     return to_frame(table)
+
+
+def _check_types(found: duckdb.DuckDBPyRelation) -> None:
+    for name, kind in zip(found.columns, found.types, strict=True):
+        if kind.id in _NOT_HANDED_OVER:
+            quoted = name if re.fullmatch("[a-z_]+", name) else '"' + name.replace('"', '""') + '"'
+            raise ValueError(
+                f"the column {name!r} has the type {kind}, which is not read; take it as text in the query: select "
+                f"{quoted}::varchar as {quoted}"
+            )

@@ -100,30 +100,36 @@ def _column(key: str, cells: list[Any]) -> pd.Series:
     if not any(isinstance(cell, list | dict) for cell in cells):
         return as_column(cells)
     try:
-        return as_column([None if cell is None else _numbers(cell) for cell in cells])
+        lists = [None if cell is None else _numbers(cell, f"row {row}, column {key}") for row, cell in enumerate(cells)]
     except TypeError:
         _log.info("%s: lists of other things than numbers, and objects, are read as JSON texts", key, extra=LITERAL)
         return as_column([json.dumps(c, ensure_ascii=False) if isinstance(c, list | dict) else c for c in cells])
+    return as_column(lists)
 
 
-def _numbers(cell: Any) -> list[Any]:
+def _numbers(cell: Any, where: str) -> list[Any]:
     """A list of numbers, or of such lists.
 
     Raises:
         TypeError: it is something else.
+        ValueError: a number has too many digits.
     """
     if not isinstance(cell, list):
         raise TypeError
     lists = any(isinstance(part, list) for part in cell)
-    return [_numbers(part) if lists else _number(part) for part in cell]
+    return [_numbers(part, where) if lists else _number(part, where) for part in cell]
 
 
-def _number(part: Any) -> float:
+def _number(part: Any, where: str) -> float:
     if part is None:
         return math.nan
     if isinstance(part, bool) or not isinstance(part, int | float):
         raise TypeError
-    return float(part)
+    try:
+        return float(part)
+    except OverflowError:
+        digits = len(str(abs(part)))
+        raise ValueError(f"{where}: a list has a number of {digits} digits; expected at most 308") from None
 
 
 def _kind(found: Any) -> str:

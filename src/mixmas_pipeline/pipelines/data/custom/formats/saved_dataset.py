@@ -64,9 +64,8 @@ def _read_split(folder: Path) -> pa.Table:
         )
     names = [_plain_name(entry.get("filename")) for entry in _entries(state, folder)]
     table = pa.concat_tables([read_arrow(folder / name) for name in names])
-    features = _document(folder / _INFO).get("features") if (folder / _INFO).is_file() else None
     inside = []
-    for column, feature in (features or {}).items():
+    for column, feature in _features(folder).items():
         kind = feature.get("_type") if isinstance(feature, dict) else None
         if column not in table.column_names:
             raise ValueError(f"{_INFO} names the column {column!r}, which is not in the data")
@@ -81,6 +80,14 @@ def _read_split(folder: Path) -> pa.Table:
             folder.name, ", ".join(inside), extra=LITERAL,
         )  # fmt: skip
     return table.drop_columns(inside)
+
+
+def _features(folder: Path) -> dict[str, Any]:
+    """Column -> what ``datasets`` calls its feature; none if the folder does not say."""
+    features = (_document(folder / _INFO) if (folder / _INFO).is_file() else {}).get("features") or {}
+    if not isinstance(features, dict):
+        raise ValueError(f"{folder.name}/{_INFO} has features that are a {type(features).__name__}; expected an object")
+    return features
 
 
 def _named(column: str, classes: pa.ChunkedArray, names: Any) -> pa.Array:

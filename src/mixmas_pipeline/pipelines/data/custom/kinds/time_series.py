@@ -11,9 +11,10 @@ import numpy as np
 from mixmas_pipeline.data.column import Column
 from mixmas_pipeline.data.table import Modality
 from mixmas_pipeline.pipelines.data.custom.cells import DATE, ID, CellError, check_column, choose, numbers, plain, words
+from mixmas_pipeline.pipelines.data.custom.formats.columns import as_texts
 from mixmas_pipeline.pipelines.data.custom.kinds.arrays import check_finite, read_array
 from mixmas_pipeline.pipelines.data.custom.modalities import TimeSeriesParameters
-from mixmas_pipeline.pipelines.data.custom.numerals import is_plain, plain_numbers
+from mixmas_pipeline.pipelines.data.custom.numerals import is_plain, with_plain_numbers
 from mixmas_pipeline.pipelines.data.custom.reading import name_rows, read_file
 from mixmas_pipeline.utils.lazy import lazy
 
@@ -137,7 +138,8 @@ def _from_file(parameters: TimeSeriesParameters, rows: pd.DataFrame, file: Path)
     assert parameters.time is not None
     assert parameters.steps is not None
     try:
-        frame = name_rows(read_file(file, parameters, [parameters.id]), None)
+        stored = read_file(file, parameters, [parameters.id])
+        frame = name_rows(as_texts(stored), None)
         for column, key in (
             (parameters.id, "id"),
             (parameters.time, "time"),
@@ -146,7 +148,7 @@ def _from_file(parameters: TimeSeriesParameters, rows: pd.DataFrame, file: Path)
             check_column(frame, column, key)
         if not is_plain(parameters):
             written = [*parameters.columns, *([] if _has_dates(frame[parameters.time]) else [parameters.time])]
-            frame = frame.assign(**{column: plain_numbers(frame, column, parameters) for column in written})
+            frame = with_plain_numbers(frame, stored, written, parameters)
         places = dict(zip(rows[ID], range(len(rows)), strict=True))
         named = words(frame, parameters.id)
         where = np.array([places.get(name, -1) for name in named])
