@@ -56,6 +56,13 @@ def test_outside_a_project_the_error_names_the_command_that_makes_one(tmp_path: 
     assert done.stderr == f"There is no project in {tmp_path}; make one: mixmas_pipeline new FOLDER\n"
 
 
+def test_the_help_of_the_package_names_the_command_that_makes_a_project(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mixmas_pipeline", "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("mixmas_pipeline new FOLDER makes a project")
+    assert "--pipelines" in done.stdout
+
+
 def test_the_command_names_the_next_one_and_reports_an_error_in_one_line(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     done = CliRunner().invoke(new_command, [str(folder)])
