@@ -23,7 +23,7 @@ def main(words: Sequence[str] | None = None, **kwargs: Any) -> Any:
 
         return new_command(words[1:], prog_name="mixmas_pipeline new", **kwargs)
     if "--help" in words:
-        print("mixmas_pipeline new FOLDER makes a project to run in. All other arguments are those of kedro run:\n")
+        sys.stdout.write("mixmas_pipeline new FOLDER makes a project. All other arguments are those of kedro run:\n\n")
     from kedro.utils import find_kedro_project
 
     if find_kedro_project(Path.cwd()) is None and "--help" not in words:
