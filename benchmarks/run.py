@@ -273,7 +273,7 @@ def profile(arguments: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(1)  # otherwise the profiler's own cost is counted to small operators
     with recording(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if gpu else [])]) as found:
         start = time.perf_counter()
-        run(20)
+        run(200 if gpu else 20)
         whole = time.perf_counter() - start
     events = [event for event in found.key_averages() if not gpu or event.key.startswith("aten::")]
     times = {
@@ -332,7 +332,8 @@ def search(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def search_plain(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The candidates of a finished search, every one with every seed, in plain loops scored after every epoch."""
+    """The candidates of a finished search, every one with every seed, in plain loops scored after every epoch. With
+    ``--plain-seeds`` only so many are trained, and the seconds are multiplied."""
     from mixmas_pipeline.datasets.table import TableDataset
     from mixmas_pipeline.models.architecture import Architecture
 
@@ -346,14 +347,15 @@ def search_plain(arguments: argparse.Namespace) -> dict[str, Any]:
     )
     results = [json.loads(path.read_text()) for path in newest("**/*_result.json/*/*_result.json")]
     seeds = max(len(result["trials"]) for result in results)
+    trained = min(seeds, arguments.plain_seeds or seeds)
     start = time.perf_counter()
     for result in results:
         architecture = Architecture.model_validate(result["architecture"])
         views = [_only(table, list(architecture.inputs)) for table in (sample, holdout)]
-        for _ in range(seeds):
+        for _ in range(trained):
             steps, every = result["trials"][0]["steps"], -(-len(sample) // 64)
             _plain_training(architecture, views[0], steps, arguments.device, every, views[1])
-    return {"seconds": time.perf_counter() - start}
+    return {"seconds": (time.perf_counter() - start) * seeds / trained, "seeds_trained": trained, "seeds": seeds}
 
 
 def _only(table: Any, names: list[str]) -> Any:
@@ -477,7 +479,7 @@ def measure(case: str, **options: Any) -> dict[str, Any]:
         RuntimeError: it failed; with the end of its errors.
     """
     params = options.pop("params", [])
-    command = [sys.executable, __file__, "--case", case, *(f"--{key}={value}" for key, value in options.items())]
+    command = [sys.executable, __file__, "--case", case, *(f"--{k.replace('_', '-')}={v}" for k, v in options.items())]
     command += ["--params", *params] if params else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -599,6 +601,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=len(os.sched_getaffinity(0)), help="of a whole search")
     parser.add_argument("--project", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--params", nargs="*", default=[], help=argparse.SUPPRESS)
+    parser.add_argument("--plain-seeds", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--env", default="base", help=argparse.SUPPRESS)
     hidden = {"block": ("mlp_mixer", BLOCKS), "size": ("demo", ("demo", "published"))}
     hidden |= {"device": ("cpu", ("cpu", "cuda"))}

@@ -90,7 +90,7 @@ def cases(step: str, options: Options) -> list[Case]:
         places = [f"--project={options.project}", f"--copy={options.sizes / 'choice' / 'project'}"]
         return [*checks, _own("correctness.choice", "speed.py", "choice", *common, *places)]
     if step == "speed":
-        return [*_shared_cases(options), *_own_speed(options, common)]
+        return _speed_cases(options, common)
     worth, copy = options.sizes / "worth", options.sizes / "validation" / "project"
     return [
         Case("science.worth", (str(HERE / "science.py"), "worth", *common, f"--folder={worth}"), True),
@@ -106,45 +106,52 @@ def _own(name: str, script: str, *arguments: str) -> Case:
     return Case(name, (str(HERE / script), *arguments))
 
 
-def _shared_cases(options: Options) -> list[Case]:
-    """Those of ``benchmarks/run.py``."""
+def _speed_cases(options: Options, common: list[str]) -> list[Case]:
+    """Those of ``benchmarks/run.py`` and those of ``speed.py``."""
     pairs, steps = (256, 4) if options.tiny else (55_000, 320)
-    found = []
+    found: list[Case] = []
 
-    def add(name: str, case: str, **given: object) -> None:
-        arguments = {"device": options.device, "steps": steps, **given}
-        found.append(
-            Case(f"speed.{name}", (str(BENCHMARK), f"--case={case}", *(f"--{k}={v}" for k, v in arguments.items())))
-        )
+    def shared(name: str, case: str, **given: object) -> None:
+        arguments = {"case": case, "device": options.device, "steps": steps, **given}
+        found.append(Case(f"speed.{name}", (str(BENCHMARK), *(f"--{k}={v}" for k, v in arguments.items()))))
 
-    for precision in ("bfloat16", "float32", "tf32"):
-        add(f"peak_{precision}", "peak", precision=precision)
-    add("epoch_plain", "epoch_plain", pairs=pairs)
-    for precision in ("bfloat16", "float32", "tf32"):
-        add(f"epoch_{precision}", "epoch", pairs=pairs, precision=precision)
-    for block in BLOCKS[:1] if options.tiny else BLOCKS:
-        add(f"trial_plain_{block}", "trial_plain", block=block)
-        add(f"trial_{block}", "trial", block=block, precision="bfloat16")
-        add(f"profile_{block}", "profile", block=block, precision="bfloat16")
-    for size in ("demo",) if options.tiny else ("demo", "published"):
-        for how in ("separate", "batched"):
-            add(f"seeds_{how}_{size}", f"seeds_{how}", size=size)
+    def own(name: str, case: str, *given: str) -> None:
+        found.append(_own(f"speed.{name}", "speed.py", case, *common, *given))
+
+    def trial(block: str) -> None:
+        shared(f"trial_plain_{block}", "trial_plain", block=block)
+        shared(f"trial_{block}", "trial", block=block, precision="bfloat16")
+        shared(f"profile_{block}", "profile", block=block, precision="bfloat16")
+
+    def search(name: str, at_once: int, precision: str) -> None:
+        places = f"--project={options.project}", f"--copy={options.sizes / f'search_{name}' / 'project'}"
+        own(f"search_{name}", "search", *places, f"--at-once={at_once}", f"--precision={precision}")
+
+    def epoch(precision: str) -> None:
+        shared(f"peak_{precision}", "peak", precision=precision)
+        shared(f"epoch_{precision}", "epoch", pairs=pairs, precision=precision)
+
+    shared("epoch_plain", "epoch_plain", pairs=pairs)
+    epoch("bfloat16")
+    trial(BLOCKS[0])
+    search("four", 4, "float32")
+    own("search_plain", "search_plain", f"--copy={options.sizes / 'search_four' / 'project'}")
+    own("step_m2_mixer", "step", "--block=m2_mixer", "--compile")
+    for how in ("separate", "batched"):
+        shared(f"seeds_{how}_demo", f"seeds_{how}", size="demo")
+    if options.tiny:
+        return found
+    for how in ("separate", "batched"):
+        shared(f"seeds_{how}_published", f"seeds_{how}", size="published")
+    search("one", 1, "float32")
+    for block in BLOCKS[1:]:
+        trial(block)
+    for block in BLOCKS:
+        own(f"step_{block}", "step", f"--block={block}")
+    search("four_bfloat16", 4, "bfloat16")
+    epoch("float32")
+    epoch("tf32")
     return found
-
-
-def _own_speed(options: Options, common: list[str]) -> list[Case]:
-    found = []
-    for block in ("m2_mixer",) if options.tiny else (*BLOCKS, "m2_mixer"):
-        compiled = ["--compile"] if block == "m2_mixer" else []
-        found.append(_own(f"speed.step_{block}", "speed.py", "step", *common, f"--block={block}", *compiled))
-    searches = {"four": (4, "float32"), "one": (1, "float32"), "four_bfloat16": (4, "bfloat16")}
-    for name, (at_once, precision) in list(searches.items())[: 1 if options.tiny else None]:
-        copy = options.sizes / f"search_{name}" / "project"
-        places = [f"--project={options.project}", f"--copy={copy}"]
-        more = [f"--at-once={at_once}", f"--precision={precision}"]
-        found.append(_own(f"speed.search_{name}", "speed.py", "search", *common, *places, *more))
-    finished = options.sizes / "search_four" / "project"
-    return [*found, _own("speed.search_plain", "speed.py", "search_plain", *common, f"--copy={finished}")]
 
 
 # --- running them -----------------------------------------------------------------------------------------------------
@@ -215,12 +222,14 @@ def run_step(step: str, options: Options, results: Results, settings: dict[str, 
     """Run what has no result yet, until the deadline.
 
     Returns:
-        Whether all of it has one.
+        Whether all of it has one, and every check has passed.
     """
     complete = True
     for case in cases(step, options):
         if not results.unfinished(case.name, settings):
-            _say(f"{case.name}: there is a result")
+            passed = results.passed(case.name)
+            _say(f"{case.name}: there is a result{'' if passed else ', which FAILED'}")
+            complete &= passed
             continue
         left = deadline - time.monotonic()
         if left < _LEAST:
@@ -233,7 +242,7 @@ def run_step(step: str, options: Options, results: Results, settings: dict[str, 
         if "error" in found and part:
             found["result"] = part  # what it had found before stays
         results.put(case.name, {"settings": settings, "ended": time.time(), **found})
-        complete &= not results.unfinished(case.name, settings)
+        complete &= not results.unfinished(case.name, settings) and results.passed(case.name)
         _say(f"  {_in_short(found)}")
     return complete
 

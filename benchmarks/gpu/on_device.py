@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as tests/conftest.py does, which comes after: torch reads it once
+
 import torch
 
 from mixmas_pipeline.utils import devices

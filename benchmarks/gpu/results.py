@@ -59,6 +59,10 @@ class Results:
             return True
         return any(found["settings"].get(key) != settings.get(key) for key in self._keys)
 
+    def passed(self, name: str) -> bool:
+        """Whether a case is no check, or one that has passed."""
+        return bool(self.cases[name].get("result", {}).get("passed", True))
+
     def part(self, name: str, settings: dict[str, Any]) -> dict[str, Any]:
         """What a case that was cut off has found so far, of the same settings; else nothing."""
         found = self.cases.get(name, {})

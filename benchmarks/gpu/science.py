@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 from results import write_atomically
-from speed import TINY_SEARCH, data_parameters
+from speed import TINY_SEARCH, copy_project, data_parameters
 
 ROOT = Path(__file__).parents[2]
 CONTENDERS = ("m2_published", "m2_ours", "single")
@@ -125,7 +125,7 @@ def validate_search(arguments: argparse.Namespace) -> dict[str, Any]:
     10,000 pairs: larger than the 27 of conf/base on 3,000. What is finished is reused."""
     project = arguments.copy
     if not project.exists():
-        shutil.copytree(arguments.project, project, copy_function=os.link)
+        copy_project(arguments.project, project)
     env, name = "validation", "avmnist"
     folder = project / "conf" / env
     shutil.copytree(ROOT / "conf" / "paper", folder, dirs_exist_ok=True)

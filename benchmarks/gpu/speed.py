@@ -49,15 +49,27 @@ def prepare(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"seconds": time.perf_counter() - start, "tables_gb": size, "tables": len(tables)}
 
 
+def copy_project(project: Path, copy: Path) -> None:
+    """Copy a project folder. Tables, which are never changed in place, are links."""
+
+    def place(source: str, target: str) -> None:
+        if source.endswith(".arrow"):
+            os.link(source, target)
+        else:
+            shutil.copy2(source, target)
+
+    shutil.copytree(project, copy, copy_function=place)
+
+
 # --- a training step: as it is, compiled, captured --------------------------------------------------------------------
 def step(arguments: argparse.Namespace) -> dict[str, Any]:
     """Milliseconds of a training step in bfloat16 (64 examples, on the device): as it is, with ``torch.compile`` if
     asked for, and captured as a CUDA graph. What cannot be done says why."""
-    architecture, table = benchmark.candidate(arguments.block), benchmark.random_table(64)
+    table = benchmark.random_table(64, audio=arguments.block == "m2_mixer")
     if arguments.tiny:
         architecture = benchmark.small_candidate()
-    elif arguments.block == "m2_mixer":
-        architecture, table = benchmark.m2_mixer(), benchmark.random_table(64, audio=True)
+    else:
+        architecture = benchmark.m2_mixer() if arguments.block == "m2_mixer" else benchmark.candidate(arguments.block)
     count = 3 if arguments.tiny else 200
     result: dict[str, Any] = {"milliseconds": _step_time(_training_step(architecture, table, arguments.device), count)}
     if arguments.compile:
@@ -165,7 +177,7 @@ def choice_twice(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _search(arguments: argparse.Namespace, project: Path, *parameters: str) -> float:
     shutil.rmtree(project, ignore_errors=True)  # a search that was cut off is not timed further
-    shutil.copytree(arguments.project, project, copy_function=os.link)  # tables are replaced, never changed in place
+    copy_project(arguments.project, project)
     on_gpu, cores = arguments.device == "cuda", len(os.sched_getaffinity(0))
     given = [*data_parameters(arguments.tiny), *parameters]
     given += [f"compute.shares.trial.gpus={1 / arguments.at_once}"] if on_gpu else []
@@ -184,8 +196,8 @@ def chosen(project: Path) -> dict[str, str]:
 
 
 def search_plain(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The candidates of a search that ``search`` has run, in plain loops."""
-    return benchmark.measure("search_plain", project=arguments.copy, device=arguments.device)
+    """The candidates of a search that ``search`` has run, in plain loops; one seed of each, times their number."""
+    return benchmark.measure("search_plain", project=arguments.copy, device=arguments.device, plain_seeds=1)
 
 
 CASES: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {

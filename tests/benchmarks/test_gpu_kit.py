@@ -142,6 +142,16 @@ def test_an_error_leaves_what_was_found_before(
         assert "lost" in read(options)["speed.long"]["error"]
 
 
+def test_a_check_that_has_not_passed_is_a_result_but_not_all_is_done(
+    kit: ModuleType, results_module: ModuleType, options: Any, tmp_path: Path
+) -> None:
+    case = script(kit, tmp_path, "check", "print('{\"passed\": false}')")
+    assert not run(kit, results_module, options, [case])
+    script(kit, tmp_path, "check", "raise SystemExit('this is not run')")
+    assert not run(kit, results_module, options, [case])
+    assert "error" not in read(options)["speed.check"]
+
+
 def test_results_of_another_card_code_or_size_do_not_count(results_module: ModuleType, tmp_path: Path) -> None:
     results = results_module.Results(tmp_path / "work", tmp_path / "out")
     results.put("a", {"settings": SETTINGS, "ended": 1.0, "result": {"x": 1}})
