@@ -105,7 +105,7 @@ def _speed(good: Mapping[str, Any]) -> str:
     head = ("", "plain or first, s", "here or second, s", "times as fast", "of the card's matrix peak")
     parts = [_table(head, rows)] if rows else []
     peaks = [
-        f"{name.removeprefix('speed.peak_')} {found['gflops'] / 1000:.1f}"
+        f"{name.removeprefix('speed.peak_')} {found['gflops'] / 1000:.2f}"
         for name, found in good.items()
         if name.startswith("speed.peak_")
     ]
@@ -142,8 +142,12 @@ def _number(found: Mapping[str, Any], key: str) -> str:
 
 def _choices(good: Mapping[str, Any]) -> str:
     found = {name.removeprefix("speed.search_"): f["chosen"] for name, f in good.items() if "chosen" in f}
-    lines = [f"- {name}: {', '.join(f'{k} {v}' for k, v in chosen.items())}" for name, chosen in found.items()]
+    lines = [f"- {name}: {_named(chosen)}" for name, chosen in found.items()]
     return "Chosen by the searches, all from the same seeds:\n\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+def _named(chosen: Mapping[str, str]) -> str:
+    return ", ".join(f"{stage} {name}" for stage, name in chosen.items())
 
 
 def _profiles(good: Mapping[str, Any]) -> str:
@@ -175,14 +179,14 @@ def _science(good: Mapping[str, Any]) -> str:
             )
         head = ("contender", "seeds", "test accuracy, mean and 95 % interval", "parameters", "seconds, search included")
         parts.append(_table(head, rows))
-        choices = [
-            f"- seed {r['seed']}: {r['chosen']}" for r in found if r["contender"] == "single" and r.get("chosen")
-        ]
+        searched = [result for result in found if result["contender"] == "single" and result.get("chosen")]
+        choices = [f"- seed {result['seed']}: {_named(result['chosen'])}" for result in searched]
         parts += ["Chosen by the search:\n\n" + "\n".join(choices) + "\n"] if choices else []
     if validated := good.get("science.validate_search"):
         state = "finished" if validated["complete"] else "not finished"
         trained = f"{validated['trained']} of {validated['combinations']} combinations trained, {state}"
-        parts.append(f"`validate_search`: {trained}.\n\n{validated.get('summary', '')}\n")
+        lines = [f"- {name}: {value}" for name, value in validated.get("summary", {}).items()]
+        parts.append("\n".join([f"`validate_search`: {trained}.", "", *lines, ""]))
     return "## Science\n\n" + "\n".join(parts) if parts else ""
 
 

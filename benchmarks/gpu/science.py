@@ -83,9 +83,10 @@ def worth(arguments: argparse.Namespace) -> dict[str, Any]:
     run_until(commands, arguments.seconds, folder / "said", arguments.at_once)
     found = {str(path.relative_to(folder / "results")): json.loads(path.read_text()) for path in _result_files(folder)}
     wanted = {f"avmnist_published/{seed}/{contender}.json" for seed in seeds for contender in contenders}
+    for log in (*folder.glob("said/*.log"), *folder.glob("logs/*.log")):
+        sys.stderr.write(f"--- {log.parent.name}/{log.name}\n{log.read_text()[-3000:]}\n")
     if not found:
-        log = "".join(path.read_text()[-2000:] for path in (folder / "logs").glob("*.log"))
-        raise RuntimeError(f"nothing was measured in {arguments.seconds:.0f} s:\n{log}")
+        raise RuntimeError(f"nothing was measured in {arguments.seconds:.0f} s; the logs are above")
     return {"complete": wanted <= set(found), "files": found}
 
 
@@ -156,9 +157,9 @@ def _validated(project: Path) -> dict[str, Any]:
     count = len({path.parents[1].name for path in data.glob("07*/**/truth/*_architecture.json/*/*.json")})
     trained = len({path.parents[1].name for path in data.glob("07*/**/truth/*_result.json/*/*.json")})
     summaries = sorted(data.glob("08*/**/agreement_summary.json/*/agreement_summary.json"))
+    sys.stderr.write((project.parent / "said" / "0.log").read_text()[-5000:])
     if not count:
-        log = (project.parent / "said" / "0.log").read_text()[-3000:]
-        raise RuntimeError(f"no combination was laid out:\n{log}")
+        raise RuntimeError("no combination was laid out; the log is above")
     found: dict[str, Any] = {"complete": bool(summaries), "combinations": count, "trained": trained}
     return found | ({"summary": json.loads(summaries[-1].read_text())} if summaries else {})
 

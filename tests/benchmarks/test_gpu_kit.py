@@ -221,6 +221,26 @@ def test_the_report_has_ratios_shares_and_what_failed(report: ModuleType) -> Non
     assert "TINY SIZES: no figures" in text
 
 
+def test_the_report_has_the_scores_of_seeds_and_their_choices(report: ModuleType) -> None:
+    def row(seed: int, contender: str, score: float, chosen: dict[str, str] | None = None) -> dict[str, Any]:
+        return {"seed": seed, "contender": contender, "score": score, "seconds": 9.0, "parameters": 5, "chosen": chosen}
+
+    rows = [row(0, "m2_ours", 0.8), row(1, "m2_ours", 0.9), row(0, "single", 0.95, {"image": "ramlp"})]
+    files = {f"set/{r['seed']}/{r['contender']}.json": r for r in rows} | {"set/0/search.json": {"seconds": 3.0}}
+    validated = {"combinations": 72, "trained": 5, "complete": False}
+    cases = {
+        "science.worth": {"settings": SETTINGS, "result": {"complete": False, "files": files}},
+        "science.validate_search": {"settings": SETTINGS, "result": validated, "error": "cut off after 9 s"},
+    }
+    text = report.report_text(cases)
+    # By hand: 0.85 ± 12.706 * 0.0707107 / sqrt(2)
+    assert "| m2_ours | 2 | 0.8500 [0.2147, 1.4853] | 5 | 9 |" in text
+    assert "| single | 1 | 0.9500 | 5 | 9 |" in text
+    assert "- seed 0: image ramlp" in text
+    assert "`validate_search`: 5 of 72 combinations trained, not finished." in text
+    assert "- science.validate_search: cut off after 9 s" in text
+
+
 def test_intervals_are_students(report: ModuleType) -> None:
     values = [0.80, 0.82, 0.81, 0.85, 0.79]
     half = stats.t.ppf(0.975, 4) * statistics.stdev(values) / 5**0.5
