@@ -7,9 +7,10 @@
     python benchmarks/worth.py /tmp/worth --ablation --datasets demo liver  the recipe without each of its parts
 
 Data sets: the demo; those of docs/custom_examples.md; stays that ``benchmarks/mimic.py`` generates; 3,509 films and, in
-the demo's sizes, 5,000 training pairs of the real AV-MNIST (both from ``MIXMAS_MIRROR``); if it is named, all 55,000 of
-them too. A seed draws the split (except that of the films, which is given), the search's samples and every
-initialisation.
+the demo's sizes, 5,000 training pairs of the real AV-MNIST (both from ``MIXMAS_MIRROR``). Only if they are named: all
+55,000 of them (avmnist_all), and those with the search space, the budget and M2-Mixer in the published sizes
+(avmnist_published; work for a GPU, see ``benchmarks/gpu``). A seed draws the split (except that of the films, which is
+given), the search's samples and every initialisation.
 
 Contenders, all scored on the test split, after every choice:
 
@@ -156,6 +157,11 @@ def data_sets() -> dict[str, DataSet]:
     # As in docs/avmnist.md; with all pairs each recording is mixed with some fifteen noises anyway.
     few = {"pairing": {"train_size": 5000, "variants": 10}, "training": {"max_epochs": 60, "patience": 15}}
     every = {"pairing": {"variants": 2}, "training": {"max_epochs": 20, "patience": 6}}
+    sizes = [
+        yaml.safe_load((paper / f"parameters_{name}.yml").read_text())["avmnist"] for name in ("search", "compare")
+    ]
+    steps = {"max_epochs": 30, "patience": 6, "batch_size": 128, "learning_rate": 0.001}  # conf/paper's
+    published = merge(merge(*sizes), {"pairing": {"variants": 2}, "training": steps})
     catalog = (paper / "catalog_avmnist.yml",)
     # The sample and the steps of conf/base are those of 56 stays; these are the defaults of one's own table.
     budget = {"steps": 200, "extended_steps": 600, "race": {"seeds": 2}, "batch_size": 32}
@@ -172,17 +178,27 @@ def data_sets() -> dict[str, DataSet]:
         "films": DataSet("mmimdb", search_seeds=2),
         "avmnist": DataSet("avmnist", ("pairing", "seed"), merge(real, few), catalog=catalog),
         "avmnist_all": DataSet("avmnist", ("pairing", "seed"), merge(real, every), catalog=catalog),
+        "avmnist_published": DataSet("avmnist", ("pairing", "seed"), merge(real, published), catalog=catalog),
     }
 
 
-def make_project(folder: Path, data_set: DataSet, seed: int, raw: Path, cores: int | None) -> None:
-    """A project folder with this checkout's configuration; a previous one keeps its data."""
+def make_project(
+    folder: Path, data_set: DataSet, seed: int, raw: Path, cores: int | None, changes: Path | None = None
+) -> None:
+    """A project folder with this checkout's configuration; a previous one keeps its data.
+
+    Args:
+        changes: see ``--changes``.
+    """
+    from mixmas_pipeline.pipelines.data.custom.defaults import merge
+
+    changed = {data_set.section: yaml.safe_load(changes.read_text())} if changes else {}
     shutil.copytree(ROOT / "conf", folder / "conf", ignore=shutil.ignore_patterns("local"), dirs_exist_ok=True)
     for name in ("pyproject.toml", ".telemetry"):
         shutil.copy(ROOT / name, folder / name)
     for name in ("src", "data", "conf/local"):
         (folder / name).mkdir(exist_ok=True)
-    local = yaml.safe_dump(data_set.local(seed, cores), sort_keys=False)
+    local = yaml.safe_dump(merge(data_set.local(seed, cores), changed), sort_keys=False)
     (folder / "conf" / "local" / "parameters.yml").write_text(local)
     for path in data_set.catalog:
         shutil.copy(path, folder / "conf" / "local" / path.name)
@@ -219,6 +235,14 @@ class Project:
     def load(self, name: str) -> Any:
         """A data set by its name without the section."""
         return self._catalog.load(f"{self._section}.{name}")
+
+
+def choice(architecture: Architecture) -> dict[str, str]:
+    """What a search chose: the block of each encoder and of the fusion network, and the fusion function."""
+    chosen = {name: encoder.block.block for name, encoder in architecture.encoders.items()}
+    if fusion := architecture.fusion:
+        chosen |= {"fusion_function": fusion.function, "fusion_network": fusion.network.block.block}
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -282,12 +306,12 @@ def _m2_mixer(project: Project) -> Architecture:
 
 
 def _logits(model: Any, table: MultimodalTable) -> np.ndarray:
-    import torch
-
     from mixmas_pipeline.models.architecture import FUSED
     from mixmas_pipeline.training.inference import compute_logits
+    from mixmas_pipeline.utils.devices import pick_device
 
-    return compute_logits(model, table, torch.device("cpu"))[FUSED]
+    device = pick_device("auto")
+    return compute_logits(model.to(device), table, device)[FUSED]
 
 
 def fit_autogluon(project: Project, arguments: argparse.Namespace) -> Outcome:
@@ -353,6 +377,7 @@ def measure(folder: Path, name: str, seed: int, contender: str, arguments: argpa
         "seconds": outcome.seconds + searching["seconds"],
         "search_seconds": searching["seconds"],
         "parameters": outcome.parameters,
+        "chosen": choice(project.load("architecture")) if contender in SEARCHED else None,
         "rows": [len(table) for table in (project.train, project.validation, project.test)],
         "scores": scores,
     }
@@ -384,7 +409,7 @@ def measure_missing(folder: Path, name: str, seed: int, contenders: list[str], a
     data_set, project = data_sets()[name], folder / "projects" / f"{name}-{seed}"
     log = folder / "logs" / f"{name}-{seed}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    make_project(project, data_set, seed, folder / "raw", arguments.cores)
+    make_project(project, data_set, seed, folder / "raw", arguments.cores, arguments.changes)
     here = [sys.executable, __file__, str(folder.absolute()), "--in-this-process", *_options(arguments)]
     complete, ended = True, set[str]()
     for contender in missing:
@@ -407,7 +432,7 @@ def measure_missing(folder: Path, name: str, seed: int, contenders: list[str], a
 
 
 def _options(arguments: argparse.Namespace) -> list[str]:
-    named = ("autogluon", "seconds", "presets", "cores")
+    named = ("autogluon", "seconds", "presets", "cores", "changes")
     return [f"--{name}={getattr(arguments, name)}" for name in named if getattr(arguments, name)]
 
 
@@ -590,7 +615,7 @@ def _arguments() -> argparse.Namespace:
     names = list(data_sets())
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="keeps results, raw files and logs, tables and figure")
-    usual = [name for name in names if name != "avmnist_all"]  # which takes an hour more
+    usual = [name for name in names if name not in ("avmnist_all", "avmnist_published")]  # which take hours more
     parser.add_argument("--datasets", nargs="+", choices=names, default=usual)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--contenders", nargs="+", choices=[*CONTENDERS, *ABLATIONS], default=list(CONTENDERS))
@@ -601,6 +626,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=600, help="AutoGluon's time limit per data set and seed")
     parser.add_argument("--presets", default="best_quality", help="AutoGluon's")
     parser.add_argument("--cores", type=int, help="that a pipeline, a training or AutoGluon may use; default all")
+    parser.add_argument("--changes", type=Path, help="YAML of parameters that differ, for every data set")
     parser.add_argument("--table", action="store_true", help="only write the tables and the figure")
     parser.add_argument("--in-this-process", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
