@@ -59,22 +59,17 @@ def test_force_replaces_the_draft_alone(tmp_path: Path) -> None:
     assert file.read_text() == f"a: 1\n\n{bordered('pets', new)}# mine\nb: 2\n"
 
 
-def test_a_draft_of_another_table_replaces_the_one_that_is_active(tmp_path: Path) -> None:
+@pytest.mark.parametrize("force", [False, True])
+def test_a_draft_of_another_table_stays_beside(force: bool, tmp_path: Path) -> None:
+    """It is no longer the one that is chosen; the line that did is a comment."""
     folder = conf(tmp_path, "a: 1\n")
     write(folder, "pets", BLOCK, force=False)
     birds = BLOCK.replace("pets", "birds")
-    with pytest.raises(NotFree, match="has a draft of pets already"):
-        write(folder, "birds", birds, force=False)
-    file = write(folder, "birds", birds, force=True)
-    assert yaml.safe_load(file.read_text()).keys() == {"a", "dataset", "birds"}
-
-
-def test_a_second_draft_stands_beside_one_that_is_not_active(tmp_path: Path) -> None:
-    folder = conf(tmp_path, None)
-    file = write(folder, "pets", BLOCK, force=False)
-    file.write_text(file.read_text().replace("dataset: pets\n", ""))
-    write(folder, "birds", BLOCK.replace("pets", "birds"), force=False)
-    assert yaml.safe_load(file.read_text()).keys() == {"pets", "dataset", "birds"}
+    file = write(folder, "birds", birds, force=force)
+    pets = bordered("pets", BLOCK).replace("dataset: pets", "# dataset: pets")
+    assert file.read_text() == f"a: 1\n\n{pets}\n{bordered('birds', birds)}"
+    write(folder, "pets", BLOCK, force=True)
+    assert yaml.safe_load(file.read_text()) == {"a": 1, **yaml.safe_load(birds), **yaml.safe_load(BLOCK)}
 
 
 @pytest.mark.parametrize("force", [False, True])

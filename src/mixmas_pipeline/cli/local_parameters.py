@@ -16,6 +16,7 @@ _DRAFT = re.compile(
     r"^# --- draft of (?P<name>\w+) ---[^\n]*\n.*?^# --- end of the draft of (?P=name) ---[^\n]*(\n|\Z)",
     re.MULTILINE | re.DOTALL,
 )
+_CHOICE = re.compile(r"^dataset:.*$", re.MULTILINE)
 
 
 class NotFree(ValueError):
@@ -49,19 +50,21 @@ def check_free(conf: Path, name: str, *, force: bool) -> None:
 
 
 def inserted(old: str, name: str, block: str, *, force: bool) -> str:
-    """The file with the block: in the place of a draft that it replaces, else at the end.
+    """The file with the block: in the place of the draft that it replaces, else at the end. A draft of another table
+    stays; only its line that chooses it becomes a comment.
 
     Args:
         old: what is there.
         name: of the data set.
         block: of ``bordered``.
-        force: replace drafts that have the same keys.
+        force: replace an earlier draft of this name.
 
     Raises:
         NotFree: a key is there already.
     """
     needed = {"dataset", name}
-    drafts = [m for m in _DRAFT.finditer(old) if needed & _keys(m[0], FILE).keys()]
+    old = _DRAFT.sub(lambda m: m[0] if name in _keys(m[0], FILE) else _CHOICE.sub(r"# \g<0>", m[0]), old)
+    drafts = [m for m in _DRAFT.finditer(old) if name in _keys(m[0], FILE)]
     rest = _without(old, drafts)
     for key in sorted(needed & _keys(rest, FILE).keys()):
         line = next((i for i, text in enumerate(old.splitlines(), 1) if re.match(rf"['\"]?{key}['\"]?\s*:", text)), 0)
