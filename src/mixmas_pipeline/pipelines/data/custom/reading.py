@@ -102,7 +102,7 @@ def _is_word(column: pd.Series, missing: tuple[str, ...]) -> np.ndarray:
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         numbers = [number for number in (pd.to_numeric(word, errors="coerce") for word in missing) if number == number]
         return column.isin(numbers).to_numpy()
-    return np.array([isinstance(cell, str | int | float) and as_text(cell).strip() in missing for cell in column])
+    return np.array([type(cell) in (str, int, float) and as_text(cell).strip() in missing for cell in column])
 
 
 def _blank_cells(column: pd.Series) -> np.ndarray:

@@ -49,8 +49,9 @@ def read_arrow(path: Path) -> pa.Table:
     else:  # From memory: a mapped file may change, or end, after it has been checked.
         table = feather.read_table(path, memory_map=False)
     table.validate(full=True)
-    if repeated := [name for name in table.column_names if table.column_names.count(name) > 1]:
-        raise ValueError(f"the column {repeated[0]!r} is there twice; expected different names")
+    if len(set(names := table.column_names)) < len(names):
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the column {repeated!r} is there twice; expected different names")
     return table
 
 
@@ -101,6 +102,5 @@ def _column(table: pa.Table, name: str) -> pd.Series:
         return table[name].to_pandas(integer_object_nulls=True)
     except (ValueError, ArithmeticError, NotImplementedError) as error:
         zone = getattr(table[name].type, "tz", None)
-        advice = "one such as Europe/Berlin or +01:00"
-        why = f"its time zone {zone!r} is not known; expected {advice}" if zone else error
+        why = f"its time zone {zone!r} is not known; expected one such as Europe/Berlin or +01:00" if zone else error
         raise ValueError(f"the column {name!r} cannot be read: {why}") from error
