@@ -203,3 +203,8 @@ def columns(modality: dict[str, Any], folder: Path, table: dict[str, Any]) -> li
     named = [table.get("id"), table["label"]]
     header = header[[c for c in header.columns if c not in named]]
     return choose(header, ["*"] if modality["columns"] == "*" else modality["columns"])
+
+
+def test_patients_with_long_numbers_are_a_group(tmp_path: Path) -> None:
+    table = table_of(drafted(animals(ROWS, patient_id=[10**17 + i // 3 for i in range(ROWS)]), tmp_path))
+    assert table["split"]["group"] == "patient_id"

@@ -125,3 +125,14 @@ def test_names_of_two_words_are_texts_where_words_recur() -> None:
 )
 def test_forms_of_dates(one: str, other: str, same: bool) -> None:
     assert (date_form(one) == date_form(other)) is same
+
+
+@pytest.mark.parametrize("first", [10**17, 10**25])
+@pytest.mark.parametrize("dtype", ["str", object])
+def test_large_whole_numbers_stay_apart(first: int, dtype: str) -> None:
+    """Floats have no more than 16 digits."""
+    cells = [first + i // 3 for i in range(90)]
+    facts = examine(column([str(cell) for cell in cells] if dtype == "str" else cells, dtype))
+    assert (facts.kind, facts.distinct, facts.whole) == (Kind.NUMBERS, 30, True)
+    assert examine(column(pd.array([10**17, 10**17 + 1, None], dtype="Int64"))).distinct == 2
+    assert examine(column(["3", "3.0", "100000000000000001", "100000000000000002"])).distinct == 3

@@ -133,7 +133,9 @@ def _numbers(name: str, cells: pd.Series, written: pd.Series) -> ColumnFacts:
     written: the same cells as the file has them.
     """
     values = cells.to_numpy(dtype=np.float64, na_value=np.nan)
-    facts = ColumnFacts(name, Kind.NUMBERS, len(values), len(np.unique(values)), shown(written.iloc[0]))
+    exact = np.abs(values) < 2**53
+    distinct = len(np.unique(values[exact])) + written[~exact].nunique()  # floats of larger numbers lack digits
+    facts = ColumnFacts(name, Kind.NUMBERS, len(values), distinct, shown(written.iloc[0]))
     if (large := ~(np.abs(values) <= LARGEST)).any():
         row = int(large.argmax())
         problem = (
