@@ -42,6 +42,41 @@ def test_words_between_numbers_are_missing_values(tmp_path: Path) -> None:
     assert table.rows["horsepower"].isna().sum() == sum(i % 7 == 0 or i % 5 == 0 for i in range(120))
 
 
+def test_known_words_stay_missing_beside_guessed_ones(tmp_path: Path) -> None:
+    """``missing`` replaces the known words in the whole table."""
+    frame = animals(
+        a=["?" if i % 7 == 0 else str(i) for i in range(120)],
+        b=["NA", "1.5", "NA", "2.5"] * 30,
+        country=["NA", "DE", "FR"] * 40,
+        note=["null", "a fine day", "a rainy day", "some rain"] * 30,
+    )
+    frame.to_csv(tmp_path / "pets.csv", index=False)
+    table = read(tmp_path / "pets.csv", ("outcome",))
+    assert table.missing == ("?", "NA")
+    assert table.rows["b"].isna().sum() == 60
+    (warning,) = table.warnings
+    assert warning.startswith("missing also empties cells of names: NA (40 cells of country). If these are names")
+
+
+def test_a_mark_that_is_a_name_elsewhere_is_warned_of(tmp_path: Path) -> None:
+    frame = animals(a=["-" if i % 7 == 0 else str(i) for i in range(120)], grade=["-", "A", "B", "C"] * 30)
+    frame.to_csv(tmp_path / "pets.csv", index=False)
+    table = read(tmp_path / "pets.csv", ("outcome",))
+    assert table.missing == ("-",)
+    (warning,) = table.warnings
+    assert warning.startswith("missing also empties cells of names: - (30 cells of grade)")
+
+
+def test_a_mark_of_the_label_is_no_missing_value(tmp_path: Path) -> None:
+    frame = animals(a=["-" if i % 7 == 0 else str(i) for i in range(120)], outcome=["+", "-"] * 60)
+    frame.to_csv(tmp_path / "pets.csv", index=False)
+    table = read(tmp_path / "pets.csv", ("outcome",))
+    assert table.missing is None
+    assert table.rows["outcome"].tolist() == ["+", "-"] * 60
+    (warning,) = table.warnings
+    assert warning.startswith("- stands between the values of a, and is a value of the label outcome too")
+
+
 @pytest.mark.parametrize(
     "cells", [["NA", *map(str, range(119))], ["?", "x"] * 60, ["old", *map(str, range(119))], ["a"] * 120]
 )
@@ -53,6 +88,11 @@ def test_other_words_are_not(cells: list[str], tmp_path: Path) -> None:
 def test_the_label_keeps_words_for_missing_values(tmp_path: Path) -> None:
     animals(outcome=["NA", "x"] * 60).to_csv(tmp_path / "pets.csv", index=False)
     assert read(tmp_path / "pets.csv", ("outcome",)).rows["outcome"].unique().tolist() == ["NA", "x"]
+
+
+def test_the_label_of_a_workbook_keeps_words_for_missing_values(tmp_path: Path) -> None:
+    animals(outcome=["NA", "x"] * 60).to_excel(tmp_path / "pets.xlsx", index=False)
+    assert read(tmp_path / "pets.xlsx", ("outcome",)).rows["outcome"].unique().tolist() == ["NA", "x"]
 
 
 def test_dictionaries_of_parquet_are_what_they_stand_for(tmp_path: Path) -> None:

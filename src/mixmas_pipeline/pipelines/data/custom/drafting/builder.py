@@ -126,7 +126,7 @@ class _Builder:
         self.columns = examine_all(self.rows, [c for c in own if c not in target.labels])
         self.roles: Roles = find_roles(self.rows, self.columns)
         self.inputs = Inputs(self.rows, project, left_out=dict(self.roles.left_out))
-        self.warnings = [*target.warnings, *self.roles.warnings]
+        self.warnings = [*table.warnings, *target.warnings, *self.roles.warnings]
 
     def whole(self) -> Draft:
         """The draft, tried out."""
@@ -212,7 +212,7 @@ class _Builder:
             why = "it is no text in UTF-8. If letters with accents are wrong, name another one"
             table.append(Line(2, "encoding", self.table.encoding, why))
         if self.table.missing:
-            table.append(Line(2, "missing", list(self.table.missing), "they stand between numbers"))
+            table.append(Line(2, "missing", list(self.table.missing), "they stand between numbers, or are usual words"))
         table += self._signs()
         if "id" in self.roles.keys:
             table.append(Line(2, "id", self.roles.keys["id"], self.roles.comments["id"]))

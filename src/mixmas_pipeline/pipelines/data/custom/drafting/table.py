@@ -8,11 +8,13 @@ import csv
 import gzip
 import io
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mixmas_pipeline.pipelines.data.custom.cells import MISSING_WORDS, NUMBER
-from mixmas_pipeline.pipelines.data.custom.drafting.columns import as_words
+from mixmas_pipeline.pipelines.data.custom.drafting.columns import Kind, as_words, examine
+from mixmas_pipeline.pipelines.data.custom.drafting.messages import counted, listed, shown
 from mixmas_pipeline.pipelines.data.custom.drafting.signs import Signs, guess_signs, with_plain_numbers
 from mixmas_pipeline.pipelines.data.custom.reading import name_rows, read_frame
 from mixmas_pipeline.utils.lazy import lazy
@@ -41,6 +43,7 @@ class Table(NamedTuple):
         missing: words for a missing value, if there are others than a run knows.
         encoding: of a text, if a run would not find it. Default none.
         signs: how its numbers are written. Default: as a run reads them.
+        warnings: what a person should look at. Default none.
     """
 
     rows: pd.DataFrame
@@ -48,6 +51,7 @@ class Table(NamedTuple):
     missing: tuple[str, ...] | None
     encoding: str | None = None
     signs: Signs = Signs()
+    warnings: tuple[str, ...] = ()
 
 
 def read(path: Path, labels: tuple[str, ...]) -> Table:
@@ -60,11 +64,11 @@ def read(path: Path, labels: tuple[str, ...]) -> Table:
         ValueError: as ``read_frame``.
     """
     if usual_separator(path) is None:
-        return _with_signs(Table(_named(read_frame(path)), None, None))
+        return _with_signs(Table(_named(read_frame(path, names=labels)), None, None))
     separator, encoding = guess_separator(path), guess_encoding(path)
-    missing = _guess_missing(read_frame(path, separator, (), encoding=encoding), labels)
+    missing, warnings = _guess_missing(read_frame(path, separator, (), encoding=encoding), labels)
     rows = _named(read_frame(path, separator, missing, labels, encoding=encoding))
-    return _with_signs(Table(rows, separator, missing, encoding))
+    return _with_signs(Table(rows, separator, missing, encoding, warnings=warnings))
 
 
 def _with_signs(table: Table) -> Table:
@@ -124,25 +128,77 @@ def _width(text: str, separator: str) -> int:
     return counts.pop() if len(counts) == 1 else 0
 
 
-def _guess_missing(raw: pd.DataFrame, labels: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Words such as "?" between the numbers of a column, with the known ones that stand there too; None if there are
-    only known ones.
+class _Missing(NamedTuple):
+    """Attributes:
+    words: for a missing value; None: those that a run knows.
+    warnings: words that may mean something else in some column.
+    """
+
+    words: tuple[str, ...] | None
+    warnings: tuple[str, ...]
+
+
+def _guess_missing(raw: pd.DataFrame, labels: tuple[str, ...]) -> _Missing:
+    """Words such as "?" between the numbers of a column. As they replace the known ones in the whole table, the known
+    ones that the table has for missing values are added. None may be a value of a label.
 
     Args:
         raw: all cells that are not empty.
     """
-    marks: set[str] = set()
-    for column in raw.columns.difference(list(labels)):
-        cells = raw[column].dropna()
-        numbers = pd.to_numeric(cells, errors="coerce").notna() & ~cells.isin(MISSING_WORDS)
-        if numbers.all() or not numbers.any():
-            continue
-        written = as_words(cells)
-        no_numbers = written[~numbers]
-        found = set(no_numbers.unique())
-        if found and len(no_numbers) < len(written) / 2 and found <= _MARKS | MISSING_WORDS:
-            marks |= found
-    return tuple(sorted(marks)) if marks & _MARKS else None
+    others = raw.columns.difference(list(labels))
+    between = {column: found for column in others if (found := _between_numbers(raw[column]))}
+    if not any(found & _MARKS for found in between.values()):
+        return _Missing(None, ())
+    places = {column: between.get(column) or _known_words(raw[column]) for column in others}
+    marks = set().union(*places.values())
+    values = {value: label for label in labels if label in raw for value in as_words(raw[label]).unique()}
+    if not (marks - values.keys()) & _MARKS:  # the known ones are missing where they are no names
+        return _Missing(None, _label_warnings(marks & _MARKS & values.keys(), places, values))
+    words = tuple(sorted(marks - values.keys()))
+    names = [
+        f"{shown(word)} ({counted(number, 'cell')} of {shown(column)})"
+        for column in others
+        for word, number in as_words(raw[column]).value_counts().items()
+        if word in words and word not in places[column] and _has_names(raw[column], words)
+    ]
+    warnings = _label_warnings(marks & values.keys(), places, values)
+    if names:
+        warnings += (
+            f"missing also empties cells of names: {listed(names)}. If these are names, remove them from missing, and "
+            "empty the cells that lack a value in the file",
+        )
+    return _Missing(words, warnings)
+
+
+def _between_numbers(column: pd.Series) -> set[str]:
+    """The words of a column that has numbers otherwise, if all of them may stand for missing values."""
+    cells = column.dropna()
+    numbers = pd.to_numeric(cells, errors="coerce").notna() & ~cells.isin(MISSING_WORDS)
+    if numbers.all() or not numbers.any():
+        return set()
+    no_numbers = as_words(cells)[~numbers]
+    found = set(no_numbers.unique())
+    return found if len(no_numbers) < len(cells) / 2 and found <= _MARKS | MISSING_WORDS else set()
+
+
+def _known_words(column: pd.Series) -> set[str]:
+    """The known words for a missing value in a column, unless the others are names: then it may be one too."""
+    found = set(as_words(column).unique()) & MISSING_WORDS
+    return set() if found and _has_names(column, MISSING_WORDS) else found
+
+
+def _has_names(column: pd.Series, without: Collection[str]) -> bool:
+    return examine(column.mask(as_words(column).reindex(column.index).isin(without))).kind == Kind.NAMES
+
+
+def _label_warnings(marks: set[str], places: dict[str, set[str]], values: dict[str, str]) -> tuple[str, ...]:
+    """Of marks that are values of a label: value -> label."""
+    columns = {mark: listed(column for column, found in places.items() if mark in found) for mark in marks}
+    return tuple(
+        f"{shown(mark)} stands between the values of {columns[mark]}, and is a value of the label "
+        f"{shown(values[mark])} too. It is not taken for a missing value: empty the cells that lack a value in the file"
+        for mark in sorted(marks)
+    )
 
 
 def _named(frame: pd.DataFrame) -> pd.DataFrame:
