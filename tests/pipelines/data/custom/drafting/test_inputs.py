@@ -32,6 +32,15 @@ def test_facts_are_all_that_is_left(tmp_path: Path) -> None:
     assert modalities(tmp_path) == {"facts": FACTS}
 
 
+def test_a_column_named_as_the_star_is_one_of_all(tmp_path: Path) -> None:
+    assert modalities(tmp_path, **{"*": RNG.normal(size=ROWS)})["facts"]["columns"] == ["age", "breed", "*"]
+
+
+def test_a_name_is_no_pattern_of_what_is_left_out(tmp_path: Path) -> None:
+    made = modalities(tmp_path, **{"x*": TEXTS, "xy": 1})
+    assert made["facts"]["columns"] == ["age", "breed"]
+
+
 def test_facts_are_named_where_something_is_left_out(tmp_path: Path) -> None:
     assert modalities(tmp_path, same=1)["facts"]["columns"] == ["age", "breed"]
 
@@ -175,6 +184,7 @@ def inputs_of_npz(folder: Path) -> Any:
         (("p.x", "p.y"), ["p.x", "p.y", "q"], ["p.*"]),
         (("px", "py"), ["px", "py"], ["px", "py"]),
         (("x", "y", "z"), ["x", "y", "z"], ["x", "y", "z"]),
+        (("a*", "ab", "ac"), ["a*", "ab", "ac"], ["a*", "ab", "ac"]),  # a name is no pattern
     ],
 )
 def test_patterns(columns: tuple[str, ...], everything: list[str], expected: list[str]) -> None:

@@ -114,7 +114,9 @@ def patterns(columns: tuple[str, ...], everything: Iterable[str]) -> list[str]:
     is_narrow = len(columns) > 2 or (len(columns) == 2 and prefix[-1:] in ("_", ".", "-", "/", ":"))
     if not prefix or not is_narrow or re.search(r"[*?\[\]]", prefix):
         return list(columns)
-    return [f"{prefix}*"] if tuple(c for c in everything if c.startswith(prefix)) == columns else list(columns)
+    pattern, everything = f"{prefix}*", tuple(everything)
+    fits = pattern not in everything and tuple(c for c in everything if c.startswith(prefix)) == columns
+    return [pattern] if fits else list(columns)
 
 
 def add_files(inputs: Inputs, found: FileColumn, facts: ColumnFacts) -> None:
@@ -295,7 +297,7 @@ def _add_facts(inputs: Inputs, facts: dict[str, ColumnFacts], used: set[str]) ->
     for name, columns in parts.items():
         own = {column: facts[column] for column in columns}
         keys: dict[str, Any] = {"kind": "tabular", "columns": patterns(tuple(columns), _own(inputs.rows))}
-        if len(parts) == 1 and _is_all_that_is_left(inputs, facts, used):
+        if len(parts) == 1 and "*" not in _own(inputs.rows) and _is_all_that_is_left(inputs, facts, used):
             keys["columns"] = "*"
         if names := [column for column, of in own.items() if of.kind == Kind.NAMES]:
             keys["categories"] = names
@@ -318,7 +320,8 @@ def _columns_of(keys: dict[str, Any], everything: list[str]) -> set[str]:
         return set()
     named = [*([keys["column"]] if "column" in keys else []), *keys.get("columns", [])]
     named += [pattern for group in keys.get("groups", {}).values() for pattern in group]
-    return {c for c in everything for pattern in named if c == pattern or fnmatchcase(c, pattern)}
+    patterns = [name for name in named if name not in everything]  # as ``cells.choose``, the name itself comes first
+    return {c for c in everything if c in named or any(fnmatchcase(c, pattern) for pattern in patterns)}
 
 
 def _parts(facts: Mapping[str, ColumnFacts], most: int) -> dict[str, list[str]]:
