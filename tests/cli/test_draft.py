@@ -122,6 +122,35 @@ def test_a_new_project_with_a_draft(tmp_path: Path) -> None:
     assert (folder / "conf/base/parameters.yml").exists()
 
 
+@pytest.mark.parametrize(
+    ("file", "options", "name"),
+    [
+        ("mimic.csv", [], "table_mimic"),
+        ("dataset.csv", [], "table_dataset"),
+        ("search.csv", [], "table_search"),
+        ("mimic.csv", ["--name", "my_stays"], "my_stays"),
+    ],
+)
+def test_a_new_project_of_a_table_whose_name_is_taken(file: str, options: list[str], name: str, tmp_path: Path) -> None:
+    animals(120).to_csv(tmp_path / file, index=False)
+    arguments = [str(tmp_path / "project"), "--table", str(tmp_path / file), "--label", "outcome", *options]
+    done = CliRunner().invoke(new_command, arguments)
+    assert done.exit_code == 0, done.output
+    parameters = yaml.safe_load((tmp_path / "project/conf/local/parameters.yml").read_text())
+    assert parameters["dataset"] == name
+    assert parameters[name]["table"]["label"] == "outcome"
+
+
+@pytest.mark.parametrize("name", ["mimic", "dataset", "My Pets"])
+def test_no_project_is_made_with_a_name_that_no_data_set_can_have(name: str, tmp_path: Path) -> None:
+    animals(120).to_csv(tmp_path / "pets.csv", index=False)
+    arguments = ["--table", str(tmp_path / "pets.csv"), "--label", "outcome", "--name", name]
+    done = CliRunner().invoke(new_command, [str(tmp_path / "project"), *arguments])
+    assert done.exit_code == 1
+    assert f"{name!r} cannot name a data set" in done.output
+    assert not (tmp_path / "project").exists()
+
+
 @pytest.mark.parametrize("label", [[], ["--label", "outcom"]])
 def test_no_project_is_made_without_a_draft(label: list[str], tmp_path: Path) -> None:
     animals(120).to_csv(tmp_path / "pets.csv", index=False)
@@ -131,10 +160,11 @@ def test_no_project_is_made_without_a_draft(label: list[str], tmp_path: Path) ->
     assert not (tmp_path / "project").exists()
 
 
-def test_a_label_needs_a_table(tmp_path: Path) -> None:
-    done = CliRunner().invoke(new_command, [str(tmp_path / "project"), "--label", "outcome"])
+@pytest.mark.parametrize("option", ["--label", "--name"])
+def test_what_describes_a_table_needs_one(option: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(new_command, [str(tmp_path / "project"), option, "outcome"])
     assert done.exit_code == 2
-    assert "--label names a column of --table" in done.output
+    assert f"{option} is only used with --table" in done.output
 
 
 def test_names_are_printed_without_control_characters(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from kedro.framework.startup import ProjectMetadata
 
 if TYPE_CHECKING:
+    from kedro.framework.startup import ProjectMetadata
+
     from mixmas_pipeline.pipelines.data.custom.drafting import Draft
 
 LABEL = click.option(
@@ -52,22 +53,27 @@ def make_draft(
     Args:
         table: a path in the folder of the process, or a URL.
         labels: columns to predict.
-        name: of the data set. Default: the file's.
+        name: of the data set. Default: the file's; if no data set can have that, it follows "table_".
         project: the folder that paths are relative to.
         conf: the project's folder of configuration.
         force: an earlier draft may be replaced. Default false.
 
     Raises:
-        ClickException: there is no such file or label, or a name is taken.
+        ClickException: there is no such file or label, or the name is taken, or none of a data set.
     """
     from kedro.io import DatasetError
 
+    from mixmas_pipeline import pipeline_registry
     from mixmas_pipeline.cli.local_parameters import NotFree, check_free
     from mixmas_pipeline.datasets import NamedFileDataset
     from mixmas_pipeline.pipelines.data.custom.drafting import DraftError, data_set_name, draft, written_path
 
     file = table if "://" in table else written_path(Path(table), project)
-    name = name or data_set_name(table)
+    if name is None:
+        name = data_set_name(table)
+        name = name if pipeline_registry.why_no_name(name) is None else f"table_{name}"
+    elif why := pipeline_registry.why_no_name(name):
+        raise click.ClickException(f"{name!r} cannot name a data set: {why}")
     try:
         path = NamedFileDataset(filepath=table, key="kedro draft").load()
         if labels:  # else the error names the columns that may be labels
