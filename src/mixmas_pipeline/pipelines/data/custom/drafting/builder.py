@@ -251,17 +251,22 @@ class _Builder:
         return "".join(lines)
 
     def _try(self, table: dict[str, Any]) -> None:
-        """Read, split and learn as a run does, which finds what the guesses have missed."""
+        """Read, split, learn and prepare as a run does, which finds what the guesses have missed."""
         parameters = check(table, f"{self.name}.table", TableParameters)
         with _quiet():
             rows = nodes.read_table(self.path, table)
-            train, *_ = nodes.split_rows(rows, table)
+            splits = nodes.split_rows(rows, table)[:3]
             for modality in parameters.modalities.values():
                 if modality.kind == "text":
                     continue  # its encoder is not loaded for a draft
                 source = None if modality.source is None else self.project / modality.source
                 source = source if modality.array_name is None else self.path
-                nodes.learn_modality(train, table, modality.model_dump(), source)
+                keys = modality.model_dump()
+                learnt = nodes.learn_modality(splits[0], table, keys, source)
+                if modality.kind in ("image", "audio"):
+                    continue  # decoding all files takes too long for a draft
+                for split in splits:
+                    nodes.prepare_modality(split, learnt, keys, self.file, source)
 
 
 def _modality(modality: ModalityDraft) -> list[Line]:
