@@ -71,6 +71,7 @@ def test_nothing_is_overwritten_without_force(project: Path) -> None:
         (["pest.csv", "--label", "outcome"], "pest.csv does not exist"),
         (["pets.csv", "--label", "outcome", "--name", "search"], "'search' cannot name a data set: it is taken"),
         (["pets.csv", "--label", "outcome", "--name", "My Pets"], "expected small letters, digits and _"),
+        (["pets.csv", "--label", "outcome", "--sheet", "a"], "sheet is only used where the file ends in .xlsx, .xlsm"),
         (["pets.csv", "--label", "same"], "the label 'same' is '1' in all 120 rows"),
     ],
 )
@@ -98,6 +99,17 @@ def test_a_table_in_a_folder_of_its_own_is_named_from_the_project(project: Path)
     parameters = yaml.safe_load((project / "conf/local/parameters.yml").read_text())
     assert parameters["dataset"] == "my_pets"
     assert parameters["my_pets"]["table"]["file"] == "data/raw/My Pets.csv"
+
+
+def test_a_sheet_of_a_workbook(tmp_path: Path) -> None:
+    with pd.ExcelWriter(tmp_path / "pets.xlsx") as book:
+        pd.DataFrame({"a": [1]}).to_excel(book, sheet_name="notes", index=False)
+        animals(120).to_excel(book, sheet_name="my pets", index=False)
+    options = ["--table", str(tmp_path / "pets.xlsx"), "--label", "outcome", "--sheet", "my pets"]
+    done = CliRunner().invoke(new_command, [str(tmp_path / "project"), *options])
+    assert done.exit_code == 0, done.output
+    table = yaml.safe_load((tmp_path / "project/conf/local/parameters.yml").read_text())["pets"]["table"]
+    assert table["sheet"] == "my pets"
 
 
 def test_an_environment_that_hides_the_draft_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +172,7 @@ def test_no_project_is_made_without_a_draft(label: list[str], tmp_path: Path) ->
     assert not (tmp_path / "project").exists()
 
 
-@pytest.mark.parametrize("option", ["--label", "--name"])
+@pytest.mark.parametrize("option", ["--label", "--name", "--sheet", "--query"])
 def test_what_describes_a_table_needs_one(option: str, tmp_path: Path) -> None:
     done = CliRunner().invoke(new_command, [str(tmp_path / "project"), option, "outcome"])
     assert done.exit_code == 2

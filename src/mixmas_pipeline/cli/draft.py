@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +18,26 @@ LABEL = click.option(
     "--label", "labels", multiple=True, metavar="COLUMN", help="Column to predict; several times for several."
 )
 NAME = click.option("--name", help="Name of the data set. Default: that of the file.")
+SHEET = click.option("--sheet", help="Of a workbook with several sheets: the one to read.")
+QUERY = click.option("--query", help="Of a database with several tables: a select statement.")
 
 
 @click.command("draft")
 @click.argument("table")
 @LABEL
 @NAME
+@SHEET
+@QUERY
 @click.option("--force", is_flag=True, help="Write an earlier draft anew; what you have changed in it is lost.")
 @click.pass_obj
 def draft_command(
-    metadata: ProjectMetadata, table: str, labels: tuple[str, ...], name: str | None, force: bool
+    metadata: ProjectMetadata,
+    table: str,
+    labels: tuple[str, ...],
+    name: str | None,
+    sheet: str | None,
+    query: str | None,
+    force: bool,
 ) -> None:
     """Write a first block of parameters for TABLE into conf/local/parameters.yml.
 
@@ -37,7 +48,8 @@ def draft_command(
 
     project = metadata.project_path
     conf = project / settings.CONF_SOURCE
-    made = make_draft(table, labels, name, project, conf, force=force)
+    part = part_of(sheet, query)
+    made = make_draft(table, labels, name, project, conf, part, force=force)
     file = write_draft(made, conf, force=force)
     report(made, file)
     if (environment := os.environ.get("KEDRO_ENV", "local")) != "local":
@@ -45,8 +57,20 @@ def draft_command(
     click.echo("Next: read the block, then kedro run --pipelines=describe, and kedro run")
 
 
+def part_of(sheet: str | None, query: str | None) -> dict[str, str]:
+    """The keys of the parameters that say which part of a file is the table."""
+    return {key: value for key, value in (("sheet", sheet), ("query", query)) if value}
+
+
 def make_draft(
-    table: str, labels: tuple[str, ...], name: str | None, project: Path, conf: Path, *, force: bool = False
+    table: str,
+    labels: tuple[str, ...],
+    name: str | None,
+    project: Path,
+    conf: Path,
+    part: Mapping[str, str],
+    *,
+    force: bool = False,
 ) -> Draft:
     """The draft, if it can be written.
 
@@ -56,6 +80,7 @@ def make_draft(
         name: of the data set. Default: the file's; if no data set can have that, it follows "table_".
         project: the folder that paths are relative to.
         conf: the project's folder of configuration.
+        part: of ``part_of``.
         force: an earlier draft may be replaced. Default false.
 
     Raises:
@@ -78,7 +103,7 @@ def make_draft(
         path = NamedFileDataset(filepath=table, key="kedro draft").load()
         if labels:  # else the error names the columns that may be labels
             check_free(conf, name, force=force)
-        return draft(path, file, labels, name, project)
+        return draft(path, file, labels, name, project, part)
     except (DatasetError, NotFree, DraftError) as error:
         raise click.ClickException(str(error)) from None
 

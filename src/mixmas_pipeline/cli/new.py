@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mixmas_pipeline.cli.draft import LABEL, NAME, make_draft, report, write_draft
+from mixmas_pipeline.cli.draft import LABEL, NAME, QUERY, SHEET, make_draft, part_of, report, write_draft
 from mixmas_pipeline.utils.packaged_project import PROJECT
 
 _SHIPPED = ("conf/*.yml", "conf/*.j2", "conf/base/*.yml", "conf/paper/*.yml", "notebooks/*.ipynb")
@@ -62,9 +62,9 @@ def _check_free(folder: Path) -> None:
         raise FileExistsError(f"{folder} exists already; expected a new or an empty folder")
 
 
-def _with_draft(folder: Path, table: str, labels: tuple[str, ...], name: str | None) -> None:
+def _with_draft(folder: Path, table: str, labels: tuple[str, ...], name: str | None, part: dict[str, str]) -> None:
     """Make a project whose parameters describe a table. If no block can be drafted, none is made."""
-    made = make_draft(table, labels, name, folder, folder / "conf")
+    made = make_draft(table, labels, name, folder, folder / "conf", part)
     lay_down(folder)
     report(made, write_draft(made, folder / "conf"))
     click.echo(f"Made {folder}. Next: read the block, then cd {folder} && kedro run")
@@ -75,15 +75,19 @@ def _with_draft(folder: Path, table: str, labels: tuple[str, ...], name: str | N
 @click.option("--table", help="Describe this table in the project's parameters, as kedro draft does.")
 @LABEL
 @NAME
-def new_command(folder: Path, table: str | None, labels: tuple[str, ...], name: str | None) -> None:
+@SHEET
+@QUERY
+def new_command(
+    folder: Path, table: str | None, labels: tuple[str, ...], name: str | None, sheet: str | None, query: str | None
+) -> None:
     """Make a project in FOLDER: configuration to edit, notebooks, a folder for data."""
-    for option, value in (("--label", labels), ("--name", name)):
+    for option, value in (("--label", labels), ("--name", name), ("--sheet", sheet), ("--query", query)):
         if value and table is None:
             raise click.UsageError(f"{option} is only used with --table, which is missing")
     try:
         _check_free(folder)
         if table is not None:
-            _with_draft(folder, table, labels, name)
+            _with_draft(folder, table, labels, name, part_of(sheet, query))
             return
         lay_down(folder)
     except FileExistsError as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import sqlite3
 from pathlib import Path
 
 import pandas as pd
@@ -118,3 +120,25 @@ def test_encoding(encoding: str, expected: str | None, ending: str, tmp_path: Pa
     table = read(tmp_path / f"pets{ending}", ("outcome",))
     assert table.encoding == expected
     assert table.rows["breed"].iloc[0] == "Münsterländer"
+
+
+def lay_out_parts(folder: Path) -> None:
+    """The same table as a sheet and as a table of a database, each beside another one."""
+    other = pd.DataFrame({"a": [1]})
+    with pd.ExcelWriter(folder / "two.xlsx") as book:
+        other.to_excel(book, sheet_name="notes", index=False)
+        animals().to_excel(book, sheet_name="pets", index=False)
+    with contextlib.closing(sqlite3.connect(folder / "two.sqlite")) as database:
+        other.to_sql("notes", database, index=False)
+        animals().to_sql("pets", database, index=False)
+
+
+@pytest.mark.parametrize(
+    ("file", "part"), [("two.xlsx", {"sheet": "pets"}), ("two.sqlite", {"query": "select * from pets"})]
+)
+def test_a_part_of_a_file(file: str, part: dict[str, str], tmp_path: Path) -> None:
+    lay_out_parts(tmp_path)
+    (key,) = part
+    with pytest.raises(ValueError, match=f"write {key}: .* beside file, or --{key} after kedro draft"):
+        read(tmp_path / file, ("outcome",))
+    assert read(tmp_path / file, ("outcome",), **part).rows["breed"].tolist() == animals()["breed"].tolist()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +73,9 @@ def data_set_name(file: str) -> str:
     return name if name[:1].isalpha() and name.isascii() else f"table_{name}".rstrip("_")
 
 
-def draft(path: Path, file: str, labels: tuple[str, ...], name: str, project: Path) -> Draft:
+def draft(
+    path: Path, file: str, labels: tuple[str, ...], name: str, project: Path, part: Mapping[str, str] | None = None
+) -> Draft:
     """The block of a table.
 
     Args:
@@ -82,16 +84,18 @@ def draft(path: Path, file: str, labels: tuple[str, ...], name: str, project: Pa
         labels: columns to predict.
         name: of the data set.
         project: the folder that paths are relative to.
+        part: ``sheet`` of a workbook, or ``query`` of a database. Default: the only one.
 
     Raises:
         DraftError: there is no such label, or nothing to predict it from; the message says what to do.
         ValueError: the table cannot be read.
     """
     try:
-        table = read(path, labels)
+        part = part or {}
+        table = read(path, labels, sheet=part.get("sheet"), query=part.get("query"))
         if not labels:
             raise DraftError(_candidates(table.rows))
-        return _Builder(path, file, name, project, table, find_target(table.rows, labels)).whole()
+        return _Builder(path, {"file": file, **part}, name, project, table, find_target(table.rows, labels)).whole()
     except ValueError as error:
         raise DraftError(f"{path.name}: {error}") from error
 
@@ -118,8 +122,10 @@ def _candidates(rows: pd.DataFrame) -> str:
 class _Builder:
     """One draft, while it is made."""
 
-    def __init__(self, path: Path, file: str, name: str, project: Path, table: Table, target: Target) -> None:
-        self.path, self.file, self.name, self.project = path, file, name, project
+    def __init__(
+        self, path: Path, source: Mapping[str, str], name: str, project: Path, table: Table, target: Target
+    ) -> None:
+        self.path, self.source, self.name, self.project = path, source, name, project
         self.table, self.rows, self.target = table, table.rows, target
         own = [c for c in self.rows.columns if c not in RESERVED]
         self.number_of_columns = len(own)
@@ -205,7 +211,7 @@ class _Builder:
             )
 
     def _lines(self) -> list[Line]:
-        table: list[Line] = [Line(2, "file", self.file)]
+        table: list[Line] = [Line(2, key, value) for key, value in self.source.items()]
         if self.table.separator:
             table.append(Line(2, "separator", self.table.separator, "all lines have the same number of cells with it"))
         if self.table.encoding:
@@ -266,7 +272,7 @@ class _Builder:
                 if modality.kind in ("image", "audio"):
                     continue  # decoding all files takes too long for a draft
                 for split in splits:
-                    nodes.prepare_modality(split, learnt, keys, self.file, source)
+                    nodes.prepare_modality(split, learnt, keys, self.path.name, source)
 
 
 def _modality(modality: ModalityDraft) -> list[Line]:

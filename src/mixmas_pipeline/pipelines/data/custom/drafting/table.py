@@ -54,17 +54,18 @@ class Table(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def read(path: Path, labels: tuple[str, ...]) -> Table:
+def read(path: Path, labels: tuple[str, ...], *, sheet: str | None = None, query: str | None = None) -> Table:
     """The rows.
 
     Args:
         labels: columns whose cells are names.
+        sheet, query: as of ``TableParameters``; text files have none.
 
     Raises:
         ValueError: as ``read_frame``.
     """
     if usual_separator(path) is None:
-        return _with_signs(Table(_named(read_frame(path, names=labels)), None, None))
+        return _with_signs(Table(_named(read_frame(path, names=labels, sheet=sheet, query=query)), None, None))
     separator, encoding = guess_separator(path), guess_encoding(path)
     missing, warnings = _guess_missing(read_frame(path, separator, (), encoding=encoding), labels)
     rows = _named(read_frame(path, separator, missing, labels, encoding=encoding))
