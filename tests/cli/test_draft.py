@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -177,6 +178,25 @@ def test_what_describes_a_table_needs_one(option: str, tmp_path: Path) -> None:
     done = CliRunner().invoke(new_command, [str(tmp_path / "project"), option, "outcome"])
     assert done.exit_code == 2
     assert f"{option} is only used with --table" in done.output
+
+
+def test_reasons_and_errors_are_printed_without_control_characters(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a bell: click itself takes colours out of what it does not print to a terminal."""
+
+    class Metadata:
+        project_path = project
+
+    dates = ["2023-02-30", *["2024-01-02"] * 119]
+    pd.read_csv(project / "pets.csv").assign(**{"\aborn": dates}).to_csv(project / "pets.csv", index=False)
+    vectors = np.where(np.arange(120)[:, None] == 7, np.inf, np.random.default_rng(0).normal(size=(120, 3)))
+    np.savez(project / "signals.npz", outcome=np.arange(120) % 2, **{"\abell": vectors})
+    monkeypatch.chdir(project)
+    for file, shown in (("pets.csv", "column \\x07born: found"), ("signals.npz", "\\x07bell: found infinity")):
+        done = CliRunner().invoke(draft_command, [file, "--label", "outcome", "--force"], obj=Metadata())
+        assert "\a" not in done.output
+        assert shown in done.output
 
 
 def test_names_are_printed_without_control_characters(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

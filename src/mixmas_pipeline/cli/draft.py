@@ -105,7 +105,7 @@ def make_draft(
             check_free(conf, name, force=force)
         return draft(path, file, labels, name, project, part)
     except (DatasetError, NotFree, DraftError) as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(_printable(str(error))) from None
 
 
 def write_draft(made: Draft, conf: Path, *, force: bool = False) -> Path:
@@ -123,7 +123,7 @@ def write_draft(made: Draft, conf: Path, *, force: bool = False) -> Path:
         _check_configuration(made, conf)
         return write(conf, made.name, made.text, force=force)
     except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(_printable(str(error))) from None
 
 
 def _check_configuration(made: Draft, conf: Path) -> None:
@@ -145,10 +145,11 @@ def report(made: Draft, file: Path) -> None:
     if made.left_out:
         click.echo("Left out:")
         for column, why in made.left_out.items():
-            click.echo(f"  {_printable(column)}: {why}")
+            click.echo(f"  {_printable(column)}: {_printable(why)}")
     for warning in made.warnings:
-        click.secho(f"WARNING: {warning}", fg="yellow", bold=True)
+        click.secho(f"WARNING: {_printable(warning)}", fg="yellow", bold=True)
 
 
 def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """Names and cells may have control characters; lines end where they did."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
