@@ -63,8 +63,15 @@ def test_kinds(cells: Any, kind: Kind) -> None:
         ([f"${n},000.50" for n in range(1, 9)], "amounts of money such as $1,000.50; take the currency signs"),
         ([f"{n} €" for n in range(1, 9)], "amounts of money"),
         ([f"{n}%" for n in range(1, 9)], "numbers with a percent sign"),
-        ([f"{n},500" for n in range(1, 9)], "numbers with commas between thousands"),
-        ([f"{n},5" for n in range(1, 9)], "numbers with a decimal comma"),
+        (
+            [f"{n},500" for n in range(1, 9)],
+            "numbers with commas between thousands such as 1,500; write thousands: ',' beside file, or decimal: ','",
+        ),
+        (
+            [f"{n},5" for n in range(1, 9)],
+            "numbers with a decimal comma such as 1,5; write decimal points, or decimal: ',' beside file if all",
+        ),
+        ([f"{n}000,500" for n in range(1, 9)], "numbers with a decimal comma such as 1000,500"),
         ([f"https://a.org/{n}" for n in range(9)], "web addresses"),
         (["10:30", "23:59", "7:15"], "times such as 10:30"),
         ([*map(str, range(30)), "old"], "numbers, but row 30 has 'old' (such rows: 1)"),
