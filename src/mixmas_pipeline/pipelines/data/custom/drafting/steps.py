@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +17,7 @@ from mixmas_pipeline.pipelines.data.custom.drafting.columns import ColumnFacts, 
 from mixmas_pipeline.pipelines.data.custom.drafting.messages import counted
 from mixmas_pipeline.pipelines.data.custom.drafting.roles import snake
 from mixmas_pipeline.pipelines.data.custom.drafting.table import guess_separator, usual_separator
+from mixmas_pipeline.pipelines.data.custom.formats.packing import open_unpacked
 from mixmas_pipeline.pipelines.data.custom.kinds.time_series import read_times
 from mixmas_pipeline.pipelines.data.custom.reading import read_frame
 
@@ -95,14 +98,11 @@ def _header(file: Path) -> list[str]:
             return list(dataset.dataset(file, format=file.suffix.lower().lstrip(".")).schema.names)
         except (ArrowInvalid, OSError):
             return []
-    import gzip
-
     separator = guess_separator(file) or usual_separator(file) or ","
-    opener = gzip.open if file.suffix.lower() == ".gz" else open
     try:
-        with opener(file, "rt", encoding="utf-8-sig", newline="") as text:
+        with io.TextIOWrapper(open_unpacked(file), encoding="utf-8-sig", newline="") as text:
             return [name.strip() for name in next(csv.reader(text, delimiter=separator), [])]
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error):
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error):
         return []
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import zlib
 from collections.abc import Collection
@@ -16,6 +15,7 @@ from mixmas_pipeline.pipelines.data.custom.cells import MISSING_WORDS, NUMBER
 from mixmas_pipeline.pipelines.data.custom.drafting.columns import Kind, as_words, examine
 from mixmas_pipeline.pipelines.data.custom.drafting.messages import counted, listed, shown
 from mixmas_pipeline.pipelines.data.custom.drafting.signs import Signs, guess_signs, with_plain_numbers
+from mixmas_pipeline.pipelines.data.custom.formats.packing import open_unpacked
 from mixmas_pipeline.pipelines.data.custom.reading import name_rows, read_frame
 from mixmas_pipeline.utils.lazy import lazy
 
@@ -79,14 +79,15 @@ def _with_signs(table: Table) -> Table:
 
 def guess_encoding(path: Path) -> str | None:
     """Of a text that is none in UTF-8, nor begins as one in UTF-16 or UTF-32 does: that of Western Windows."""
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        with opener(path, "rb") as file:
-            if file.peek(4).startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        with open_unpacked(path) as file:
+            chunk = file.read(_LOOKED_AT)
+            if chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 return None
-            while chunk := file.read(_LOOKED_AT):
+            while chunk:
                 decoder.decode(chunk)
+                chunk = file.read(_LOOKED_AT)
             decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return "cp1252"
@@ -104,11 +105,10 @@ def guess_separator(path: Path) -> str | None:
     """The separator that gives all lines at the beginning the same number of cells, more than one; None if that is the
     usual one, or none does."""
     usual = usual_separator(path)
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
     try:
-        with opener(path, "rb") as file:
+        with open_unpacked(path) as file:
             start = file.read(_LOOKED_AT).decode("utf-8-sig", errors="replace")
-    except (OSError, EOFError):  # reading it as a whole says what is wrong
+    except (OSError, EOFError, zlib.error):  # reading it as a whole says what is wrong
         return None
     if len(start) >= _LOOKED_AT // 4:  # the last line may be cut off
         start = start.rpartition("\n")[0]
