@@ -85,6 +85,15 @@ def register_pipelines() -> dict[str, Pipeline]:
     return {**preparations, **_pipelines(dataset, parameters[dataset], preparations[dataset], sections)}
 
 
+def why_no_name(name: str) -> str | None:
+    """Why no custom data set can have this name, which is also that of a pipeline and of files; None if one can."""
+    if name in {*DATA_SETS, *_SETTINGS, *_PIPELINES}:
+        return "it is taken"
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        return "expected small letters, digits and _, starting with a letter"
+    return None
+
+
 def own_data_sets_not_chosen(parameters: dict[str, Any]) -> list[str]:
     """The user's own data sets, if the parameters choose none of them."""
     own = custom.names(parameters)
@@ -163,11 +172,8 @@ def _check_settings(parameters: dict[str, Any], known: dict[str, DataSet]) -> No
 
 
 def _check_names(names: Iterable[str]) -> None:
-    """Names of custom data sets name pipelines and files."""
-    taken = {*DATA_SETS, *_SETTINGS, *_PIPELINES}
     for name in names:
-        if name in taken or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            why = "it is taken" if name in taken else "expected small letters, digits and _, starting with a letter"
+        if why := why_no_name(name):
             raise InputError(f"the section {name!r} has a table, and {name!r} cannot name a data set: {why}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -71,6 +72,7 @@ def test_nothing_is_overwritten_without_force(project: Path) -> None:
         (["pest.csv", "--label", "outcome"], "pest.csv does not exist"),
         (["pets.csv", "--label", "outcome", "--name", "search"], "'search' cannot name a data set: it is taken"),
         (["pets.csv", "--label", "outcome", "--name", "My Pets"], "expected small letters, digits and _"),
+        (["pets.csv", "--label", "outcome", "--sheet", "a"], "sheet is only used where the file ends in .xlsx, .xlsm"),
         (["pets.csv", "--label", "same"], "the label 'same' is '1' in all 120 rows"),
     ],
 )
@@ -100,6 +102,17 @@ def test_a_table_in_a_folder_of_its_own_is_named_from_the_project(project: Path)
     assert parameters["my_pets"]["table"]["file"] == "data/raw/My Pets.csv"
 
 
+def test_a_sheet_of_a_workbook(tmp_path: Path) -> None:
+    with pd.ExcelWriter(tmp_path / "pets.xlsx") as book:
+        pd.DataFrame({"a": [1]}).to_excel(book, sheet_name="notes", index=False)
+        animals(120).to_excel(book, sheet_name="my pets", index=False)
+    options = ["--table", str(tmp_path / "pets.xlsx"), "--label", "outcome", "--sheet", "my pets"]
+    done = CliRunner().invoke(new_command, [str(tmp_path / "project"), *options])
+    assert done.exit_code == 0, done.output
+    table = yaml.safe_load((tmp_path / "project/conf/local/parameters.yml").read_text())["pets"]["table"]
+    assert table["sheet"] == "my pets"
+
+
 def test_an_environment_that_hides_the_draft_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Metadata:
         project_path = project
@@ -122,6 +135,35 @@ def test_a_new_project_with_a_draft(tmp_path: Path) -> None:
     assert (folder / "conf/base/parameters.yml").exists()
 
 
+@pytest.mark.parametrize(
+    ("file", "options", "name"),
+    [
+        ("mimic.csv", [], "table_mimic"),
+        ("dataset.csv", [], "table_dataset"),
+        ("search.csv", [], "table_search"),
+        ("mimic.csv", ["--name", "my_stays"], "my_stays"),
+    ],
+)
+def test_a_new_project_of_a_table_whose_name_is_taken(file: str, options: list[str], name: str, tmp_path: Path) -> None:
+    animals(120).to_csv(tmp_path / file, index=False)
+    arguments = [str(tmp_path / "project"), "--table", str(tmp_path / file), "--label", "outcome", *options]
+    done = CliRunner().invoke(new_command, arguments)
+    assert done.exit_code == 0, done.output
+    parameters = yaml.safe_load((tmp_path / "project/conf/local/parameters.yml").read_text())
+    assert parameters["dataset"] == name
+    assert parameters[name]["table"]["label"] == "outcome"
+
+
+@pytest.mark.parametrize("name", ["mimic", "dataset", "My Pets"])
+def test_no_project_is_made_with_a_name_that_no_data_set_can_have(name: str, tmp_path: Path) -> None:
+    animals(120).to_csv(tmp_path / "pets.csv", index=False)
+    arguments = ["--table", str(tmp_path / "pets.csv"), "--label", "outcome", "--name", name]
+    done = CliRunner().invoke(new_command, [str(tmp_path / "project"), *arguments])
+    assert done.exit_code == 1
+    assert f"{name!r} cannot name a data set" in done.output
+    assert not (tmp_path / "project").exists()
+
+
 @pytest.mark.parametrize("label", [[], ["--label", "outcom"]])
 def test_no_project_is_made_without_a_draft(label: list[str], tmp_path: Path) -> None:
     animals(120).to_csv(tmp_path / "pets.csv", index=False)
@@ -131,10 +173,30 @@ def test_no_project_is_made_without_a_draft(label: list[str], tmp_path: Path) ->
     assert not (tmp_path / "project").exists()
 
 
-def test_a_label_needs_a_table(tmp_path: Path) -> None:
-    done = CliRunner().invoke(new_command, [str(tmp_path / "project"), "--label", "outcome"])
+@pytest.mark.parametrize("option", ["--label", "--name", "--sheet", "--query"])
+def test_what_describes_a_table_needs_one(option: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(new_command, [str(tmp_path / "project"), option, "outcome"])
     assert done.exit_code == 2
-    assert "--label names a column of --table" in done.output
+    assert f"{option} is only used with --table" in done.output
+
+
+def test_reasons_and_errors_are_printed_without_control_characters(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a bell: click itself takes colours out of what it does not print to a terminal."""
+
+    class Metadata:
+        project_path = project
+
+    dates = ["2023-02-30", *["2024-01-02"] * 119]
+    pd.read_csv(project / "pets.csv").assign(**{"\aborn": dates}).to_csv(project / "pets.csv", index=False)
+    vectors = np.where(np.arange(120)[:, None] == 7, np.inf, np.random.default_rng(0).normal(size=(120, 3)))
+    np.savez(project / "signals.npz", outcome=np.arange(120) % 2, **{"\abell": vectors})
+    monkeypatch.chdir(project)
+    for file, shown in (("pets.csv", "column \\x07born: found"), ("signals.npz", "\\x07bell: found infinity")):
+        done = CliRunner().invoke(draft_command, [file, "--label", "outcome", "--force"], obj=Metadata())
+        assert "\a" not in done.output
+        assert shown in done.output
 
 
 def test_names_are_printed_without_control_characters(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

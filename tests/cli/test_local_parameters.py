@@ -111,6 +111,13 @@ def test_other_files_of_the_configuration(others: dict[str, str], is_free: bool,
         check_free(folder, "pets", force=True)
 
 
+def test_the_message_has_no_secret(tmp_path: Path) -> None:
+    folder = conf(tmp_path, "a: 1\n...\n")
+    with pytest.raises(NotFree, match=r"remove '\.\.\.' from its end") as error:
+        write(folder, "pets", BLOCK.replace("pets.csv", "https://a.org/pets.csv?token=s3cret"), force=False)
+    assert "s3cret" not in str(error.value)
+
+
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     folder = conf(tmp_path / "conf", None)
     (tmp_path / "shared.yml").write_text("a: 1\n")

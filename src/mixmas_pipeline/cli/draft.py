@@ -3,29 +3,41 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from kedro.framework.startup import ProjectMetadata
 
 if TYPE_CHECKING:
+    from kedro.framework.startup import ProjectMetadata
+
     from mixmas_pipeline.pipelines.data.custom.drafting import Draft
 
 LABEL = click.option(
     "--label", "labels", multiple=True, metavar="COLUMN", help="Column to predict; several times for several."
 )
 NAME = click.option("--name", help="Name of the data set. Default: that of the file.")
+SHEET = click.option("--sheet", help="Of a workbook with several sheets: the one to read.")
+QUERY = click.option("--query", help="Of a database with several tables: a select statement.")
 
 
 @click.command("draft")
 @click.argument("table")
 @LABEL
 @NAME
+@SHEET
+@QUERY
 @click.option("--force", is_flag=True, help="Write an earlier draft anew; what you have changed in it is lost.")
 @click.pass_obj
 def draft_command(
-    metadata: ProjectMetadata, table: str, labels: tuple[str, ...], name: str | None, force: bool
+    metadata: ProjectMetadata,
+    table: str,
+    labels: tuple[str, ...],
+    name: str | None,
+    sheet: str | None,
+    query: str | None,
+    force: bool,
 ) -> None:
     """Write a first block of parameters for TABLE into conf/local/parameters.yml.
 
@@ -36,7 +48,8 @@ def draft_command(
 
     project = metadata.project_path
     conf = project / settings.CONF_SOURCE
-    made = make_draft(table, labels, name, project, conf, force=force)
+    part = part_of(sheet, query)
+    made = make_draft(table, labels, name, project, conf, part, force=force)
     file = write_draft(made, conf, force=force)
     report(made, file)
     if (environment := os.environ.get("KEDRO_ENV", "local")) != "local":
@@ -44,37 +57,55 @@ def draft_command(
     click.echo("Next: read the block, then kedro run --pipelines=describe, and kedro run")
 
 
+def part_of(sheet: str | None, query: str | None) -> dict[str, str]:
+    """The keys of the parameters that say which part of a file is the table."""
+    return {key: value for key, value in (("sheet", sheet), ("query", query)) if value}
+
+
 def make_draft(
-    table: str, labels: tuple[str, ...], name: str | None, project: Path, conf: Path, *, force: bool = False
+    table: str,
+    labels: tuple[str, ...],
+    name: str | None,
+    project: Path,
+    conf: Path,
+    part: Mapping[str, str],
+    *,
+    force: bool = False,
 ) -> Draft:
     """The draft, if it can be written.
 
     Args:
         table: a path in the folder of the process, or a URL.
         labels: columns to predict.
-        name: of the data set. Default: the file's.
+        name: of the data set. Default: the file's; if no data set can have that, it follows "table_".
         project: the folder that paths are relative to.
         conf: the project's folder of configuration.
+        part: of ``part_of``.
         force: an earlier draft may be replaced. Default false.
 
     Raises:
-        ClickException: there is no such file or label, or a name is taken.
+        ClickException: there is no such file or label, or the name is taken, or none of a data set.
     """
     from kedro.io import DatasetError
 
+    from mixmas_pipeline import pipeline_registry
     from mixmas_pipeline.cli.local_parameters import NotFree, check_free
     from mixmas_pipeline.datasets import NamedFileDataset
     from mixmas_pipeline.pipelines.data.custom.drafting import DraftError, data_set_name, draft, written_path
 
     file = table if "://" in table else written_path(Path(table), project)
-    name = name or data_set_name(table)
+    if name is None:
+        name = data_set_name(table)
+        name = name if pipeline_registry.why_no_name(name) is None else f"table_{name}"
+    elif why := pipeline_registry.why_no_name(name):
+        raise click.ClickException(f"{name!r} cannot name a data set: {why}")
     try:
         path = NamedFileDataset(filepath=table, key="kedro draft").load()
         if labels:  # else the error names the columns that may be labels
             check_free(conf, name, force=force)
-        return draft(path, file, labels, name, project)
+        return draft(path, file, labels, name, project, part)
     except (DatasetError, NotFree, DraftError) as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(_printable(str(error))) from None
 
 
 def write_draft(made: Draft, conf: Path, *, force: bool = False) -> Path:
@@ -92,7 +123,7 @@ def write_draft(made: Draft, conf: Path, *, force: bool = False) -> Path:
         _check_configuration(made, conf)
         return write(conf, made.name, made.text, force=force)
     except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(_printable(str(error))) from None
 
 
 def _check_configuration(made: Draft, conf: Path) -> None:
@@ -114,10 +145,11 @@ def report(made: Draft, file: Path) -> None:
     if made.left_out:
         click.echo("Left out:")
         for column, why in made.left_out.items():
-            click.echo(f"  {_printable(column)}: {why}")
+            click.echo(f"  {_printable(column)}: {_printable(why)}")
     for warning in made.warnings:
-        click.secho(f"WARNING: {warning}", fg="yellow", bold=True)
+        click.secho(f"WARNING: {_printable(warning)}", fg="yellow", bold=True)
 
 
 def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """Names and cells may have control characters; lines end where they did."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)

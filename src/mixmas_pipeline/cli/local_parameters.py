@@ -100,7 +100,9 @@ def write(conf: Path, name: str, text: str, *, force: bool) -> Path:
     except NotFree:
         is_read = False
     if not is_read:
-        raise NotFree(f"{file} does not end where a block can be added; add the block by hand:\n{text}")
+        raise NotFree(
+            f"{file} does not end where a block can be added: remove '...' from its end, or the braces around its keys"
+        )
     write_atomically(file, lambda path: path.write_bytes(new.encode()))
     return file
 

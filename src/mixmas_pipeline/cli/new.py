@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from mixmas_pipeline.cli.draft import LABEL, NAME, QUERY, SHEET, make_draft, part_of, report, write_draft
 from mixmas_pipeline.utils.packaged_project import PROJECT
 
 _SHIPPED = ("conf/*.yml", "conf/*.j2", "conf/base/*.yml", "conf/paper/*.yml", "notebooks/*.ipynb")
@@ -61,11 +62,9 @@ def _check_free(folder: Path) -> None:
         raise FileExistsError(f"{folder} exists already; expected a new or an empty folder")
 
 
-def _with_draft(folder: Path, table: str, labels: tuple[str, ...]) -> None:
+def _with_draft(folder: Path, table: str, labels: tuple[str, ...], name: str | None, part: dict[str, str]) -> None:
     """Make a project whose parameters describe a table. If no block can be drafted, none is made."""
-    from mixmas_pipeline.cli.draft import make_draft, report, write_draft
-
-    made = make_draft(table, labels, None, folder, folder / "conf")
+    made = make_draft(table, labels, name, folder, folder / "conf", part)
     lay_down(folder)
     report(made, write_draft(made, folder / "conf"))
     click.echo(f"Made {folder}. Next: read the block, then cd {folder} && kedro run")
@@ -74,15 +73,21 @@ def _with_draft(folder: Path, table: str, labels: tuple[str, ...]) -> None:
 @click.command("new")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--table", help="Describe this table in the project's parameters, as kedro draft does.")
-@click.option("--label", "labels", multiple=True, metavar="COLUMN", help="Of the table: column to predict.")
-def new_command(folder: Path, table: str | None, labels: tuple[str, ...]) -> None:
+@LABEL
+@NAME
+@SHEET
+@QUERY
+def new_command(
+    folder: Path, table: str | None, labels: tuple[str, ...], name: str | None, sheet: str | None, query: str | None
+) -> None:
     """Make a project in FOLDER: configuration to edit, notebooks, a folder for data."""
-    if labels and table is None:
-        raise click.UsageError("--label names a column of --table, which is missing")
+    for option, value in (("--label", labels), ("--name", name), ("--sheet", sheet), ("--query", query)):
+        if value and table is None:
+            raise click.UsageError(f"{option} is only used with --table, which is missing")
     try:
         _check_free(folder)
         if table is not None:
-            _with_draft(folder, table, labels)
+            _with_draft(folder, table, labels, name, part_of(sheet, query))
             return
         lay_down(folder)
     except FileExistsError as error:

@@ -13,7 +13,7 @@ import pytest
 from custom_samples import named
 
 from mixmas_pipeline.pipelines.data.custom.cells import CellError
-from mixmas_pipeline.pipelines.data.custom.dates import Moments, Rule, learn_rule, read_moments
+from mixmas_pipeline.pipelines.data.custom.dates import Moments, Rule, learn_rule, read_moments, written_form
 
 EPOCH = datetime(1970, 1, 1)
 
@@ -147,3 +147,22 @@ def test_new_rows_that_are_ambiguous_by_themselves_are_read_as_the_training_rows
     for order, expected in (("day", datetime(2024, 2, 1)), ("month", datetime(2024, 1, 2))):
         found = read_moments(rows, "born", Rule(order, False), "UTC")
         assert found.clock[0].item() == expected
+
+
+@pytest.mark.parametrize(
+    ("cells", "form"),
+    [
+        (["5.1.2024", "25.12.1999"], "%d.%m.%Y"),
+        (["5/1/2024 7:05", "12/25/1999 23:59"], "%m/%d/%Y %H:%M"),
+        (["5-1-2024T07:05:09,5", "25-12-1999T23:59:01,25"], "%d-%m-%YT%H:%M:%S,%f"),
+        (["5.1.2024 07:05 +0100", "25.12.1999 23:59 -05:00"], "%d.%m.%Y %H:%M %z"),
+        (["5.1.2024 07:05Z", "25.12.1999 23:59Z"], "%d.%m.%Y %H:%M%z"),
+        (["2024-01-05", "1999-12-25"], None),
+    ],
+)
+def test_the_form_that_was_found_reads_the_same(cells: list[str], form: str | None) -> None:
+    rows = named(pd.DataFrame({"born": cells}))
+    rule = learn_rule(rows, "born", None)
+    assert written_form(rows, "born", rule) == form
+    if form is not None:
+        np.testing.assert_array_equal(read(cells, form)[1].days, read_moments(rows, "born", rule, "UTC").days)

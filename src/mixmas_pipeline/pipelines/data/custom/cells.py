@@ -24,9 +24,9 @@ MISSING_WORDS = {
     *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 }
 WHOLE = re.compile(r"^(-?\d+)\.0+$")
-_DECIMAL_COMMA = re.compile(r"[-+]?\d+,(?!\d{3}$)\d+")  # 1,500 may be either
-_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
-_PERCENT = re.compile(r"[-+]?[\d.,]+\s*%")
+DECIMAL_COMMA = re.compile(r"[-+]?(\d{4,},\d+|\d+,(?!\d{3}$)\d+)")  # 1,500 may be either
+THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
+PERCENT = re.compile(r"[-+]?[\d.,]+\s*%")
 DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}([T ].*)?")
 LARGEST = 1e30  # numbers are stored in 32 bits, and squared
 # Columns of every frame of rows: their ids, as texts; their numbers in the file, from 0 (which are the index of the
@@ -127,11 +127,11 @@ def _as_numbers(cells: pd.Series) -> pd.Series:
 
 def _number_hint(cell: str) -> str:
     """What to do about a cell that people read as a number or a date; "" if it is neither."""
-    if _DECIMAL_COMMA.fullmatch(cell):
+    if DECIMAL_COMMA.fullmatch(cell):
         return f" with a decimal point, such as {cell.replace(',', '.')}; or write decimal: ',' beside file"
-    if _THOUSANDS.fullmatch(cell):
+    if THOUSANDS.fullmatch(cell):
         return f" such as {cell.replace(',', '')}; write thousands: ',' beside file (or decimal: ',', if that is meant)"
-    if _PERCENT.fullmatch(cell):
+    if PERCENT.fullmatch(cell):
         return " without a percent sign; list the column under percent, beside file"
     if DATE.fullmatch(cell):
         return "; it looks like a date: list the column under dates, as a fact, or write the days since a fixed date"

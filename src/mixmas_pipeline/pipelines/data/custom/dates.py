@@ -82,6 +82,31 @@ def learn_rule(rows: pd.DataFrame, column: str, date_format: str | None) -> Rule
     return Rule(form, match["zone"] is not None)
 
 
+def written_form(rows: pd.DataFrame, column: str, rule: Rule) -> str | None:
+    """The ``date_format`` by which the first cell is read in this order of day and month; None where the year comes
+    first, which needs none.
+
+    Args:
+        rule: of ``learn_rule``, without a format.
+    """
+    if rule.form == "year":
+        return None
+    position, text = next((i, text) for i, text in enumerate(words(rows, column)) if text is not None)
+    match = _match(rows, column, position, text, rule.form)
+    form = _ORDERS[rule.form][2].replace("/", match["mark"])
+    if match["hour"] is None:
+        return form
+    form += text[match.end("c") : match.start("hour")] + "%H:%M"
+    if match["second"] is not None:
+        form += ":%S"
+    if match["fraction"] is not None:
+        form += f"{match['fraction'][0]}%f"
+    if match["zone"] is not None:
+        end = max(match.end(part) for part in ("minute", "second", "fraction"))
+        form += text[end : match.start("zone")] + "%z"
+    return form
+
+
 def read_moments(rows: pd.DataFrame, column: str, rule: Rule, time_zone: str) -> Moments:
     """What the cells mean by the rule.
 

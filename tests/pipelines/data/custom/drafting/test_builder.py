@@ -203,3 +203,19 @@ def columns(modality: dict[str, Any], folder: Path, table: dict[str, Any]) -> li
     named = [table.get("id"), table["label"]]
     header = header[[c for c in header.columns if c not in named]]
     return choose(header, ["*"] if modality["columns"] == "*" else modality["columns"])
+
+
+def test_patients_with_long_numbers_are_a_group(tmp_path: Path) -> None:
+    table = table_of(drafted(animals(ROWS, patient_id=[10**17 + i // 3 for i in range(ROWS)]), tmp_path))
+    assert table["split"]["group"] == "patient_id"
+
+
+def test_all_splits_are_tried(tmp_path: Path) -> None:
+    """A row that is not trained on lacks a modality of which no training row does."""
+    vectors = np.where(np.arange(ROWS)[:, None] == ROWS - 1, np.inf, RNG.normal(size=(ROWS, 3)))
+    np.savez(
+        tmp_path / "pets.npz", vectors=vectors, x=np.arange(ROWS) % 7, outcome=np.arange(ROWS) % 2,
+        split=np.array(["train"] * 60 + ["validation"] * 30 + ["test"] * 30),
+    )  # fmt: skip
+    with pytest.raises(DraftError, match=r"row 119.*found infinity; expected finite numbers"):
+        draft(tmp_path / "pets.npz", "pets.npz", ("outcome",), "pets", tmp_path)

@@ -63,8 +63,15 @@ def test_kinds(cells: Any, kind: Kind) -> None:
         ([f"${n},000.50" for n in range(1, 9)], "amounts of money such as $1,000.50; take the currency signs"),
         ([f"{n} €" for n in range(1, 9)], "amounts of money"),
         ([f"{n}%" for n in range(1, 9)], "numbers with a percent sign"),
-        ([f"{n},500" for n in range(1, 9)], "numbers with commas between thousands"),
-        ([f"{n},5" for n in range(1, 9)], "numbers with a decimal comma"),
+        (
+            [f"{n},500" for n in range(1, 9)],
+            "numbers with commas between thousands such as 1,500; write thousands: ',' beside file, or decimal: ','",
+        ),
+        (
+            [f"{n},5" for n in range(1, 9)],
+            "numbers with a decimal comma such as 1,5; write decimal points, or decimal: ',' beside file if all",
+        ),
+        ([f"{n}000,500" for n in range(1, 9)], "numbers with a decimal comma such as 1000,500"),
         ([f"https://a.org/{n}" for n in range(9)], "web addresses"),
         (["10:30", "23:59", "7:15"], "times such as 10:30"),
         ([*map(str, range(30)), "old"], "numbers, but row 30 has 'old' (such rows: 1)"),
@@ -125,3 +132,14 @@ def test_names_of_two_words_are_texts_where_words_recur() -> None:
 )
 def test_forms_of_dates(one: str, other: str, same: bool) -> None:
     assert (date_form(one) == date_form(other)) is same
+
+
+@pytest.mark.parametrize("first", [10**17, 10**25])
+@pytest.mark.parametrize("dtype", ["str", object])
+def test_large_whole_numbers_stay_apart(first: int, dtype: str) -> None:
+    """Floats have no more than 16 digits."""
+    cells = [first + i // 3 for i in range(90)]
+    facts = examine(column([str(cell) for cell in cells] if dtype == "str" else cells, dtype))
+    assert (facts.kind, facts.distinct, facts.whole) == (Kind.NUMBERS, 30, True)
+    assert examine(column(pd.array([10**17, 10**17 + 1, None], dtype="Int64"))).distinct == 2
+    assert examine(column(["3", "3.0", "100000000000000001", "100000000000000002"])).distinct == 3

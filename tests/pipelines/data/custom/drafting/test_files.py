@@ -71,6 +71,20 @@ def test_names_without_their_ending(tmp_path: Path) -> None:
     assert (column.media, column.folder, column.pattern) == ("audio", tmp_path / "songs", "{}.wav")
 
 
+@pytest.mark.parametrize("inside", ["songs", "."])
+def test_no_folder_is_listed(inside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project may have very many files that have nothing to do with the table."""
+    table = tmp_path / "data" / "birds.csv"
+    folder = table.parent / inside if inside != "." else tmp_path
+    touch(folder, [f"bird{i}.WAV" for i in range(ROWS)])
+    monkeypatch.setattr(Path, "rglob", None)
+    monkeypatch.setattr("mixmas_pipeline.pipelines.data.custom.kinds.files.Files.names", None)
+    rows = named_rows(animals(ROWS, bird=[f"bird{i}" for i in range(ROWS)]))
+    column = find_files(rows, "bird", folders_beside(table, tmp_path))
+    assert column is not None
+    assert (column.folder, column.pattern) == (folder, "{}.WAV")
+
+
 def test_rows_without_a_file(tmp_path: Path) -> None:
     touch(tmp_path / "photos", PHOTOS[4:])
     column = found(tmp_path, [*PHOTOS[:-2], None, None])

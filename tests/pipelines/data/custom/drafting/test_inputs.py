@@ -32,6 +32,15 @@ def test_facts_are_all_that_is_left(tmp_path: Path) -> None:
     assert modalities(tmp_path) == {"facts": FACTS}
 
 
+def test_a_column_named_as_the_star_is_one_of_all(tmp_path: Path) -> None:
+    assert modalities(tmp_path, **{"*": RNG.normal(size=ROWS)})["facts"]["columns"] == ["age", "breed", "*"]
+
+
+def test_a_name_is_no_pattern_of_what_is_left_out(tmp_path: Path) -> None:
+    made = modalities(tmp_path, **{"x*": TEXTS, "xy": 1})
+    assert made["facts"]["columns"] == ["age", "breed"]
+
+
 def test_facts_are_named_where_something_is_left_out(tmp_path: Path) -> None:
     assert modalities(tmp_path, same=1)["facts"]["columns"] == ["age", "breed"]
 
@@ -175,6 +184,7 @@ def inputs_of_npz(folder: Path) -> Any:
         (("p.x", "p.y"), ["p.x", "p.y", "q"], ["p.*"]),
         (("px", "py"), ["px", "py"], ["px", "py"]),
         (("x", "y", "z"), ["x", "y", "z"], ["x", "y", "z"]),
+        (("a*", "ab", "ac"), ["a*", "ab", "ac"], ["a*", "ab", "ac"]),  # a name is no pattern
     ],
 )
 def test_patterns(columns: tuple[str, ...], everything: list[str], expected: list[str]) -> None:
@@ -198,3 +208,45 @@ def test_paths(tmp_path: Path) -> None:
 def test_dates_are_facts(tmp_path: Path) -> None:
     days = [f"2024-{1 + i % 12:02d}-01" for i in range(ROWS)]
     assert modalities(tmp_path, born=days)["facts"] == {**FACTS, "dates": ["born"]}
+
+
+def day_first(rows: int = ROWS) -> list[str]:
+    """Of which one row alone says which part is the day."""
+    return [f"{1 + i % 12:02d}/{1 + i % 11:02d}/2024" if i else "25/01/2024" for i in range(rows)]
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        ("", "%d/%m/%Y"),
+        (" 13:30", "%d/%m/%Y %H:%M"),
+        (" 13:30:05.25", "%d/%m/%Y %H:%M:%S.%f"),
+        ("T13:30 +01:00", "%d/%m/%YT%H:%M %z"),
+    ],
+)
+def test_the_order_of_day_and_month_is_written(time: str, expected: str, tmp_path: Path) -> None:
+    """The row that says it may not be among the training rows."""
+    made = modalities(tmp_path, born=[f"{day}{time}" for day in day_first()], died=["1.25.2024", *["2.1.2024"] * 119])
+    assert made["facts"] == {**FACTS, "dates": ["born", "died"], "date_format": {"born": expected, "died": "%m.%d.%Y"}}
+
+
+@pytest.mark.parametrize(
+    ("cell", "why"),
+    [
+        ("2023-02-30", "row 7 (id 7), column born: found '2023-02-30'; expected a date that the calendar has"),
+        ("0000-00-00", "row 7 (id 7), column born: found '0000-00-00'; expected a date that the calendar has"),
+        (
+            "2023-02-03T10:00+01:00",
+            "row 7 (id 7), column born: found '2023-02-03T10:00+01:00'; expected a date",
+        ),
+    ],
+)
+def test_a_column_with_one_bad_date_is_left_out(cell: str, why: str, tmp_path: Path) -> None:
+    days = [f"2024-{1 + i % 12:02d}-01" for i in range(ROWS)]
+    made = drafted(animals(ROWS, born=[*days[:7], cell, *days[8:]]), tmp_path)
+    assert made.left_out["born"].startswith(f"dates that cannot be read: {why}")
+
+
+def test_dates_of_which_some_have_a_time_are_left_out(tmp_path: Path) -> None:
+    made = drafted(animals(ROWS, born=[*day_first()[:-1], "02/01/2024 13:30"]), tmp_path)
+    assert made.left_out["born"].startswith("dates of which not all have the form %d/%m/%Y; write all of them like")

@@ -91,3 +91,19 @@ def test_row_names_join_nothing(tmp_path: Path) -> None:
     visits().rename(columns={"name": "rownames"}).to_csv(tmp_path / "visits.csv", index=False)
     rows = named_rows(frame).assign(**{ID: frame["rownames"].to_numpy()})
     assert find_steps(tmp_path / "pets.csv", rows, "rownames") == ([], {})
+
+
+def test_times_that_cannot_be_read_leave_the_file_out(tmp_path: Path) -> None:
+    days = [f"{1 + hour}/1/2024 10:00" for hour in visits()["hour"] + 12]
+    visits(date=days).drop(columns="hour").to_csv(tmp_path / "visits.csv", index=False)
+    found, left_out = find(tmp_path)
+    assert found == []
+    assert (
+        "row 0, column date: found '13/1/2024 10:00'; expected a number everywhere, or a date" in left_out["visits.csv"]
+    )
+
+
+def test_another_column_of_times_is_taken_where_the_first_cannot_be_read(tmp_path: Path) -> None:
+    visits(date="13/1/2024").to_csv(tmp_path / "visits.csv", index=False)
+    (found,), _ = find(tmp_path)
+    assert found.time == "hour"

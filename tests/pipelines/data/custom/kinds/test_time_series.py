@@ -215,8 +215,8 @@ def test_time_zones_may_differ(tmp_path: Path, moment: str) -> None:
 
 
 def test_a_missing_time_is_an_error_also_of_dates() -> None:
-    from mixmas_pipeline.pipelines.data.custom.kinds.time_series import _moments
+    from mixmas_pipeline.pipelines.data.custom.kinds.time_series import read_times
 
     frame = named(pd.DataFrame({"when": pd.to_datetime(["2024-01-01", None])}))
     with pytest.raises(ValueError, match=r"row 1 \(id r1\), column when"):
-        _moments(frame, "when")
+        read_times(frame, "when")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +73,9 @@ def data_set_name(file: str) -> str:
     return name if name[:1].isalpha() and name.isascii() else f"table_{name}".rstrip("_")
 
 
-def draft(path: Path, file: str, labels: tuple[str, ...], name: str, project: Path) -> Draft:
+def draft(
+    path: Path, file: str, labels: tuple[str, ...], name: str, project: Path, part: Mapping[str, str] | None = None
+) -> Draft:
     """The block of a table.
 
     Args:
@@ -83,16 +84,18 @@ def draft(path: Path, file: str, labels: tuple[str, ...], name: str, project: Pa
         labels: columns to predict.
         name: of the data set.
         project: the folder that paths are relative to.
+        part: ``sheet`` of a workbook, or ``query`` of a database. Default: the only one.
 
     Raises:
         DraftError: there is no such label, or nothing to predict it from; the message says what to do.
         ValueError: the table cannot be read.
     """
     try:
-        table = read(path, labels)
+        part = part or {}
+        table = read(path, labels, sheet=part.get("sheet"), query=part.get("query"))
         if not labels:
             raise DraftError(_candidates(table.rows))
-        return _Builder(path, file, name, project, table, find_target(table.rows, labels)).whole()
+        return _Builder(path, {"file": file, **part}, name, project, table, find_target(table.rows, labels)).whole()
     except ValueError as error:
         raise DraftError(f"{path.name}: {error}") from error
 
@@ -119,21 +122,17 @@ def _candidates(rows: pd.DataFrame) -> str:
 class _Builder:
     """One draft, while it is made."""
 
-    def __init__(self, path: Path, file: str, name: str, project: Path, table: Table, target: Target) -> None:
-        self.path, self.file, self.name, self.project = path, file, name, project
+    def __init__(
+        self, path: Path, source: Mapping[str, str], name: str, project: Path, table: Table, target: Target
+    ) -> None:
+        self.path, self.source, self.name, self.project = path, source, name, project
         self.table, self.rows, self.target = table, table.rows, target
         own = [c for c in self.rows.columns if c not in RESERVED]
         self.number_of_columns = len(own)
         self.columns = examine_all(self.rows, [c for c in own if c not in target.labels])
         self.roles: Roles = find_roles(self.rows, self.columns)
         self.inputs = Inputs(self.rows, project, left_out=dict(self.roles.left_out))
-        self.warnings = [*target.warnings, *self.roles.warnings]
-        if table.signs.doubtful:
-            example = shown(table.signs.example)
-            self.warnings.append(
-                f"numbers such as {example} are taken for {re.sub('[.,]', '', example)}. If the mark is a decimal one, "
-                "remove decimal and thousands from the block"
-            )
+        self.warnings = [*table.warnings, *target.warnings, *self.roles.warnings]
 
     def whole(self) -> Draft:
         """The draft, tried out."""
@@ -212,14 +211,14 @@ class _Builder:
             )
 
     def _lines(self) -> list[Line]:
-        table: list[Line] = [Line(2, "file", self.file)]
+        table: list[Line] = [Line(2, key, value) for key, value in self.source.items()]
         if self.table.separator:
             table.append(Line(2, "separator", self.table.separator, "all lines have the same number of cells with it"))
         if self.table.encoding:
             why = "it is no text in UTF-8. If letters with accents are wrong, name another one"
             table.append(Line(2, "encoding", self.table.encoding, why))
         if self.table.missing:
-            table.append(Line(2, "missing", list(self.table.missing), "they stand between numbers"))
+            table.append(Line(2, "missing", list(self.table.missing), "they stand between numbers, or are usual words"))
         table += self._signs()
         if "id" in self.roles.keys:
             table.append(Line(2, "id", self.roles.keys["id"], self.roles.comments["id"]))
@@ -258,17 +257,22 @@ class _Builder:
         return "".join(lines)
 
     def _try(self, table: dict[str, Any]) -> None:
-        """Read, split and learn as a run does, which finds what the guesses have missed."""
+        """Read, split, learn and prepare as a run does, which finds what the guesses have missed."""
         parameters = check(table, f"{self.name}.table", TableParameters)
         with _quiet():
             rows = nodes.read_table(self.path, table)
-            train, *_ = nodes.split_rows(rows, table)
+            splits = nodes.split_rows(rows, table)[:3]
             for modality in parameters.modalities.values():
                 if modality.kind == "text":
                     continue  # its encoder is not loaded for a draft
                 source = None if modality.source is None else self.project / modality.source
                 source = source if modality.array_name is None else self.path
-                nodes.learn_modality(train, table, modality.model_dump(), source)
+                keys = modality.model_dump()
+                learnt = nodes.learn_modality(splits[0], table, keys, source)
+                if modality.kind in ("image", "audio"):
+                    continue  # decoding all files takes too long for a draft
+                for split in splits:
+                    nodes.prepare_modality(split, learnt, keys, self.path.name, source)
 
 
 def _modality(modality: ModalityDraft) -> list[Line]:

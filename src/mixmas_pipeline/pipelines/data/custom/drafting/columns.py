@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixmas_pipeline.pipelines.data.custom.cells import DATE, LARGEST, WHOLE, word
+from mixmas_pipeline.pipelines.data.custom.cells import DATE, DECIMAL_COMMA, LARGEST, PERCENT, THOUSANDS, WHOLE, word
 from mixmas_pipeline.pipelines.data.custom.drafting.messages import listed, shown
 from mixmas_pipeline.utils.lazy import lazy
 
@@ -80,15 +80,20 @@ _MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _WRITTEN_DATE = re.compile(rf"(\d{{1,2}}[ -])?{_MONTH}[ -]\d{{1,4}}(,? \d{{4}}|[ -]\d{{2,4}})?", re.IGNORECASE)
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?( ?[ap]m)?", re.IGNORECASE)
 _MONEY = re.compile(r"[-+(]? ?([$€£¥]|USD|EUR) ?[-+]?[\d.,]+ ?[kKmMbB]?\)?|[-+]?[\d.,]+ ?([$€£¥]|USD|EUR)")
-_PERCENT = re.compile(r"[-+]?[\d.,]+ *%")
-_THOUSANDS = re.compile(r"[-+]?\d{1,3}(,\d{3})+(\.\d+)?")
-_COMMA = re.compile(r"[-+]?\d+,\d+")
 _LEADING_ZERO = r"0\d+"
 _SIGNS = (
     (_MONEY, "amounts of money", "take the currency signs and the commas out of the column"),
-    (_PERCENT, "numbers with a percent sign", "all of them or none need the sign"),
-    (_THOUSANDS, "numbers with commas between thousands", "take the commas out of the column"),
-    (_COMMA, "numbers with a decimal comma", "write decimal points"),
+    (PERCENT, "numbers with a percent sign", "all of them or none need the sign"),
+    (
+        THOUSANDS,
+        "numbers with commas between thousands",
+        "write thousands: ',' beside file, or decimal: ',' if that is meant",
+    ),
+    (
+        DECIMAL_COMMA,
+        "numbers with a decimal comma",
+        "write decimal points, or decimal: ',' beside file if all numbers of the table have it",
+    ),
 )
 
 
@@ -133,7 +138,9 @@ def _numbers(name: str, cells: pd.Series, written: pd.Series) -> ColumnFacts:
     written: the same cells as the file has them.
     """
     values = cells.to_numpy(dtype=np.float64, na_value=np.nan)
-    facts = ColumnFacts(name, Kind.NUMBERS, len(values), len(np.unique(values)), shown(written.iloc[0]))
+    exact = np.abs(values) < 2**53
+    distinct = len(np.unique(values[exact])) + written[~exact].nunique()  # floats of larger numbers lack digits
+    facts = ColumnFacts(name, Kind.NUMBERS, len(values), distinct, shown(written.iloc[0]))
     if (large := ~(np.abs(values) <= LARGEST)).any():
         row = int(large.argmax())
         problem = (

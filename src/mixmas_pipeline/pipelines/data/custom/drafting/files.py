@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +94,8 @@ def find_files(rows: pd.DataFrame, column: str, folders: list[Path]) -> FileColu
         return FileColumn(column, kind, None, "{}", rows[column].isna().to_numpy(), 0, problem)
     best, exists = None, np.zeros(len(cells), bool)
     for folder in folders:
-        found = _exist(folder, cells.tolist())
+        with _opened(folder) as files:
+            found = _exist(files, cells.tolist())
         if found.sum() > exists.sum():
             best, exists = folder, found
     if best is None or exists.mean() < _FOUND:
@@ -124,25 +124,20 @@ def _by_stem(rows: pd.DataFrame, column: str, cells: pd.Series, folders: list[Pa
         return None
     for folder in folders[1:]:
         with _opened(folder) as files:
-            names = files.names() if files else []
-        endings = Counter(Path(name).suffix for name in names[:100_000])
-        for ending in sorted((e for e in endings if e.lower() in _ENDINGS), key=lambda e: -endings[e]):
-            known = set(names)
-            exists = np.array([f"{cell}{ending}" in known for cell in cells])
-            if exists.mean() >= _MOST:
-                kind = _ENDINGS[ending.lower()]
-                return _with_folder(rows, column, kind, folder, f"{{}}{ending}", cells, exists)
+            for ending in (*_ENDINGS, *map(str.upper, _ENDINGS)):
+                exists = _exist(files, [f"{cell}{ending}" for cell in cells])
+                if exists.mean() >= _MOST:
+                    kind = _ENDINGS[ending.lower()]
+                    return _with_folder(rows, column, kind, folder, f"{{}}{ending}", cells, exists)
     return None
 
 
-def _exist(folder: Path, names: list[str]) -> np.ndarray:
-    with _opened(folder) as files:
-        if files is None:
-            return np.zeros(len(names), bool)
-        few = names[:: max(1, len(names) // 50)]
-        if not any(files.has(name) for name in few):
-            return np.zeros(len(names), bool)
-        return np.array([files.has(name) for name in names])
+def _exist(files: Files | None, names: list[str]) -> np.ndarray:
+    """Which files exist; none if none of some names does. (A folder is not listed: a project may have very many.)"""
+    few = names[:: max(1, len(names) // 50)]
+    if files is None or not any(files.has(name) for name in few):
+        return np.zeros(len(names), bool)
+    return np.array([files.has(name) for name in names])
 
 
 @contextlib.contextmanager

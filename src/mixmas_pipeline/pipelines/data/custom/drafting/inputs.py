@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from mixmas_pipeline.pipelines.data.custom.cells import CellError
-from mixmas_pipeline.pipelines.data.custom.dates import learn_rule
+from mixmas_pipeline.pipelines.data.custom.dates import Rule, learn_rule, read_moments, written_form
 from mixmas_pipeline.pipelines.data.custom.drafting.columns import ColumnFacts, Kind, are_names
 from mixmas_pipeline.pipelines.data.custom.drafting.files import FileColumn, picture_shape
 from mixmas_pipeline.pipelines.data.custom.drafting.messages import counted, listed, shown
@@ -114,7 +114,9 @@ def patterns(columns: tuple[str, ...], everything: Iterable[str]) -> list[str]:
     is_narrow = len(columns) > 2 or (len(columns) == 2 and prefix[-1:] in ("_", ".", "-", "/", ":"))
     if not prefix or not is_narrow or re.search(r"[*?\[\]]", prefix):
         return list(columns)
-    return [f"{prefix}*"] if tuple(c for c in everything if c.startswith(prefix)) == columns else list(columns)
+    pattern, everything = f"{prefix}*", tuple(everything)
+    fits = pattern not in everything and tuple(c for c in everything if c.startswith(prefix)) == columns
+    return [pattern] if fits else list(columns)
 
 
 def add_files(inputs: Inputs, found: FileColumn, facts: ColumnFacts) -> None:
@@ -186,9 +188,13 @@ def add_columns(inputs: Inputs, columns: Mapping[str, ColumnFacts], used: set[st
         used: those of the id, the label and the split, which "*" leaves out.
     """
     rows, rest = inputs.rows, dict(columns)
+    formats: dict[str, str] = {}
     in_blocks = _add_blocks(inputs, rest)
     for name, column in list(rest.items()):
         why = "" if name in in_blocks else _why_left_out(rows, column)
+        if column.kind == Kind.DATES and not why:
+            form, why = _look_at_dates(rows, name)
+            formats |= {name: form} if form else {}
         if why:
             inputs.left_out[name] = why
         elif column.kind == Kind.LISTS:
@@ -200,7 +206,7 @@ def add_columns(inputs: Inputs, columns: Mapping[str, ColumnFacts], used: set[st
     texts = {name: column for name, column in rest.items() if column.kind == Kind.TEXTS and name not in in_blocks}
     _add_texts(inputs, texts)
     facts = {name: column for name, column in rest.items() if name not in texts}
-    _add_facts(inputs, facts, used)
+    _add_facts(inputs, facts, formats, used)
 
 
 def _why_left_out(rows: pd.DataFrame, column: ColumnFacts) -> str:
@@ -213,8 +219,6 @@ def _why_left_out(rows: pd.DataFrame, column: ColumnFacts) -> str:
         return f"the same in all rows: {column.example}"
     if column.filled < max(_FEWEST_CELLS, _NEARLY_EMPTY * len(rows)):
         return f"empty but for {counted(column.filled, 'cell')}"
-    if column.kind == Kind.DATES and (why := why_no_fact(rows, column)):
-        return why
     if column.kind == Kind.NAMES and not are_names(column):
         return (
             f"{column.distinct:,} different names in {column.filled:,} cells, such as {column.example}: too many for "
@@ -223,13 +227,20 @@ def _why_left_out(rows: pd.DataFrame, column: ColumnFacts) -> str:
     return ""
 
 
-def why_no_fact(rows: pd.DataFrame, column: ColumnFacts) -> str:
-    """Why a column of dates is left out; "" if facts take it under ``dates``."""
+def _look_at_dates(rows: pd.DataFrame, column: str) -> tuple[str | None, str]:
+    """Of a column of dates: its ``date_format``, as the training rows alone may not tell day and month apart; and why
+    it is left out, "" if it is not."""
+    form = None
     try:
-        learn_rule(rows, column.name, None)
+        rule = learn_rule(rows, column, None)
+        read_moments(rows, column, rule, "UTC")
+        if form := written_form(rows, column, rule):
+            read_moments(rows, column, Rule(form, rule.zoned), "UTC")
     except CellError as error:
-        return f"dates that cannot be read: {error}"
-    return ""
+        if form is None:
+            return None, f"dates that cannot be read: {error}"
+        return None, f"dates of which not all have the form {form}; write all of them like 2024-10-01"
+    return form, ""
 
 
 def _add_blocks(inputs: Inputs, rest: dict[str, ColumnFacts]) -> set[str]:
@@ -289,18 +300,24 @@ def _add_texts(inputs: Inputs, texts: dict[str, ColumnFacts]) -> None:
         inputs.add(name, keys, made, inputs.rows[name].isna().to_numpy())
 
 
-def _add_facts(inputs: Inputs, facts: dict[str, ColumnFacts], used: set[str]) -> None:
-    """Numbers and categories."""
+def _add_facts(inputs: Inputs, facts: dict[str, ColumnFacts], formats: Mapping[str, str], used: set[str]) -> None:
+    """Numbers, categories and dates.
+
+    Args:
+        formats: of columns of dates with the year last.
+    """
     parts = _parts(facts, _MOST_MODALITIES - len(inputs.modalities))
     for name, columns in parts.items():
         own = {column: facts[column] for column in columns}
         keys: dict[str, Any] = {"kind": "tabular", "columns": patterns(tuple(columns), _own(inputs.rows))}
-        if len(parts) == 1 and _is_all_that_is_left(inputs, facts, used):
+        if len(parts) == 1 and "*" not in _own(inputs.rows) and _is_all_that_is_left(inputs, facts, used):
             keys["columns"] = "*"
         if names := [column for column, of in own.items() if of.kind == Kind.NAMES]:
             keys["categories"] = names
         if dates := [column for column, of in own.items() if of.kind == Kind.DATES]:
             keys["dates"] = dates
+            if written := {column: formats[column] for column in dates if column in formats}:
+                keys["date_format"] = written
         empty = inputs.rows[columns].isna().all(axis=1).to_numpy()
         # Where the tests of a group were not done, the group is missing; without groups each cell is.
         lacking = empty if name != "facts" and empty.mean() >= _LACKING else None
@@ -318,7 +335,8 @@ def _columns_of(keys: dict[str, Any], everything: list[str]) -> set[str]:
         return set()
     named = [*([keys["column"]] if "column" in keys else []), *keys.get("columns", [])]
     named += [pattern for group in keys.get("groups", {}).values() for pattern in group]
-    return {c for c in everything for pattern in named if c == pattern or fnmatchcase(c, pattern)}
+    patterns = [name for name in named if name not in everything]  # as ``cells.choose``, the name itself comes first
+    return {c for c in everything if c in named or any(fnmatchcase(c, pattern) for pattern in patterns)}
 
 
 def _parts(facts: Mapping[str, ColumnFacts], most: int) -> dict[str, list[str]]:

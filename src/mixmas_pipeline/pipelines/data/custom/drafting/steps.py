@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mixmas_pipeline.pipelines.data.custom.cells import words
+from mixmas_pipeline.pipelines.data.custom.cells import CellError, words
 from mixmas_pipeline.pipelines.data.custom.drafting.columns import ColumnFacts, Kind, examine_all
 from mixmas_pipeline.pipelines.data.custom.drafting.messages import counted
 from mixmas_pipeline.pipelines.data.custom.drafting.roles import snake
 from mixmas_pipeline.pipelines.data.custom.drafting.table import guess_separator, usual_separator
+from mixmas_pipeline.pipelines.data.custom.formats.packing import open_unpacked
+from mixmas_pipeline.pipelines.data.custom.kinds.time_series import read_times
 from mixmas_pipeline.pipelines.data.custom.reading import read_frame
 
 if TYPE_CHECKING:
@@ -94,14 +98,11 @@ def _header(file: Path) -> list[str]:
             return list(dataset.dataset(file, format=file.suffix.lower().lstrip(".")).schema.names)
         except (ArrowInvalid, OSError):
             return []
-    import gzip
-
     separator = guess_separator(file) or usual_separator(file) or ","
-    opener = gzip.open if file.suffix.lower() == ".gz" else open
     try:
-        with opener(file, "rt", encoding="utf-8-sig", newline="") as text:
+        with io.TextIOWrapper(open_unpacked(file), encoding="utf-8-sig", newline="") as text:
             return [name.strip() for name in next(csv.reader(text, delimiter=separator), [])]
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error):
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error):
         return []
 
 
@@ -120,7 +121,9 @@ def _look(file: Path, rows: pd.DataFrame, id_column: str, ids: set[str | None]) 
     times = _times(facts)
     if not times:
         return "has no column of times (numbers or dates, named time, date, hour, ...); name it under time"
-    time = times[0]
+    time, why = _first_readable(frame, times)
+    if why:
+        return f"{why}. Write all of them like 2024-10-01T13:30"
     features = tuple(c for c, f in facts.items() if f.kind in (Kind.NUMBERS, Kind.BOOLEANS) and f.distinct > 1)
     features = tuple(c for c in features if c != time or _are_uneven(frame[known], id_column, time))
     if not set(features) - {time} or len(features) > _MOST_FEATURES:
@@ -153,6 +156,19 @@ def _are_uneven(frame: pd.DataFrame, id_column: str, time: str) -> bool:
     ordered = pd.DataFrame({"id": frame[id_column], "time": moments}).dropna().sort_values(["id", "time"])
     gaps = ordered.groupby("id")["time"].diff().dropna().to_numpy()
     return bool(len(gaps)) and bool(gaps.std() > 0.01 * abs(gaps.mean()))
+
+
+def _first_readable(frame: pd.DataFrame, times: list[str]) -> tuple[str, str]:
+    """The first of the columns by which a run can sort the steps; and why none can, "" if one can."""
+    problems = []
+    for time in times:
+        try:
+            read_times(frame, time)
+        except CellError as error:
+            problems.append(str(error))
+        else:
+            return time, ""
+    return times[0], problems[0]
 
 
 def _times(facts: dict[str, ColumnFacts]) -> list[str]:

@@ -38,7 +38,7 @@ def whole_table(tables: Sequence[str]) -> str:
     if len(tables) != 1:
         shown = ", ".join(map(repr, tables[:20])) + (f" and {len(tables) - 20} more" if len(tables) > 20 else "")
         found = f"it has the tables {shown}" if tables else "it has no table"
-        raise ValueError(f"{found}; write query: and a select statement beside file")
+        raise ValueError(f"{found}; write query: and a select statement beside file, or --query after kedro draft")
     _log.info("All of the table %r is read, which is the only one", tables[0], extra=LITERAL)
     quoted = tables[0].replace('"', '""')
     return f'select * from "{quoted}"'

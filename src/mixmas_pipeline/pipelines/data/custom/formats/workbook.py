@@ -121,7 +121,8 @@ def _sheet(book: Any, name: str | None) -> Any:
     filled = [s for s in sheets.values() if s.sheet_state == "visible" and _has_cells(book, s)]
     if len(filled) != 1:
         what = f"{len(filled)} sheets with cells" if filled else "no sheet with cells that is not hidden"
-        raise ValueError(f"it has {what}, of {shown}; write sheet: and the name of one beside file")
+        advice = "write sheet: and the name of one beside file, or --sheet after kedro draft"
+        raise ValueError(f"it has {what}, of {shown}; {advice}")
     if len(sheets) > 1:
         _log.info("The sheet %r is read: no other one with cells is visible", filled[0].title, extra=LITERAL)
     return filled[0]

@@ -158,7 +158,7 @@ def _from_file(parameters: TimeSeriesParameters, rows: pd.DataFrame, file: Path)
                 f"are for example {rows[ID].iloc[0]!r}"
             )
         _report_unfound(rows, named, file)
-        moments = _moments(frame, parameters.time)
+        moments = read_times(frame, parameters.time)
         order = np.lexsort((moments, where))  # stable: steps of the same moment stay in the order of the file
         order = order[where[order] >= 0]
         frame, where, moments = frame.iloc[order], where[order], moments[order]
@@ -234,8 +234,12 @@ def _has_dates(cells: pd.Series) -> bool:
     return any(isinstance(cell, str) and (DATE.fullmatch(cell.strip()) or set(cell) & set(":T")) for cell in cells)
 
 
-def _moments(frame: pd.DataFrame, column: str) -> np.ndarray:
-    """Numbers as they are, or dates, to be sorted by."""
+def read_times(frame: pd.DataFrame, column: str) -> np.ndarray:
+    """Numbers as they are, or dates, to be sorted by.
+
+    Raises:
+        CellError: a cell is empty, or neither.
+    """
     cells = frame[column]
     moments = cells if cells.dtype.kind == "M" else pd.to_numeric(cells, errors="coerce")
     if moments.isna().any():
