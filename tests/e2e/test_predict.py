@@ -1,4 +1,4 @@
-"""`kedro run --pipeline=predict`: the trained model on a file of rows, without any training."""
+"""`kedro run --pipelines=predict`: the trained model on a file of rows, without any training."""
 
 from __future__ import annotations
 
@@ -100,9 +100,9 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     done = kedro(project, *PREDICT)
     assert done.returncode != 0
     assert "avmnist.model does not exist" in said(done)
-    assert "kedro run --pipeline=training makes it" in said(done)
+    assert "kedro run --pipelines=training makes it" in said(done)
     done = kedro(project, *PREDICT, "--params=avmnist.predict.model=linear")
     assert "avmnist.reference.linear_refitted does not exist" in said(done)
-    assert "kedro run --pipeline=reference makes it" in said(done)
+    assert "kedro run --pipelines=reference makes it" in said(done)
     done = kedro(project, *PREDICT, "--params=avmnist.predict.row=x")
     assert "avmnist.predict.row: Extra inputs are not permitted (found: 'x'); did you mean rows?" in done.stderr

@@ -1,4 +1,4 @@
-"""`kedro run --pipeline=export` on a finished run writes a complete folder that works and agrees with the run."""
+"""`kedro run --pipelines=export` on a finished run writes a complete folder that works and agrees with the run."""
 
 from __future__ import annotations
 
