@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.func import vmap
 
+from mixmas_pipeline.models.blocks import layers
 from mixmas_pipeline.models.blocks.layers import Dropout
 
 
@@ -54,6 +55,18 @@ def test_depends_on_the_seed_only() -> None:
         results.append(Dropout(0.5).train()(x))
     assert torch.equal(results[0], results[1])
     assert not torch.equal(results[0], results[2])
+
+
+def test_bytes_without_a_view_are_those_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stacked models have no view of other bytes before torch 2.13; what is dropped must not depend on that."""
+    draws = torch.randint(-(2**63), 2**63 - 1, (1000,))
+    assert torch.equal(layers._shifted(draws).to(torch.uint8), draws.view(torch.uint8))
+    results = []
+    for as_bytes in (layers._as_bytes, layers._shifted):
+        monkeypatch.setattr(layers, "_as_bytes", as_bytes)
+        torch.manual_seed(5)
+        results.append(Dropout(0.3).train()(torch.ones(99)))
+    assert torch.equal(*results)
 
 
 def test_keeps_the_type() -> None:

@@ -29,12 +29,24 @@ class Dropout(nn.Module):
             return x
         if x.device.type != "cpu":
             return F.dropout(x, self.p)
-        draws = torch.randint(-(2**63), 2**63 - 1, (-(-x.numel() // 8),), device=x.device).view(torch.uint8)
-        factors = torch.index_select(self.factors, 0, draws[: x.numel()].int())
+        draws = torch.randint(-(2**63), 2**63 - 1, (-(-x.numel() // 8),), device=x.device)
+        factors = torch.index_select(self.factors, 0, _as_bytes(draws)[: x.numel()].int())
         return x * factors.view(x.shape).to(x.dtype)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+def _as_bytes(values: Tensor) -> Tensor:
+    """(n,) int64 -> (8 n,), the bytes of each, the lowest first."""
+    try:
+        return values.view(torch.uint8)
+    except RuntimeError:  # of stacked models, before torch 2.13
+        return _shifted(values)
+
+
+def _shifted(values: Tensor) -> Tensor:
+    return (values[:, None] >> torch.arange(0, 64, 8) & 255).flatten()
 
 
 class MLP(nn.Sequential):
