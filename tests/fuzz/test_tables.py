@@ -184,9 +184,10 @@ def check(case: Case, tables: dict[str, MultimodalTable]) -> None:
         for row, key in enumerate(table.ids.tolist()):
             values = table.arrays["facts"][row]
             number = float(values[0]) * size["std"] + size["mean"]
-            if size["missing"] and values[1] == 1:
+            first = 1 + (size["ranks"] is not None)  # of heavy tails the rank follows
+            if size["missing"] and values[first] == 1:
                 number = math.nan
-            chosen = np.flatnonzero(values[1 + size["missing"] :])
+            chosen = np.flatnonzero(values[first + size["missing"] :])
             colour = names[chosen[0]] if len(chosen) else None
             assert key not in found, "every id once"
             found[key] = table.schema.classes[int(table.labels[row])], number, colour
