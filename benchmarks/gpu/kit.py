@@ -139,8 +139,6 @@ def _speed_cases(options: Options, common: list[str]) -> list[Case]:
     own("step_m2_mixer", "step", "--block=m2_mixer", "--compile")
     for how in ("separate", "batched"):
         shared(f"seeds_{how}_demo", f"seeds_{how}", size="demo")
-    if options.tiny:
-        return found
     for how in ("separate", "batched"):
         shared(f"seeds_{how}_published", f"seeds_{how}", size="published")
     search("one", 1, "float32")

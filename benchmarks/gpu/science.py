@@ -68,21 +68,20 @@ def worth(arguments: argparse.Namespace) -> dict[str, Any]:
     Returns:
         "files": path in the results' folder -> document; from a file that is not there any more it is written again.
     """
-    folder, seeds = arguments.folder, range(1 if arguments.tiny else arguments.seeds)
+    folder, seeds = arguments.folder, range(2 if arguments.tiny else arguments.seeds)
     if arguments.part:
         for name, document in json.loads(arguments.part.read_text()).get("files", {}).items():
             if not (folder / "results" / name).exists():
                 write_atomically(folder / "results" / name, json.dumps(document))
     changes = folder / "changes.yml"
     write_atomically(changes, yaml.safe_dump(_changes(arguments.tiny)))
-    contenders = CONTENDERS[-2:] if arguments.tiny else CONTENDERS
     script = [sys.executable, str(ROOT / "benchmarks" / "worth.py"), str(folder), "--datasets", "avmnist_published"]
-    script += [f"--changes={changes}", "--contenders", *contenders]
+    script += [f"--changes={changes}", "--contenders", *CONTENDERS]
     cores = max(1, len(os.sched_getaffinity(0)) // max(1, min(arguments.at_once, len(seeds))))
     commands = [[*script, f"--cores={cores}", "--seeds", str(seed)] for seed in seeds]
     run_until(commands, arguments.seconds, folder / "said", arguments.at_once)
     found = {str(path.relative_to(folder / "results")): json.loads(path.read_text()) for path in _result_files(folder)}
-    wanted = {f"avmnist_published/{seed}/{contender}.json" for seed in seeds for contender in contenders}
+    wanted = {f"avmnist_published/{seed}/{contender}.json" for seed in seeds for contender in CONTENDERS}
     for log in (*folder.glob("said/*.log"), *folder.glob("logs/*.log")):
         sys.stderr.write(f"--- {log.parent.name}/{log.name}\n{log.read_text()[-3000:]}\n")
     if not found:
