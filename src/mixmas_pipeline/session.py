@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kedro.framework.context import KedroContext
+from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.runner import AbstractRunner, SequentialRunner
 
@@ -34,14 +35,13 @@ class ReusingSession(KedroSession):
         kwargs["runner"] = runner
         try:
             return super().run(*args, **kwargs)
+        except InputError:
+            raise
         except ValueError as error:
             # Kedro's own error names the pipeline that does not exist, but not why.
             wanted = [kwargs.get("pipeline_name"), *(kwargs.get("pipeline_names") or []), *args]
-            for name in wanted:
-                if isinstance(name, str) and (reason := why_left_out(name)):
-                    raise InputError(reason) from None
-            if str(error).startswith("Failed to find the pipeline"):
-                raise InputError(str(error)) from None
+            if unknown := [name for name in wanted if isinstance(name, str) and name not in pipelines]:
+                raise InputError(why_left_out(unknown[0]) or str(error)) from None
             raise
 
     def load_context(self) -> KedroContext:

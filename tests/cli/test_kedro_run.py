@@ -27,6 +27,8 @@ def test_only_the_message_is_shown_unless_the_trace_is_asked_for(monkeypatch: py
     error = InputError("pets.csv: row 3, column age: found 'old'; expected a number")
     assert _run(monkeypatch, error)[:2] == (1, f"Error: {error}\n")
     assert _run(monkeypatch, error, "--trace")[2] is error
+    hostile = InputError("column a\x1b[31m:\n  empty")
+    assert _run(monkeypatch, hostile)[:2] == (1, "Error: column a\\x1b[31m:\n  empty\n")
     busy = DataRootBusy("in use")
     assert _run(monkeypatch, busy)[:2] == (1, "Error: in use\n")
     yaml = YAMLError("Invalid YAML or JSON file parameters.yml, unable to read line 16")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mixmas_pipeline.utils.printable import printable
+
 if TYPE_CHECKING:
     from kedro.framework.startup import ProjectMetadata
 
@@ -105,7 +107,7 @@ def make_draft(
             check_free(conf, name, force=force)
         return draft(path, file, labels, name, project, part)
     except (DatasetError, NotFree, DraftError) as error:
-        raise click.ClickException(_printable(str(error))) from None
+        raise click.ClickException(printable(str(error), kept="\n")) from None
 
 
 def write_draft(made: Draft, conf: Path, *, force: bool = False) -> Path:
@@ -123,7 +125,7 @@ def write_draft(made: Draft, conf: Path, *, force: bool = False) -> Path:
         _check_configuration(made, conf)
         return write(conf, made.name, made.text, force=force)
     except (ValueError, OSError) as error:
-        raise click.ClickException(_printable(str(error))) from None
+        raise click.ClickException(printable(str(error), kept="\n")) from None
 
 
 def _check_configuration(made: Draft, conf: Path) -> None:
@@ -145,11 +147,6 @@ def report(made: Draft, file: Path) -> None:
     if made.left_out:
         click.echo("Left out:")
         for column, why in made.left_out.items():
-            click.echo(f"  {_printable(column)}: {_printable(why)}")
+            click.echo(f"  {printable(column)}: {printable(why)}")
     for warning in made.warnings:
-        click.secho(f"WARNING: {_printable(warning)}", fg="yellow", bold=True)
-
-
-def _printable(text: str) -> str:
-    """Names and cells may have control characters; lines end where they did."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+        click.secho(f"WARNING: {printable(warning)}", fg="yellow", bold=True)

@@ -13,6 +13,7 @@ from yaml import YAMLError
 
 from mixmas_pipeline.storage.locks import DataRootBusy
 from mixmas_pipeline.utils.errors import InputError, is_users
+from mixmas_pipeline.utils.printable import printable
 
 
 def _run(*args: Any, trace: bool, **kwargs: Any) -> Any:
@@ -21,7 +22,7 @@ def _run(*args: Any, trace: bool, **kwargs: Any) -> Any:
     except (InputError, DataRootBusy, DatasetError, YAMLError) as error:
         if trace or not (isinstance(error, (DataRootBusy, YAMLError)) or is_users(error)):
             raise
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(printable(str(error), kept="\n")) from error
 
 
 _kedro_run = cast(Any, run.callback)

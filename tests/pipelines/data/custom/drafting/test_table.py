@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import gzip
 import sqlite3
@@ -120,6 +121,12 @@ def test_encoding(encoding: str, expected: str | None, ending: str, tmp_path: Pa
     table = read(tmp_path / f"pets{ending}", ("outcome",))
     assert table.encoding == expected
     assert table.rows["breed"].iloc[0] == "Münsterländer"
+
+
+def test_first_bytes_tell_an_encoding_that_is_not_guessed(tmp_path: Path) -> None:
+    (tmp_path / "pets.csv").write_bytes(codecs.BOM_UTF32_BE + "breed,n\nMünsterländer,1\ndog,2\n".encode("utf-32-be"))
+    table = read(tmp_path / "pets.csv", ())
+    assert (table.encoding, table.rows["breed"].tolist()) == (None, ["Münsterländer", "dog"])
 
 
 def lay_out_parts(folder: Path) -> None:

@@ -66,6 +66,8 @@ def test_without_a_query_the_only_table_is_read(tmp_path: Path) -> None:
             "the column 'n' has the type UHUGEINT, .* n::varchar",
         ),
         ("select '101'::bit as \"a b\"", 'the column \'a b\' has the type BIT, .* select "a b"::varchar as "a b"'),
+        ("select timestamp 'infinity' as born", "the column 'born' has an infinite timestamp; expected moments"),
+        ("select timestamptz '-infinity' as born", "the column 'born' has an infinite timestamp; expected moments"),
         ("select date 'infinity' as born", "the column 'born' cannot be read: year 5881580 is out of range"),
     ],
 )

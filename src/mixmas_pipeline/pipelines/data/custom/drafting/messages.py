@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mixmas_pipeline.utils.printable import printable
+
 _LONGEST = 40
 
 
@@ -13,7 +15,7 @@ class DraftError(ValueError):
 
 def shown(value: object) -> str:
     """A name or a cell, for a message or a comment: without line breaks and control characters, and not too long."""
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
+    text = printable(str(value))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 

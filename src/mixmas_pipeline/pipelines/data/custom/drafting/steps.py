@@ -16,8 +16,9 @@ from mixmas_pipeline.pipelines.data.custom.cells import CellError, words
 from mixmas_pipeline.pipelines.data.custom.drafting.columns import ColumnFacts, Kind, examine_all
 from mixmas_pipeline.pipelines.data.custom.drafting.messages import counted
 from mixmas_pipeline.pipelines.data.custom.drafting.roles import snake
-from mixmas_pipeline.pipelines.data.custom.drafting.table import guess_separator, usual_separator
+from mixmas_pipeline.pipelines.data.custom.drafting.table import guess_separator
 from mixmas_pipeline.pipelines.data.custom.formats.packing import open_unpacked
+from mixmas_pipeline.pipelines.data.custom.formats.text import usual_separator
 from mixmas_pipeline.pipelines.data.custom.kinds.time_series import read_times
 from mixmas_pipeline.pipelines.data.custom.reading import read_frame
 

@@ -3,7 +3,6 @@ value."""
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
@@ -17,6 +16,7 @@ from mixmas_pipeline.pipelines.data.custom.drafting.columns import Kind, as_word
 from mixmas_pipeline.pipelines.data.custom.drafting.messages import counted, listed, shown
 from mixmas_pipeline.pipelines.data.custom.drafting.signs import Signs, guess_signs, with_plain_numbers
 from mixmas_pipeline.pipelines.data.custom.formats.packing import open_unpacked
+from mixmas_pipeline.pipelines.data.custom.formats.text import kind_of_text, marked_encoding, usual_separator
 from mixmas_pipeline.pipelines.data.custom.reading import name_rows, read_frame
 from mixmas_pipeline.utils.lazy import lazy
 
@@ -30,7 +30,6 @@ _MARKS = {
     *("?", "-", "--", ".", "..", "*", "N.A.", "n.a.", "na", "none", "NONE", "Null", "missing", "Missing", "MISSING"),
     *("unknown", "Unknown", "UNKNOWN", "not available", "Not Available"),
 }
-_USUAL = {".csv": ",", ".tsv": "\t"}
 _LOOKED_AT = 1 << 18  # bytes
 _LINES = 200
 
@@ -85,27 +84,11 @@ def _with_signs(table: Table) -> Table:
 
 
 def guess_encoding(path: Path) -> str | None:
-    """Of a text that is none in UTF-8, nor begins as one in UTF-16 or UTF-32 does: that of Western Windows."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
+    """Of a text that is none in UTF-8, and whose first bytes tell no other encoding: that of Western Windows."""
     try:
-        with open_unpacked(path) as file:
-            chunk = file.read(_LOOKED_AT)
-            if chunk.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-                return None
-            while chunk:
-                decoder.decode(chunk)
-                chunk = file.read(_LOOKED_AT)
-            decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return "cp1252"
+        return "cp1252" if marked_encoding(path) is None and kind_of_text(path) == "other" else None
     except (OSError, EOFError, zlib.error):  # reading it as a whole says what is wrong
         return None
-    return None
-
-
-def usual_separator(path: Path) -> str | None:
-    """Of a text file the separator of its format; None of other files."""
-    return _USUAL.get(Path(path.name.lower().removesuffix(".gz")).suffix)
 
 
 def guess_separator(path: Path) -> str | None:

@@ -13,6 +13,7 @@ from mixmas_pipeline.pipelines.data.custom.formats.queries import check_settled,
 if TYPE_CHECKING:
     import duckdb
     import pandas as pd
+    import pyarrow as pa
 
 FIRST_BYTES = b"DUCK"  # after a checksum of 8 bytes
 # Nothing is fetched, and no other file is read.
@@ -53,7 +54,23 @@ def read(path: Path, form: Form) -> pd.DataFrame:
         raise ValueError(f"{what}: {error}") from error
     if repeated := [name for name in table.column_names if table.column_names.count(name) > 1]:
         raise ValueError(f"the query gives the column {repeated[0]!r} twice; name one otherwise (select ... as ...)")
+    _check_finite(table)
     return to_frame(table)
+
+
+def _check_finite(table: pa.Table) -> None:
+    """Refuse the timestamps infinity and -infinity, which Arrow has as moments some 292,000 years away."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    for name in table.column_names:
+        if pa.types.is_timestamp(table[name].type):
+            values = compute.drop_null(table[name].cast(pa.int64()))
+            if compute.any(compute.is_in(values, pa.array([2**63 - 1, 1 - 2**63]))).as_py():
+                raise ValueError(
+                    f"the column {name!r} has an infinite timestamp; expected moments. Leave such rows out in the "
+                    "query, or make them null"
+                )
 
 
 def _check_types(found: duckdb.DuckDBPyRelation) -> None:

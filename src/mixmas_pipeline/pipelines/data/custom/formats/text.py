@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
+import io
 import logging
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mixmas_pipeline.pipelines.data.custom.cells import MISSING_WORDS
 from mixmas_pipeline.pipelines.data.custom.formats.form import Form
@@ -25,7 +25,7 @@ else:
 _log = logging.getLogger(__name__)
 _LONGEST = 2**31 - 1  # letters of a cell
 _CHUNK = 1 << 20
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+SEPARATORS = {".csv": ",", ".tsv": "\t"}  # of the cells, by the ending without .gz
 # First bytes -> the encoding that they tell; the longer ones first.
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -45,8 +45,8 @@ def read(path: Path, form: Form) -> pd.DataFrame:
             is there twice; there is a character NUL.
         OSError, EOFError, zlib.error, csv.Error, pandas.errors.ParserError: the file is damaged.
     """
-    name = path.name.lower()
-    separator = form.separator or _SEPARATORS[Path(name.removesuffix(".gz")).suffix]
+    separator = form.separator or usual_separator(path)
+    assert separator is not None, "a text file"
     encoding = _encoding(path, form.encoding)
     try:
         frame = _read(path, separator, encoding, form.missing or ())
@@ -77,28 +77,20 @@ def _read(path: Path, separator: str, encoding: str, missing: tuple[str, ...]) -
     return frame
 
 
-def _encoding(path: Path, written: str | None) -> str:
-    """The encoding that is written, else the one that the first bytes tell, else UTF-8."""
+def usual_separator(path: Path) -> str | None:
+    """Of a text file the separator of its format; None of other files."""
+    return SEPARATORS.get(Path(path.name.lower().removesuffix(".gz")).suffix)
+
+
+def marked_encoding(path: Path) -> str | None:
+    """The encoding that the first bytes tell, if they tell one."""
     with open_unpacked(path) as file:
         start = file.read(4)
-    marked = next((encoding for mark, encoding in _MARKS.items() if start.startswith(mark)), None)
-    if written is None:
-        if marked is not None and marked != "utf-8-sig":
-            _log.info("%s begins as a text in %s does, and is read so", path.name, marked.upper(), extra=LITERAL)
-        return marked or "utf-8-sig"
-    name = codecs.lookup(written).name
-    if name == "utf-8":
-        return "utf-8-sig"
-    if not name.startswith("utf") and (marked is not None or _is_utf8(path)):
-        _log.warning(
-            "%s reads as %s too: if it shows letters such as Ã or Â, leave out encoding: %s",
-            path.name, (marked or "utf-8").upper().removesuffix("-SIG"), written, extra=LITERAL,
-        )  # fmt: skip
-    return name
+    return next((encoding for mark, encoding in _MARKS.items() if start.startswith(mark)), None)
 
 
-def _is_utf8(path: Path) -> bool:
-    """Whether a file is a text in UTF-8, and not in ASCII alone."""
+def kind_of_text(path: Path) -> Literal["ascii", "utf-8", "other"]:
+    """What all bytes of a file can be read as."""
     decoder, is_ascii = codecs.getincrementaldecoder("utf-8")(), True
     with open_unpacked(path) as file:
         try:
@@ -107,8 +99,26 @@ def _is_utf8(path: Path) -> bool:
                 decoder.decode(chunk)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
-            return False
-    return not is_ascii
+            return "other"
+    return "ascii" if is_ascii else "utf-8"
+
+
+def _encoding(path: Path, written: str | None) -> str:
+    """The encoding that is written, else the one that the first bytes tell, else UTF-8."""
+    marked = marked_encoding(path)
+    if written is None:
+        if marked is not None and marked != "utf-8-sig":
+            _log.info("%s begins as a text in %s does, and is read so", path.name, marked.upper(), extra=LITERAL)
+        return marked or "utf-8-sig"
+    name = codecs.lookup(written).name
+    if name == "utf-8":
+        return "utf-8-sig"
+    if not name.startswith("utf") and (marked is not None or kind_of_text(path) == "utf-8"):
+        _log.warning(
+            "%s reads as %s too: if it shows letters such as Ã or Â, leave out encoding: %s",
+            path.name, (marked or "utf-8").upper().removesuffix("-SIG"), written, extra=LITERAL,
+        )  # fmt: skip
+    return name
 
 
 def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> str:
@@ -158,8 +168,7 @@ def _check_lines(path: Path, separator: str, encoding: str, columns: int) -> Non
             yield line
 
     csv.field_size_limit(_LONGEST)
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
-    with opener(path, "rt", encoding=encoding, newline="") as file:
+    with io.TextIOWrapper(open_unpacked(path), encoding=encoding, newline="") as file:
         reader = csv.reader(whole(file), delimiter=separator, skipinitialspace=True)
         for cells in reader:
             if len(cells) < columns and any(cell.strip() for cell in cells):  # blank lines are skipped
