@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import re
@@ -12,7 +13,7 @@ from kedro.logging import RichHandler
 from project_runs import ROOT
 from rich.console import Console
 
-from mixmas_pipeline.utils.logs import LineHandler
+from mixmas_pipeline.utils.logs import LineHandler, quiet
 
 
 @pytest.mark.parametrize("name", ["speed [/s]", "[red]stop[/red]", "[/x]", "\\[link=a]"])
@@ -32,3 +33,15 @@ def test_a_record_is_one_line_however_long_and_has_no_codes() -> None:
     message = "[films search] image: " + "long " * 40
     handler.emit(logging.LogRecord("x", logging.INFO, "", 0, "%s", (message,), None))
     assert re.fullmatch(r"\[\d\d:\d\d:\d\d\] INFO     " + re.escape(message) + "\n", file.getvalue())
+
+
+def test_loggers_are_quiet_meanwhile_and_as_before_afterwards(caplog: pytest.LogCaptureFixture) -> None:
+    first, second = (logging.getLogger(f"tests.{name}") for name in ("first", "second"))
+    first.setLevel(logging.DEBUG)
+    with contextlib.suppress(ValueError), quiet("tests.first", "tests.second"):
+        first.warning("not said")
+        second.error("said")
+        raise ValueError
+    first.debug("said again")
+    assert [record.message for record in caplog.records] == ["said", "said again"]
+    assert second.level == logging.NOTSET

@@ -1,8 +1,10 @@
-"""The log in a file or a pipe."""
+"""The log in a file or a pipe, and loggers that are quiet for a while."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from rich.console import Console
@@ -43,3 +45,22 @@ def log_lines() -> None:
             lines = LineHandler(handler.console)
             lines.setLevel(handler.level)
             logging.root.handlers[number] = lines
+
+
+@contextmanager
+def quiet(*names: str, level: int = logging.ERROR) -> Iterator[None]:
+    """Silence loggers meanwhile.
+
+    Args:
+        names: of the loggers.
+        level: from which on records are logged. Default errors.
+    """
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        for logger, before in zip(loggers, levels, strict=True):
+            logger.setLevel(before)

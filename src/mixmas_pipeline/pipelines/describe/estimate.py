@@ -6,8 +6,7 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +40,7 @@ from mixmas_pipeline.training.ensembling import is_small
 from mixmas_pipeline.training.parameters import BudgetParameters, TrainingParameters
 from mixmas_pipeline.training.trial import run_trials
 from mixmas_pipeline.utils.devices import computing_in, pick_device, pick_precision
+from mixmas_pipeline.utils.logs import quiet
 from mixmas_pipeline.utils.resources import ComputeParameters, Share, cores_here, gpus_here, threads
 
 SECONDS = 12.0  # for timing all candidates, approximately
@@ -255,21 +255,9 @@ def time_training(
     steps = _EPOCHS * batches * passes_per_epoch(len(train), training)
     short = {"max_epochs": _EPOCHS, "epochs": None, "patience": _EPOCHS, "min_steps": steps}
     settings = training.model_copy(update={**short, "devices": 1, "num_nodes": 1})
-    with _warnings_only(lightning_module.__name__), tempfile.TemporaryDirectory() as folder:
+    with quiet(lightning_module.__name__, level=logging.WARNING), tempfile.TemporaryDirectory() as folder:
         _, history = fit.train(architecture, part(train), part(validation), settings, Path(folder))
     return float(history["seconds"].iloc[1:].median()) / share
-
-
-@contextmanager
-def _warnings_only(name: str) -> Iterator[None]:
-    """Silence a logger's progress messages."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 class _Members(NamedTuple):

@@ -9,10 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import io
-import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +20,9 @@ from mixmas_pipeline.models.architecture import FUSED
 from mixmas_pipeline.models.ensemble import AnyModel
 from mixmas_pipeline.models.reference import ReferenceModel
 from mixmas_pipeline.pipelines.export.parameters import ExportFormat
+from mixmas_pipeline.utils.logs import quiet
+
+_EXPORTERS = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")  # whose loggers report progress
 
 FILES: dict[ExportFormat, str] = {"torch_export": "model.pt2", "onnx": "model.onnx"}
 CHECKED_BATCHES = (1, 2, 7, 33)
@@ -91,7 +91,7 @@ def trace(model: AnyModel, dtypes: dict[str, str]) -> torch.export.ExportedProgr
         arguments.append({name: torch.ones(2, dtype=torch.bool) for name in optional})
     batch = torch.export.Dim("batch", min=1)
     shapes = tuple({name: {0: batch} for name in argument} for argument in arguments)
-    with _quiet():
+    with quiet(*_EXPORTERS):
         program = torch.export.export(_Portable(model).eval(), tuple(arguments), dynamic_shapes=shapes)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # paths of this machine
@@ -120,7 +120,7 @@ def to_onnx(program: torch.export.ExportedProgram, model: AnyModel) -> bytes:
     """The program as an ONNX file. Its inputs are the modalities, and "present.{modality}" for optional ones; its
     outputs "fused" and, if the model has several heads, "head.{modality}"."""
     inputs, optional, outputs = _onnx_names(model)
-    with _quiet():
+    with quiet(*_EXPORTERS):
         converted = torch.onnx.export(
             program,
             input_names=[*inputs, *(f"present.{name}" for name in optional)],
@@ -220,17 +220,3 @@ def _onnx_names(model: AnyModel) -> tuple[list[str], list[str], list[str]]:
     has_heads = len(given) > 1 and not isinstance(model, ReferenceModel)
     heads = [f"head.{name}" for name in given] if has_heads else []
     return list(given), [name for name, i in given.items() if i.optional], [FUSED, *heads]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the progress messages of torch's exporters."""
-    loggers: list[Any] = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +32,7 @@ from mixmas_pipeline.pipelines.data.custom.drafting.target import Target, find_t
 from mixmas_pipeline.pipelines.data.custom.formats.arrays import read_arrays
 from mixmas_pipeline.pipelines.data.custom.parameters import TableParameters
 from mixmas_pipeline.storage.paths import without_secrets
+from mixmas_pipeline.utils.logs import quiet
 from mixmas_pipeline.utils.parameters import check
 
 if TYPE_CHECKING:
@@ -259,7 +258,7 @@ class _Builder:
     def _try(self, table: dict[str, Any]) -> None:
         """Read, split, learn and prepare as a run does, which finds what the guesses have missed."""
         parameters = check(table, f"{self.name}.table", TableParameters)
-        with _quiet():
+        with quiet("mixmas_pipeline.pipelines.data.custom"):  # a run says the same
             rows = nodes.read_table(self.path, table)
             splits = nodes.split_rows(rows, table)[:3]
             for modality in parameters.modalities.values():
@@ -278,15 +277,3 @@ class _Builder:
 def _modality(modality: ModalityDraft) -> list[Line]:
     keys = [Line(4, key, value) for key, value in modality.keys.items()]
     return [Line(3, modality.name, None, modality.made_from), *keys]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the logs of the nodes: a run says the same."""
-    log = logging.getLogger("mixmas_pipeline.pipelines.data.custom")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
